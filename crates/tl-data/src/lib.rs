@@ -1,1 +1,22 @@
+#![doc = include_str!("../README.md")]
 
+mod augment;
+mod decode;
+mod error;
+mod folder;
+mod idx;
+mod images;
+mod loader;
+mod pixels;
+mod preprocess;
+mod resize;
+mod split;
+
+pub use augment::{Augment, CropRange};
+pub use error::DataError;
+pub use images::{Images, Item, Part};
+pub use loader::{Batch, Batches, Loader, Skipped, View};
+pub use pixels::Rgb8;
+pub use preprocess::Preprocess;
+pub use resize::Interpolation;
+pub use split::Split;

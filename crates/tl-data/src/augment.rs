@@ -1,0 +1,127 @@
+//! Random changes to training images.
+
+use serde::{Deserialize, Serialize};
+use tl_random::Rng;
+
+use crate::DataError;
+
+/// What is drawn anew for each image in each epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    /// A random part of the image, resized to the crop; without it resize and centre crop stay.
+    pub random_resized_crop: Option<CropRange>,
+    /// The probability of mirroring left and right, `0..=1`.
+    pub flip: f64,
+}
+
+/// How much of an image a random crop shows (Szegedy et al. 2015, "Going deeper with convolutions", section 6).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CropRange {
+    /// The least and largest share of the area, `0..=1`.
+    pub scale: [f64; 2],
+    /// The least and largest width ÷ height before resizing.
+    pub ratio: [f64; 2],
+}
+
+impl Default for CropRange {
+    /// 8 % to 100 % of the area, 3∶4 to 4∶3.
+    fn default() -> Self {
+        Self {
+            scale: [0.08, 1.0],
+            ratio: [3.0 / 4.0, 4.0 / 3.0],
+        }
+    }
+}
+
+impl Augment {
+    /// No change.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Whether every number makes sense.
+    ///
+    /// # Errors
+    /// A probability outside `0..=1`; a range that is reversed, not positive or not finite; a scale above 1.
+    pub fn validate(&self) -> Result<(), DataError> {
+        let wrong = |problem: String| Err(DataError::Augment(problem));
+        if !(0.0..=1.0).contains(&self.flip) {
+            return wrong(format!(
+                "the probability of a flip is {}: use 0 to 1",
+                self.flip
+            ));
+        }
+        let Some(CropRange { scale, ratio }) = self.random_resized_crop else {
+            return Ok(());
+        };
+        let ordered = |[low, high]: [f64; 2]| low > 0.0 && low <= high && high.is_finite();
+        if !ordered(scale) || scale[1] > 1.0 {
+            return wrong(format!(
+                "the scale {scale:?} must be two shares above 0 and up to 1, the smaller first"
+            ));
+        }
+        if !ordered(ratio) {
+            return wrong(format!(
+                "the ratio {ratio:?} must be two positive numbers, the smaller first"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A rectangle of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub left: usize,
+    pub top: usize,
+    pub width: usize,
+    pub height: usize,
+}
+
+impl CropRange {
+    /// A random part of an image: ten tries at an area and a ratio that fit, then the largest middle part of an allowed
+    /// ratio, as in torchvision's `RandomResizedCrop`.
+    pub(crate) fn draw(&self, width: usize, height: usize, random: &mut Rng) -> Cut {
+        let area = (width * height) as f64;
+        let [low, high] = self.ratio.map(f64::ln);
+        for _ in 0..10 {
+            let target = area * random.between(self.scale[0], self.scale[1]);
+            let ratio = random.between(low, high).exp();
+            let cut_width = (target * ratio).sqrt().round_ties_even() as usize;
+            let cut_height = (target / ratio).sqrt().round_ties_even() as usize;
+            if (1..=width).contains(&cut_width) && (1..=height).contains(&cut_height) {
+                let top = random.below(height - cut_height + 1);
+                let left = random.below(width - cut_width + 1);
+                return Cut {
+                    left,
+                    top,
+                    width: cut_width,
+                    height: cut_height,
+                };
+            }
+        }
+        let ratio = width as f64 / height as f64;
+        let (cut_width, cut_height) = if ratio < self.ratio[0] {
+            (
+                width,
+                (width as f64 / self.ratio[0]).round_ties_even() as usize,
+            )
+        } else if ratio > self.ratio[1] {
+            (
+                (height as f64 * self.ratio[1]).round_ties_even() as usize,
+                height,
+            )
+        } else {
+            (width, height)
+        };
+        let (cut_width, cut_height) = (cut_width.clamp(1, width), cut_height.clamp(1, height));
+        Cut {
+            left: (width - cut_width) / 2,
+            top: (height - cut_height) / 2,
+            width: cut_width,
+            height: cut_height,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! From the bytes of an image file to [`Rgb8`], safe against broken and hostile files.
+
+use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+use crate::Rgb8;
+
+/// The most pixels an image may have; Pillow refuses more as a decompression bomb, too.
+const MAX_PIXELS: u64 = 178_956_970;
+/// The most bytes a file may have: MAX_PIXELS at 4 bytes each, rounded up.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+/// The most bytes a decoder may allocate, in its own bookkeeping included: 2 GiB holds MAX_PIXELS at 8 bytes each.
+const MAX_DECODER_BYTES: u64 = 1 << 31;
+
+/// The content of an image file, or one line that says why not.
+pub(crate) fn read_image_file(path: &Path) -> Result<Vec<u8>, String> {
+    let file = std::fs::File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells "just fits" from "too large".
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(format!(
+            "the file is larger than {} MiB",
+            MAX_FILE_BYTES >> 20
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Decodes an image of whatever format its first bytes show, or says in one line why not.
+pub(crate) fn decode_bytes(bytes: &[u8]) -> Result<Rgb8, String> {
+    if bytes.is_empty() {
+        return Err("the file is empty".into());
+    }
+    // A decoder that panics on a malformed file must cost that file alone. Nothing outside the closure is
+    // changed by it, so that nothing half-done survives.
+    match catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes))) {
+        Ok(decoded) => decoded.map_err(|reason| reason.lines().collect::<Vec<_>>().join(" ")),
+        Err(_) => Err("the decoder failed on it: the file is malformed".into()),
+    }
+}
+
+fn decode_unguarded(bytes: &[u8]) -> Result<Rgb8, String> {
+    let mut reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|error| error.to_string())?;
+    let format = reader
+        .format()
+        .ok_or("not an image that is read here (jpeg, png, bmp, gif, webp)")?;
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        // The decoder fills what is missing with grey and reports success.
+        return Err("the JPEG is cut short".into());
+    }
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(|error| error.to_string())?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(format!(
+            "{width}×{height} pixels are too many: the limit is {MAX_PIXELS}"
+        ));
+    }
+    let decoded = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    to_rgb8(decoded).map_err(|error| error.to_string())
+}
+
+/// Drops transparency and, of 16 bits, the lower 8.
+fn to_rgb8(image: DynamicImage) -> Result<Rgb8, crate::DataError> {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let upper = |value: u16| (value >> 8) as u8;
+    let bytes = match image {
+        DynamicImage::ImageRgb8(pixels) => pixels.into_raw(),
+        DynamicImage::ImageLuma8(pixels) => return Rgb8::from_grey(width, height, &pixels),
+        DynamicImage::ImageLumaA8(pixels) => {
+            pixels.pixels().flat_map(|pixel| [pixel.0[0]; 3]).collect()
+        }
+        DynamicImage::ImageRgba8(pixels) => pixels
+            .pixels()
+            .flat_map(|pixel| first_three(pixel.0))
+            .collect(),
+        DynamicImage::ImageLuma16(pixels) => pixels
+            .pixels()
+            .flat_map(|pixel| [upper(pixel.0[0]); 3])
+            .collect(),
+        DynamicImage::ImageLumaA16(pixels) => pixels
+            .pixels()
+            .flat_map(|pixel| [upper(pixel.0[0]); 3])
+            .collect(),
+        DynamicImage::ImageRgb16(pixels) => pixels.iter().map(|&value| upper(value)).collect(),
+        DynamicImage::ImageRgba16(pixels) => pixels
+            .pixels()
+            .flat_map(|pixel| first_three(pixel.0).map(upper))
+            .collect(),
+        other => other.into_rgb8().into_raw(),
+    };
+    Rgb8::new(width, height, bytes)
+}
+
+fn first_three<T: Copy>(values: [T; 4]) -> [T; 3] {
+    [values[0], values[1], values[2]]
+}
+
+/// Whether the marker segments and scans of a JPEG end in its end-of-image marker.
+///
+/// Walks the markers rather than searching for the last one: a thumbnail inside a segment has an end marker
+/// of its own.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    const END: u8 = 0xd9;
+    let stands_alone = |marker: u8| matches!(marker, 0x01 | 0xd0..=0xd8);
+    // After the start-of-image marker (2 bytes).
+    let mut position = 2;
+    while let (Some(&first), Some(&marker)) = (bytes.get(position), bytes.get(position + 1)) {
+        let is_marker = first == 0xff && marker != 0x00 && marker != 0xff;
+        if !is_marker {
+            // Compressed data, a stuffed 0xff, or fill between segments.
+            position += 1;
+        } else if marker == END {
+            return true;
+        } else if stands_alone(marker) {
+            position += 2;
+        } else if let Some(&[high, low]) = bytes
+            .get(position + 2..position + 4)
+            .and_then(|b| b.first_chunk())
+        {
+            position += 2 + usize::from(u16::from_be_bytes([high, low]));
+        } else {
+            return false;
+        }
+    }
+    false
+}
