@@ -1,1 +1,30 @@
+#![doc = include_str!("../README.md")]
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`activation`] | what flows between stages: [`Activation`], [`FeatureMap`] |
+//! | [`backbone`] | the contract of a network: [`Stage`], [`Backbone`], [`Head`], [`Model`], [`FrozenPrefix`] |
+//! | [`plan`] | what happens to each stage: [`Plan`], [`Phase`], [`apply`], [`TrainableReport`] |
+//! | [`optimizer`] | SGD and AdamW by path: [`Optimizer`], [`OptimizerConfig`] |
+//! | [`schedule`] | [`Schedule`]: one-cycle, warm-up and cosine, slanted triangular |
+//! | [`gradients`] | the norm of all gradients together, for clipping and for finding what is not finite |
+//! | [`parameters`] | walking over the parameters of a module by path |
 
+pub mod activation;
+pub mod backbone;
+mod error;
+pub mod gradients;
+pub mod optimizer;
+pub mod parameters;
+pub mod plan;
+pub mod schedule;
+
+pub use activation::{Activation, FeatureMap, Layout, Pass, RowShape};
+pub use backbone::{Backbone, ExpectedInput, FrozenPrefix, HEAD, Head, Model, Stage};
+pub use error::CoreError;
+pub use optimizer::{Optimizer, OptimizerConfig};
+pub use plan::{
+    Freeze, NormPolicy, Phase, Plan, ResolvedPhase, Solver, TrainableReport, apply,
+};
+pub use schedule::Schedule;
+pub use tl_random::rng;

@@ -1,1 +1,25 @@
+//! Architectures by their origin's names and numerics, and their weights.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`mobilenet_v2`], [`resnet`], [`vgg`] | one architecture each |
+//! | [`architecture`] | what an architecture adds to a backbone: names, initial values, [`Classifier`] |
+//! | [`weights`] | weights files: read, inspect, download, write |
+//! | [`load`] | from a file into a network, with a report |
+//! | [`save`] | from a network into a file, with the origin's names |
 
+pub mod architecture;
+pub mod load;
+pub mod mobilenet_v2;
+pub mod resnet;
+pub mod save;
+mod unit;
+pub mod vgg;
+pub mod weights;
+
+pub use architecture::{Architecture, Classifier, Initial, initialise};
+pub use load::{LoadOptions, load};
+pub use mobilenet_v2::MobileNetV2;
+pub use resnet::{ResNet, ResNetDepth};
+pub use save::save;
+pub use vgg::{Vgg, VggDepth};

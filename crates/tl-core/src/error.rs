@@ -1,0 +1,33 @@
+use thiserror::Error;
+
+/// What can be wrong with a plan, a rate or an activation.
+#[derive(Debug, Error, Clone, PartialEq)]
+pub enum CoreError {
+    /// A stage was named that the network does not have.
+    #[error("no stage is called \"{name}\"; the stages are: {}", stages.join(", "))]
+    UnknownStage { name: String, stages: Vec<String> },
+    /// A pattern selected nothing, so what it asked for would silently not happen.
+    #[error("the pattern \"{pattern}\" matches no stage; the stages are: {}", stages.join(", "))]
+    PatternMatchesNothing { pattern: String, stages: Vec<String> },
+    /// A pattern is not a regular expression.
+    #[error("the pattern \"{pattern}\" is not a regular expression: {reason}")]
+    BadPattern { pattern: String, reason: String },
+    /// A number is outside of what makes sense.
+    #[error("{what} is {value}; give {expected}")]
+    BadNumber { what: String, value: f64, expected: &'static str },
+    /// A plan without a phase, or a phase without an epoch.
+    #[error("{what} is empty; give it at least one {needs}")]
+    Empty { what: String, needs: &'static str },
+    /// A plan written by a later version.
+    #[error("the plan has schema version {found}, this program reads up to {known}; use a newer one")]
+    Schema { found: u32, known: u32 },
+    /// A stage received another kind of activation than it works on.
+    #[error("{place} works on {expected} and was given {found}")]
+    WrongActivation { place: String, expected: &'static str, found: &'static str },
+    /// A layer received vectors of another width than its weights have.
+    #[error("{place} works on vectors of width {expected} and was given width {found}")]
+    WrongWidth { place: String, expected: usize, found: usize },
+    /// Stages were asked for that do not exist.
+    #[error("stages {start}..{end} were asked for, the network has {stages}")]
+    BadRange { start: usize, end: usize, stages: usize },
+}

@@ -1,0 +1,111 @@
+//! Two-dimensional convolution.
+
+use burn::module::Param;
+use burn::prelude::*;
+
+use crate::extension::{ConvShape, conv2d_unit};
+use crate::{BatchNorm2d, Nonlinearity};
+
+/// A convolution over `[batch, channels, height, width]`.
+///
+/// The weight has PyTorch's shape and name: `weight` is `[out, in / groups, height, width]`, `bias`
+/// `[out]`.
+#[derive(Module, Debug)]
+pub struct Conv2d {
+    pub weight: Param<Tensor<4>>,
+    pub bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    shape: ConvShape,
+}
+
+/// The numbers of a [`Conv2d`].
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2dConfig {
+    pub channels: [usize; 2],
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub dilation: usize,
+    pub groups: usize,
+    pub bias: bool,
+}
+
+impl Conv2dConfig {
+    /// A convolution from `channels[0]` to `channels[1]` channels with a square kernel, stride 1, no
+    /// padding, no bias.
+    pub fn new(channels: [usize; 2], kernel: usize) -> Self {
+        Self { channels, kernel, stride: 1, padding: 0, dilation: 1, groups: 1, bias: false }
+    }
+
+    pub fn stride(mut self, stride: usize) -> Self {
+        self.stride = stride;
+        self
+    }
+
+    pub fn padding(mut self, padding: usize) -> Self {
+        self.padding = padding;
+        self
+    }
+
+    pub fn groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    /// The layer, with all values 0: weights come from a file or from an initialisation by path.
+    pub fn init(&self, device: &Device) -> Conv2d {
+        let [input, output] = self.channels;
+        let kernel = [output, input / self.groups, self.kernel, self.kernel];
+        Conv2d {
+            weight: Param::from_tensor(Tensor::zeros(kernel, device)),
+            bias: self.bias.then(|| Param::from_tensor(Tensor::zeros([output], device))),
+            shape: ConvShape {
+                stride: [self.stride; 2],
+                padding: [self.padding; 2],
+                dilation: [self.dilation; 2],
+                groups: self.groups,
+            },
+        }
+    }
+}
+
+/// A convolution, its bias, and a nonlinearity.
+pub fn conv(layer: &Conv2d, input: Tensor<4>, activation: Nonlinearity) -> Tensor<4> {
+    let bias = layer.bias.as_ref().map(Param::val);
+    conv2d_unit(input, layer.weight.val(), bias, None, layer.shape, activation)
+}
+
+/// A convolution, its norm, a residual and a nonlinearity: the unit of which convolutional networks
+/// are made, `activation(norm(conv(input)) + residual)`.
+///
+/// Where the norm's statistics stand still, the norm is an affine map of the convolution's output and
+/// is folded into its weight and bias at every call: `w' = w·γ/√(σ²+ε)`, `b' = β − μ·γ/√(σ²+ε)`. The
+/// fold is differentiable, so that `γ` and `β` train through it at the cost of one weight-sized product
+/// and no pass over the feature map.
+pub fn conv_norm(
+    layer: &Conv2d,
+    norm: &BatchNorm2d,
+    input: Tensor<4>,
+    residual: Option<Tensor<4>>,
+    activation: Nonlinearity,
+) -> Tensor<4> {
+    if norm.uses_batch_statistics(&input) {
+        let bias = layer.bias.as_ref().map(Param::val);
+        let raw =
+            conv2d_unit(input, layer.weight.val(), bias, None, layer.shape, Nonlinearity::None);
+        return norm.train_unit(raw, residual, activation);
+    }
+    let (scale, shift) = norm.affine();
+    let [output, ..] = layer.weight.dims();
+    let weight = layer.weight.val() * scale.clone().reshape([output, 1, 1, 1]);
+    let bias = match &layer.bias {
+        Some(bias) => bias.val() * scale + shift,
+        None => shift,
+    };
+    conv2d_unit(input, weight, Some(bias), residual, layer.shape, activation)
+}

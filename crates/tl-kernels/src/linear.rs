@@ -1,0 +1,109 @@
+//! The fully connected layer, dropout, and the head made of both.
+
+use burn::module::{Flag, Param};
+use burn::prelude::*;
+use burn::tensor::TensorData;
+use tl_core::{Activation, CoreError, Head, Pass, rng};
+
+/// `x·Wᵀ + b` with PyTorch's shapes and names: `weight` is `[out, in]`, `bias` `[out]`.
+#[derive(Module, Debug)]
+pub struct Linear {
+    pub weight: Param<Tensor<2>>,
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// A layer from `input` to `output` values, all weights 0.
+    pub fn new(input: usize, output: usize, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::zeros([output, input], device)),
+            bias: Some(Param::from_tensor(Tensor::zeros([output], device))),
+        }
+    }
+
+    /// `[batch, in]` to `[batch, out]`.
+    pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let output = input.matmul(self.weight.val().transpose());
+        match &self.bias {
+            Some(bias) => output + bias.val().unsqueeze(),
+            None => output,
+        }
+    }
+}
+
+/// Dropout: zeroes each value with `probability` and divides the rest by what remains.
+///
+/// Active where the input is on an autodiff device and `training` is on. Its mask is a function of the
+/// pass and of `name`, whatever ran before.
+#[derive(Module, Debug)]
+pub struct Dropout {
+    pub training: Param<Flag>,
+    #[module(skip)]
+    probability: f64,
+    #[module(skip)]
+    name: String,
+}
+
+impl Dropout {
+    /// A dropout whose masks belong to `name`.
+    pub fn new(name: &str, probability: f64) -> Self {
+        Self { training: Param::<Flag>::from_bool(true), probability, name: name.to_string() }
+    }
+
+    /// Same shape as the input.
+    pub fn forward(&self, input: Tensor<2>, pass: Pass) -> Tensor<2> {
+        let device = input.device();
+        if self.probability == 0.0 || !self.training.is_enabled() || !device.is_autodiff() {
+            return input;
+        }
+        let dims = input.dims();
+        let mut random = rng(pass.seed, &self.name, pass.step, 0);
+        let keep = (1.0 / (1.0 - self.probability)) as f32;
+        let mask: Vec<f32> = (0..dims[0] * dims[1])
+            .map(|_| if f64::from(random.uniform()) < self.probability { 0.0 } else { keep })
+            .collect();
+        let device = device.without_autodiff();
+        input * Tensor::<2>::from_data(TensorData::new(mask, dims), &device).autodiff()
+    }
+}
+
+/// Pooling, dropout and one linear layer: the head of every classifier here.
+#[derive(Module, Debug)]
+pub struct LinearHead {
+    pub dropout: Dropout,
+    pub linear: Linear,
+}
+
+impl LinearHead {
+    /// A head from `width` values to `classes` answers, all weights 0.
+    pub fn new(width: usize, classes: usize, dropout: f64, device: &Device) -> Self {
+        Self {
+            dropout: Dropout::new("head.dropout", dropout),
+            linear: Linear::new(width, classes, device),
+        }
+    }
+}
+
+impl Head for LinearHead {
+    fn forward(&self, features: Activation, pass: Pass) -> Result<Tensor<2>, CoreError> {
+        let features = features.pooled();
+        let [_, found] = features.dims();
+        let [_, width] = self.linear.weight.dims();
+        if found != width {
+            return Err(CoreError::WrongWidth { place: "the head".into(), expected: width, found });
+        }
+        Ok(self.linear.forward(self.dropout.forward(features, pass)))
+    }
+
+    fn classes(&self) -> usize {
+        self.linear.weight.dims()[0]
+    }
+
+    fn with_values(mut self, weight: Vec<f32>, bias: Vec<f32>) -> Self {
+        self.linear = tl_core::parameters::map_values(self.linear, |info| {
+            let values = if info.path == "weight" { &weight } else { &bias };
+            (values.len() == info.elements()).then(|| values.clone())
+        });
+        self
+    }
+}

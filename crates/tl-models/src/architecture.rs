@@ -1,0 +1,102 @@
+//! What an architecture adds to the contract of a backbone: its origin's names and initial values.
+
+use burn::prelude::*;
+use tl_core::parameters::{ParameterInfo, map_values};
+use tl_core::{Backbone, Model};
+use tl_kernels::LinearHead;
+use tl_random::rng;
+
+/// A backbone with an origin: the library whose names and numerics it follows.
+pub trait Architecture: Backbone {
+    /// The name by which users ask for it (`resnet50`).
+    fn name(&self) -> &'static str;
+
+    /// The origin's name of the parameter at `path` of the backbone.
+    fn origin_name(&self, path: &str) -> String;
+
+    /// The origin's name of the head's linear layer (`fc`).
+    fn head_name(&self) -> &'static str;
+
+    /// The dropout in front of the head.
+    fn head_dropout(&self) -> f64;
+
+    /// How the origin initialises the parameter at `path`, `head.…` included.
+    fn initial(&self, path: &str, shape: &[usize]) -> Initial;
+
+    /// A model with a head for `classes` answers, all of it at its initial values for `seed`.
+    fn with_head(self, classes: usize, seed: u64, device: &Device) -> Classifier<Self>
+    where
+        Self: Sized,
+    {
+        let head =
+            LinearHead::new(self.head_input_width(), classes, self.head_dropout(), device);
+        initialise(Model { backbone: self, head }, seed, |_| true)
+    }
+}
+
+/// A backbone with a linear head.
+pub type Classifier<B> = Model<B, LinearHead>;
+
+/// The distribution of initial values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initial {
+    /// All the same.
+    Constant(f64),
+    /// Normal around 0 with this deviation.
+    Normal(f64),
+    /// Even between minus and plus this bound.
+    Uniform(f64),
+}
+
+impl Initial {
+    /// He's normal initialisation for ReLU by the outgoing connections (He et al. 2015), as torchvision
+    /// applies it to convolutions.
+    pub fn he_fan_out(shape: &[usize]) -> Self {
+        let fan_out = shape[0] * shape[2..].iter().product::<usize>();
+        Initial::Normal((2.0 / fan_out.max(1) as f64).sqrt())
+    }
+
+    /// PyTorch's default for the weight and bias of a linear layer with `inputs` inputs.
+    pub fn linear_default(inputs: usize) -> Self {
+        Initial::Uniform(1.0 / (inputs.max(1) as f64).sqrt())
+    }
+
+    /// The initial value of a norm's parameter or statistic, by its name; nothing for other names.
+    pub(crate) fn of_norm(path: &str, shape: &[usize]) -> Option<Self> {
+        match path.rsplit('.').next()? {
+            "running_var" => Some(Initial::Constant(1.0)),
+            "running_mean" | "bias" => Some(Initial::Constant(0.0)),
+            "weight" if shape.len() == 1 => Some(Initial::Constant(1.0)),
+            _ => None,
+        }
+    }
+}
+
+/// Sets the parameters whose path `chosen` accepts to their initial values for `seed`.
+///
+/// Each is drawn from a generator of its own, named by its path.
+pub fn initialise<B: Architecture>(
+    model: Classifier<B>,
+    seed: u64,
+    chosen: impl Fn(&str) -> bool,
+) -> Classifier<B> {
+    let plain = model.backbone.valid();
+    map_values(model, |info| {
+        if !chosen(&info.path) {
+            return None;
+        }
+        let path = info.path.strip_prefix("backbone.").unwrap_or(&info.path);
+        Some(draw(plain.initial(path, &info.shape), seed, info))
+    })
+}
+
+fn draw(initial: Initial, seed: u64, info: &ParameterInfo) -> Vec<f32> {
+    let mut random = rng(seed, &info.path, 0, 0);
+    (0..info.elements())
+        .map(|_| match initial {
+            Initial::Constant(value) => value as f32,
+            Initial::Normal(deviation) => (deviation * random.normal()) as f32,
+            Initial::Uniform(bound) => random.between(-bound, bound) as f32,
+        })
+        .collect()
+}

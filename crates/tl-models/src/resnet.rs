@@ -1,0 +1,214 @@
+//! ResNet (He et al. 2016, arXiv 1512.03385) in torchvision's variant: the stride of a bottleneck is in
+//! its 3×3 convolution.
+
+use std::ops::Range;
+
+use burn::prelude::*;
+use tl_core::backbone::check_range;
+use tl_core::{Activation, Backbone, CoreError, ExpectedInput, Pass, Stage};
+use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, Nonlinearity, conv_norm, max_pool};
+
+use crate::architecture::{Architecture, Initial};
+use crate::unit::ConvNorm;
+
+/// The depths that torchvision has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResNetDepth {
+    D18,
+    D34,
+    D50,
+    D101,
+    D152,
+}
+
+impl ResNetDepth {
+    fn blocks(self) -> [usize; 4] {
+        match self {
+            Self::D18 => [2, 2, 2, 2],
+            Self::D34 | Self::D50 => [3, 4, 6, 3],
+            Self::D101 => [3, 4, 23, 3],
+            Self::D152 => [3, 8, 36, 3],
+        }
+    }
+
+    /// How many times wider a block's output is than its 3×3 convolution.
+    fn expansion(self) -> usize {
+        match self {
+            Self::D18 | Self::D34 => 1,
+            Self::D50 | Self::D101 | Self::D152 => 4,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::D18 => "resnet18",
+            Self::D34 => "resnet34",
+            Self::D50 => "resnet50",
+            Self::D101 => "resnet101",
+            Self::D152 => "resnet152",
+        }
+    }
+}
+
+/// Two 3×3 convolutions, or a bottleneck 1×1, 3×3, 1×1, around which the input is added.
+#[derive(Module, Debug)]
+pub struct Block {
+    pub conv1: Conv2d,
+    pub bn1: BatchNorm2d,
+    pub conv2: Conv2d,
+    pub bn2: BatchNorm2d,
+    pub conv3: Option<Conv2d>,
+    pub bn3: Option<BatchNorm2d>,
+    pub downsample: Option<ConvNorm>,
+}
+
+impl Block {
+    fn new(input: usize, width: usize, expansion: usize, stride: usize, device: &Device) -> Self {
+        let output = width * expansion;
+        let three = |channels, stride| Conv2dConfig::new(channels, 3).stride(stride).padding(1);
+        let one = Conv2dConfig::new;
+        let bottleneck = expansion > 1;
+        let (first, second) = if bottleneck {
+            (one([input, width], 1), three([width, width], stride))
+        } else {
+            (three([input, width], stride), three([width, width], 1))
+        };
+        Self {
+            conv1: first.init(device),
+            bn1: BatchNorm2d::new(width, device),
+            conv2: second.init(device),
+            bn2: BatchNorm2d::new(width, device),
+            conv3: bottleneck.then(|| one([width, output], 1).init(device)),
+            bn3: bottleneck.then(|| BatchNorm2d::new(output, device)),
+            downsample: (stride != 1 || input != output)
+                .then(|| ConvNorm::new(one([input, output], 1).stride(stride), device)),
+        }
+    }
+
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let relu = Nonlinearity::Relu;
+        let shortcut = match &self.downsample {
+            Some(downsample) => downsample.forward(input.clone(), Nonlinearity::None),
+            None => input.clone(),
+        };
+        let first = conv_norm(&self.conv1, &self.bn1, input, None, relu);
+        match (&self.conv3, &self.bn3) {
+            (Some(conv3), Some(bn3)) => {
+                let second = conv_norm(&self.conv2, &self.bn2, first, None, relu);
+                conv_norm(conv3, bn3, second, Some(shortcut), relu)
+            }
+            _ => conv_norm(&self.conv2, &self.bn2, first, Some(shortcut), relu),
+        }
+    }
+}
+
+/// The network without its classifier; its stages are `stem` and `layer1` to `layer4`.
+#[derive(Module, Debug)]
+pub struct ResNet {
+    pub conv1: Conv2d,
+    pub bn1: BatchNorm2d,
+    pub layer1: Vec<Block>,
+    pub layer2: Vec<Block>,
+    pub layer3: Vec<Block>,
+    pub layer4: Vec<Block>,
+    #[module(skip)]
+    depth: ResNetDepth,
+}
+
+impl ResNet {
+    /// A network of `depth` layers, all convolutions 0.
+    pub fn new(depth: ResNetDepth, device: &Device) -> Self {
+        let expansion = depth.expansion();
+        let layer = |input: usize, width: usize, count: usize, stride: usize| {
+            (0..count)
+                .map(|block| match block {
+                    0 => Block::new(input, width, expansion, stride, device),
+                    _ => Block::new(width * expansion, width, expansion, 1, device),
+                })
+                .collect()
+        };
+        let [first, second, third, fourth] = depth.blocks();
+        Self {
+            conv1: Conv2dConfig::new([3, 64], 7).stride(2).padding(3).init(device),
+            bn1: BatchNorm2d::new(64, device),
+            layer1: layer(64, 64, first, 1),
+            layer2: layer(64 * expansion, 128, second, 2),
+            layer3: layer(128 * expansion, 256, third, 2),
+            layer4: layer(256 * expansion, 512, fourth, 2),
+            depth,
+        }
+    }
+
+    fn stem(&self, input: Tensor<4>) -> Tensor<4> {
+        max_pool(conv_norm(&self.conv1, &self.bn1, input, None, Nonlinearity::Relu), 3, 2, 1)
+    }
+}
+
+impl Backbone for ResNet {
+    fn stages(&self) -> Vec<Stage> {
+        let mut stages = vec![Stage::new("stem", &["conv1", "bn1"])];
+        for layer in ["layer1", "layer2", "layer3", "layer4"] {
+            stages.push(Stage::new(layer, &[layer]));
+        }
+        stages
+    }
+
+    fn forward_stages(
+        &self,
+        input: Activation,
+        range: Range<usize>,
+        _: Pass,
+    ) -> Result<Activation, CoreError> {
+        let layers = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
+        check_range(&range, layers.len() + 1)?;
+        if range.is_empty() {
+            return Ok(input);
+        }
+        let mut map = input.into_image(self.depth.name())?.into_channels_first();
+        for stage in range {
+            map = match stage {
+                0 => self.stem(map),
+                stage => layers[stage - 1].iter().fold(map, |map, block| block.forward(map)),
+            };
+        }
+        Ok(Activation::image(map))
+    }
+
+    fn embedding_width(&self) -> usize {
+        512 * self.depth.expansion()
+    }
+
+    fn head_input_width(&self) -> usize {
+        self.embedding_width()
+    }
+
+    fn expected_input(&self) -> ExpectedInput {
+        ExpectedInput::imagenet(32)
+    }
+}
+
+impl Architecture for ResNet {
+    fn name(&self) -> &'static str {
+        self.depth.name()
+    }
+
+    fn origin_name(&self, path: &str) -> String {
+        path.replace(".downsample.conv.", ".downsample.0.")
+            .replace(".downsample.norm.", ".downsample.1.")
+    }
+
+    fn head_name(&self) -> &'static str {
+        "fc"
+    }
+
+    fn head_dropout(&self) -> f64 {
+        0.0
+    }
+
+    fn initial(&self, path: &str, shape: &[usize]) -> Initial {
+        if path.starts_with("head.") {
+            return Initial::linear_default(self.head_input_width());
+        }
+        Initial::of_norm(path, shape).unwrap_or_else(|| Initial::he_fan_out(shape))
+    }
+}

@@ -1,0 +1,209 @@
+//! VGG (Simonyan and Zisserman 2015, arXiv 1409.1556), with and without batch normalisation, with
+//! torchvision's names and numerics.
+
+use std::ops::Range;
+
+use burn::prelude::*;
+use tl_core::backbone::check_range;
+use tl_core::{Activation, Backbone, CoreError, ExpectedInput, Pass, Stage};
+use tl_kernels::{
+    BatchNorm2d, Conv2d, Conv2dConfig, Dropout, Linear, Nonlinearity, adaptive_average_pool, conv,
+    conv_norm, max_pool,
+};
+
+use crate::architecture::{Architecture, Initial};
+
+const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
+/// Height and width that the fully connected stages are fed with.
+const POOLED: usize = 7;
+const HIDDEN: usize = 4096;
+
+/// The depths that torchvision has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VggDepth {
+    D11,
+    D13,
+    D16,
+    D19,
+}
+
+impl VggDepth {
+    fn convolutions(self) -> [usize; 5] {
+        match self {
+            Self::D11 => [1, 1, 2, 2, 2],
+            Self::D13 => [2, 2, 2, 2, 2],
+            Self::D16 => [2, 2, 3, 3, 3],
+            Self::D19 => [2, 2, 4, 4, 4],
+        }
+    }
+}
+
+/// A 3×3 convolution, with or without a norm, and ReLU.
+#[derive(Module, Debug)]
+pub struct VggLayer {
+    pub conv: Conv2d,
+    pub norm: Option<BatchNorm2d>,
+}
+
+impl VggLayer {
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        match &self.norm {
+            Some(norm) => conv_norm(&self.conv, norm, input, None, Nonlinearity::Relu),
+            None => conv(&self.conv, input, Nonlinearity::Relu),
+        }
+    }
+}
+
+/// The network without its last linear layer; its stages are `block1` to `block5` (each ends with a
+/// pooling), `classifier.0` and `classifier.3`.
+#[derive(Module, Debug)]
+pub struct Vgg {
+    pub blocks: Vec<Vec<VggLayer>>,
+    pub hidden: Vec<Linear>,
+    /// The dropout between the two hidden layers; the one after them belongs to the head.
+    pub dropout: Dropout,
+    #[module(skip)]
+    depth: VggDepth,
+    #[module(skip)]
+    normalised: bool,
+}
+
+impl Vgg {
+    /// A network of `depth` layers, with norms if `normalised`, all weights 0.
+    pub fn new(depth: VggDepth, normalised: bool, device: &Device) -> Self {
+        let mut input = 3;
+        let blocks = depth
+            .convolutions()
+            .iter()
+            .zip(WIDTHS)
+            .map(|(count, width)| {
+                (0..*count)
+                    .map(|_| {
+                        let config = Conv2dConfig::new([input, width], 3).padding(1).bias(true);
+                        input = width;
+                        VggLayer {
+                            conv: config.init(device),
+                            norm: normalised.then(|| BatchNorm2d::new(width, device)),
+                        }
+                    })
+                    .collect()
+            })
+            .collect();
+        Self {
+            blocks,
+            hidden: vec![
+                Linear::new(WIDTHS[4] * POOLED * POOLED, HIDDEN, device),
+                Linear::new(HIDDEN, HIDDEN, device),
+            ],
+            dropout: Dropout::new("classifier.2", 0.5),
+            depth,
+            normalised,
+        }
+    }
+
+    /// The place of a convolution in torchvision's flat `features`: each convolution, norm, ReLU and
+    /// pooling before it counts one.
+    fn origin_index(&self, block: usize, layer: usize) -> usize {
+        let per_layer = if self.normalised { 3 } else { 2 };
+        let before: usize = self.depth.convolutions()[..block].iter().sum();
+        (before + layer) * per_layer + block
+    }
+}
+
+impl Backbone for Vgg {
+    fn stages(&self) -> Vec<Stage> {
+        let mut stages = Vec::new();
+        for block in 0..self.blocks.len() {
+            stages.push(Stage::new(&format!("block{}", block + 1), &[&format!("blocks.{block}")]));
+        }
+        stages.push(Stage::new("classifier.0", &["hidden.0", "dropout"]));
+        stages.push(Stage::new("classifier.3", &["hidden.1"]));
+        stages
+    }
+
+    fn forward_stages(
+        &self,
+        mut input: Activation,
+        range: Range<usize>,
+        pass: Pass,
+    ) -> Result<Activation, CoreError> {
+        let blocks = self.blocks.len();
+        check_range(&range, blocks + 2)?;
+        for stage in range {
+            input = if let Some(layers) = self.blocks.get(stage) {
+                let map = input.into_image(self.name())?.into_channels_first();
+                let map = layers.iter().fold(map, |map, layer| layer.forward(map));
+                Activation::image(max_pool(map, 2, 2, 0))
+            } else if stage == blocks {
+                let map = input.into_image("classifier.0")?.into_channels_first();
+                let flat: Tensor<2> = adaptive_average_pool(map, POOLED).flatten(1, 3);
+                let hidden = burn::tensor::activation::relu(self.hidden[0].forward(flat));
+                Activation::Vector(self.dropout.forward(hidden, pass))
+            } else {
+                let hidden = self.hidden[1].forward(input.into_vector("classifier.3")?);
+                Activation::Vector(burn::tensor::activation::relu(hidden))
+            };
+        }
+        Ok(input)
+    }
+
+    fn embedding_width(&self) -> usize {
+        WIDTHS[4]
+    }
+
+    fn embedding_stages(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn head_input_width(&self) -> usize {
+        HIDDEN
+    }
+
+    fn expected_input(&self) -> ExpectedInput {
+        ExpectedInput::imagenet(32)
+    }
+}
+
+impl Architecture for Vgg {
+    fn name(&self) -> &'static str {
+        match (self.depth, self.normalised) {
+            (VggDepth::D11, false) => "vgg11",
+            (VggDepth::D13, false) => "vgg13",
+            (VggDepth::D16, false) => "vgg16",
+            (VggDepth::D19, false) => "vgg19",
+            (VggDepth::D11, true) => "vgg11_bn",
+            (VggDepth::D13, true) => "vgg13_bn",
+            (VggDepth::D16, true) => "vgg16_bn",
+            (VggDepth::D19, true) => "vgg19_bn",
+        }
+    }
+
+    fn origin_name(&self, path: &str) -> String {
+        let parts: Vec<&str> = path.split('.').collect();
+        let number = |text: &str| text.parse::<usize>().unwrap_or(0);
+        match parts.as_slice() {
+            ["blocks", block, layer, field, value] => {
+                let index = self.origin_index(number(block), number(layer));
+                format!("features.{}.{value}", index + usize::from(*field == "norm"))
+            }
+            ["hidden", index, value] => format!("classifier.{}.{value}", number(index) * 3),
+            _ => path.to_string(),
+        }
+    }
+
+    fn head_name(&self) -> &'static str {
+        "classifier.6"
+    }
+
+    fn head_dropout(&self) -> f64 {
+        0.5
+    }
+
+    fn initial(&self, path: &str, shape: &[usize]) -> Initial {
+        match Initial::of_norm(path, shape) {
+            Some(initial) => initial,
+            None if shape.len() == 4 => Initial::he_fan_out(shape),
+            None => Initial::Normal(0.01),
+        }
+    }
+}
