@@ -1,1 +1,2 @@
+pub mod logistic;
 pub mod metrics;

@@ -1,0 +1,360 @@
+//! Logistic regression: a linear softmax classifier on fixed features, trained to convergence.
+//!
+//! The objective is scikit-learn's, C · Σᵢ −log p(yᵢ | xᵢ) + ½‖W‖² with an unpenalised bias and the
+//! softmax for every number of classes (also two). It is strictly convex in W, so that the result is
+//! a matter of the data and of C alone: no rate, no schedule, no seed.
+//!
+//! ```
+//! use tl_train::logistic::{Options, fit};
+//!
+//! let features = [0.0, 1.0, 10.0, 11.0]; // four examples of one number each
+//! let head = fit(&features, &[0, 0, 1, 1], 2, &Options::default()).unwrap();
+//! assert_eq!(head.predict(&[2.0, 9.0]), [0, 1]);
+//! ```
+
+mod lbfgs;
+mod objective;
+mod products;
+
+use lbfgs::{Minimum, minimize};
+use objective::{Objective, Rows};
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::argmax;
+
+/// How a head is fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Options {
+    /// The weight λ of the penalty in Σᵢ −log p(yᵢ | xᵢ) + ½λ‖W‖², that is 1 / C. Positive: without
+    /// a penalty, classes that a plane separates have no finite optimum.
+    pub l2: f64,
+    /// Iterations of L-BFGS at most.
+    pub max_iterations: usize,
+    /// Converged means: no entry of the gradient of the objective, divided by the number of
+    /// examples, is larger than this. Rounding of f32 features sets a floor near 10⁻⁷ times their size.
+    pub tolerance: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            l2: 1.0,
+            max_iterations: 1000,
+            tolerance: 1e-4,
+        }
+    }
+}
+
+/// What keeps a head from being fitted.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LogisticError {
+    /// No example, or no feature.
+    #[error("the {part} part holds no example to fit a head on; name a part that holds some")]
+    Empty { part: &'static str },
+    /// The number of features is no multiple of the number of examples.
+    #[error(
+        "{values} feature values for {examples} examples of the {part} part; each needs {expected}"
+    )]
+    Shape {
+        part: &'static str,
+        values: usize,
+        examples: usize,
+        expected: String,
+    },
+    /// There is nothing to tell apart.
+    #[error("a classifier needs at least two classes with examples, here is {found}; add another")]
+    OneClass { found: usize },
+    /// A class without an example has no finite optimum.
+    #[error("class {class} has no training example; add one or leave the class out")]
+    EmptyClass { class: usize },
+    /// A label is not among the classes.
+    #[error(
+        "example {example} of the {part} part has the label {label}, but there are {classes} classes"
+    )]
+    Label {
+        part: &'static str,
+        example: usize,
+        label: usize,
+        classes: usize,
+    },
+    /// A feature is NaN or infinite (or so large that its square is).
+    #[error(
+        "example {example} of the {part} part, feature {feature} is {value}; the weights or the input are damaged"
+    )]
+    NonFinite {
+        part: &'static str,
+        example: usize,
+        feature: usize,
+        value: f32,
+    },
+    /// An option has no meaning.
+    #[error("{name} is {value}, it must be a positive finite number")]
+    Option { name: &'static str, value: f64 },
+    /// There is no C to choose from.
+    #[error("no candidate for C to choose from; name at least one")]
+    NoCandidate,
+}
+
+/// A fitted linear classifier: logits = x · weightᵀ + bias.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinearHead {
+    /// `[classes, features]`, row major.
+    pub weight: Vec<f32>,
+    /// `[classes]`; sums to 0, as do the columns of the weight (the softmax leaves a common shift open).
+    pub bias: Vec<f32>,
+    /// Iterations of L-BFGS.
+    pub iterations: usize,
+    /// Whether the gradient fell below the tolerance.
+    pub converged: bool,
+    /// Mean cross-entropy of the training examples in nats, without the penalty.
+    pub loss: f64,
+}
+
+impl LinearHead {
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Number of features an example has.
+    pub fn width(&self) -> usize {
+        self.weight.len() / self.bias.len().max(1)
+    }
+
+    /// Logits `[n, classes]` of features `[n, width]`; values beyond the last full row are left out.
+    pub fn logits(&self, features: &[f32]) -> Vec<f32> {
+        products::logits(features, &self.weight, &self.bias)
+    }
+
+    /// The likeliest class of each row of features `[n, width]`.
+    pub fn predict(&self, features: &[f32]) -> Vec<usize> {
+        let logits = self.logits(features);
+        logits
+            .chunks_exact(self.classes().max(1))
+            .map(argmax)
+            .collect()
+    }
+}
+
+/// Fits a head on features `[n, d]` (row major) and their labels, each below `classes`.
+///
+/// The result does not depend on the number of threads. Features are neither scaled nor shifted as
+/// far as the objective goes. A fit that reaches `max_iterations` first says so in `converged`.
+///
+/// # Errors
+/// No example, shapes that do not fit, fewer than two classes, a class without example, a label out
+/// of range, a non-finite feature, an option out of range.
+pub fn fit(
+    features: &[f32],
+    labels: &[usize],
+    classes: usize,
+    options: &Options,
+) -> Result<LinearHead, LogisticError> {
+    check_options(options)?;
+    check_training(features, labels, classes)?;
+    let rows = Rows::new(features, labels, classes);
+    let start = vec![0.0; rows.unknowns()];
+    Ok(fit_from(&rows, start, options).0)
+}
+
+/// One value of C and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub c: f64,
+    /// The share of validation examples predicted right.
+    pub validation_accuracy: f64,
+    pub iterations: usize,
+    pub converged: bool,
+}
+
+/// The head whose C did best on the validation part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chosen {
+    pub head: LinearHead,
+    pub c: f64,
+    /// Every candidate, from the smallest C (the strongest penalty) to the largest.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Features `[n, d]` (row major) and the label of each row.
+#[derive(Clone, Copy, Debug)]
+pub struct Examples<'a> {
+    pub features: &'a [f32],
+    pub labels: &'a [usize],
+}
+
+/// Fits a head for every C in `candidates` and keeps the one with the highest validation accuracy,
+/// of equals the one with the smallest C.
+///
+/// C goes from small to large, each fit starting where the last one ended. `options.l2` is not read.
+///
+/// # Errors
+/// As [`fit`], for both parts, and no candidate or one that is not positive.
+pub fn fit_chosen(
+    training: Examples<'_>,
+    validation: Examples<'_>,
+    classes: usize,
+    candidates: &[f64],
+    options: &Options,
+) -> Result<Chosen, LogisticError> {
+    let mut ordered = candidates.to_vec();
+    for &value in &ordered {
+        positive("C", value)?;
+    }
+    ordered.sort_by(f64::total_cmp);
+    ordered.dedup();
+    check_options(&Options {
+        l2: 1.0,
+        ..*options
+    })?;
+    check_training(training.features, training.labels, classes)?;
+    let width = training.features.len() / training.labels.len();
+    check_examples(
+        "validation",
+        validation.features,
+        validation.labels,
+        classes,
+    )?;
+    if validation.features.len() != validation.labels.len() * width {
+        return Err(shape("validation", validation, width.to_string()));
+    }
+
+    let rows = Rows::new(training.features, training.labels, classes);
+    let mut point = vec![0.0; rows.unknowns()];
+    let mut tried = Vec::new();
+    let mut best: Option<(LinearHead, f64, f64)> = None;
+    for c in ordered {
+        let options = Options {
+            l2: 1.0 / c,
+            ..*options
+        };
+        let (head, reached) = fit_from(&rows, point, &options);
+        point = reached;
+        let predicted = head.predict(validation.features);
+        let right = predicted
+            .iter()
+            .zip(validation.labels)
+            .filter(|(p, l)| p == l)
+            .count();
+        let accuracy = right as f64 / validation.labels.len() as f64;
+        tried.push(Candidate {
+            c,
+            validation_accuracy: accuracy,
+            iterations: head.iterations,
+            converged: head.converged,
+        });
+        if best
+            .as_ref()
+            .is_none_or(|(_, _, highest)| accuracy > *highest)
+        {
+            best = Some((head, c, accuracy));
+        }
+    }
+    let (head, c, _) = best.ok_or(LogisticError::NoCandidate)?;
+    Ok(Chosen {
+        head,
+        c,
+        candidates: tried,
+    })
+}
+
+/// The head and the point in the objective's own unknowns, from which the next fit may start.
+fn fit_from(rows: &Rows, start: Vec<f64>, options: &Options) -> (LinearHead, Vec<f64>) {
+    let objective = Objective::new(rows, options.l2);
+    let Minimum {
+        point,
+        iterations,
+        converged,
+    } = minimize(&objective, start, options.max_iterations, options.tolerance);
+    let (weight, bias) = rows.head(&point);
+    let head = LinearHead {
+        weight,
+        bias,
+        iterations,
+        converged,
+        loss: objective.mean_loss(&point),
+    };
+    (head, point)
+}
+
+fn positive(name: &'static str, value: f64) -> Result<(), LogisticError> {
+    // A subnormal C or λ has an infinite inverse.
+    if value > 0.0 && value.is_finite() && value.recip().is_finite() {
+        Ok(())
+    } else {
+        Err(LogisticError::Option { name, value })
+    }
+}
+
+fn check_options(options: &Options) -> Result<(), LogisticError> {
+    positive("l2", options.l2)?;
+    positive("tolerance", options.tolerance)?;
+    if options.max_iterations == 0 {
+        return Err(LogisticError::Option {
+            name: "max_iterations",
+            value: 0.0,
+        });
+    }
+    Ok(())
+}
+
+fn shape(part: &'static str, examples: Examples<'_>, expected: String) -> LogisticError {
+    LogisticError::Shape {
+        part,
+        values: examples.features.len(),
+        examples: examples.labels.len(),
+        expected,
+    }
+}
+
+fn check_training(features: &[f32], labels: &[usize], classes: usize) -> Result<(), LogisticError> {
+    check_examples("training", features, labels, classes)?;
+    let mut counts = vec![0usize; classes];
+    labels.iter().for_each(|&label| counts[label] += 1);
+    let found = counts.iter().filter(|&&count| count > 0).count();
+    if found < 2 {
+        return Err(LogisticError::OneClass { found });
+    }
+    match counts.iter().position(|&count| count == 0) {
+        Some(class) => Err(LogisticError::EmptyClass { class }),
+        None => Ok(()),
+    }
+}
+
+fn check_examples(
+    part: &'static str,
+    features: &[f32],
+    labels: &[usize],
+    classes: usize,
+) -> Result<(), LogisticError> {
+    if labels.is_empty() || features.is_empty() {
+        return Err(LogisticError::Empty { part });
+    }
+    if !features.len().is_multiple_of(labels.len()) {
+        let examples = Examples { features, labels };
+        return Err(shape(part, examples, "the same number of them".to_string()));
+    }
+    if let Some(example) = labels.iter().position(|&label| label >= classes) {
+        return Err(LogisticError::Label {
+            part,
+            example,
+            label: labels[example],
+            classes,
+        });
+    }
+    // 10¹⁵ squared, times a million features, still fits into f32.
+    let sound = |value: &f32| value.abs() < 1e15;
+    if let Some(index) = features.iter().position(|value| !sound(value)) {
+        let width = features.len() / labels.len();
+        return Err(LogisticError::NonFinite {
+            part,
+            example: index / width,
+            feature: index % width,
+            value: features[index],
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
