@@ -125,3 +125,89 @@ impl CropRange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crop_keeps_to_its_ranges_and_inside_the_image() {
+        let range = CropRange {
+            scale: [0.2, 0.6],
+            ratio: [0.5, 2.0],
+        };
+        let (width, height) = (200, 160);
+        let mut corners = std::collections::HashSet::new();
+        for index in 0..500 {
+            let cut = range.draw(width, height, &mut tl_random::rng(1, "test", 0, index));
+            assert!(
+                cut.left + cut.width <= width && cut.top + cut.height <= height,
+                "{cut:?}"
+            );
+            let share = (cut.width * cut.height) as f64 / (width * height) as f64;
+            let ratio = cut.width as f64 / cut.height as f64;
+            // Rounding to whole pixels moves both by about one in a hundred.
+            assert!((0.19..0.61).contains(&share), "{cut:?}");
+            assert!((0.49..2.05).contains(&ratio), "{cut:?}");
+            corners.insert((cut.left, cut.top));
+        }
+        assert!(corners.len() > 300);
+    }
+
+    #[test]
+    fn where_nothing_fits_the_middle_is_taken() {
+        let range = CropRange {
+            scale: [0.9, 1.0],
+            ratio: [0.75, 4.0 / 3.0],
+        };
+        let mut random = tl_random::rng(1, "test", 0, 0);
+        let wide = range.draw(100, 6, &mut random);
+        assert_eq!(
+            wide,
+            Cut {
+                left: 46,
+                top: 0,
+                width: 8,
+                height: 6
+            }
+        );
+        let tall = range.draw(6, 100, &mut random);
+        assert_eq!(
+            tall,
+            Cut {
+                left: 0,
+                top: 46,
+                width: 6,
+                height: 8
+            }
+        );
+    }
+
+    #[test]
+    fn senseless_numbers_are_refused() {
+        let crop = |scale, ratio| Augment {
+            random_resized_crop: Some(CropRange { scale, ratio }),
+            flip: 0.5,
+        };
+        assert!(crop([0.08, 1.0], [0.75, 1.5]).validate().is_ok());
+        let bad = [
+            crop([0.0, 1.0], [0.75, 1.5]),
+            crop([0.5, 0.4], [0.75, 1.5]),
+            crop([0.5, 1.1], [0.75, 1.5]),
+            crop([0.5, f64::NAN], [0.75, 1.5]),
+            crop([0.5, 1.0], [-1.0, 1.5]),
+            crop([0.5, 1.0], [1.0, f64::INFINITY]),
+            Augment {
+                flip: 1.5,
+                ..Augment::none()
+            },
+            Augment {
+                flip: f64::NAN,
+                ..Augment::none()
+            },
+        ];
+        for augment in bad {
+            assert!(augment.validate().is_err(), "{augment:?}");
+        }
+    }
+}

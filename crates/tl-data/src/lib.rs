@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod augment;
+mod batches;
 mod decode;
 mod error;
 mod folder;
@@ -11,11 +12,14 @@ mod pixels;
 mod preprocess;
 mod resize;
 mod split;
+#[cfg(test)]
+mod testing;
 
 pub use augment::{Augment, CropRange};
+pub use batches::Batches;
 pub use error::DataError;
 pub use images::{Images, Item, Part};
-pub use loader::{Batch, Batches, Loader, Skipped, View};
+pub use loader::{Batch, Loader, Skipped, View};
 pub use pixels::Rgb8;
 pub use preprocess::Preprocess;
 pub use resize::Interpolation;

@@ -156,3 +156,149 @@ fn middle(length: usize, crop: usize) -> (usize, usize) {
     // Python's round: half to even.
     (((length - crop) as f64 / 2.0).round_ties_even() as usize, 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CropRange;
+    use crate::testing::{formula_image, recorded};
+
+    #[test]
+    fn resize_and_centre_crop_equal_torchvision() {
+        let recorded = recorded().cropped;
+        assert_eq!(recorded.len(), 20);
+        for case in recorded {
+            let preprocess = Preprocess {
+                resize: case.resize,
+                crop: case.crop,
+                mean: [0.0; 3],
+                std: [1.0; 3],
+                interpolation: case.filter,
+            };
+            let pixels = preprocess.apply(&formula_image(case.from.0, case.from.1));
+            let bytes = case.bytes();
+            let plane = case.crop * case.crop;
+            for (position, pixel) in pixels.iter().enumerate() {
+                let byte = bytes[position % plane * 3 + position / plane];
+                let (filter, from) = (case.filter, case.from);
+                assert_eq!(
+                    *pixel,
+                    f32::from(byte) / 255.0,
+                    "{filter:?} {from:?} at {position}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn each_channel_is_normalised_by_its_own_mean_and_deviation() {
+        let image = Rgb8::new(1, 1, vec![0, 51, 255]).unwrap();
+        let preprocess = Preprocess {
+            mean: [0.5, 0.2, 0.0],
+            std: [0.5, 0.25, 4.0],
+            ..Preprocess::imagenet(1, 1)
+        };
+        assert_eq!(preprocess.apply(&image), [-1.0, 0.0, 0.25]);
+    }
+
+    #[test]
+    fn one_pixel_fills_the_whole_crop() {
+        let image = Rgb8::new(1, 1, vec![9, 9, 9]).unwrap();
+        let preprocess = Preprocess {
+            mean: [0.0; 3],
+            std: [1.0; 3],
+            ..Preprocess::imagenet(16, 16)
+        };
+        assert_eq!(preprocess.apply(&image), vec![9.0 / 255.0; 3 * 16 * 16]);
+    }
+
+    #[test]
+    fn a_flip_mirrors_the_columns_and_nothing_else() {
+        let image = formula_image(20, 14);
+        let preprocess = Preprocess::imagenet(8, 8);
+        let mut random = tl_random::rng(0, "test", 0, 0);
+        let plain = preprocess.apply(&image);
+        let never = Augment::none();
+        let always = Augment {
+            flip: 1.0,
+            ..Augment::none()
+        };
+        let whole = CropRange {
+            scale: [1.0, 1.0],
+            ratio: [20.0 / 14.0; 2],
+        };
+        assert_eq!(
+            preprocess.apply_augmented(&image, &never, &mut random),
+            plain
+        );
+        let mirrored = preprocess.apply_augmented(&image, &always, &mut random);
+        assert_ne!(mirrored, plain);
+        let back: Vec<f32> = mirrored
+            .chunks(8)
+            .flat_map(|row| row.iter().rev())
+            .copied()
+            .collect();
+        assert_eq!(back, plain);
+        // The same through a random crop that can only be the whole image.
+        let cropped = |flip| Augment {
+            random_resized_crop: Some(whole.clone()),
+            flip,
+        };
+        let straight = preprocess.apply_augmented(&image, &cropped(0.0), &mut random);
+        let mirrored = preprocess.apply_augmented(&image, &cropped(1.0), &mut random);
+        let back: Vec<f32> = mirrored
+            .chunks(8)
+            .flat_map(|row| row.iter().rev())
+            .copied()
+            .collect();
+        assert_eq!(back, straight);
+    }
+
+    #[test]
+    fn senseless_numbers_are_refused() {
+        let good = Preprocess::imagenet(256, 224);
+        assert!(good.validate().is_ok());
+        let bad = [
+            Preprocess {
+                resize: 0,
+                ..good.clone()
+            },
+            Preprocess {
+                crop: 0,
+                ..good.clone()
+            },
+            Preprocess {
+                crop: usize::MAX,
+                ..good.clone()
+            },
+            Preprocess {
+                mean: [f32::NAN, 0.0, 0.0],
+                ..good.clone()
+            },
+            Preprocess {
+                std: [1.0, 0.0, 1.0],
+                ..good.clone()
+            },
+            Preprocess {
+                std: [1.0, f32::INFINITY, 1.0],
+                ..good.clone()
+            },
+        ];
+        for preprocess in bad {
+            assert!(preprocess.validate().is_err(), "{preprocess:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_and_a_known_one_comes_back() {
+        let preprocess = Preprocess::imagenet(256, 224);
+        let mut json = serde_json::to_value(&preprocess).unwrap();
+        assert_eq!(json["interpolation"], "bilinear");
+        assert_eq!(
+            serde_json::from_value::<Preprocess>(json.clone()).unwrap(),
+            preprocess
+        );
+        json["size"] = 3.into();
+        assert!(serde_json::from_value::<Preprocess>(json).is_err());
+    }
+}

@@ -249,3 +249,72 @@ fn sinc(x: f64) -> f64 {
         (x * PI).sin() / (x * PI)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{formula_image, recorded};
+
+    fn whole(width: usize, height: usize) -> Window {
+        Window {
+            left: 0,
+            top: 0,
+            width,
+            height,
+        }
+    }
+
+    #[test]
+    fn resizing_equals_pillow_bit_for_bit() {
+        let recorded = recorded().resized;
+        assert_eq!(recorded.len(), 32);
+        for case in recorded {
+            let image = formula_image(case.from.0, case.from.1);
+            let (width, height) = case.to;
+            let resized = resize(&image, width, height, whole(width, height), case.filter);
+            let (filter, from, to) = (case.filter, case.from, case.to);
+            assert!(
+                resized.bytes() == case.bytes(),
+                "{filter:?} {from:?} to {to:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_window_shows_what_the_whole_shows_there() {
+        let filters = [
+            Interpolation::Nearest,
+            Interpolation::Bilinear,
+            Interpolation::Bicubic,
+            Interpolation::Lanczos,
+        ];
+        let image = formula_image(31, 22);
+        for (width, height) in [(17, 12), (50, 40), (31, 9), (11, 22)] {
+            for how in filters {
+                let all = resize(&image, width, height, whole(width, height), how);
+                let window = Window {
+                    left: 3,
+                    top: 2,
+                    width: 8,
+                    height: 6,
+                };
+                let part = resize(&image, width, height, window, how);
+                assert!(part == all.cut(3, 2, 8, 6), "{how:?} {width}×{height}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_strip_costs_no_more_than_its_window() {
+        let strip = Rgb8::from_grey(20_000, 1, &vec![7; 20_000]).unwrap();
+        let (width, height) = (20_000 * 4_096, 4_096);
+        let window = Window {
+            left: width / 2,
+            top: 0,
+            width: 4,
+            height: 4,
+        };
+        let resized = resize(&strip, width, height, window, Interpolation::Bicubic);
+        assert_eq!(resized.bytes(), [7; 48]);
+    }
+}
