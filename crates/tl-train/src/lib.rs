@@ -1,2 +1,31 @@
+#![doc = include_str!("../README.md")]
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`fit`](mod@fit) | the loop: [`fit()`], [`predict`], [`Task`], [`Fitted`] |
+//! | [`options`] | [`Settings`] that decide a result, [`Conduct`] that does not |
+//! | [`checkpoint`] | one file that holds all that a run needs to go on |
+//! | `features` | the outputs of a frozen prefix, computed once |
+//! | [`loss`] | cross-entropy with label smoothing |
+//! | [`ema`] | a moving average of the weights, norm statistics included |
+//! | [`logistic`] | a linear head trained to convergence |
+//! | [`metrics`] | accuracy with its interval, scores per class, confusion |
+//! | [`progress`] | what a run tells while it goes on; [`EpochRow`] |
+//! | [`files`] | files that are whole or not there |
+
+pub mod checkpoint;
+pub mod ema;
+mod error;
+mod features;
+pub mod files;
+pub mod fit;
 pub mod logistic;
+pub mod loss;
 pub mod metrics;
+pub mod options;
+pub mod progress;
+
+pub use error::TrainError;
+pub use fit::{Fitted, Predictions, Task, fit, predict};
+pub use options::{Conduct, Keep, Settings};
+pub use progress::{EpochRow, Progress, Silent};

@@ -1,0 +1,252 @@
+//! One epoch: training, validation, and what is noted down.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use burn::module::Module;
+use tl_core::gradients::gradient_norm;
+use tl_core::{Activation, Backbone, Head, Pass, ResolvedPhase, rng};
+
+use super::feed::{Feed, view};
+use super::guard::{first_not_finite, scalar, stage_of};
+use super::head::{features, solve};
+use super::predict::classify;
+use super::session::Session;
+use crate::TrainError;
+use crate::checkpoint::{BestEpoch, EpochSums};
+use crate::ema::{put_back, snapshot};
+use crate::loss::cross_entropy;
+use crate::metrics::Evaluation;
+use crate::progress::{EpochRow, Progress};
+
+impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
+    /// Trains what is left of the current epoch.
+    pub(super) fn train_epoch(
+        &mut self,
+        phase: &ResolvedPhase,
+        feed: &Feed<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), TrainError> {
+        let mut started = Instant::now();
+        let epoch = self.state.rows.len();
+        let train = self.labelled(&self.task.split.train);
+        let order: Vec<usize> = rng(self.settings.seed, "shuffle", epoch as u64, 0)
+            .permutation(train.len())
+            .into_iter()
+            .map(|place| train[place])
+            .collect();
+        let batch_size = self.settings.batch_size;
+        let total = order.len().div_ceil(batch_size) as u64 * phase.phase.epochs as u64;
+        let begun = self.state.consumed.min(order.len());
+        let augment = phase.phase.augment.then_some(&self.task.augment);
+        let view = view(augment, self.settings.seed, epoch);
+        let device = self.device.clone();
+        let title = format!("{} {}/{}", phase.phase.name, self.state.epoch + 1, phase.phase.epochs);
+        progress.begin(&title, (order.len() - begun) as u64);
+        for batch in feed.batches(order[begun..].to_vec(), batch_size, view, &device) {
+            let (indices, activation) = batch?;
+            let labels: Vec<usize> = indices.iter().filter_map(|&i| self.labels[i]).collect();
+            let loss = self.train_step(phase, activation, &labels, total)?;
+            let sums = &mut self.state.sums;
+            sums.loss += loss * labels.len() as f64;
+            sums.images += labels.len() as u64;
+            // A batch may lack images that could not be read: its place in the order is that of its
+            // last image, rounded up to whole batches.
+            let place = indices.last().and_then(|last| order.iter().position(|item| item == last));
+            let done = place.map_or(order.len(), |place| (place / batch_size + 1) * batch_size);
+            self.state.consumed = done.min(order.len());
+            progress.advance(labels.len() as u64, &format!("loss {loss:.3}"));
+            let stopping = self.conduct.stop.load(Ordering::Relaxed);
+            let due = self.conduct.checkpoint_every.is_some_and(|every| {
+                self.state.step.is_multiple_of(every) && self.state.consumed < order.len()
+            });
+            if stopping || due {
+                self.state.sums.seconds += started.elapsed().as_secs_f64();
+                started = Instant::now();
+                self.save(progress)?;
+            }
+            if stopping {
+                return Err(TrainError::Interrupted { step: self.state.step });
+            }
+        }
+        progress.end();
+        self.state.consumed = order.len();
+        self.state.sums.seconds += started.elapsed().as_secs_f64();
+        if self.state.sums.images == 0 {
+            let mend = "see which images were skipped";
+            return Err(TrainError::NothingToUse { part: "training", mend });
+        }
+        Ok(())
+    }
+
+    /// One step of the optimizer; answers the loss.
+    fn train_step(
+        &mut self,
+        phase: &ResolvedPhase,
+        input: Activation,
+        labels: &[usize],
+        total_steps: u64,
+    ) -> Result<f64, TrainError> {
+        let Some(model) = self.model.take() else {
+            return Err(TrainError::Device("the model was lost".into()));
+        };
+        let step = self.state.step + 1;
+        let failed = |what, place| TrainError::NotFinite {
+            step,
+            phase: phase.phase.name.clone(),
+            what,
+            place,
+        };
+        let pass = Pass { seed: self.settings.seed, step };
+        let stages = phase.settings.len() - 1;
+        let cut_input = input.autodiff();
+        // With every stage frozen the input is what the head multiplies already.
+        let from = phase.cut.min(stages);
+        let logits = model.forward_from(cut_input.clone(), from, pass)?;
+        let loss = cross_entropy(logits, labels, phase.phase.label_smoothing);
+        let value = scalar(loss.clone()).map_err(TrainError::Device)?;
+        if !value.is_finite() {
+            return Err(failed("the loss", first_not_finite(&model, cut_input, from)));
+        }
+        let mut gradients = loss.backward();
+        let norm = gradient_norm(&model, &gradients).map_err(TrainError::Device)?;
+        if !norm.not_finite.is_empty() {
+            return Err(failed("a gradient", stage_of(&norm.not_finite, phase)));
+        }
+        let factor = phase.phase.schedule.factor(self.state.phase_step, total_steps);
+        let scale = norm.clip_scale(phase.phase.clip_norm);
+        let model = self.optimizer.step(model, &mut gradients, scale, |path, rank| {
+            let mut rates = phase.rates(path, rank);
+            rates.rate *= factor;
+            rates
+        });
+        if let Some(average) = &mut self.ema {
+            average.update(&model);
+        }
+        self.model = Some(model);
+        self.state.step = step;
+        self.state.phase_step += 1;
+        let sums = &mut self.state.sums;
+        sums.steps += 1;
+        sums.gradient_norm += norm.norm;
+        sums.rate = phase.settings[stages].rate * factor;
+        Ok(value)
+    }
+
+    /// Solves the head on the outputs of the frozen stages.
+    pub(super) fn solve_head(
+        &mut self,
+        phase: &ResolvedPhase,
+        feed: &Feed<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), TrainError> {
+        let started = Instant::now();
+        let Some(model) = self.model.take() else {
+            return Err(TrainError::Device("the model was lost".into()));
+        };
+        let batch_size = self.settings.batch_size;
+        let of = |items: &[usize]| {
+            features(&model, feed, phase.cut, items, &self.labels, batch_size, &self.device)
+        };
+        let train = of(&self.labelled(&self.task.split.train))?;
+        let validation = of(&self.labelled(&self.task.split.validation))?;
+        let solved = solve(&train, Some(&validation), model.head.classes())?;
+        progress.say(&solved.note);
+        let plain = model.head.valid().with_values(solved.weight, solved.bias);
+        let head = plain.train();
+        let model = tl_core::Model { backbone: model.backbone, head };
+        self.model = Some(tl_core::apply(phase, model));
+        if let (Some(average), Some(model)) = (&mut self.ema, &self.model) {
+            // The average begins at the head that was found, not at the one it replaces.
+            *average = crate::ema::MovingAverage::new(self.settings.ema.unwrap_or(0.0), model);
+        }
+        self.state.sums.loss = solved.loss;
+        self.state.sums.images = 1;
+        self.state.sums.seconds += started.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Validates, notes the epoch down, keeps the best weights, writes the checkpoint.
+    pub(super) fn close_epoch(
+        &mut self,
+        phase: &ResolvedPhase,
+        feed: &Feed<'_>,
+        last: bool,
+        progress: &mut dyn Progress,
+    ) -> Result<(), TrainError> {
+        let started = Instant::now();
+        let Some(model) = self.model.take() else {
+            return Err(TrainError::Device("the model was lost".into()));
+        };
+        let items = self.labelled(&self.task.split.validation);
+        let wanted = (last || self.settings.validate_every_epoch) && !items.is_empty();
+        let plain = model.valid();
+        let mut measure = |model| -> Result<Option<Evaluation>, TrainError> {
+            let batch_size = self.settings.batch_size;
+            let found = classify(model, feed, phase.cut, &items, batch_size, &self.device, progress)?;
+            found.evaluate(&self.task.loader.images().classes, &self.labels)
+        };
+        let validation = if wanted { measure(&plain)? } else { None };
+        let average = match (&self.ema, wanted) {
+            (Some(average), true) => measure(&put_back(plain.clone(), &average.save()?.1))?,
+            _ => None,
+        };
+        self.model = Some(model);
+        let sums = std::mem::take(&mut self.state.sums);
+        let epoch = self.state.rows.len() + 1;
+        if let Some(found) = &validation {
+            let better = self.state.best.is_none_or(|best| {
+                found.accuracy > best.accuracy
+                    || (found.accuracy == best.accuracy && found.loss < best.loss)
+            });
+            if better {
+                self.state.best = Some(BestEpoch {
+                    epoch,
+                    accuracy: found.accuracy,
+                    loss: found.loss,
+                });
+                self.best = Some(snapshot(&plain)?);
+                self.state.stale = 0;
+            } else {
+                self.state.stale += 1;
+            }
+        }
+        let row = row(phase, epoch, self.state.step, &sums, validation.as_ref(), average.as_ref());
+        let row = EpochRow { seconds: sums.seconds + started.elapsed().as_secs_f64(), ..row };
+        progress.say(&describe(&row));
+        self.state.rows.push(row);
+        self.state.epoch += 1;
+        self.state.consumed = 0;
+        self.save(progress)
+    }
+}
+
+fn row(
+    phase: &ResolvedPhase,
+    epoch: usize,
+    step: u64,
+    sums: &EpochSums,
+    validation: Option<&Evaluation>,
+    average: Option<&Evaluation>,
+) -> EpochRow {
+    EpochRow {
+        phase: phase.phase.name.clone(),
+        epoch,
+        step,
+        train_loss: sums.loss / sums.images.max(1) as f64,
+        validation_loss: validation.map(|found| found.loss),
+        validation_accuracy: validation.map(|found| found.accuracy),
+        ema_accuracy: average.map(|found| found.accuracy),
+        learning_rate: sums.rate,
+        gradient_norm: (sums.steps > 0).then(|| sums.gradient_norm / sums.steps as f64),
+        seconds: 0.0,
+    }
+}
+
+fn describe(row: &EpochRow) -> String {
+    let mut line = format!("epoch {} ({}): loss {:.4}", row.epoch, row.phase, row.train_loss);
+    if let (Some(loss), Some(accuracy)) = (row.validation_loss, row.validation_accuracy) {
+        line += &format!(" · validation loss {loss:.4}, accuracy {:.1} %", 100.0 * accuracy);
+    }
+    line + &format!(" · {:.1} s", row.seconds)
+}

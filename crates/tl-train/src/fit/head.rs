@@ -1,0 +1,83 @@
+//! A head on frozen features, trained to convergence.
+
+use burn::prelude::*;
+use tl_core::{Backbone, Head, Model};
+
+use super::feed::Feed;
+use crate::TrainError;
+use crate::logistic::{Examples, Options, fit, fit_chosen};
+
+/// The strengths of regularisation that the validation part chooses from, scikit-learn's C.
+const CANDIDATES: [f64; 7] = [1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0];
+
+/// The features of some images and their labels.
+pub(crate) struct Features {
+    pub values: Vec<f32>,
+    pub labels: Vec<usize>,
+}
+
+/// Runs `items` up to the vectors that the head's linear layer multiplies.
+pub(crate) fn features<B: Backbone, H: Head>(
+    model: &Model<B, H>,
+    feed: &Feed<'_>,
+    cut: usize,
+    items: &[usize],
+    labels: &[Option<usize>],
+    batch_size: usize,
+    device: &Device,
+) -> Result<Features, TrainError> {
+    let model = model.valid();
+    let stages = model.backbone.stages().len();
+    let mut found = Features { values: Vec::new(), labels: Vec::new() };
+    for batch in feed.batches(items.to_vec(), batch_size, None, device) {
+        let (indices, activation) = batch?;
+        let output =
+            model.backbone.forward_stages(activation, cut..stages, tl_core::Pass::default())?;
+        let rows = tl_core::Activation::Vector(model.head.features(output));
+        found.values.extend(rows.into_rows().map_err(TrainError::Device)?);
+        found.labels.extend(indices.iter().filter_map(|&index| labels[index]));
+    }
+    Ok(found)
+}
+
+/// The head that converged: its values, the mean training loss, and what was chosen.
+pub(crate) struct SolvedHead {
+    pub weight: Vec<f32>,
+    pub bias: Vec<f32>,
+    pub loss: f64,
+    pub note: String,
+}
+
+/// Multinomial logistic regression; C is chosen on the validation part, 1 where there is none.
+pub(crate) fn solve(
+    training: &Features,
+    validation: Option<&Features>,
+    classes: usize,
+) -> Result<SolvedHead, TrainError> {
+    let (head, c) = match validation.filter(|part| !part.labels.is_empty()) {
+        Some(part) => {
+            let chosen = fit_chosen(
+                Examples { features: &training.values, labels: &training.labels },
+                Examples { features: &part.values, labels: &part.labels },
+                classes,
+                &CANDIDATES,
+                &Options::default(),
+            )?;
+            (chosen.head, chosen.c)
+        }
+        None => (fit(&training.values, &training.labels, classes, &Options::default())?, 1.0),
+    };
+    let logits = head.logits(&training.values);
+    let loss = logits
+        .chunks(classes)
+        .zip(&training.labels)
+        .map(|(row, &label)| crate::metrics::cross_entropy(row, label))
+        .sum::<f64>()
+        / training.labels.len().max(1) as f64;
+    let note = format!(
+        "the head {} after {} iterations at C = {c}",
+        if head.converged { "converged" } else { "stopped without converging" },
+        head.iterations
+    );
+    Ok(SolvedHead { weight: head.weight, bias: head.bias, loss, note })
+}

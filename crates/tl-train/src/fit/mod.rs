@@ -1,0 +1,184 @@
+//! The training loop, from the first phase to the weights that are kept.
+//!
+//! [`fit`] goes through the phases of a plan; `epoch` through the batches of an epoch; `feed` hands
+//! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite.
+
+mod epoch;
+mod feed;
+mod guard;
+mod head;
+mod predict;
+mod session;
+
+use burn::module::Module;
+use tl_core::{Backbone, Head, Model, Plan, ResolvedPhase, Solver, TrainableReport, apply};
+use tl_data::{Augment, Loader, Split};
+
+pub use predict::{Predictions, predict};
+use session::Session;
+
+use crate::checkpoint::CHECKPOINT;
+use crate::ema::{put_back, snapshot};
+use crate::progress::{EpochRow, METRICS, Progress, write_rows};
+use crate::{Conduct, Keep, Settings, TrainError};
+
+/// The images of a task and how they are divided.
+pub struct Task<'a> {
+    pub loader: &'a Loader,
+    pub split: &'a Split,
+    /// How images are varied in the phases that ask for it.
+    pub augment: Augment,
+}
+
+/// A fitted model and what is known about its fitting.
+pub struct Fitted<B: Module, H: Module> {
+    /// On the plain device, with the weights that are kept.
+    pub model: Model<B, H>,
+    pub rows: Vec<EpochRow>,
+    pub report: TrainableReport,
+    /// Which weights are kept: `best` with its epoch, `last`, or `ema`.
+    pub kept: String,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Whether the run went on from a checkpoint.
+    pub resumed: bool,
+}
+
+/// Carries out `plan` on `model`.
+///
+/// Everything the run draws at random comes from `settings.seed`; a run that was interrupted and
+/// resumed ends with the same bits as one that was not.
+///
+/// # Errors
+/// A plan that does not fit the network, data that cannot be used, a loss that is not finite, a disk
+/// that is full, an interruption.
+pub fn fit<B, H>(
+    model: Model<B, H>,
+    task: &Task<'_>,
+    plan: &Plan,
+    settings: &Settings,
+    conduct: &Conduct,
+    progress: &mut dyn Progress,
+) -> Result<Fitted<B, H>, TrainError>
+where
+    B: Backbone + Sync + 'static,
+    H: Head,
+{
+    settings.validate()?;
+    let phases = plan.resolve(&model.backbone.stages())?;
+    let mut report = TrainableReport::new(&phases, &model);
+    let mut session = Session::begin(model, task, plan, settings, conduct, progress)?;
+    let first = session.state.phase;
+    for (index, phase) in phases.iter().enumerate().skip(first) {
+        session.enter(index, phase);
+        let bytes = session.run_phase(phase, progress)?;
+        report.phases[index].cached_bytes = bytes;
+    }
+    session.finish(report, progress)
+}
+
+impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
+    /// Sets the flags of a phase, and its counters unless it was begun before.
+    fn enter(&mut self, index: usize, phase: &ResolvedPhase) {
+        if self.state.phase != index {
+            self.state.phase = index;
+            self.state.epoch = 0;
+            self.state.consumed = 0;
+            self.state.phase_step = 0;
+            self.state.stale = 0;
+        }
+        self.model = self.model.take().map(|model| apply(phase, model));
+    }
+
+    /// Runs what is left of a phase; answers the bytes of its cache.
+    fn run_phase(
+        &mut self,
+        phase: &ResolvedPhase,
+        progress: &mut dyn Progress,
+    ) -> Result<u64, TrainError> {
+        let epochs = match phase.phase.solver {
+            Solver::Gradient => phase.phase.epochs,
+            Solver::LogisticRegression => 1,
+        };
+        if self.state.epoch >= epochs || self.out_of_patience() {
+            return Ok(0);
+        }
+        let started = std::time::Instant::now();
+        let feed = self.feed(phase, progress)?;
+        let bytes = match &feed {
+            feed::Feed::Stored(store) => store.bytes(),
+            feed::Feed::Streamed { .. } => 0,
+        };
+        self.state.sums.seconds += started.elapsed().as_secs_f64();
+        while self.state.epoch < epochs && !self.out_of_patience() {
+            match phase.phase.solver {
+                Solver::Gradient => self.train_epoch(phase, &feed, progress)?,
+                Solver::LogisticRegression => self.solve_head(phase, &feed, progress)?,
+            }
+            let last = self.state.epoch + 1 == epochs;
+            self.close_epoch(phase, &feed, last, progress)?;
+        }
+        if self.out_of_patience() {
+            progress.say(&format!(
+                "phase {} ends early: no better validation accuracy for {} epochs",
+                phase.phase.name, self.state.stale
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// A function of the checkpointed state alone, so that a resume ends a phase where it ended before.
+    fn out_of_patience(&self) -> bool {
+        self.settings.patience.is_some_and(|patience| self.state.stale >= patience)
+    }
+
+    /// The end of a run: chooses the weights that are kept.
+    fn finish(
+        mut self,
+        report: TrainableReport,
+        progress: &mut dyn Progress,
+    ) -> Result<Fitted<B, H>, TrainError> {
+        self.state.finished = true;
+        self.save(progress)?;
+        let Some(model) = self.model.take() else {
+            return Err(TrainError::Device("the model was lost".into()));
+        };
+        let plain = model.valid();
+        let (model, kept) = match (self.settings.keep, &self.best, &self.state.best, &self.ema) {
+            (Keep::Best, Some(weights), Some(mark), _) => {
+                (put_back(plain, weights), format!("best (epoch {})", mark.epoch))
+            }
+            (Keep::Ema, _, _, Some(average)) => {
+                (put_back(plain, &average.save()?.1), "ema".to_string())
+            }
+            _ => (plain, "last".to_string()),
+        };
+        Ok(Fitted {
+            model,
+            rows: self.state.rows.clone(),
+            report,
+            kept,
+            steps: self.state.step,
+            resumed: self.resumed,
+        })
+    }
+
+    /// Writes a checkpoint, where the run has a folder.
+    fn save(&mut self, _: &mut dyn Progress) -> Result<(), TrainError> {
+        let Some(out) = &self.conduct.out else {
+            return Ok(());
+        };
+        let Some(model) = &self.model else {
+            return Ok(());
+        };
+        let checkpoint = crate::checkpoint::Checkpoint {
+            state: self.state.clone(),
+            model: snapshot(model)?,
+            best: self.best.clone(),
+            ema: self.ema.as_ref().map(|average| average.save()).transpose()?,
+            optimizer: self.optimizer.save().map_err(TrainError::Device)?,
+        };
+        checkpoint.write(&out.join(CHECKPOINT))?;
+        write_rows(&out.join(METRICS), &self.state.rows)
+    }
+}

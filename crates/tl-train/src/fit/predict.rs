@@ -1,0 +1,103 @@
+//! What a model answers, without a graph.
+
+use burn::prelude::*;
+use tl_core::{Activation, Backbone, Head, Model, Pass};
+use tl_data::Loader;
+
+use super::feed::{Feed, stream};
+use crate::TrainError;
+use crate::metrics::Evaluation;
+use crate::progress::Progress;
+
+/// The logits of some images.
+#[derive(Clone, Debug, Default)]
+pub struct Predictions {
+    /// The images' numbers, in the order they were asked for, without those that could not be read.
+    pub items: Vec<usize>,
+    /// `[items, classes]` in row order.
+    pub logits: Vec<f32>,
+    pub classes: usize,
+}
+
+impl Predictions {
+    /// The logits of each image.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        self.items.iter().copied().zip(self.logits.chunks(self.classes.max(1)))
+    }
+
+    /// How good they are, given the label of every image; nothing if there is no labelled one.
+    ///
+    /// # Errors
+    /// Labels that are no class.
+    pub fn evaluate(
+        &self,
+        names: &[String],
+        labels: &[Option<usize>],
+    ) -> Result<Option<Evaluation>, TrainError> {
+        let mut logits = Vec::with_capacity(self.logits.len());
+        let mut truth = Vec::with_capacity(self.items.len());
+        for (item, row) in self.rows() {
+            if let Some(label) = labels.get(item).copied().flatten() {
+                logits.extend_from_slice(row);
+                truth.push(label);
+            }
+        }
+        if truth.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Evaluation::from_logits(names, &logits, &truth)?))
+    }
+}
+
+/// Runs `items` through a plain model, decoding on the way.
+///
+/// # Errors
+/// An image that cannot be read under a strict loader, a device that fails.
+pub fn predict<B: Backbone, H: Head>(
+    model: &Model<B, H>,
+    loader: &Loader,
+    items: &[usize],
+    batch_size: usize,
+    device: &Device,
+    progress: &mut dyn Progress,
+) -> Result<Predictions, TrainError> {
+    progress.begin("evaluation", items.len() as u64);
+    let batches = stream(loader, None, items.to_vec(), batch_size, None, device);
+    let found = collect(model, batches, 0, progress);
+    progress.end();
+    found
+}
+
+/// The logits of `items` from the cut on.
+pub(super) fn classify<B: Backbone, H: Head>(
+    model: &Model<B, H>,
+    feed: &Feed<'_>,
+    cut: usize,
+    items: &[usize],
+    batch_size: usize,
+    device: &Device,
+    progress: &mut dyn Progress,
+) -> Result<Predictions, TrainError> {
+    progress.begin("validation", items.len() as u64);
+    let found =
+        collect(model, feed.batches(items.to_vec(), batch_size, None, device), cut, progress);
+    progress.end();
+    found
+}
+
+fn collect<B: Backbone, H: Head>(
+    model: &Model<B, H>,
+    batches: impl Iterator<Item = Result<(Vec<usize>, Activation), TrainError>>,
+    from: usize,
+    progress: &mut dyn Progress,
+) -> Result<Predictions, TrainError> {
+    let mut found = Predictions { classes: model.head.classes(), ..Predictions::default() };
+    for batch in batches {
+        let (indices, activation) = batch?;
+        let logits = model.forward_from(activation, from, Pass::default())?;
+        progress.advance(indices.len() as u64, "");
+        found.logits.extend(Activation::Vector(logits).into_rows().map_err(TrainError::Device)?);
+        found.items.extend(indices);
+    }
+    Ok(found)
+}

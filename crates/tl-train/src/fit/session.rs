@@ -1,0 +1,208 @@
+//! What a run holds while it goes on.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use burn::prelude::*;
+use tl_core::{Backbone, Head, Model, Optimizer, Plan, ResolvedPhase};
+
+use super::Task;
+use super::feed::{Feed, stream};
+use crate::checkpoint::{CHECKPOINT, Checkpoint, State};
+use crate::ema::{MovingAverage, Snapshot, put_back};
+use crate::features::{FeatureStore, Room, key_of};
+use crate::progress::Progress;
+use crate::{Conduct, Settings, TrainError};
+
+pub(crate) struct Session<'a, B: Module, H: Module> {
+    /// On the autodiff device; absent only while it is being replaced.
+    pub model: Option<Model<B, H>>,
+    pub optimizer: Optimizer,
+    pub ema: Option<MovingAverage>,
+    pub best: Option<Snapshot>,
+    pub state: State,
+    pub task: &'a Task<'a>,
+    pub settings: &'a Settings,
+    pub conduct: &'a Conduct,
+    /// The plain device.
+    pub device: Device,
+    /// The label of every image.
+    pub labels: Vec<Option<usize>>,
+    pub resumed: bool,
+}
+
+impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
+    /// A new run, or the one whose checkpoint lies in the folder if a resume was asked for.
+    pub fn begin(
+        model: Model<B, H>,
+        task: &'a Task<'a>,
+        plan: &Plan,
+        settings: &'a Settings,
+        conduct: &'a Conduct,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, TrainError> {
+        let device = model
+            .devices()
+            .into_iter()
+            .next()
+            .ok_or_else(|| TrainError::Device("the model lies on no device".into()))?
+            .without_autodiff();
+        let images = task.loader.images();
+        let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
+        let labelled = |part: &[usize]| part.iter().any(|&index| labels[index].is_some());
+        if !labelled(&task.split.train) {
+            let mend = "give images in one folder for each class";
+            return Err(TrainError::NothingToUse { part: "training", mend });
+        }
+        let mut session = Self {
+            optimizer: Optimizer::new(plan.optimizer),
+            ema: None,
+            best: None,
+            state: State { identity: identity(task, plan, settings, conduct), ..State::default() },
+            model: Some(model.train()),
+            task,
+            settings,
+            conduct,
+            device,
+            labels,
+            resumed: false,
+        };
+        if let (Some(decay), Some(model)) = (settings.ema, &session.model) {
+            session.ema = Some(MovingAverage::new(decay, model));
+        }
+        if conduct.resume {
+            session.resume(plan, progress)?;
+        }
+        Ok(session)
+    }
+
+    fn resume(&mut self, plan: &Plan, progress: &mut dyn Progress) -> Result<(), TrainError> {
+        let path = self.conduct.out.as_ref().map(|out| out.join(CHECKPOINT));
+        let Some(path) = path.filter(|path| path.exists()) else {
+            progress.say("nothing to resume: the run starts afresh");
+            return Ok(());
+        };
+        let saved = Checkpoint::read(&path)?;
+        for (what, expected) in &self.state.identity {
+            if saved.state.identity.get(what) != Some(expected) {
+                let what = OTHER.iter().find(|known| *known == what).unwrap_or(&"configuration");
+                return Err(TrainError::OtherRun { path, what });
+            }
+        }
+        self.model = self.model.take().map(|model| put_back(model, &saved.model));
+        self.optimizer = Optimizer::restore(plan.optimizer, saved.optimizer, &self.device);
+        self.best = saved.best;
+        if let (Some(decay), Some((steps, averages))) = (self.settings.ema, &saved.ema) {
+            self.ema = Some(MovingAverage::restore(decay, *steps, averages, &self.device));
+        }
+        self.state = saved.state;
+        self.resumed = true;
+        progress.say(&format!(
+            "resumed after step {}, in epoch {} of phase {}",
+            self.state.step,
+            self.state.epoch + 1,
+            self.state.phase + 1
+        ));
+        Ok(())
+    }
+
+    /// Where the batches of a phase come from; fills the cache if the phase has one.
+    pub fn feed(
+        &self,
+        phase: &ResolvedPhase,
+        progress: &mut dyn Progress,
+    ) -> Result<Feed<'a>, TrainError> {
+        let loader = self.task.loader;
+        let Some(model) = &self.model else {
+            return Err(TrainError::Device("the model was lost".into()));
+        };
+        let prefix = (phase.cut > 0).then(|| model.backbone.compile(0..phase.cut));
+        let augmented = phase.phase.augment && phase.cut == 0;
+        let items = self.items();
+        // Without frozen stages the cache holds the preprocessed images themselves, as long as they fit
+        // into memory.
+        let pixels = (items.len() * 3 * loader.preprocess().crop.pow(2) * 4) as u64;
+        let fits = phase.cut > 0 || pixels <= self.conduct.cache_memory;
+        if !self.settings.cache || augmented || !fits {
+            return Ok(Feed::Streamed { loader, prefix });
+        }
+        let folder = self.conduct.out.as_ref().map(|out| out.join("cache"));
+        let room = Room {
+            memory: self.conduct.cache_memory,
+            folder: folder.as_deref(),
+            key: self.cache_key(phase),
+        };
+        if let Some(store) = folder.as_deref().and_then(|at| FeatureStore::open(at, &room.key)) {
+            return Ok(Feed::Stored(store));
+        }
+        let what = if phase.cut > 0 { "frozen stages" } else { "images" };
+        progress.begin(what, items.len() as u64);
+        let expected = items.len();
+        let stages = model.backbone.stages().len();
+        let stop = &self.conduct.stop;
+        let step = self.state.step;
+        let batches =
+            stream(loader, prefix.as_ref(), items, self.settings.batch_size, None, &self.device)
+                .map(|batch| {
+                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        return Err(TrainError::Interrupted { step });
+                    }
+                    let (indices, activation) = batch?;
+                    progress.advance(indices.len() as u64, "");
+                    // All stages frozen: the head sees nothing but the vectors it multiplies.
+                    let kept = if phase.cut == stages {
+                        tl_core::Activation::Vector(model.head.features(activation))
+                    } else {
+                        activation
+                    };
+                    Ok((indices, kept))
+                });
+        let store = FeatureStore::fill(batches, expected, &room)?;
+        progress.end();
+        let mend = "see which images were skipped";
+        store.map(Feed::Stored).ok_or(TrainError::NothingToUse { part: "training", mend })
+    }
+
+    /// The images of the training and the validation part that have a label.
+    pub fn items(&self) -> Vec<usize> {
+        let mut items = self.labelled(&self.task.split.train);
+        items.extend(self.labelled(&self.task.split.validation));
+        items
+    }
+
+    /// Those of `part` that have a label.
+    pub fn labelled(&self, part: &[usize]) -> Vec<usize> {
+        part.iter().copied().filter(|&index| self.labels[index].is_some()).collect()
+    }
+
+    fn cache_key(&self, phase: &ResolvedPhase) -> String {
+        // The weights of a prefix that was trained in an earlier phase depend on everything before it.
+        key_of(&[
+            env!("CARGO_PKG_VERSION"),
+            &format!("{:?}", self.state.identity),
+            &format!("{:?} {} {}", self.device, phase.cut, self.state.phase),
+            &format!("{:?}", self.task.loader.preprocess()),
+        ])
+    }
+}
+
+/// The parts of a run's identity.
+const OTHER: [&str; 5] = ["plan", "settings", "data", "weights", "preprocessing"];
+
+fn identity(
+    task: &Task<'_>,
+    plan: &Plan,
+    settings: &Settings,
+    conduct: &Conduct,
+) -> BTreeMap<String, String> {
+    let text = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
+    let split = key_of(&[&format!("{:?}", task.split)]);
+    let values = [
+        text(serde_json::to_string(plan)),
+        text(serde_json::to_string(settings)),
+        format!("{} {split}", task.loader.images().fingerprint()),
+        conduct.weights_key.clone(),
+        format!("{:?} {:?}", task.loader.preprocess(), task.augment),
+    ];
+    OTHER.iter().map(|what| what.to_string()).zip(values).collect()
+}

@@ -1,0 +1,102 @@
+//! What a training run may be told beside its plan.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+
+/// Which weights a run keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Those of the epoch with the best validation accuracy (the lower loss decides a tie); the last
+    /// ones where there is no validation part.
+    #[default]
+    Best,
+    /// Those of the last step.
+    Last,
+    /// The moving average.
+    Ema,
+}
+
+/// The settings of a run that decide its result; a checkpoint holds them and a resume compares them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub seed: u64,
+    pub batch_size: usize,
+    pub keep: Keep,
+    /// The decay of a moving average of the weights.
+    pub ema: Option<f64>,
+    /// Ends a phase after this many epochs without a better validation accuracy.
+    pub patience: Option<usize>,
+    /// Whether the outputs of the frozen prefix are kept.
+    pub cache: bool,
+    /// Whether every epoch is validated; the last one of a phase always is.
+    pub validate_every_epoch: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            batch_size: 32,
+            keep: Keep::Best,
+            ema: None,
+            patience: None,
+            cache: true,
+            validate_every_epoch: true,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn validate(&self) -> Result<(), TrainError> {
+        let bad = |what, value: String, expected| {
+            Err(TrainError::BadOption { what, value, expected })
+        };
+        if self.batch_size == 0 {
+            return bad("the batch size", "0".into(), "a whole number from 1");
+        }
+        if let Some(decay) = self.ema.filter(|decay| !(0.0..1.0).contains(decay)) {
+            return bad("the moving average's decay", decay.to_string(), "a number from 0, below 1");
+        }
+        if self.keep == Keep::Ema && self.ema.is_none() {
+            return bad("keep", "ema".into(), "a decay for the moving average with it");
+        }
+        Ok(())
+    }
+}
+
+/// How a run works; none of it changes its result.
+#[derive(Clone, Debug)]
+pub struct Conduct {
+    /// Where checkpoints and a cache on disk go.
+    pub out: Option<PathBuf>,
+    /// Steps between two checkpoints; without it one is written after every epoch.
+    pub checkpoint_every: Option<u64>,
+    /// Go on from the checkpoint in `out`, if there is one.
+    pub resume: bool,
+    /// The most bytes of prefix outputs that are kept in memory; more go to `out`.
+    pub cache_memory: u64,
+    /// Set from outside to end the run after the current step, with a checkpoint.
+    pub stop: Arc<AtomicBool>,
+    /// What identifies the weights that the run begins with.
+    pub weights_key: String,
+}
+
+impl Default for Conduct {
+    fn default() -> Self {
+        Self {
+            out: None,
+            checkpoint_every: None,
+            resume: false,
+            cache_memory: 2 << 30,
+            stop: Arc::default(),
+            weights_key: String::new(),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What a run tells while it goes on.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+use crate::files::write_whole;
+
+/// The name of the file of epochs in a run's folder.
+pub const METRICS: &str = "metrics.jsonl";
+
+/// Something that shows how far a run is.
+pub trait Progress {
+    /// A piece of work with `total` parts begins.
+    fn begin(&mut self, what: &str, total: u64);
+    /// `parts` more are done; `note` is a short word on how it goes, such as the loss.
+    fn advance(&mut self, parts: u64, note: &str);
+    /// The piece is done.
+    fn end(&mut self);
+    /// A line that stays.
+    fn say(&mut self, line: &str);
+}
+
+/// Shows nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begin(&mut self, _: &str, _: u64) {}
+    fn advance(&mut self, _: u64, _: &str) {}
+    fn end(&mut self) {}
+    fn say(&mut self, _: &str) {}
+}
+
+/// One line of `metrics.jsonl`: an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRow {
+    pub phase: String,
+    /// Counted from 1 over all phases.
+    pub epoch: usize,
+    /// Optimizer steps since the beginning of the run.
+    pub step: u64,
+    pub train_loss: f64,
+    pub validation_loss: Option<f64>,
+    pub validation_accuracy: Option<f64>,
+    pub ema_accuracy: Option<f64>,
+    /// The head's rate at the last step.
+    pub learning_rate: f64,
+    /// The mean over the epoch's steps.
+    pub gradient_norm: Option<f64>,
+    /// Seconds of this epoch, the filling of the cache in a phase's first epoch included. The one field
+    /// that differs between two runs of the same settings.
+    pub seconds: f64,
+}
+
+/// Writes one line of JSON for each epoch.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_rows(path: &Path, rows: &[EpochRow]) -> Result<(), TrainError> {
+    write_whole(path, |out| {
+        for row in rows {
+            serde_json::to_writer(&mut *out, row)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,106 @@
+//! The course of training: loss and accuracy by epoch.
+
+use std::fmt::Write;
+
+use super::EpochRow;
+use super::chart::{Chart, Series, Span, plain};
+use super::markup::{counted, escape, percent};
+
+/// Two charts side by side, and what the phases are called.
+pub(super) fn render(rows: &[EpochRow]) -> String {
+    let spans = spans(rows);
+    let points = |value: fn(&EpochRow) -> Option<f64>| {
+        let point = |row: &EpochRow| value(row).map(|value| (row.epoch, value));
+        rows.iter().filter_map(point).collect::<Vec<_>>()
+    };
+    let loss = Chart {
+        title: "Loss",
+        series: vec![
+            Series {
+                name: "training",
+                class: "a",
+                points: points(|row| Some(row.train_loss)),
+            },
+            Series {
+                name: "validation",
+                class: "b",
+                points: points(|row| row.validation_loss),
+            },
+        ],
+        spans: &spans,
+        format: plain,
+        bounds: (0.0, f64::INFINITY),
+    };
+    let accuracy = points(|row| row.validation_accuracy);
+    let mut html = format!("<div class=\"pair\">{}", loss.render());
+    if !accuracy.is_empty() {
+        let chart = Chart {
+            title: "Accuracy",
+            series: vec![Series {
+                name: "validation",
+                class: "b",
+                points: accuracy,
+            }],
+            spans: &spans,
+            format: |share| format!("{}\u{202f}%", plain((share * 1e4).round() / 100.0)),
+            bounds: (0.0, 1.0),
+        };
+        html.push_str(&chart.render());
+    }
+    html.push_str("</div>");
+    if spans.len() > 1 {
+        html.push_str("<p class=\"muted\">Phases: ");
+        for (index, span) in spans.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " · " };
+            let epochs = if span.first == span.last {
+                format!("epoch {}", span.first)
+            } else {
+                format!("epochs {}–{}", span.first, span.last)
+            };
+            let _ = write!(
+                html,
+                "{separator}{}\u{202f}{} ({epochs})",
+                index + 1,
+                escape(&span.name)
+            );
+        }
+        html.push_str("</p>");
+    }
+    html.push_str(&best(rows));
+    html
+}
+
+/// The epoch that did best on the validation part.
+fn best(rows: &[EpochRow]) -> String {
+    let accuracy = |row: &EpochRow| row.validation_accuracy.filter(|value| value.is_finite());
+    let mut best: Option<(&EpochRow, f64)> = None;
+    for (row, value) in rows.iter().filter_map(|row| Some((row, accuracy(row)?))) {
+        if best.is_none_or(|(_, highest)| value > highest) {
+            best = Some((row, value));
+        }
+    }
+    best.map_or(String::new(), |(row, value)| {
+        format!(
+            "<p class=\"muted\">Best validation accuracy: {} in epoch {} of {}.</p>",
+            percent(value),
+            row.epoch,
+            counted(rows.len() as u64, "epoch")
+        )
+    })
+}
+
+/// The phases in order, each with its first and last epoch.
+fn spans(rows: &[EpochRow]) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for row in rows {
+        match spans.last_mut() {
+            Some(span) if span.name == row.phase => span.last = span.last.max(row.epoch),
+            _ => spans.push(Span {
+                name: row.phase.clone(),
+                first: row.epoch,
+                last: row.epoch,
+            }),
+        }
+    }
+    spans
+}
