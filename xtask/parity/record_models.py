@@ -1,0 +1,178 @@
+"""Records torchvision's logits and gradients on formula-filled weights, in f64, for the parity tests.
+
+    python xtask/parity/record_models.py [ARCHITECTURE ...] --out crates/tl-models/tests/fixtures/parity
+
+One JSON file an architecture. For each mode (eval, train): the 2 x 20 logits, the loss (mean cross
+entropy), and norm and eight projections (see `formula.projections`) of the gradients of the first
+convolution's weight and of the last linear layer's weight; after the train-mode pass the norms of the
+updated statistics of the first and the last norm layer. Dropout is off in both modes.
+
+The input of a mode is the candidate "input.K" that stays farthest from every kink (see `kinks`). The
+script repeats every pass in f32, prints how far that lies from f64 and refuses to write a file for a case
+so ill-conditioned that f32 cannot meet the tests' tolerances.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy
+import torch
+import torchvision
+
+from formula import fill, input_images, projections
+from kinks import farthest_input
+
+CLASSES, LABELS, SHAPE = 20, [3, 7], (2, 3, 64, 64)
+VGG = [f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")]
+RESNET = [f"resnet{depth}" for depth in (18, 34, 50, 101, 152)]
+ARCHITECTURES = ["mobilenet_v2", *RESNET, *VGG]
+# A margin of 4 keeps a pass with normally distributed errors off the kinks; deep networks get the best of all.
+CANDIDATES, ENOUGH_MARGIN = 64, 4.0
+MOST_LOGIT_DEVIATION, MOST_GRADIENT_DEVIATION = 1e-5, 1e-4
+
+
+def rules(architecture):
+    """Gain, offset of the biases and scales of norms, chosen so that f32 is accurate enough in both modes.
+
+    The offset keeps most units of a network with norms on, so that no channel's variance nearly vanishes;
+    the scale on the last norm of a residual branch keeps the sum over 50 branches from growing.
+    """
+    if architecture.startswith("resnet"):
+        last_norm = "bn2.weight" if architecture in ("resnet18", "resnet34") else "bn3.weight"
+        return {"gain": 1.0, "bias_offset": 0.5, "scales": [{"suffix": last_norm, "scale": 0.2}]}
+    plain = architecture.startswith("vgg") and not architecture.endswith("_bn")
+    return {"gain": 2.0, "bias_offset": 0.0 if plain else 0.5, "scales": []}
+
+
+def build(architecture, rule, dtype):
+    with torch.device("meta"):  # no time is spent on an initialisation that is thrown away
+        model = torchvision.models.get_model(architecture, weights=None, num_classes=CLASSES)
+    model = model.to(dtype).to_empty(device="cpu")
+    scales = [(entry["suffix"], entry["scale"]) for entry in rule["scales"]]
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if name.endswith("num_batches_tracked"):
+                value.zero_()
+            else:
+                value.copy_(torch.from_numpy(fill(name, tuple(value.shape), rule["gain"], scales, rule["bias_offset"])))
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model
+
+
+def first_and_last(model):
+    """Names of the first convolution's weight and of the last linear layer's weight."""
+    named = list(model.named_modules())
+    first = next(name for name, module in named if isinstance(module, torch.nn.Conv2d))
+    last = [name for name, module in named if isinstance(module, torch.nn.Linear)][-1]
+    return f"{first}.weight", f"{last}.weight"
+
+
+def run(model, images):
+    """Logits, loss, gradients by name and, in training, the norms of the moved statistics by name."""
+    logits = model(images)
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor(LABELS))
+    parameters = dict(model.named_parameters())
+    wanted = first_and_last(model)
+    gradients = torch.autograd.grad(loss, [parameters[name] for name in wanted])
+    norms = [name for name, module in model.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    statistics = {}
+    if model.training and norms:
+        state = model.state_dict()
+        for name in (norms[0], norms[-1]):
+            for part in ("running_mean", "running_var"):
+                statistics[f"{name}.{part}"] = rounded(state[f"{name}.{part}"].double().norm().item())
+    return {
+        "logits": logits.detach().double().numpy(),
+        "loss": float(loss.detach()),
+        "gradients": {name: value.double().numpy() for name, value in zip(wanted, gradients)},
+        "statistics": statistics,
+    }
+
+
+def deviation(value, reference):
+    return float(numpy.linalg.norm(value - reference) / numpy.linalg.norm(reference))
+
+
+def rounded(value, digits=9):
+    return float(f"{value:.{digits}g}")
+
+
+def record(architecture):
+    rule = rules(architecture)
+    single, double = (build(architecture, rule, dtype) for dtype in (torch.float32, torch.float64))
+    entries = {
+        name: list(value.shape)
+        for name, value in double.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    fixture = {
+        "architecture": architecture,
+        "recorded_with": f"torch {torch.__version__}, torchvision {torchvision.__version__}, f64",
+        "input_shape": list(SHAPE),
+        "classes": CLASSES,
+        "labels": LABELS,
+        **{key: rule[key] for key in ("gain", "bias_offset", "scales")},
+    }
+    good = True
+    names = [f"input.{k}" for k in range(CANDIDATES)]
+    candidates = [(name, torch.from_numpy(input_images(name, SHAPE))) for name in names]
+    for mode in ("eval", "train"):
+        for model in (single, double):
+            model.train(mode == "train")
+        name, margin = farthest_input(double, single, candidates, ENOUGH_MARGIN)
+        images = dict(candidates)[name]
+        rough, exact = run(single, images), run(double, images.double())
+        off = deviation(rough["logits"], exact["logits"])
+        good &= off <= MOST_LOGIT_DEVIATION
+        rows = exact["logits"]
+        line = f"{architecture:12} {mode:5} {name} margin {margin:.1f} logits f32 {off:.1e} spread {rows.std():.3g}"
+        line += f" row difference {deviation(rows[0], rows[1]):.2g} loss {exact['loss']:.4g}"
+        fixture[mode] = {
+            "input": name,
+            "logits": [[rounded(value, 7) for value in row] for row in rows.tolist()],
+            "loss": rounded(exact["loss"]),
+            "gradients": {},
+        }
+        for name, value in exact["gradients"].items():
+            off = deviation(rough["gradients"][name], value)
+            good &= off <= MOST_GRADIENT_DEVIATION
+            norm = float(numpy.linalg.norm(value))
+            line += f"; {name} f32 {off:.1e} norm {norm:.3g}"
+            fixture[mode]["gradients"][name] = {
+                "norm": rounded(norm),
+                "projections": [rounded(p) for p in projections(value, 8)],
+            }
+        print(line, flush=True)
+        if exact["statistics"]:
+            fixture[mode]["statistics"] = exact["statistics"]
+    fixture["entries"] = entries
+    return fixture, good
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("architectures", nargs="*", default=ARCHITECTURES)
+    parser.add_argument("--out", type=Path, default=Path("crates/tl-models/tests/fixtures/parity"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    refused = []
+    for architecture in arguments.architectures or ARCHITECTURES:
+        fixture, good = record(architecture)
+        if not good:
+            refused.append(architecture)
+            continue
+        entries = fixture.pop("entries")
+        lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in fixture.items()]
+        names = ",\n".join(f"  {json.dumps(name)}: {json.dumps(shape)}" for name, shape in entries.items())
+        text = "{\n" + ",\n".join(lines) + ',\n "entries": {\n' + names + "\n }\n}\n"
+        (arguments.out / f"{architecture}.json").write_text(text)
+    if refused:
+        raise SystemExit(f"ill-conditioned in f32, not written: {', '.join(refused)}")
+
+
+if __name__ == "__main__":
+    main()
