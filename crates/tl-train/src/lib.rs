@@ -22,6 +22,7 @@ pub mod fit;
 pub mod logistic;
 pub mod loss;
 pub mod metrics;
+pub mod report;
 pub mod options;
 pub mod progress;
 
