@@ -1,0 +1,402 @@
+//! One view of every weights file: tensors by name, read as f32 when asked for.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::error::{WeightsError, one_line};
+use super::{pytorch, safetensors};
+
+/// How the elements of a tensor are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs)] // the names say it: kind and bits
+pub enum DType {
+    F64,
+    F32,
+    F16,
+    BF16,
+    I64,
+    I32,
+    I16,
+    I8,
+    U64,
+    U32,
+    U16,
+    U8,
+    Bool,
+    /// 8 bits and fewer per float, complex: named in a listing, not converted.
+    Other,
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, formatter)
+    }
+}
+
+impl DType {
+    /// Whether the elements are floats, as parameters are.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
+    }
+
+    /// Little-endian elements as f32; integers beyond 2²⁴ are rounded. None for [`DType::Other`].
+    fn decode(self, bytes: &[u8]) -> Option<Vec<f32>> {
+        fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+            bytes.as_chunks::<N>().0.iter().map(|element| value(*element)).collect()
+        }
+        Some(match self {
+            Self::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),
+            Self::F32 => each(bytes, f32::from_le_bytes),
+            Self::F16 => each(bytes, |b| half::f16::from_le_bytes(b).to_f32()),
+            Self::BF16 => each(bytes, |b| half::bf16::from_le_bytes(b).to_f32()),
+            Self::I64 => each(bytes, |b| i64::from_le_bytes(b) as f32),
+            Self::I32 => each(bytes, |b| i32::from_le_bytes(b) as f32),
+            Self::I16 => each(bytes, |b| f32::from(i16::from_le_bytes(b))),
+            Self::I8 => each(bytes, |b| f32::from(i8::from_le_bytes(b))),
+            Self::U64 => each(bytes, |b| u64::from_le_bytes(b) as f32),
+            Self::U32 => each(bytes, |b| u32::from_le_bytes(b) as f32),
+            Self::U16 => each(bytes, |b| f32::from(u16::from_le_bytes(b))),
+            Self::U8 | Self::Bool => each(bytes, |[b]| f32::from(b)),
+            Self::Other => return None,
+        })
+    }
+}
+
+/// The format a file was recognised as, by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// A JSON header, then the bytes of every tensor.
+    Safetensors,
+    /// PyTorch since 1.6: a zip archive with a pickle.
+    PytorchZip,
+    /// PyTorch before 1.6: a sequence of pickles, then the storages; or a bare pickle.
+    PytorchLegacy,
+    /// PyTorch before 0.1.10: a tar archive.
+    PytorchTar,
+}
+
+/// Where the bytes of one tensor lie.
+pub(super) enum Data {
+    /// Bytes `start..start + length` of the file.
+    Span { start: u64, length: usize },
+    /// Somewhere in a PyTorch container, which knows how to gather it.
+    Pytorch(pytorch_reader::Tensor),
+}
+
+/// One tensor as the format's reader found it.
+pub(super) struct Entry {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub dtype: DType,
+    pub data: Data,
+}
+
+/// What a format's reader hands over.
+pub(super) struct Contents {
+    pub entries: Vec<Entry>,
+    pub metadata: BTreeMap<String, String>,
+    pub nested_in: Option<String>,
+}
+
+enum Bytes {
+    File(Mutex<File>),
+    Memory(Cow<'static, [u8]>),
+}
+
+/// A weights file: its tensors by name, in the file's order, read only when asked for.
+///
+/// Wrappers are taken off the names and recorded: the dictionary the state dict lies in
+/// ([`nested_in`](Self::nested_in)), and a prefix that all names share because the model was saved inside a wrapper
+/// ([`stripped_prefix`](Self::stripped_prefix)).
+pub struct WeightsFile {
+    description: String,
+    path: Option<PathBuf>,
+    format: Format,
+    entries: Vec<Entry>,
+    position: HashMap<String, usize>,
+    metadata: BTreeMap<String, String>,
+    nested_in: Option<String>,
+    stripped_prefix: Option<String>,
+    length: u64,
+    bytes: Bytes,
+}
+
+impl fmt::Debug for WeightsFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "WeightsFile({}, {:?}, {} tensors)", self.description, self.format, self.entries.len())
+    }
+}
+
+/// Prefixes that wrappers put before every name: data parallelism and compilation.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+impl WeightsFile {
+    /// Opens a safetensors or PyTorch file, told apart by content, or the `model.safetensors` of a run directory.
+    ///
+    /// Only the table of tensors is read. Errors: nothing there, neither format, a damaged or false table (every
+    /// declared size is checked against the file's length before memory is taken), a pickle that asks for objects.
+    pub fn open(path: &Path) -> Result<Self, WeightsError> {
+        let path = if path.is_dir() {
+            let inner = path.join("model.safetensors");
+            if !inner.is_file() {
+                return Err(WeightsError::NoModelInFolder(path.to_owned()));
+            }
+            inner
+        } else {
+            path.to_owned()
+        };
+        let name = path.display().to_string();
+        let unreadable = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => WeightsError::NoSuchPath(path.clone()),
+            _ => WeightsError::Read { file: name.clone(), source },
+        };
+        let mut file = File::open(&path).map_err(unreadable)?;
+        let status = file.metadata().map_err(unreadable)?;
+        if !status.is_file() {
+            return Err(unknown(&name, "neither a file nor a folder", ""));
+        }
+        let length = status.len();
+        let mut head = Vec::with_capacity(HEAD);
+        Read::by_ref(&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
+        let format = recognise(&name, &path, &head, length)?;
+        let contents = match format {
+            Format::Safetensors => {
+                file.rewind().map_err(unreadable)?;
+                safetensors::read_table(&name, &mut file, length)?
+            }
+            _ => pytorch::read_table(&name, &path, length)?,
+        };
+        Self::new(name, Some(path), format, contents, length, Bytes::File(Mutex::new(file)))
+    }
+
+    /// Reads a safetensors file that is already in memory, such as weights embedded in the program; `name` is what
+    /// messages call it.
+    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>, name: &str) -> Result<Self, WeightsError> {
+        let bytes = bytes.into();
+        let length = bytes.len() as u64;
+        let contents = safetensors::read_table(name, &mut &bytes[..], length)?;
+        Self::new(name.to_owned(), None, Format::Safetensors, contents, length, Bytes::Memory(bytes))
+    }
+
+    fn new(
+        description: String,
+        path: Option<PathBuf>,
+        format: Format,
+        contents: Contents,
+        length: u64,
+        bytes: Bytes,
+    ) -> Result<Self, WeightsError> {
+        let Contents { mut entries, metadata, nested_in } = contents;
+        if entries.is_empty() {
+            return Err(WeightsError::NoTensors { file: description });
+        }
+        let mut stripped_prefix = String::new();
+        while let Some(wrapper) = WRAPPERS.iter().find(|w| entries.iter().all(|entry| entry.name.starts_with(**w))) {
+            stripped_prefix.push_str(wrapper);
+            entries.iter_mut().for_each(|entry| drop(entry.name.drain(..wrapper.len())));
+        }
+        let position = entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
+        let stripped_prefix = (!stripped_prefix.is_empty()).then_some(stripped_prefix);
+        Ok(Self { description, path, format, entries, position, metadata, nested_in, stripped_prefix, length, bytes })
+    }
+
+    /// The names of all tensors, in the file's order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.name.as_str())
+    }
+
+    /// How many tensors the file holds; at least one.
+    #[allow(clippy::len_without_is_empty)] // never empty: such a file is an error
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the file has a tensor of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.position.contains_key(name)
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(*self.position.get(name)?)
+    }
+
+    /// The extents of a tensor, outermost first; empty for a single number.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.entry(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// How a tensor's elements are stored.
+    pub fn dtype(&self, name: &str) -> Option<DType> {
+        self.entry(name).map(|entry| entry.dtype)
+    }
+
+    /// The elements of a tensor in row-major order, as f32: floats rounded to nearest, integers and booleans by value.
+    ///
+    /// Each call reads the file again. Errors: no such tensor, a type that has no f32, a file that shrank or whose
+    /// checksum is wrong.
+    pub fn values(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let entry = self.entry(name).ok_or_else(|| WeightsError::NoSuchTensor {
+            file: self.description.clone(),
+            name: name.to_owned(),
+            nearest: self.nearest(name),
+        })?;
+        let no_conversion = || WeightsError::NoSuchConversion {
+            file: self.description.clone(),
+            name: name.to_owned(),
+            dtype: entry.dtype.to_string(),
+        };
+        if entry.dtype == DType::Other {
+            return Err(no_conversion());
+        }
+        let decode = |bytes: &[u8]| entry.dtype.decode(bytes).ok_or_else(no_conversion);
+        match (&entry.data, &self.bytes) {
+            (Data::Pytorch(tensor), _) => decode(&pytorch::read_bytes(&self.description, tensor)?),
+            (Data::Span { start, length }, Bytes::Memory(bytes)) => {
+                // The table was checked against the length of these very bytes.
+                let span = usize::try_from(*start).ok().and_then(|start| bytes.get(start..start.checked_add(*length)?));
+                decode(span.unwrap_or_default())
+            }
+            (Data::Span { start, length }, Bytes::File(file)) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut bytes = vec![0; *length];
+                file.seek(SeekFrom::Start(*start)).and_then(|_| file.read_exact(&mut bytes)).map_err(|source| {
+                    WeightsError::Damaged { file: self.description.clone(), problem: format!("tensor {name:?}: {}", one_line(source)) }
+                })?;
+                decode(&bytes)
+            }
+        }
+    }
+
+    /// A name that ends or begins alike, for the message about one that is absent.
+    fn nearest(&self, name: &str) -> Option<String> {
+        let last = name.rsplit('.').next().unwrap_or(name);
+        let alike = |other: &&str| other.ends_with(name) || name.ends_with(*other);
+        let same_module = |other: &&str| other.rsplit('.').next() == Some(last) && other.split('.').next() == name.split('.').next();
+        self.names().find(alike).or_else(|| self.names().find(same_module)).map(str::to_owned)
+    }
+
+    /// What the file says about itself: safetensors' metadata, or the plain values beside a PyTorch state dict.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// The sha256 of the whole file, as 64 hexadecimal digits; reads it from end to end.
+    pub fn sha256(&self) -> Result<String, WeightsError> {
+        match &self.bytes {
+            Bytes::Memory(bytes) => Ok(hexadecimal(&Sha256::digest(bytes))),
+            Bytes::File(file) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.rewind()
+                    .and_then(|()| sha256_of(&mut *file))
+                    .map_err(|source| WeightsError::Read { file: self.description.clone(), source })
+            }
+        }
+    }
+
+    /// The file on disk; None for weights in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// What messages call this file: its path, or the name it was given.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The format the content showed.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The length of the file in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The dictionary inside a checkpoint that held the state dict (`state_dict`, `model.state_dict`).
+    pub fn nested_in(&self) -> Option<&str> {
+        self.nested_in.as_deref()
+    }
+
+    /// The prefix that was taken off every name (`module.`).
+    pub fn stripped_prefix(&self) -> Option<&str> {
+        self.stripped_prefix.as_deref()
+    }
+}
+
+/// The sha256 of all that a reader yields, as hexadecimal digits.
+pub(super) fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(hexadecimal(&digest.finalize())),
+            Ok(count) => digest.update(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Bytes needed to recognise a format; a tar archive shows itself at byte 257.
+const HEAD: usize = 512;
+
+fn unknown(file: &str, found: &str, mend: &'static str) -> WeightsError {
+    WeightsError::UnknownFormat { file: file.to_owned(), found: found.to_owned(), mend }
+}
+
+/// Tells the format by content, because extensions lie: `.bin` and `.pt` are both zip and legacy, and downloads are
+/// often something else altogether.
+fn recognise(name: &str, path: &Path, head: &[u8], length: u64) -> Result<Format, WeightsError> {
+    let begins = |magic: &[u8]| head.starts_with(magic);
+    if head.is_empty() {
+        return Err(unknown(name, "empty", ""));
+    }
+    if begins(b"PK\x03\x04") || begins(b"PK\x05\x06") {
+        return Ok(Format::PytorchZip);
+    }
+    if head.get(257..262) == Some(b"ustar") {
+        return Ok(Format::PytorchTar);
+    }
+    let pickle = head[0] == 0x80 && head.get(1).is_some_and(|protocol| (1..=5).contains(protocol));
+    let header = head.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    if head.get(8) == Some(&b'{') && (!pickle || header.is_some_and(|header| header < length)) {
+        return Ok(Format::Safetensors);
+    }
+    if pickle {
+        return Ok(Format::PytorchLegacy);
+    }
+    if begins(b"version https://git-lfs") {
+        return Err(unknown(name, "a Git LFS pointer instead of the file", " (`git lfs pull` fetches it)"));
+    }
+    if begins(b"\x89HDF") {
+        return Err(unknown(name, "an HDF5 file", ""));
+    }
+    if begins(b"GGUF") {
+        return Err(unknown(name, "a GGUF file", ""));
+    }
+    let text = String::from_utf8_lossy(head).trim_start().to_lowercase();
+    if text.starts_with("<!doctype") || text.starts_with("<html") {
+        return Err(unknown(name, "a web page", " (download the raw file)"));
+    }
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match extension.as_str() {
+        // The oldest pickles have no magic number; a safetensors file cut before its ninth byte has none either.
+        "pth" | "pt" | "bin" | "pkl" | "ckpt" => Ok(Format::PytorchLegacy),
+        "safetensors" => Ok(Format::Safetensors),
+        _ => Err(unknown(name, "of no known format", "")),
+    }
+}

@@ -1,0 +1,41 @@
+//! Weights files: read, inspect, download, write.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`file`] | [`WeightsFile`]: tensors by name, whatever the format; [`DType`] |
+//! | [`safetensors`] | the safetensors format: its header, and [`save_safetensors`] |
+//! | `pytorch` | PyTorch's zip, tar and legacy files; nothing in them is ever run |
+//! | [`source`] | [`Source`]: where weights come from |
+//! | [`hub`] | a file of a model hub's repository, through a local cache (feature `hub`) |
+//! | [`inspect`] | [`Inspection`]: what a file holds and what it looks like; [`looks_untrained`] |
+//! | [`report`] | [`LoadReport`]: what a load did |
+//! | [`error`] | [`WeightsError`] |
+//!
+//! ```no_run
+//! use tl_models::weights::WeightsFile;
+//!
+//! let file = WeightsFile::open("resnet18.pth".as_ref())?;
+//! for name in file.names() {
+//!     println!("{name} {:?}", file.shape(name));
+//! }
+//! let bias: Vec<f32> = file.values("fc.bias")?;
+//! # Ok::<(), tl_models::weights::WeightsError>(())
+//! ```
+
+pub mod error;
+pub mod file;
+pub mod hub;
+pub mod inspect;
+mod looks;
+mod pytorch;
+pub mod report;
+pub mod safetensors;
+pub mod source;
+
+pub use error::WeightsError;
+pub use file::{DType, Format, WeightsFile};
+pub use hub::HubOptions;
+pub use inspect::{Inspection, TensorSummary, inspect, looks_untrained};
+pub use report::{LoadReport, Reshaped};
+pub use safetensors::save_safetensors;
+pub use source::Source;
