@@ -18,8 +18,8 @@ pub mod vgg;
 pub mod weights;
 
 pub use architecture::{Architecture, Classifier, Initial, initialise};
-pub use load::{LoadOptions, load};
+pub use load::{LoadError, LoadOptions, load};
 pub use mobilenet_v2::MobileNetV2;
 pub use resnet::{ResNet, ResNetDepth};
-pub use save::save;
+pub use save::{SaveError, save};
 pub use vgg::{Vgg, VggDepth};

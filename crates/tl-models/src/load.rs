@@ -1,0 +1,135 @@
+//! From a weights file into a network.
+
+use std::collections::HashMap;
+
+use tl_core::parameters::{map_values, parameters};
+
+use crate::architecture::{Architecture, Classifier};
+use crate::weights::{LoadReport, Reshaped, WeightsError, WeightsFile, looks_untrained};
+
+/// What a load may leave open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Leave the head at its initial values, whatever the file holds for it: the task is a new one.
+    pub fresh_head: bool,
+    /// Accept a file that lacks parameters of the stages, or holds others.
+    pub partial: bool,
+}
+
+/// Why a file does not fit a network.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error(
+        "{file} does not fit {network}: {name} is {found:?} there and {expected:?} here; give the weights of {network}, \
+         or another --model"
+    )]
+    Shape {
+        file: String,
+        network: &'static str,
+        name: String,
+        found: Vec<usize>,
+        expected: Vec<usize>,
+    },
+    #[error(
+        "{file} does not fit {network}: it lacks {} of its tensors ({}) and holds {} others ({}); give the weights of \
+         {network}, or another --model",
+        .missing.len(), first(.missing), .unused.len(), first(.unused)
+    )]
+    Names {
+        file: String,
+        network: &'static str,
+        missing: Vec<String>,
+        unused: Vec<String>,
+    },
+}
+
+fn first(names: &[String]) -> String {
+    match names {
+        [] => "none".into(),
+        [one] => one.clone(),
+        [one, ..] => format!("{one} …"),
+    }
+}
+
+/// The origin's name of the parameter at `path` of a classifier.
+pub fn origin_name<B: Architecture>(backbone: &B, path: &str) -> String {
+    match (path.strip_prefix("backbone."), path.strip_prefix("head.linear.")) {
+        (Some(inner), _) => backbone.origin_name(inner),
+        (_, Some(value)) => format!("{}.{value}", backbone.head_name()),
+        _ => path.to_string(),
+    }
+}
+
+/// Fills `model` from `file`.
+///
+/// A head of another shape keeps its initial values and is reported as reshaped. All names and shapes
+/// are checked before a value is set.
+///
+/// # Errors
+/// A stage's tensor of another shape; missing or unknown tensors beyond the head, unless
+/// `options.partial`; a tensor that cannot be read.
+pub fn load<B: Architecture>(
+    model: Classifier<B>,
+    file: &WeightsFile,
+    options: LoadOptions,
+) -> Result<(Classifier<B>, LoadReport), LoadError> {
+    let network = model.backbone.name();
+    let mut report = LoadReport {
+        source: file.description().to_string(),
+        untrained: looks_untrained(file).unwrap_or(false),
+        ..LoadReport::default()
+    };
+    let mut values: HashMap<String, Vec<f32>> = HashMap::new();
+    let mut known: Vec<String> = Vec::new();
+    let mut lacking: Vec<String> = Vec::new();
+    for info in parameters(&model) {
+        let name = origin_name(&model.backbone, &info.path);
+        let head = info.path.starts_with("head.");
+        known.push(name.clone());
+        match file.shape(&name) {
+            None => {
+                report.missing.push(name.clone());
+                if !head {
+                    lacking.push(name);
+                }
+            }
+            Some(found) if head && (options.fresh_head || found != info.shape) => {
+                let from = found.to_vec();
+                report.reshaped.push(Reshaped { name, from, to: info.shape.clone() });
+            }
+            Some(found) if found != info.shape => {
+                return Err(LoadError::Shape {
+                    file: file.description().to_string(),
+                    network,
+                    name,
+                    found: found.to_vec(),
+                    expected: info.shape,
+                });
+            }
+            Some(_) => {
+                values.insert(info.path.clone(), file.values(&name)?);
+                report.applied += 1;
+            }
+        }
+    }
+    let mut strange = Vec::new();
+    for name in file.names().filter(|name| !name.ends_with("num_batches_tracked")) {
+        if !known.iter().any(|known| known == name) {
+            report.unused.push(name.to_string());
+            if !name.starts_with(model.backbone.head_name()) {
+                strange.push(name.to_string());
+            }
+        }
+    }
+    if !options.partial && !(lacking.is_empty() && strange.is_empty()) {
+        return Err(LoadError::Names {
+            file: file.description().to_string(),
+            network,
+            missing: lacking,
+            unused: strange,
+        });
+    }
+    Ok((map_values(model, |info| values.remove(&info.path)), report))
+}

@@ -1,0 +1,49 @@
+//! From a network into a file that its origin's library loads.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tl_core::parameters::{values, visit_parameters};
+
+use crate::architecture::{Architecture, Classifier};
+use crate::load::origin_name;
+use crate::weights::{WeightsError, save_safetensors};
+
+/// Why a network could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error("the device failed: {0}; try --device flex")]
+    Device(String),
+}
+
+/// Writes `model` as safetensors under its origin's names, so that the origin's own library loads it
+/// strictly. `num_batches_tracked`, which torchvision's norms expect and never use at their default
+/// momentum, is written as 0.
+///
+/// # Errors
+/// A folder that cannot be written, a disk that is full, a device that cannot be read.
+pub fn save<B: Architecture>(
+    path: &Path,
+    model: &Classifier<B>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), SaveError> {
+    let mut tensors = Vec::new();
+    let mut counters = Vec::new();
+    let mut failure = None;
+    visit_parameters(model, |info, tensor| {
+        let name = origin_name(&model.backbone, &info.path);
+        if let Some(norm) = name.strip_suffix("running_var") {
+            counters.push((format!("{norm}num_batches_tracked"), 0));
+        }
+        match values(tensor) {
+            Ok(values) => tensors.push((name, info.shape.clone(), values)),
+            Err(reason) => failure = Some(reason),
+        }
+    });
+    match failure {
+        Some(reason) => Err(SaveError::Device(reason)),
+        None => Ok(save_safetensors(path, &tensors, &counters, metadata)?),
+    }
+}
