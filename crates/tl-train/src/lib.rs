@@ -11,6 +11,7 @@
 //! | [`logistic`] | a linear head trained to convergence |
 //! | [`metrics`] | accuracy with its interval, scores per class, confusion |
 //! | [`progress`] | what a run tells while it goes on; [`EpochRow`] |
+//! | [`report`] | `report.html`, one page that needs nothing else |
 //! | [`files`] | files that are whole or not there |
 
 pub mod checkpoint;
@@ -22,9 +23,9 @@ pub mod fit;
 pub mod logistic;
 pub mod loss;
 pub mod metrics;
-pub mod report;
 pub mod options;
 pub mod progress;
+pub mod report;
 
 pub use error::TrainError;
 pub use fit::{Fitted, Predictions, Task, fit, predict};

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::markup::{escape, number};
 
-/// The drawing is scaled to the width it gets: 12 units of text are about 9 pixels on a telephone
-/// and 14 on a desk.
+/// The drawing is scaled to the width it gets. Text is 12 units high, 14 on a telephone, which is 10 pixels
+/// or more on either.
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 52.0;
@@ -100,7 +100,7 @@ impl Chart<'_> {
         let mut text = self.title.to_string();
         for series in &self.series {
             let finite = || series.points.iter().filter(|point| point.1.is_finite());
-            if let (Some(first), Some(last)) = (finite().next(), finite().last()) {
+            if let (Some(first), Some(last)) = (finite().next(), finite().next_back()) {
                 let (start, end) = ((self.format)(first.1), (self.format)(last.1));
                 let _ = write!(
                     text,
@@ -177,8 +177,8 @@ impl Chart<'_> {
                     HEIGHT - BOTTOM
                 );
             }
-            // A letter is about 6.5 units wide.
-            let fits = |text: &str| text.chars().count() as f64 * 6.5 + 6.0 <= to - from;
+            // A letter is at most about 7.5 units wide.
+            let fits = |text: &str| text.chars().count() as f64 * 7.5 + 6.0 <= to - from;
             let numbered = (index + 1).to_string();
             let text = if fits(&span.name) {
                 &span.name

@@ -59,7 +59,7 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
             };
             let _ = write!(
                 html,
-                "{separator}{}\u{202f}{} ({epochs})",
+                "{separator}<b>{}</b> {} ({epochs})",
                 index + 1,
                 escape(&span.name)
             );

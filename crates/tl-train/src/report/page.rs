@@ -47,10 +47,13 @@ fn subtitle(input: &ReportInput) -> String {
     }
     html.push_str("</p>");
     if !input.command.is_empty() {
-        html.push_str(&format!(
-            "<pre class=\"command\">{}</pre>",
-            escape(&input.command)
-        ));
+        // Lines break between words, never within `--flag`.
+        let words = escape(&input.command);
+        let words: Vec<String> = words
+            .split(' ')
+            .map(|word| format!("<span>{word}</span>"))
+            .collect();
+        html.push_str(&format!("<pre class=\"command\">{}</pre>", words.join(" ")));
     }
     html
 }
@@ -146,7 +149,7 @@ fn card(name: &str, measured: &Accuracy) -> String {
     );
     format!(
         "<div class=\"card\"><h2>{name}</h2><p class=\"figure\">{}</p>{bar}\
-         <p class=\"muted\">95\u{202f}% interval {} to {} · {}</p></div>",
+         <p class=\"muted\">95\u{202f}% interval {} to {}<br/>{}</p></div>",
         percent(measured.accuracy),
         percent(low),
         percent(high),
