@@ -37,7 +37,7 @@ pub enum DType {
 
 impl fmt::Display for DType {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, formatter)
+        formatter.pad(&format!("{self:?}"))
     }
 }
 
@@ -50,7 +50,12 @@ impl DType {
     /// Little-endian elements as f32; integers beyond 2²⁴ are rounded. None for [`DType::Other`].
     fn decode(self, bytes: &[u8]) -> Option<Vec<f32>> {
         fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-            bytes.as_chunks::<N>().0.iter().map(|element| value(*element)).collect()
+            bytes
+                .as_chunks::<N>()
+                .0
+                .iter()
+                .map(|element| value(*element))
+                .collect()
         }
         Some(match self {
             Self::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),
@@ -132,7 +137,13 @@ pub struct WeightsFile {
 
 impl fmt::Debug for WeightsFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "WeightsFile({}, {:?}, {} tensors)", self.description, self.format, self.entries.len())
+        write!(
+            formatter,
+            "WeightsFile({}, {:?}, {} tensors)",
+            self.description,
+            self.format,
+            self.entries.len()
+        )
     }
 }
 
@@ -157,7 +168,10 @@ impl WeightsFile {
         let name = path.display().to_string();
         let unreadable = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => WeightsError::NoSuchPath(path.clone()),
-            _ => WeightsError::Read { file: name.clone(), source },
+            _ => WeightsError::Read {
+                file: name.clone(),
+                source,
+            },
         };
         let mut file = File::open(&path).map_err(unreadable)?;
         let status = file.metadata().map_err(unreadable)?;
@@ -166,7 +180,10 @@ impl WeightsFile {
         }
         let length = status.len();
         let mut head = Vec::with_capacity(HEAD);
-        Read::by_ref(&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
+        Read::by_ref(&mut file)
+            .take(HEAD as u64)
+            .read_to_end(&mut head)
+            .map_err(unreadable)?;
         let format = recognise(&name, &path, &head, length)?;
         let contents = match format {
             Format::Safetensors => {
@@ -175,16 +192,33 @@ impl WeightsFile {
             }
             _ => pytorch::read_table(&name, &path, length)?,
         };
-        Self::new(name, Some(path), format, contents, length, Bytes::File(Mutex::new(file)))
+        Self::new(
+            name,
+            Some(path),
+            format,
+            contents,
+            length,
+            Bytes::File(Mutex::new(file)),
+        )
     }
 
     /// Reads a safetensors file that is already in memory, such as weights embedded in the program; `name` is what
     /// messages call it.
-    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>, name: &str) -> Result<Self, WeightsError> {
+    pub fn from_bytes(
+        bytes: impl Into<Cow<'static, [u8]>>,
+        name: &str,
+    ) -> Result<Self, WeightsError> {
         let bytes = bytes.into();
         let length = bytes.len() as u64;
         let contents = safetensors::read_table(name, &mut &bytes[..], length)?;
-        Self::new(name.to_owned(), None, Format::Safetensors, contents, length, Bytes::Memory(bytes))
+        Self::new(
+            name.to_owned(),
+            None,
+            Format::Safetensors,
+            contents,
+            length,
+            Bytes::Memory(bytes),
+        )
     }
 
     fn new(
@@ -195,18 +229,42 @@ impl WeightsFile {
         length: u64,
         bytes: Bytes,
     ) -> Result<Self, WeightsError> {
-        let Contents { mut entries, metadata, nested_in } = contents;
+        let Contents {
+            mut entries,
+            metadata,
+            nested_in,
+        } = contents;
         if entries.is_empty() {
             return Err(WeightsError::NoTensors { file: description });
         }
         let mut stripped_prefix = String::new();
-        while let Some(wrapper) = WRAPPERS.iter().find(|w| entries.iter().all(|entry| entry.name.starts_with(**w))) {
+        while let Some(wrapper) = WRAPPERS
+            .iter()
+            .find(|w| entries.iter().all(|entry| entry.name.starts_with(**w)))
+        {
             stripped_prefix.push_str(wrapper);
-            entries.iter_mut().for_each(|entry| drop(entry.name.drain(..wrapper.len())));
+            entries
+                .iter_mut()
+                .for_each(|entry| drop(entry.name.drain(..wrapper.len())));
         }
-        let position = entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
+        let position = entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| (entry.name.clone(), index))
+            .collect();
         let stripped_prefix = (!stripped_prefix.is_empty()).then_some(stripped_prefix);
-        Ok(Self { description, path, format, entries, position, metadata, nested_in, stripped_prefix, length, bytes })
+        Ok(Self {
+            description,
+            path,
+            format,
+            entries,
+            position,
+            metadata,
+            nested_in,
+            stripped_prefix,
+            length,
+            bytes,
+        })
     }
 
     /// The names of all tensors, in the file's order.
@@ -262,15 +320,20 @@ impl WeightsFile {
             (Data::Pytorch(tensor), _) => decode(&pytorch::read_bytes(&self.description, tensor)?),
             (Data::Span { start, length }, Bytes::Memory(bytes)) => {
                 // The table was checked against the length of these very bytes.
-                let span = usize::try_from(*start).ok().and_then(|start| bytes.get(start..start.checked_add(*length)?));
+                let span = usize::try_from(*start)
+                    .ok()
+                    .and_then(|start| bytes.get(start..start.checked_add(*length)?));
                 decode(span.unwrap_or_default())
             }
             (Data::Span { start, length }, Bytes::File(file)) => {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut bytes = vec![0; *length];
-                file.seek(SeekFrom::Start(*start)).and_then(|_| file.read_exact(&mut bytes)).map_err(|source| {
-                    WeightsError::Damaged { file: self.description.clone(), problem: format!("tensor {name:?}: {}", one_line(source)) }
-                })?;
+                file.seek(SeekFrom::Start(*start))
+                    .and_then(|_| file.read_exact(&mut bytes))
+                    .map_err(|source| WeightsError::Damaged {
+                        file: self.description.clone(),
+                        problem: format!("tensor {name:?}: {}", one_line(source)),
+                    })?;
                 decode(&bytes)
             }
         }
@@ -280,8 +343,14 @@ impl WeightsFile {
     fn nearest(&self, name: &str) -> Option<String> {
         let last = name.rsplit('.').next().unwrap_or(name);
         let alike = |other: &&str| other.ends_with(name) || name.ends_with(*other);
-        let same_module = |other: &&str| other.rsplit('.').next() == Some(last) && other.split('.').next() == name.split('.').next();
-        self.names().find(alike).or_else(|| self.names().find(same_module)).map(str::to_owned)
+        let same_module = |other: &&str| {
+            other.rsplit('.').next() == Some(last)
+                && other.split('.').next() == name.split('.').next()
+        };
+        self.names()
+            .find(alike)
+            .or_else(|| self.names().find(same_module))
+            .map(str::to_owned)
     }
 
     /// What the file says about itself: safetensors' metadata, or the plain values beside a PyTorch state dict.
@@ -297,7 +366,10 @@ impl WeightsFile {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
                 file.rewind()
                     .and_then(|()| sha256_of(&mut *file))
-                    .map_err(|source| WeightsError::Read { file: self.description.clone(), source })
+                    .map_err(|source| WeightsError::Read {
+                        file: self.description.clone(),
+                        source,
+                    })
             }
         }
     }
@@ -355,7 +427,11 @@ fn hexadecimal(bytes: &[u8]) -> String {
 const HEAD: usize = 512;
 
 fn unknown(file: &str, found: &str, mend: &'static str) -> WeightsError {
-    WeightsError::UnknownFormat { file: file.to_owned(), found: found.to_owned(), mend }
+    WeightsError::UnknownFormat {
+        file: file.to_owned(),
+        found: found.to_owned(),
+        mend,
+    }
 }
 
 /// Tells the format by content, because extensions lie: `.bin` and `.pt` are both zip and legacy, and downloads are
@@ -371,8 +447,13 @@ fn recognise(name: &str, path: &Path, head: &[u8], length: u64) -> Result<Format
     if head.get(257..262) == Some(b"ustar") {
         return Ok(Format::PytorchTar);
     }
-    let pickle = head[0] == 0x80 && head.get(1).is_some_and(|protocol| (1..=5).contains(protocol));
-    let header = head.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    let pickle = head[0] == 0x80
+        && head
+            .get(1)
+            .is_some_and(|protocol| (1..=5).contains(protocol));
+    let header = head
+        .first_chunk::<8>()
+        .map(|bytes| u64::from_le_bytes(*bytes));
     if head.get(8) == Some(&b'{') && (!pickle || header.is_some_and(|header| header < length)) {
         return Ok(Format::Safetensors);
     }
@@ -380,7 +461,11 @@ fn recognise(name: &str, path: &Path, head: &[u8], length: u64) -> Result<Format
         return Ok(Format::PytorchLegacy);
     }
     if begins(b"version https://git-lfs") {
-        return Err(unknown(name, "a Git LFS pointer instead of the file", " (`git lfs pull` fetches it)"));
+        return Err(unknown(
+            name,
+            "a Git LFS pointer instead of the file",
+            " (`git lfs pull` fetches it)",
+        ));
     }
     if begins(b"\x89HDF") {
         return Err(unknown(name, "an HDF5 file", ""));
@@ -392,7 +477,11 @@ fn recognise(name: &str, path: &Path, head: &[u8], length: u64) -> Result<Format
     if text.starts_with("<!doctype") || text.starts_with("<html") {
         return Err(unknown(name, "a web page", " (download the raw file)"));
     }
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let extension = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
     match extension.as_str() {
         // The oldest pickles have no magic number; a safetensors file cut before its ninth byte has none either.
         "pth" | "pt" | "bin" | "pkl" | "ckpt" => Ok(Format::PytorchLegacy),

@@ -31,7 +31,9 @@ impl HubOptions {
             endpoint: text("HF_ENDPOINT"),
             cache: text("HF_HOME").map(|home| PathBuf::from(home).join("hub")),
             token: text("HF_TOKEN"),
-            offline: text("HF_HUB_OFFLINE").is_some_and(|value| !["0", "false", "no", "off"].contains(&value.to_lowercase().as_str())),
+            offline: text("HF_HUB_OFFLINE").is_some_and(|value| {
+                !["0", "false", "no", "off"].contains(&value.to_lowercase().as_str())
+            }),
             sha256: None,
             progress: true,
         }
@@ -44,8 +46,16 @@ impl HubOptions {
 /// differs is removed. Errors: no connection, no such file, no access, a cut download (the next try goes on where it
 /// ended), a wrong hash, nothing cached while offline, a build without the feature `hub`.
 #[cfg(not(feature = "hub"))]
-pub fn fetch(owner: &str, repo: &str, file: &str, _revision: Option<&str>, _options: &HubOptions) -> Result<PathBuf, WeightsError> {
-    Err(WeightsError::HubFeature(format!("hub:{owner}/{repo}/{file}")))
+pub fn fetch(
+    owner: &str,
+    repo: &str,
+    file: &str,
+    _revision: Option<&str>,
+    _options: &HubOptions,
+) -> Result<PathBuf, WeightsError> {
+    Err(WeightsError::HubFeature(format!(
+        "hub:{owner}/{repo}/{file}"
+    )))
 }
 
 #[cfg(feature = "hub")]
@@ -70,13 +80,23 @@ mod with_client {
     /// A large file is compared with the sha256 that the hub names it by, every file with `options.sha256`; one that
     /// differs is removed. Errors: no connection, no such file, no access, a cut download (the next try goes on where
     /// it ended), a wrong hash, nothing cached while offline.
-    pub fn fetch(owner: &str, repo: &str, file: &str, revision: Option<&str>, options: &HubOptions) -> Result<PathBuf, WeightsError> {
+    pub fn fetch(
+        owner: &str,
+        repo: &str,
+        file: &str,
+        revision: Option<&str>,
+        options: &HubOptions,
+    ) -> Result<PathBuf, WeightsError> {
         let request = Request {
             name: match revision {
                 Some(revision) => format!("hub:{owner}/{repo}/{file}@{revision}"),
                 None => format!("hub:{owner}/{repo}/{file}"),
             },
-            repo: Repo::with_revision(format!("{owner}/{repo}"), RepoType::Model, revision.unwrap_or("main").to_owned()),
+            repo: Repo::with_revision(
+                format!("{owner}/{repo}"),
+                RepoType::Model,
+                revision.unwrap_or("main").to_owned(),
+            ),
             file,
             options,
         };
@@ -94,18 +114,28 @@ mod with_client {
 
     impl Request<'_> {
         fn failed(&self, problem: impl Into<String>) -> WeightsError {
-            WeightsError::Hub { source_name: self.name.clone(), problem: problem.into() }
+            WeightsError::Hub {
+                source_name: self.name.clone(),
+                problem: problem.into(),
+            }
         }
 
         fn fetch(&self) -> Result<PathBuf, WeightsError> {
-            let cache = self.options.cache.clone().map_or_else(Cache::from_env, Cache::new);
+            let cache = self
+                .options
+                .cache
+                .clone()
+                .map_or_else(Cache::from_env, Cache::new);
             if let Some(path) = cache.repo(self.repo.clone()).get(self.file) {
                 // Its hash was compared when it came; a hash that the caller names is compared every time.
                 self.verify(&path, self.options.sha256.clone())?;
                 return Ok(path);
             }
             if self.options.offline {
-                return Err(WeightsError::NotCached { source_name: self.name.clone(), cache: cache.path().clone() });
+                return Err(WeightsError::NotCached {
+                    source_name: self.name.clone(),
+                    cache: cache.path().clone(),
+                });
             }
             let blobs = cache.path().join(self.repo.folder_name()).join("blobs");
             let mut builder = ApiBuilder::from_cache(cache).with_progress(self.options.progress);
@@ -115,24 +145,39 @@ mod with_client {
             if let Some(token) = &self.options.token {
                 builder = builder.with_token(Some(token.clone()));
             }
-            let client = builder.build().map_err(|error| self.failed(one_line(error)))?;
-            let path = client.repo(self.repo.clone()).download(self.file).map_err(|error| {
-                if !matches!(error, ApiError::IoError(_) | ApiError::LockAcquisition(_)) {
-                    // What a cut download left is continued next time. Any other failure may come from just that
-                    // remainder (complete already, or too long), and would then come again for ever.
-                    remove_partial(&blobs);
-                }
-                self.failed(explain(&error))
-            })?;
-            self.verify(&path, self.options.sha256.clone().or_else(|| hash_by_name(&path)))?;
+            let client = builder
+                .build()
+                .map_err(|error| self.failed(one_line(error)))?;
+            let path = client
+                .repo(self.repo.clone())
+                .download(self.file)
+                .map_err(|error| {
+                    if !matches!(error, ApiError::IoError(_) | ApiError::LockAcquisition(_)) {
+                        // What a cut download left is continued next time. Any other failure may come from just that
+                        // remainder (complete already, or too long), and would then come again for ever.
+                        remove_partial(&blobs);
+                    }
+                    self.failed(explain(&error))
+                })?;
+            self.verify(
+                &path,
+                self.options.sha256.clone().or_else(|| hash_by_name(&path)),
+            )?;
             Ok(path)
         }
 
         /// Compares a cached file with the hash it must have, and removes it when they differ.
         fn verify(&self, path: &Path, expected: Option<String>) -> Result<(), WeightsError> {
-            let Some(expected) = expected.map(|hash| hash.to_lowercase()) else { return Ok(()) };
-            let unreadable = |source: io::Error| WeightsError::Read { file: path.display().to_string(), source };
-            let found = File::open(path).and_then(|mut file| sha256_of(&mut file)).map_err(unreadable)?;
+            let Some(expected) = expected.map(|hash| hash.to_lowercase()) else {
+                return Ok(());
+            };
+            let unreadable = |source: io::Error| WeightsError::Read {
+                file: path.display().to_string(),
+                source,
+            };
+            let found = File::open(path)
+                .and_then(|mut file| sha256_of(&mut file))
+                .map_err(unreadable)?;
             if found == expected {
                 return Ok(());
             }
@@ -142,7 +187,11 @@ mod with_client {
             if blob != path {
                 let _ = fs::remove_file(blob); // gone already where the entry was no link
             }
-            Err(WeightsError::WrongHash { source_name: self.name.clone(), expected, found })
+            Err(WeightsError::WrongHash {
+                source_name: self.name.clone(),
+                expected,
+                found,
+            })
         }
     }
 
@@ -150,13 +199,23 @@ mod with_client {
     fn hash_by_name(path: &Path) -> Option<String> {
         let blob = fs::canonicalize(path).ok()?;
         let name = blob.file_name()?.to_str()?;
-        (name.len() == 64 && name.bytes().all(|digit| digit.is_ascii_hexdigit())).then(|| name.to_owned())
+        (name.len() == 64 && name.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .then(|| name.to_owned())
     }
 
     fn remove_partial(blobs: &Path) {
-        let partial = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "part");
-        let files = fs::read_dir(blobs).into_iter().flatten().flatten().map(|entry| entry.path());
-        files.filter(partial).for_each(|path| drop(fs::remove_file(path)));
+        let partial = |path: &PathBuf| {
+            path.extension()
+                .is_some_and(|extension| extension == "part")
+        };
+        let files = fs::read_dir(blobs)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
+        files
+            .filter(partial)
+            .for_each(|path| drop(fs::remove_file(path)));
     }
 
     /// A failure of the client in words, with the mend.
@@ -166,13 +225,21 @@ mod with_client {
             ApiError::RequestError(_) if message.contains("status code 404") => {
                 "not found: check owner, repository, file and revision".to_owned()
             }
-            ApiError::RequestError(_) if message.contains("status code 401") || message.contains("status code 403") => {
+            ApiError::RequestError(_)
+                if message.contains("status code 401") || message.contains("status code 403") =>
+            {
                 "no access: accept the repository's terms, and set HF_TOKEN".to_owned()
             }
-            ApiError::RequestError(_) => format!("{message}: check the connection and HF_ENDPOINT, or download the file and give its path"),
+            ApiError::RequestError(_) => format!(
+                "{message}: check the connection and HF_ENDPOINT, or download the file and give its path"
+            ),
             ApiError::IoError(_) => format!("the download broke off ({message}): try again"),
-            ApiError::LockAcquisition(_) => "another program is downloading it: wait for it, then try again".to_owned(),
-            ApiError::MissingHeader(_) | ApiError::InvalidHeader(_) => format!("the answer is not a hub's ({message}): check HF_ENDPOINT"),
+            ApiError::LockAcquisition(_) => {
+                "another program is downloading it: wait for it, then try again".to_owned()
+            }
+            ApiError::MissingHeader(_) | ApiError::InvalidHeader(_) => {
+                format!("the answer is not a hub's ({message}): check HF_ENDPOINT")
+            }
             _ => format!("{message}: try again"),
         }
     }

@@ -54,13 +54,23 @@ pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
         .names()
         .filter_map(|name| {
             let (shape, dtype) = (file.shape(name)?.to_vec(), file.dtype(name)?);
-            Some(TensorSummary { name: name.to_owned(), shape, dtype })
+            Some(TensorSummary {
+                name: name.to_owned(),
+                shape,
+                dtype,
+            })
         })
         .collect();
     let parameters = tensors
         .iter()
         .filter(|tensor| tensor.dtype.is_float() && !tensor.name.contains("running_"))
-        .map(|tensor| tensor.shape.iter().map(|extent| *extent as u64).product::<u64>())
+        .map(|tensor| {
+            tensor
+                .shape
+                .iter()
+                .map(|extent| *extent as u64)
+                .product::<u64>()
+        })
         .sum();
     let (looks_like, outputs) = looks::like(&file);
     Ok(Inspection {
@@ -87,12 +97,21 @@ impl fmt::Display for Inspection {
             Format::PytorchLegacy => "PyTorch (legacy)",
             Format::PytorchTar => "PyTorch (tar)",
         };
-        writeln!(formatter, "{}: {format}, {} bytes, sha256 {}", self.file, self.bytes, self.sha256)?;
+        writeln!(
+            formatter,
+            "{}: {format}, {} bytes, sha256 {}",
+            self.file, self.bytes, self.sha256
+        )?;
         write!(formatter, "looks like {}", self.looks_like)?;
         if let Some(outputs) = self.outputs {
             write!(formatter, " with {outputs} outputs")?;
         }
-        writeln!(formatter, ": {} tensors, {} parameters", self.tensors.len(), self.parameters)?;
+        writeln!(
+            formatter,
+            ": {} tensors, {} parameters",
+            self.tensors.len(),
+            self.parameters
+        )?;
         let trained = match self.looks_untrained {
             Some(true) => "looks untrained: every norm still has its initial scale and mean",
             Some(false) => "looks trained: its norms have moved",
@@ -108,9 +127,18 @@ impl fmt::Display for Inspection {
         for (key, value) in &self.metadata {
             writeln!(formatter, "{key}: {value}")?;
         }
-        let width = self.tensors.iter().map(|tensor| tensor.name.chars().count()).max().unwrap_or(0);
+        let width = self
+            .tensors
+            .iter()
+            .map(|tensor| tensor.name.chars().count())
+            .max()
+            .unwrap_or(0);
         for tensor in &self.tensors {
-            writeln!(formatter, "  {:width$}  {:4}  {:?}", tensor.name, tensor.dtype, tensor.shape)?;
+            writeln!(
+                formatter,
+                "  {:width$}  {:4}  {:?}",
+                tensor.name, tensor.dtype, tensor.shape
+            )?;
         }
         Ok(())
     }
@@ -126,7 +154,12 @@ pub fn looks_untrained(file: &WeightsFile) -> Option<bool> {
         if statistics.is_some() && file.values(name).ok()?.iter().any(|mean| *mean != 0.0) {
             return Some(false);
         }
-        let Some(module) = name.strip_suffix(".weight").or_else(|| name.strip_suffix(".gamma")) else { continue };
+        let Some(module) = name
+            .strip_suffix(".weight")
+            .or_else(|| name.strip_suffix(".gamma"))
+        else {
+            continue;
+        };
         let is_norm = file.contains(&format!("{module}.running_mean")) || named_as_norm(module);
         if !is_norm || file.shape(name).is_none_or(|shape| shape.len() != 1) {
             continue;
@@ -148,3 +181,7 @@ fn named_as_norm(module: &str) -> bool {
     let last = module.rsplit('.').next().unwrap_or(module).to_lowercase();
     last.contains("norm") || last.starts_with("ln") || last.starts_with("bn")
 }
+
+#[cfg(test)]
+#[path = "inspect_tests.rs"]
+mod tests;

@@ -5,9 +5,15 @@ use super::file::WeightsFile;
 /// The architecture (or `unknown`), and the width of its last layer where it has a head.
 pub(super) fn like(file: &WeightsFile) -> (String, Option<usize>) {
     let guesses = [mobilenet_v2, resnet, vgg, vision_transformer, bert, gpt2];
-    guesses.iter().find_map(|guess| guess(file)).map_or_else(|| ("unknown".to_owned(), None), |(name, head)| {
-        (name, file.shape(head).and_then(|shape| shape.first().copied()))
-    })
+    guesses.iter().find_map(|guess| guess(file)).map_or_else(
+        || ("unknown".to_owned(), None),
+        |(name, head)| {
+            (
+                name,
+                file.shape(head).and_then(|shape| shape.first().copied()),
+            )
+        },
+    )
 }
 
 type Guess = Option<(String, &'static str)>;
@@ -15,25 +21,34 @@ type Guess = Option<(String, &'static str)>;
 /// Whether the tensor has this shape; 0 stands for any extent.
 fn has(file: &WeightsFile, name: &str, shape: &[usize]) -> bool {
     file.shape(name).is_some_and(|found| {
-        found.len() == shape.len() && found.iter().zip(shape).all(|(found, wanted)| *wanted == 0 || found == wanted)
+        found.len() == shape.len()
+            && found
+                .iter()
+                .zip(shape)
+                .all(|(found, wanted)| *wanted == 0 || found == wanted)
     })
 }
 
 /// How many blocks `0, 1, …` a file has, each told by one tensor's name.
 fn blocks(file: &WeightsFile, name: impl Fn(usize) -> String) -> usize {
-    (0..).take_while(|index| file.contains(&name(*index))).count()
+    (0..)
+        .take_while(|index| file.contains(&name(*index)))
+        .count()
 }
 
 fn mobilenet_v2(file: &WeightsFile) -> Guess {
-    let found = file.contains("features.1.conv.0.0.weight") && has(file, "features.18.0.weight", &[0, 0, 1, 1]);
+    let found = file.contains("features.1.conv.0.0.weight")
+        && has(file, "features.18.0.weight", &[0, 0, 1, 1]);
     found.then(|| ("mobilenet_v2".to_owned(), "classifier.1.weight"))
 }
 
 fn resnet(file: &WeightsFile) -> Guess {
-    let depths = [1, 2, 3, 4].map(|layer| blocks(file, |block| format!("layer{layer}.{block}.conv1.weight")));
+    let depths = [1, 2, 3, 4]
+        .map(|layer| blocks(file, |block| format!("layer{layer}.{block}.conv1.weight")));
     let bottleneck = file.contains("layer1.0.conv3.weight");
     // A wide or a grouped bottleneck has more channels inside.
-    let plain = has(file, "conv1.weight", &[64, 0, 7, 7]) && has(file, "layer1.0.conv2.weight", &[64, 64, 3, 3]);
+    let plain = has(file, "conv1.weight", &[64, 0, 7, 7])
+        && has(file, "layer1.0.conv2.weight", &[64, 64, 3, 3]);
     let name = match (depths, bottleneck) {
         _ if !plain => return None,
         ([2, 2, 2, 2], false) => "resnet18",
@@ -51,7 +66,11 @@ fn vgg(file: &WeightsFile) -> Guess {
         return None;
     }
     let plain = |name: &&str| name.starts_with("features.") && name.matches('.').count() == 2;
-    let convolutions = file.names().filter(plain).filter(|name| has(file, name, &[0, 0, 3, 3])).count();
+    let convolutions = file
+        .names()
+        .filter(plain)
+        .filter(|name| has(file, name, &[0, 0, 3, 3]))
+        .count();
     let depth = match convolutions {
         8 => 11,
         10 => 13,
@@ -59,21 +78,31 @@ fn vgg(file: &WeightsFile) -> Guess {
         16 => 19,
         _ => return None,
     };
-    let norm = if file.contains("features.1.running_mean") { "_bn" } else { "" };
+    let norm = if file.contains("features.1.running_mean") {
+        "_bn"
+    } else {
+        ""
+    };
     Some((format!("vgg{depth}{norm}"), "classifier.6.weight"))
 }
 
 fn vision_transformer(file: &WeightsFile) -> Guess {
     let any = |names: &[&str]| names.iter().any(|name| file.contains(name));
     // timm's names, torchvision's, Hugging Face's.
-    if any(&["cls_token"]) && any(&["patch_embed.proj.weight"]) && any(&["blocks.0.attn.qkv.weight"]) {
+    if any(&["cls_token"])
+        && any(&["patch_embed.proj.weight"])
+        && any(&["blocks.0.attn.qkv.weight"])
+    {
         return Some(("vit".to_owned(), "head.weight"));
     }
     if any(&["class_token"]) && any(&["conv_proj.weight"]) {
         return Some(("vit".to_owned(), "heads.head.weight"));
     }
     let hugging_face = any(&["vit.embeddings.cls_token", "embeddings.cls_token"])
-        && any(&["vit.encoder.layer.0.attention.attention.query.weight", "encoder.layer.0.attention.attention.query.weight"]);
+        && any(&[
+            "vit.encoder.layer.0.attention.attention.query.weight",
+            "encoder.layer.0.attention.attention.query.weight",
+        ]);
     hugging_face.then(|| ("vit".to_owned(), "classifier.weight"))
 }
 
@@ -81,14 +110,17 @@ fn bert(file: &WeightsFile) -> Guess {
     let found = ["", "bert."].iter().any(|prefix| {
         file.contains(&format!("{prefix}embeddings.word_embeddings.weight"))
             && file.contains(&format!("{prefix}embeddings.token_type_embeddings.weight"))
-            && file.contains(&format!("{prefix}encoder.layer.0.attention.self.query.weight"))
+            && file.contains(&format!(
+                "{prefix}encoder.layer.0.attention.self.query.weight"
+            ))
     });
     found.then(|| ("bert".to_owned(), "classifier.weight"))
 }
 
 fn gpt2(file: &WeightsFile) -> Guess {
     let found = ["", "transformer."].iter().any(|prefix| {
-        file.contains(&format!("{prefix}wte.weight")) && file.contains(&format!("{prefix}h.0.attn.c_attn.weight"))
+        file.contains(&format!("{prefix}wte.weight"))
+            && file.contains(&format!("{prefix}h.0.attn.c_attn.weight"))
     });
     found.then(|| ("gpt2".to_owned(), "score.weight"))
 }

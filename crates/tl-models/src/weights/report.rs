@@ -36,7 +36,12 @@ pub struct LoadReport {
 const LISTED: usize = 10;
 
 fn listed<T: fmt::Display>(items: &[T]) -> String {
-    let mut line = items.iter().take(LISTED).map(T::to_string).collect::<Vec<_>>().join(", ");
+    let mut line = items
+        .iter()
+        .take(LISTED)
+        .map(T::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
     if items.len() > LISTED {
         line.push_str(&format!(" and {} more", items.len() - LISTED));
     }
@@ -51,20 +56,43 @@ impl fmt::Display for Reshaped {
 
 impl fmt::Display for LoadReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, applied, missing, unused, reshaped, untrained } = self;
+        let Self {
+            source,
+            applied,
+            missing,
+            unused,
+            reshaped,
+            untrained,
+        } = self;
         let plural = if *applied == 1 { "" } else { "s" };
-        write!(formatter, "weights {source}: {applied} tensor{plural} applied")?;
+        write!(
+            formatter,
+            "weights {source}: {applied} tensor{plural} applied"
+        )?;
         if !missing.is_empty() {
-            write!(formatter, "\n  missing {}: {}", missing.len(), listed(missing))?;
+            write!(
+                formatter,
+                "\n  missing {}: {}",
+                missing.len(),
+                listed(missing)
+            )?;
         }
         if !unused.is_empty() {
             write!(formatter, "\n  unused {}: {}", unused.len(), listed(unused))?;
         }
         if !reshaped.is_empty() {
-            write!(formatter, "\n  reshaped {}: {}", reshaped.len(), listed(reshaped))?;
+            write!(
+                formatter,
+                "\n  reshaped {}: {}",
+                reshaped.len(),
+                listed(reshaped)
+            )?;
         }
         if *untrained {
-            write!(formatter, "\n  looks untrained: every norm still has its initial scale and mean")?;
+            write!(
+                formatter,
+                "\n  looks untrained: every norm still has its initial scale and mean"
+            )?;
         }
         Ok(())
     }
@@ -81,13 +109,25 @@ mod tests {
             applied: 1,
             missing: (0..12).map(|index| format!("m{index}")).collect(),
             unused: vec!["fc.bias".to_owned()],
-            reshaped: vec![Reshaped { name: "conv1.weight".to_owned(), from: vec![64, 3, 7, 7], to: vec![64, 1, 7, 7] }],
+            reshaped: vec![Reshaped {
+                name: "conv1.weight".to_owned(),
+                from: vec![64, 3, 7, 7],
+                to: vec![64, 1, 7, 7],
+            }],
             untrained: true,
         };
         let text = report.to_string();
         assert_eq!(text.lines().next(), Some("weights a.pth: 1 tensor applied"));
-        assert!(text.contains("missing 12: m0, m1") && text.contains("m9 and 2 more") && !text.contains("m10"), "{text}");
-        assert!(text.contains("unused 1: fc.bias\n") && text.contains("[64, 3, 7, 7] → [64, 1, 7, 7]"), "{text}");
+        assert!(
+            text.contains("missing 12: m0, m1")
+                && text.contains("m9 and 2 more")
+                && !text.contains("m10"),
+            "{text}"
+        );
+        assert!(
+            text.contains("unused 1: fc.bias\n") && text.contains("[64, 3, 7, 7] → [64, 1, 7, 7]"),
+            "{text}"
+        );
         assert!(text.ends_with("initial scale and mean"), "{text}");
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<LoadReport>(&json).unwrap(), report);
@@ -95,7 +135,11 @@ mod tests {
 
     #[test]
     fn a_full_load_is_one_line() {
-        let report = LoadReport { source: "embedded".to_owned(), applied: 314, ..LoadReport::default() };
+        let report = LoadReport {
+            source: "embedded".to_owned(),
+            applied: 314,
+            ..LoadReport::default()
+        };
         assert_eq!(report.to_string(), "weights embedded: 314 tensors applied");
     }
 }

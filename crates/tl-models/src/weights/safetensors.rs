@@ -30,29 +30,52 @@ struct Header {
 ///
 /// The tensors must cover the rest of the file exactly, without gap or overlap, each with the bytes that its shape
 /// and type make: a header cannot then ask for more memory than the file has bytes.
-pub(super) fn read_table(file: &str, reader: &mut impl Read, length: u64) -> Result<Contents, WeightsError> {
-    let damaged = |problem: String| WeightsError::Damaged { file: file.to_owned(), problem };
+pub(super) fn read_table(
+    file: &str,
+    reader: &mut impl Read,
+    length: u64,
+) -> Result<Contents, WeightsError> {
+    let damaged = |problem: String| WeightsError::Damaged {
+        file: file.to_owned(),
+        problem,
+    };
     if length < PREFIX {
-        return Err(damaged(format!("{length} bytes are too few for a safetensors file")));
+        return Err(damaged(format!(
+            "{length} bytes are too few for a safetensors file"
+        )));
     }
-    let unreadable = |source| WeightsError::Read { file: file.to_owned(), source };
+    let unreadable = |source| WeightsError::Read {
+        file: file.to_owned(),
+        source,
+    };
     let mut prefix = [0; PREFIX as usize];
     reader.read_exact(&mut prefix).map_err(unreadable)?;
     let header_length = u64::from_le_bytes(prefix);
     if header_length > length - PREFIX {
-        return Err(damaged(format!("its header claims {header_length} bytes where {} follow", length - PREFIX)));
+        return Err(damaged(format!(
+            "its header claims {header_length} bytes where {} follow",
+            length - PREFIX
+        )));
     }
     if header_length > LONGEST_HEADER {
-        return Err(damaged(format!("its header claims {header_length} bytes, more than the format allows")));
+        return Err(damaged(format!(
+            "its header claims {header_length} bytes, more than the format allows"
+        )));
     }
     let mut header = vec![0; header_length as usize];
     reader.read_exact(&mut header).map_err(unreadable)?;
-    let Header { metadata, tensors } =
-        serde_json::from_slice(&header).map_err(|error| damaged(format!("its header is not as the format says ({})", one_line(error))))?;
+    let Header { metadata, tensors } = serde_json::from_slice(&header).map_err(|error| {
+        damaged(format!(
+            "its header is not as the format says ({})",
+            one_line(error)
+        ))
+    })?;
 
     let mut tensors: Vec<(String, TensorInfo)> = tensors.into_iter().collect();
     tensors.sort_by(|(left_name, left), (right_name, right)| {
-        left.data_offsets.cmp(&right.data_offsets).then_with(|| left_name.cmp(right_name))
+        left.data_offsets
+            .cmp(&right.data_offsets)
+            .then_with(|| left_name.cmp(right_name))
     });
     let data = PREFIX + header_length;
     let mut expected = 0;
@@ -60,22 +83,44 @@ pub(super) fn read_table(file: &str, reader: &mut impl Read, length: u64) -> Res
     for (name, info) in tensors {
         let (start, end) = info.data_offsets;
         if start != expected || end < start {
-            return Err(damaged(format!("tensor {name:?} claims bytes {start}..{end} where byte {expected} comes next")));
+            return Err(damaged(format!(
+                "tensor {name:?} claims bytes {start}..{end} where byte {expected} comes next"
+            )));
         }
-        let elements = info.shape.iter().try_fold(1usize, |product, extent| product.checked_mul(*extent));
+        let elements = info
+            .shape
+            .iter()
+            .try_fold(1usize, |product, extent| product.checked_mul(*extent));
         let bits = elements.and_then(|elements| elements.checked_mul(info.dtype.bitsize()));
         if bits != (end - start).checked_mul(8) {
             let (bytes, shape, dtype) = (end - start, &info.shape, info.dtype);
-            return Err(damaged(format!("tensor {name:?} of shape {shape:?} and type {dtype} claims {bytes} bytes")));
+            return Err(damaged(format!(
+                "tensor {name:?} of shape {shape:?} and type {dtype} claims {bytes} bytes"
+            )));
         }
         expected = end;
-        let data = Data::Span { start: data + start as u64, length: end - start };
-        entries.push(Entry { name, shape: info.shape, dtype: dtype(info.dtype), data });
+        let data = Data::Span {
+            start: data + start as u64,
+            length: end - start,
+        };
+        entries.push(Entry {
+            name,
+            shape: info.shape,
+            dtype: dtype(info.dtype),
+            data,
+        });
     }
     if expected as u64 != length - data {
-        return Err(damaged(format!("its tensors take {expected} bytes where {} follow the header", length - data)));
+        return Err(damaged(format!(
+            "its tensors take {expected} bytes where {} follow the header",
+            length - data
+        )));
     }
-    Ok(Contents { entries, metadata, nested_in: None })
+    Ok(Contents {
+        entries,
+        metadata,
+        nested_in: None,
+    })
 }
 
 fn dtype(dtype: Dtype) -> DType {
@@ -128,9 +173,15 @@ pub fn save_safetensors(
         for value in tensors.iter().flat_map(|(_, _, values)| values) {
             writer.write_all(&value.to_le_bytes())?;
         }
-        writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+        writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()
     };
-    write_aside(path, write).map_err(|source| WeightsError::Write { path: path.to_owned(), source })
+    write_aside(path, write).map_err(|source| WeightsError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The header's JSON, padded so that the data begins at a multiple of 8 bytes; integers come first, which keeps
@@ -141,19 +192,32 @@ fn header(
     integers: &[(String, i64)],
     metadata: &BTreeMap<String, String>,
 ) -> Result<Vec<u8>, WeightsError> {
-    let unwritable = |name: &str, problem: String| WeightsError::Unwritable { path: path.to_owned(), name: name.to_owned(), problem };
+    let unwritable = |name: &str, problem: String| WeightsError::Unwritable {
+        path: path.to_owned(),
+        name: name.to_owned(),
+        problem,
+    };
     let mut metadata = metadata.clone();
-    metadata.entry("format".to_owned()).or_insert_with(|| "pt".to_owned());
+    metadata
+        .entry("format".to_owned())
+        .or_insert_with(|| "pt".to_owned());
 
     let mut fields = serde_json::Map::new();
     let mut end = 0;
     let mut add = |name: &str, dtype, shape: &[usize], bytes: usize| {
         let start = end;
         end += bytes as u64;
-        let entry = serde_json::to_value(Written { dtype, shape, data_offsets: (start, end) });
+        let entry = serde_json::to_value(Written {
+            dtype,
+            shape,
+            data_offsets: (start, end),
+        });
         let entry = entry.map_err(|error| unwritable(name, one_line(error)))?;
         match name == "__metadata__" || fields.insert(name.to_owned(), entry).is_some() {
-            true => Err(unwritable(name, "would be there twice: names must differ".to_owned())),
+            true => Err(unwritable(
+                name,
+                "would be there twice: names must differ".to_owned(),
+            )),
             false => Ok(()),
         }
     };
@@ -161,8 +225,15 @@ fn header(
         add(name, Dtype::I64, &[], size_of::<i64>())?;
     }
     for (name, shape, values) in tensors {
-        if shape.iter().try_fold(1usize, |product, extent| product.checked_mul(*extent)) != Some(values.len()) {
-            return Err(unwritable(name, format!("of shape {shape:?} has {} values", values.len())));
+        if shape
+            .iter()
+            .try_fold(1usize, |product, extent| product.checked_mul(*extent))
+            != Some(values.len())
+        {
+            return Err(unwritable(
+                name,
+                format!("of shape {shape:?} has {} values", values.len()),
+            ));
         }
         add(name, Dtype::F32, shape, size_of_val(values.as_slice()))?;
     }
@@ -174,18 +245,30 @@ fn header(
 
 /// Lets `write` fill a new file beside `path`, then renames it to `path`; removes it when anything fails.
 fn write_aside(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let name = path
+        .file_name()
+        .ok_or(io::ErrorKind::InvalidInput)?
+        .to_string_lossy();
     let aside = path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
-    let done = File::create(&aside).and_then(write).and_then(|()| fs::rename(&aside, path));
+    let done = File::create(&aside)
+        .and_then(write)
+        .and_then(|()| fs::rename(&aside, path));
     if done.is_err() {
         // The first failure is the one to report.
         let _ = fs::remove_file(&aside);
     }
     done?;
     // A rename is on disk once its folder is; where folders cannot be synced the data itself already is.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "safetensors_tests.rs"]
+mod tests;

@@ -1,0 +1,191 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::weights::{Inspection, WeightsFile, inspect, looks_untrained, save_safetensors};
+
+type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
+
+fn filled(name: impl Into<String>, shape: &[usize], value: f32) -> (String, Vec<usize>, Vec<f32>) {
+    (
+        name.into(),
+        shape.to_vec(),
+        vec![value; shape.iter().product()],
+    )
+}
+
+fn inspected(tensors: &Tensors) -> Inspection {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    save_safetensors(&path, tensors, &[], &BTreeMap::new()).unwrap();
+    inspect(&path).unwrap()
+}
+
+fn untrained(tensors: Tensors) -> Option<bool> {
+    inspected(&tensors).looks_untrained
+}
+
+fn norm(module: &str, scale: f32, mean: f32) -> Tensors {
+    vec![
+        filled(format!("{module}.weight"), &[2], scale),
+        filled(format!("{module}.running_mean"), &[2], mean),
+    ]
+}
+
+#[test]
+fn norms_at_their_initial_values_look_untrained_and_one_that_moved_does_not() {
+    assert_eq!(
+        untrained([norm("a", 1.0, 0.0), norm("b", 1.0, 0.0)].concat()),
+        Some(true)
+    );
+    assert_eq!(
+        untrained([norm("a", 1.0, 0.0), norm("b", 0.0, 0.0)].concat()),
+        Some(true),
+        "a zero-initialised branch"
+    );
+    assert_eq!(
+        untrained([norm("a", 1.0, 0.0), norm("b", 1.0, 0.01)].concat()),
+        Some(false)
+    );
+    assert_eq!(
+        untrained([norm("a", 1.0, 0.0), norm("b", 0.99, 0.0)].concat()),
+        Some(false)
+    );
+}
+
+#[test]
+fn layer_norms_tell_too_and_a_file_without_norms_tells_nothing() {
+    assert_eq!(
+        untrained(vec![filled("h.0.ln_1.weight", &[4], 1.0)]),
+        Some(true)
+    );
+    assert_eq!(
+        untrained(vec![filled("encoder.LayerNorm.weight", &[4], 0.5)]),
+        Some(false)
+    );
+    assert_eq!(untrained(vec![filled("fc.weight", &[4, 1], 1.0)]), None);
+}
+
+/// A residual network's telling tensors, as torchvision names them.
+fn resnet(blocks: [usize; 4], bottleneck: bool) -> Tensors {
+    let mut tensors = vec![
+        filled("conv1.weight", &[64, 3, 7, 7], 0.0),
+        filled("fc.weight", &[10, 2], 0.0),
+    ];
+    for (layer, count) in (1..).zip(blocks) {
+        for block in 0..count {
+            let width = if layer == 1 { 64 } else { 1 };
+            let last = if bottleneck { 3 } else { 2 };
+            for conv in 1..=last {
+                let kernel = if conv == 2 { 3 } else { 1 };
+                tensors.push(filled(
+                    format!("layer{layer}.{block}.conv{conv}.weight"),
+                    &[width, width, kernel, kernel],
+                    0.0,
+                ));
+            }
+        }
+    }
+    tensors
+}
+
+#[test]
+fn residual_networks_are_told_by_their_blocks() {
+    for (blocks, bottleneck, name) in [
+        ([2, 2, 2, 2], false, "resnet18"),
+        ([3, 4, 6, 3], false, "resnet34"),
+        ([3, 4, 6, 3], true, "resnet50"),
+        ([3, 4, 23, 3], true, "resnet101"),
+        ([3, 8, 36, 3], true, "resnet152"),
+        ([1, 1, 1, 1], false, "unknown"),
+    ] {
+        let inspection = inspected(&resnet(blocks, bottleneck));
+        assert_eq!(inspection.looks_like, name);
+        assert_eq!(inspection.outputs, (name != "unknown").then_some(10));
+    }
+}
+
+#[test]
+fn other_architectures_are_told_by_their_names() {
+    let vgg = |places: &[usize]| {
+        let width = |place: usize| if place == 0 { 64 } else { 1 };
+        places
+            .iter()
+            .map(|place| {
+                filled(
+                    format!("features.{place}.weight"),
+                    &[width(*place), 1, 3, 3],
+                    0.0,
+                )
+            })
+            .collect::<Tensors>()
+    };
+    let named = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| filled(*name, &[1], 0.0))
+            .collect::<Tensors>()
+    };
+    assert_eq!(
+        inspected(&vgg(&[0, 3, 6, 8, 11, 13, 16, 18])).looks_like,
+        "vgg11"
+    );
+    let mut with_norm = vgg(&[0, 4, 8, 11, 15, 18, 22, 25]);
+    with_norm.push(filled("features.1.running_mean", &[64], 0.0));
+    assert_eq!(inspected(&with_norm).looks_like, "vgg11_bn");
+    assert_eq!(
+        inspected(&named(&["wte.weight", "h.0.attn.c_attn.weight"])).looks_like,
+        "gpt2"
+    );
+    assert_eq!(
+        inspected(&named(&[
+            "cls_token",
+            "patch_embed.proj.weight",
+            "blocks.0.attn.qkv.weight"
+        ]))
+        .looks_like,
+        "vit"
+    );
+    let bert = [
+        "bert.embeddings.word_embeddings.weight",
+        "bert.embeddings.token_type_embeddings.weight",
+        "bert.encoder.layer.0.attention.self.query.weight",
+    ];
+    assert_eq!(inspected(&named(&bert)).looks_like, "bert");
+    assert_eq!(inspected(&named(&["fc.weight"])).looks_like, "unknown");
+}
+
+#[test]
+fn the_embedded_weights_are_a_trained_mobilenet_of_3_504_872_parameters() {
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../assets/mobilenet_v2.safetensors");
+    let inspection = inspect(&path).unwrap();
+    assert_eq!(
+        (inspection.looks_like.as_str(), inspection.outputs),
+        ("mobilenet_v2", Some(1000))
+    );
+    // The number that torchvision documents for this network.
+    assert_eq!(inspection.parameters, 3_504_872);
+    assert_eq!(inspection.looks_untrained, Some(false));
+    assert_eq!(inspection.sha256.len(), 64);
+    let file = WeightsFile::open(&path).unwrap();
+    assert_eq!(looks_untrained(&file), Some(false));
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(
+        WeightsFile::from_bytes(bytes, "embedded")
+            .unwrap()
+            .sha256()
+            .unwrap(),
+        inspection.sha256
+    );
+    let text = inspection.to_string();
+    assert!(
+        text.contains("looks like mobilenet_v2 with 1000 outputs")
+            && text.contains("features.0.0.weight"),
+        "{text}"
+    );
+    let json = serde_json::to_string(&inspection).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Inspection>(&json).unwrap(),
+        inspection
+    );
+}
