@@ -1,0 +1,120 @@
+//! Fused units as operations with their own backward pass, and the only use of Burn's internals.
+//!
+//! A unit on a flex device in f32 runs the kernels of [`crate::flex`] as one node of the graph; on every
+//! other device and in every other precision it is a composition of Burn's public operations.
+
+use burn::prelude::*;
+use burn::tensor::activation::relu;
+use burn::tensor::module;
+use burn::tensor::ops::ConvOptions;
+
+use crate::Nonlinearity;
+
+#[cfg(feature = "flex")]
+mod nodes;
+#[cfg(feature = "flex")]
+mod operations;
+#[cfg(all(test, feature = "flex"))]
+mod reference;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
+
+/// How a convolution's window moves: height first, then width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvShape {
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    pub groups: usize,
+}
+
+/// `act(conv(x, w) + b + residual)`, one node.
+///
+/// Shapes: `x` is `[batch, in, height, width]`, `w` `[out, in / groups, height, width]`, `b` `[out]`, `residual` as
+/// the result.
+pub(crate) fn conv2d_unit(
+    x: Tensor<4>,
+    w: Tensor<4>,
+    b: Option<Tensor<1>>,
+    residual: Option<Tensor<4>>,
+    shape: ConvShape,
+    act: Nonlinearity,
+) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if runs_on_flex(&x) && runs_on_flex(&w) && sizes_fit(&x, &w, b.as_ref(), residual.as_ref(), shape) {
+        return operations::conv2d(x, w, b, residual, shape, act);
+    }
+    let options = ConvOptions::new(shape.stride, shape.padding, shape.dilation, shape.groups);
+    finish(module::conv2d(x, w, b, options), residual, act)
+}
+
+/// `act(x + residual)`, one node; both are `[batch, channels, height, width]`.
+pub(crate) fn activate(x: Tensor<4>, residual: Option<Tensor<4>>, act: Nonlinearity) -> Tensor<4> {
+    if residual.is_none() && act == Nonlinearity::None {
+        return x;
+    }
+    #[cfg(feature = "flex")]
+    if runs_on_flex(&x) && residual.as_ref().is_none_or(|residual| residual.dims() == x.dims()) {
+        return operations::activate(x, residual, act);
+    }
+    finish(x, residual, act)
+}
+
+/// `act(norm(x) + residual)` with the statistics of the batch, one node; and these statistics, plain: the mean
+/// and the biased variance, `[channels]` each.
+pub(crate) fn batch_norm_train_unit(
+    x: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    residual: Option<Tensor<4>>,
+    epsilon: f64,
+    act: Nonlinearity,
+) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
+    #[cfg(feature = "flex")]
+    #[cfg(feature = "flex")]
+    if runs_on_flex(&x)
+        && runs_on_flex(&weight)
+        && [weight.dims(), bias.dims()] == [[x.dims()[1]]; 2]
+        && residual.as_ref().is_none_or(|residual| residual.dims() == x.dims())
+    {
+        return operations::batch_norm_train(x, weight, bias, residual, epsilon, act);
+    }
+    let normed = module::batch_norm_train(x, weight, bias, epsilon);
+    let [mean, variance] = [normed.mean, normed.variance].map(Tensor::without_autodiff);
+    (finish(normed.output, residual, act), mean, variance)
+}
+
+fn finish(x: Tensor<4>, residual: Option<Tensor<4>>, act: Nonlinearity) -> Tensor<4> {
+    let sum = match residual {
+        Some(residual) => x + residual,
+        None => x,
+    };
+    match act {
+        Nonlinearity::None => sum,
+        Nonlinearity::Relu => relu(sum),
+        Nonlinearity::Relu6 => sum.clamp(0.0, 6.0),
+    }
+}
+
+/// Whether a convolution's sizes fit each other; where they do not, Burn's own operation says what is wrong.
+#[cfg(feature = "flex")]
+fn sizes_fit(
+    x: &Tensor<4>,
+    w: &Tensor<4>,
+    b: Option<&Tensor<1>>,
+    residual: Option<&Tensor<4>>,
+    shape: ConvShape,
+) -> bool {
+    crate::flex::Geometry::new(x.dims(), w.dims(), shape).is_some_and(|geometry| {
+        b.is_none_or(|b| b.dims() == [w.dims()[0]])
+            && residual.is_none_or(|residual| residual.dims() == geometry.output_shape())
+    })
+}
+
+#[cfg(feature = "flex")]
+fn runs_on_flex<const D: usize>(tensor: &Tensor<D>) -> bool {
+    use burn::backend::DispatchDevice;
+    use burn::tensor::DType;
+    tensor.dtype() == DType::F32
+        && matches!(tensor.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+}
