@@ -1,1 +1,52 @@
+#![doc = include_str!("../README.md")]
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`device`](mod@device) | the one place where the name of a backend is read |
+//! | [`network`] | [`Network`]: the networks by name |
+//! | [`source`] | from the name of a network and of its weights to a classifier |
+//! | [`recipe`] | [`Recipe`] and [`Tuning`]: how a network is tuned, as plans |
+//! | [`options`] | [`FinetuneOptions`] |
+//! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
+//! | [`run`] | [`Run`]: open, evaluate, predict, export |
+//! | [`record`] | [`RunRecord`]: `run.json` |
+//! | [`predict`] | predictions as people read them |
+//! | [`embed`](mod@embed) | images to vectors |
+//! | [`embedded`] | what is part of the program |
 
+pub mod device;
+pub mod embed;
+pub mod embedded;
+mod error;
+pub mod finetune;
+mod load_script;
+pub mod network;
+pub mod options;
+mod page;
+pub mod predict;
+pub mod recipe;
+pub mod record;
+pub mod run;
+pub mod source;
+
+pub use device::device;
+pub use embed::embed;
+pub use error::Error;
+pub use finetune::{Prepared, Request, finetune, prepare};
+pub use network::{EMBEDDED_NETWORK, Network, networks};
+pub use options::FinetuneOptions;
+pub use recipe::{Recipe, Tuning};
+pub use record::{RunRecord, Status};
+pub use run::Run;
+pub use source::{preprocess, pretrained};
+
+pub use burn;
+pub use {tl_core as core, tl_data as data, tl_kernels as kernels, tl_models as models, tl_train as train};
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::{Network, Recipe, Request, Run, device, finetune, pretrained};
+    pub use tl_core::{Backbone, Freeze, NormPolicy, Phase, Plan, Schedule};
+    pub use tl_data::Images;
+    pub use tl_train::{Progress, Silent};
+}

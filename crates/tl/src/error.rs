@@ -1,0 +1,48 @@
+use std::path::PathBuf;
+
+use thiserror::Error;
+use tl_train::TrainError;
+
+/// Everything that can go wrong, each in one line that says what, where and the mend.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    #[error(transparent)]
+    Data(#[from] tl_data::DataError),
+    #[error(transparent)]
+    Plan(#[from] tl_core::CoreError),
+    #[error(transparent)]
+    Weights(#[from] tl_models::weights::WeightsError),
+    #[error(transparent)]
+    Load(#[from] tl_models::LoadError),
+    #[error(transparent)]
+    Save(#[from] tl_models::SaveError),
+    #[error("device \"{name}\": {problem}; {mend}")]
+    Device { name: String, problem: String, mend: String },
+    #[error("no network is called \"{name}\"; the networks are: {}", known.join(", "))]
+    UnknownNetwork { name: String, known: Vec<&'static str> },
+    #[error("{what}; {mend}")]
+    Options { what: String, mend: String },
+    #[error("{}: {problem}; {mend}", path.display())]
+    Run { path: PathBuf, problem: String, mend: &'static str },
+    #[error("the device failed: {0}; try --device flex")]
+    Failed(String),
+}
+
+impl Error {
+    /// The exit code of a program that ends with this error: 2 where the input is at fault, 130 after
+    /// Ctrl-C, 1 for anything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Train(TrainError::Interrupted { .. }) => 130,
+            Error::Train(error) if !error.is_input() => 1,
+            Error::Failed(_) | Error::Save(tl_models::SaveError::Device(_)) => 1,
+            _ => 2,
+        }
+    }
+
+    pub(crate) fn options(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Error::Options { what: what.into(), mend: mend.into() }
+    }
+}

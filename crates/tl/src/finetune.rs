@@ -1,0 +1,253 @@
+//! From images and a pretrained network to a run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use tl_core::{Backbone, Plan, TrainableReport};
+use tl_data::{Augment, CropRange, Images, Loader, Split};
+use tl_models::Classifier;
+use tl_train::files::{make_folder, write_bytes};
+use tl_train::{Conduct, Fitted, Progress, Task, TrainError, fit, predict};
+
+use crate::record::{DataRecord, MODEL_FILE, RUN_FILE, RUN_SCHEMA, RunRecord, Status, versions};
+use crate::source::{preprocess, pretrained};
+use crate::{Error, FinetuneOptions, Network, Run, load_script, page};
+
+/// A fitting that is asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub options: FinetuneOptions,
+    pub images: Arc<Images>,
+    /// What the data is called in the record.
+    pub data: String,
+    /// The run's folder; without it the next free number under `runs/`.
+    pub out: Option<PathBuf>,
+    pub device: Device,
+    /// What the device is called in the record.
+    pub device_name: String,
+    /// Threads that decode images; 0 for one on each core.
+    pub threads: usize,
+    pub checkpoint_every: Option<u64>,
+    pub resume: bool,
+    /// The most bytes of prefix outputs in memory.
+    pub cache_memory: u64,
+    /// Set from outside to end the run after the current step.
+    pub stop: Arc<AtomicBool>,
+    /// The command line for the record.
+    pub command: String,
+}
+
+impl Request {
+    /// A fitting of `images` with default options on `device`, called `data` in the record.
+    pub fn new(images: Images, data: &str, device: &Device) -> Self {
+        Self {
+            options: FinetuneOptions::default(),
+            images: Arc::new(images),
+            data: data.to_string(),
+            out: None,
+            device: device.clone(),
+            device_name: String::new(),
+            threads: 0,
+            checkpoint_every: None,
+            resume: false,
+            cache_memory: Conduct::default().cache_memory,
+            stop: Arc::default(),
+            command: String::new(),
+        }
+    }
+}
+
+/// A fitting that was checked and laid out, before anything is trained.
+pub struct Prepared {
+    request: Request,
+    pub model: Classifier<Network>,
+    pub plan: Plan,
+    pub loader: Loader,
+    pub split: Split,
+    pub report: TrainableReport,
+    pub record: RunRecord,
+}
+
+/// Checks a request and lays it out: network, weights, split, plan.
+///
+/// # Errors
+/// Anything that is wrong with the data, the weights, the plan or an option.
+pub fn prepare(request: Request) -> Result<Prepared, Error> {
+    let options = &request.options;
+    let images = Arc::clone(&request.images);
+    images.require_classes()?;
+    let seed = options.settings.seed;
+    let mut split = images.split(options.split, seed)?;
+    if let Some(shots) = options.shots {
+        split = split.shots(&images, shots, seed)?;
+    }
+    let found = pretrained(
+        &options.network,
+        &options.weights,
+        Some(images.classes.len()),
+        options.partial_weights,
+        seed,
+        &request.device,
+    )?;
+    let preprocess = preprocess(&found.model.backbone, options.image_size)?;
+    let stages: Vec<String> =
+        found.model.backbone.stages().into_iter().map(|stage| stage.name).collect();
+    let plan = options.tuning.plan(&stages, split.train.len())?;
+    let phases = plan.resolve(&found.model.backbone.stages())?;
+    let report = TrainableReport::new(&phases, &found.model);
+    let loader = Loader::new(images.clone(), preprocess.clone(), request.threads, options.strict)?;
+    let record = RunRecord {
+        schema: RUN_SCHEMA,
+        status: Status::Running,
+        command: request.command.clone(),
+        network: options.network.clone(),
+        labels: images.classes.clone(),
+        preprocess,
+        augment: augment(options),
+        options: options.clone(),
+        plan: plan.clone(),
+        data: DataRecord {
+            path: request.data.clone(),
+            fingerprint: images.fingerprint(),
+            train: split.train.len(),
+            validation: split.validation.len(),
+            test: split.test.len(),
+        },
+        device: request.device_name.clone(),
+        threads: request.threads,
+        weights_key: found.key,
+        load_report: found.report,
+        trainable_report: Some(report.clone()),
+        kept: None,
+        steps: 0,
+        validation: None,
+        test: None,
+        skipped: Vec::new(),
+        versions: versions(),
+        seconds: 0.0,
+    };
+    Ok(Prepared { model: found.model, plan, loader, split, report, record, request })
+}
+
+fn augment(options: &FinetuneOptions) -> Augment {
+    if !options.tuning.augment {
+        return Augment::none();
+    }
+    Augment { random_resized_crop: Some(CropRange::default()), flip: 0.5 }
+}
+
+/// Prepares and fits.
+///
+/// # Errors
+/// As [`prepare`] and [`Prepared::fit`].
+pub fn finetune(request: Request, progress: &mut dyn Progress) -> Result<Run, Error> {
+    prepare(request)?.fit(progress)
+}
+
+impl Prepared {
+    /// Trains, keeps the weights that the settings say, measures them once on the test part, and writes
+    /// the run's folder.
+    ///
+    /// # Errors
+    /// A folder that holds another run or cannot be written, data that cannot be used, a loss that is
+    /// not finite, an interruption.
+    pub fn fit(mut self, progress: &mut dyn Progress) -> Result<Run, Error> {
+        let folder = match &self.request.out {
+            Some(out) => claim(out, self.request.resume)?,
+            None => next_folder(Path::new("runs"))?,
+        };
+        self.record.write(&folder)?;
+        let split = self.split.to_csv(self.loader.images());
+        write_bytes(&folder.join("split.csv"), split.as_bytes())?;
+        match self.carry_out(&folder, progress) {
+            Ok(run) => Ok(run),
+            Err(error) => {
+                self.record.status = match &error {
+                    Error::Train(TrainError::Interrupted { .. }) => Status::Interrupted,
+                    _ => Status::Failed,
+                };
+                self.record.skipped = self.loader.skipped();
+                // The first error is the one to tell, not that its record could not be written.
+                let _ = self.record.write(&folder);
+                Err(error)
+            }
+        }
+    }
+
+    fn carry_out(&mut self, folder: &Path, progress: &mut dyn Progress) -> Result<Run, Error> {
+        let settings = &self.request.options.settings;
+        let conduct = Conduct {
+            out: Some(folder.to_path_buf()),
+            checkpoint_every: self.request.checkpoint_every,
+            resume: self.request.resume,
+            cache_memory: self.request.cache_memory,
+            stop: Arc::clone(&self.request.stop),
+            weights_key: self.record.weights_key.clone(),
+        };
+        let augment = self.record.augment.clone();
+        let task = Task { loader: &self.loader, split: &self.split, augment };
+        let fitted: Fitted<Network, _> =
+            fit(self.model.clone(), &task, &self.plan, settings, &conduct, progress)?;
+        let images = self.loader.images();
+        let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
+        let device = &self.request.device;
+        let mut measure = |part: &[usize]| {
+            let size = settings.batch_size;
+            predict(&fitted.model, &self.loader, part, size, device, progress)
+        };
+        let validation = measure(&self.split.validation)?;
+        let test = measure(&self.split.test)?;
+        let record = &mut self.record;
+        record.validation = validation.evaluate(&images.classes, &labels)?;
+        record.test = test.evaluate(&images.classes, &labels)?;
+        record.trainable_report = Some(fitted.report.clone());
+        record.kept = Some(fitted.kept.clone());
+        record.steps = fitted.steps;
+        record.skipped = self.loader.skipped();
+        record.seconds = fitted.rows.iter().map(|row| row.seconds).sum();
+        let measured = if test.items.is_empty() { &validation } else { &test };
+        let table = crate::predict::to_csv(measured, images, &labels);
+        write_bytes(&folder.join("predictions.csv"), table.as_bytes())?;
+        let run = Run::new(folder, record.clone(), fitted.model);
+        run.write_model(&folder.join(MODEL_FILE))?;
+        let names = serde_json::to_string_pretty(&record.labels).unwrap_or_default();
+        write_bytes(&folder.join("labels.json"), names.as_bytes())?;
+        write_bytes(&folder.join("load.py"), load_script::TEXT.as_bytes())?;
+        record.status = Status::Finished;
+        let html = page::render(record, &fitted.rows);
+        write_bytes(&folder.join("report.html"), html.as_bytes())?;
+        record.write(folder)?;
+        // A cache serves a resume, and there is nothing left to resume.
+        let _ = std::fs::remove_dir_all(folder.join("cache"));
+        Ok(Run { record: record.clone(), ..run })
+    }
+}
+
+/// Makes `out`, or accepts the run in it if it is to be resumed.
+fn claim(out: &Path, resume: bool) -> Result<PathBuf, Error> {
+    if out.join(RUN_FILE).exists() && !resume {
+        return Err(Error::Run {
+            path: out.to_path_buf(),
+            problem: "holds a run already".into(),
+            mend: "add --resume to go on with it, or choose another --out",
+        });
+    }
+    make_folder(out)?;
+    Ok(out.to_path_buf())
+}
+
+/// Makes the next free number under `parent`.
+fn next_folder(parent: &Path) -> Result<PathBuf, Error> {
+    make_folder(parent)?;
+    let mut number = 1;
+    loop {
+        let folder = parent.join(number.to_string());
+        match std::fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(reason) if reason.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(reason) => return Err(TrainError::file("cannot make", &folder, reason).into()),
+        }
+    }
+}

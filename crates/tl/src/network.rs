@@ -1,0 +1,180 @@
+//! The networks by name.
+
+use std::ops::Range;
+
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+};
+use burn::tensor::Device;
+use tl_core::{Activation, Backbone, CoreError, ExpectedInput, Pass, Stage};
+use tl_models::{
+    Architecture, Initial, MobileNetV2, ResNet, ResNetDepth, Vgg, VggDepth,
+};
+
+use crate::Error;
+
+/// The network that is part of the program.
+pub const EMBEDDED_NETWORK: &str = "mobilenet_v2";
+
+type Build = fn(&Device) -> Network;
+
+/// Every network: its name and how it is built.
+const NETWORKS: [(&str, Build); 14] = [
+    ("mobilenet_v2", |device| Network::MobileNetV2(MobileNetV2::new(device))),
+    ("resnet18", |device| Network::ResNet(ResNet::new(ResNetDepth::D18, device))),
+    ("resnet34", |device| Network::ResNet(ResNet::new(ResNetDepth::D34, device))),
+    ("resnet50", |device| Network::ResNet(ResNet::new(ResNetDepth::D50, device))),
+    ("resnet101", |device| Network::ResNet(ResNet::new(ResNetDepth::D101, device))),
+    ("resnet152", |device| Network::ResNet(ResNet::new(ResNetDepth::D152, device))),
+    ("vgg11", |device| Network::Vgg(Vgg::new(VggDepth::D11, false, device))),
+    ("vgg11_bn", |device| Network::Vgg(Vgg::new(VggDepth::D11, true, device))),
+    ("vgg13", |device| Network::Vgg(Vgg::new(VggDepth::D13, false, device))),
+    ("vgg13_bn", |device| Network::Vgg(Vgg::new(VggDepth::D13, true, device))),
+    ("vgg16", |device| Network::Vgg(Vgg::new(VggDepth::D16, false, device))),
+    ("vgg16_bn", |device| Network::Vgg(Vgg::new(VggDepth::D16, true, device))),
+    ("vgg19", |device| Network::Vgg(Vgg::new(VggDepth::D19, false, device))),
+    ("vgg19_bn", |device| Network::Vgg(Vgg::new(VggDepth::D19, true, device))),
+];
+
+/// The names of all networks.
+pub fn networks() -> Vec<&'static str> {
+    NETWORKS.iter().map(|(name, _)| *name).collect()
+}
+
+/// A network that was chosen by name at run time.
+#[derive(Clone, Debug)]
+pub enum Network {
+    MobileNetV2(MobileNetV2),
+    ResNet(ResNet),
+    Vgg(Vgg),
+}
+
+impl Network {
+    /// The network called `name`, all convolutions 0, on `device`.
+    ///
+    /// # Errors
+    /// A name that no network has.
+    pub fn by_name(name: &str, device: &Device) -> Result<Self, Error> {
+        NETWORKS.iter().find(|(known, _)| *known == name).map(|(_, build)| build(device)).ok_or_else(
+            || Error::UnknownNetwork { name: name.to_string(), known: networks() },
+        )
+    }
+}
+
+/// Does the same with whichever network it is. A module by derive would put the variant's name into
+/// every parameter's path.
+macro_rules! with_network {
+    ($network:expr, $inner:ident => $body:expr) => {
+        match $network {
+            Network::MobileNetV2($inner) => $body,
+            Network::ResNet($inner) => $body,
+            Network::Vgg($inner) => $body,
+        }
+    };
+}
+
+/// The same, back in its variant.
+macro_rules! map_network {
+    ($network:expr, $inner:ident => $body:expr) => {
+        match $network {
+            Network::MobileNetV2($inner) => Network::MobileNetV2($body),
+            Network::ResNet($inner) => Network::ResNet($body),
+            Network::Vgg($inner) => Network::Vgg($body),
+        }
+    };
+}
+
+impl Module for Network {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        with_network!(self, inner => inner.collect_devices(devices))
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        map_network!(self, inner => inner.fork(device))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        map_network!(self, inner => inner.to_device(device))
+    }
+
+    fn train(self) -> Self {
+        map_network!(self, inner => inner.train())
+    }
+
+    fn valid(&self) -> Self {
+        map_network!(self, inner => inner.valid())
+    }
+
+    fn materialize(self) -> Self {
+        map_network!(self, inner => inner.materialize())
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        with_network!(self, inner => inner.visit(visitor));
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        map_network!(self, inner => inner.map(mapper))
+    }
+}
+
+impl ModuleDisplayDefault for Network {
+    fn content(&self, content: Content) -> Option<Content> {
+        with_network!(self, inner => inner.content(content))
+    }
+}
+
+impl ModuleDisplay for Network {}
+
+impl Backbone for Network {
+    fn stages(&self) -> Vec<Stage> {
+        with_network!(self, inner => inner.stages())
+    }
+
+    fn forward_stages(
+        &self,
+        input: Activation,
+        range: Range<usize>,
+        pass: Pass,
+    ) -> Result<Activation, CoreError> {
+        with_network!(self, inner => inner.forward_stages(input, range, pass))
+    }
+
+    fn embedding_width(&self) -> usize {
+        with_network!(self, inner => inner.embedding_width())
+    }
+
+    fn head_input_width(&self) -> usize {
+        with_network!(self, inner => inner.head_input_width())
+    }
+
+    fn expected_input(&self) -> ExpectedInput {
+        with_network!(self, inner => inner.expected_input())
+    }
+
+    fn embedding_stages(&self) -> usize {
+        with_network!(self, inner => inner.embedding_stages())
+    }
+}
+
+impl Architecture for Network {
+    fn name(&self) -> &'static str {
+        with_network!(self, inner => inner.name())
+    }
+
+    fn origin_name(&self, path: &str) -> String {
+        with_network!(self, inner => inner.origin_name(path))
+    }
+
+    fn head_name(&self) -> &'static str {
+        with_network!(self, inner => inner.head_name())
+    }
+
+    fn head_dropout(&self) -> f64 {
+        with_network!(self, inner => inner.head_dropout())
+    }
+
+    fn initial(&self, path: &str, shape: &[usize]) -> Initial {
+        with_network!(self, inner => inner.initial(path, shape))
+    }
+}

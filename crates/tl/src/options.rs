@@ -1,0 +1,46 @@
+//! What a fitting may be told, as one value that a run keeps and a later one can take over.
+
+use serde::{Deserialize, Serialize};
+use tl_train::{Keep, Settings};
+
+use crate::recipe::Tuning;
+use crate::EMBEDDED_NETWORK;
+
+/// Everything that decides what a fitting does, beside the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FinetuneOptions {
+    /// The network's name.
+    pub network: String,
+    /// Where its weights come from: a file, a run directory, `hub:owner/repo/file`, `random`,
+    /// `embedded`.
+    pub weights: String,
+    /// Accept weights that lack parameters of the stages, or hold others.
+    pub partial_weights: bool,
+    pub tuning: Tuning,
+    /// Height and width of the images in pixels; what the weights expect where it is not given.
+    pub image_size: Option<usize>,
+    /// Training images of each class; all where it is not given.
+    pub shots: Option<usize>,
+    /// The shares of training, validation and test part, where the data is not divided already.
+    pub split: [f64; 3],
+    pub settings: Settings,
+    /// An image that cannot be read is an error instead of being skipped.
+    pub strict: bool,
+}
+
+impl Default for FinetuneOptions {
+    fn default() -> Self {
+        Self {
+            network: EMBEDDED_NETWORK.to_string(),
+            weights: "embedded".to_string(),
+            partial_weights: false,
+            tuning: Tuning::default(),
+            image_size: None,
+            shots: None,
+            split: [0.7, 0.15, 0.15],
+            settings: Settings { keep: Keep::Best, ..Settings::default() },
+            strict: false,
+        }
+    }
+}

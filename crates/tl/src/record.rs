@@ -1,0 +1,113 @@
+//! `run.json`: everything about a run but its weights.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tl_core::{Plan, TrainableReport};
+use tl_data::{Augment, Preprocess, Skipped};
+use tl_models::weights::LoadReport;
+use tl_train::files::write_bytes;
+use tl_train::metrics::Evaluation;
+
+use crate::{Error, FinetuneOptions};
+
+/// The version of the written form of a [`RunRecord`].
+pub const RUN_SCHEMA: u32 = 1;
+/// The names of a run's files.
+pub const RUN_FILE: &str = "run.json";
+pub const MODEL_FILE: &str = "model.safetensors";
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    #[default]
+    Running,
+    Interrupted,
+    Failed,
+    Finished,
+}
+
+/// The data that a run was fitted on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataRecord {
+    pub path: String,
+    pub fingerprint: String,
+    pub train: usize,
+    pub validation: usize,
+    pub test: usize,
+}
+
+/// Everything about a run but its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    pub schema: u32,
+    pub status: Status,
+    /// The command line that made it.
+    pub command: String,
+    pub network: String,
+    pub labels: Vec<String>,
+    pub preprocess: Preprocess,
+    pub augment: Augment,
+    /// All that was asked for; `--config` takes it over.
+    pub options: FinetuneOptions,
+    pub plan: Plan,
+    pub data: DataRecord,
+    pub device: String,
+    pub threads: usize,
+    /// What identifies the weights that it began with.
+    pub weights_key: String,
+    pub load_report: Option<LoadReport>,
+    pub trainable_report: Option<TrainableReport>,
+    /// Which weights were kept.
+    pub kept: Option<String>,
+    pub steps: u64,
+    pub validation: Option<Evaluation>,
+    pub test: Option<Evaluation>,
+    pub skipped: Vec<Skipped>,
+    pub versions: BTreeMap<String, String>,
+    /// Seconds of all epochs, those before an interruption included.
+    pub seconds: f64,
+}
+
+impl RunRecord {
+    /// Writes `run.json` into the run's folder.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(self).map_err(|reason| Error::Run {
+            path: folder.join(RUN_FILE),
+            problem: reason.to_string(),
+            mend: "this is a fault of the program",
+        })?;
+        Ok(write_bytes(&folder.join(RUN_FILE), text.as_bytes())?)
+    }
+
+    /// Reads `run.json` of a run's folder, or the file itself.
+    ///
+    /// # Errors
+    /// When there is none, it is damaged or of a later version.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let path = if path.is_dir() { path.join(RUN_FILE) } else { path.to_path_buf() };
+        let fail = |problem: String, mend| Error::Run { path: path.clone(), problem, mend };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|reason| fail(reason.to_string(), "give the folder of a run"))?;
+        let record: Self = serde_json::from_str(&text).map_err(|reason| {
+            fail(format!("is no record of a run ({reason})"), "give the folder of a run")
+        })?;
+        if record.schema > RUN_SCHEMA {
+            let problem = format!("has schema version {}, this program reads up to {RUN_SCHEMA}", record.schema);
+            return Err(fail(problem, "use a newer program"));
+        }
+        Ok(record)
+    }
+}
+
+/// The versions that a run is made with.
+pub(crate) fn versions() -> BTreeMap<String, String> {
+    [("tl", env!("CARGO_PKG_VERSION")), ("burn", "0.22.1")]
+        .map(|(name, version)| (name.to_string(), version.to_string()))
+        .into()
+}

@@ -1,0 +1,175 @@
+//! A run: a folder with a fitted model, and what can be done with it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use tl_data::{Images, Loader, Skipped, Split};
+use tl_models::weights::WeightsFile;
+use tl_models::{Architecture, Classifier, LoadOptions, load, save};
+use tl_train::metrics::Evaluation;
+use tl_train::{Predictions, Progress, predict};
+
+use crate::record::{MODEL_FILE, RunRecord};
+use crate::{Error, Network};
+
+/// A fitted model and its record.
+pub struct Run {
+    pub folder: PathBuf,
+    pub record: RunRecord,
+    pub model: Classifier<Network>,
+}
+
+/// An evaluation and what it could not read.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    pub evaluation: Evaluation,
+    /// Which images were measured, in words.
+    pub part: String,
+    pub skipped: Vec<Skipped>,
+}
+
+impl Run {
+    pub(crate) fn new(folder: &Path, record: RunRecord, model: Classifier<Network>) -> Self {
+        Self { folder: folder.to_path_buf(), record, model }
+    }
+
+    /// Opens the run in `folder`.
+    ///
+    /// # Errors
+    /// When it holds no finished run, or one of a later version.
+    pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
+        let record = RunRecord::read(folder)?;
+        let path = folder.join(MODEL_FILE);
+        if !path.exists() {
+            return Err(Error::Run {
+                path: folder.to_path_buf(),
+                problem: "holds a run that is not finished".into(),
+                mend: "finish it with `tl finetune … --resume`",
+            });
+        }
+        let network = Network::by_name(&record.network, device)?;
+        let model = network.with_head(record.labels.len(), 0, device);
+        let (model, _) = load(model, &WeightsFile::open(&path)?, LoadOptions::default())?;
+        Ok(Self::new(folder, record, model))
+    }
+
+    /// The result on the test part, measured once after fitting.
+    pub fn test(&self) -> Option<&Evaluation> {
+        self.record.test.as_ref()
+    }
+
+    /// Writes the weights with the names of the network's origin.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn export(&self, path: &Path) -> Result<(), Error> {
+        self.write_model(path)
+    }
+
+    pub(crate) fn write_model(&self, path: &Path) -> Result<(), Error> {
+        let labels = serde_json::to_string(&self.record.labels).unwrap_or_default();
+        let metadata: BTreeMap<String, String> = [
+            ("network".to_string(), self.record.network.clone()),
+            ("labels".to_string(), labels),
+        ]
+        .into();
+        Ok(save(path, &self.model, &metadata)?)
+    }
+
+    /// A loader of other images with the run's preprocessing.
+    ///
+    /// # Errors
+    /// When the record's preprocessing makes no sense.
+    pub fn loader(&self, images: Images, threads: usize, strict: bool) -> Result<Loader, Error> {
+        Ok(Loader::new(Arc::new(images), self.record.preprocess.clone(), threads, strict)?)
+    }
+
+    /// The logits of all images of a loader.
+    ///
+    /// # Errors
+    /// An image that cannot be read under a strict loader, a device that fails.
+    pub fn predict(
+        &self,
+        loader: &Loader,
+        items: &[usize],
+        device: &Device,
+        progress: &mut dyn Progress,
+    ) -> Result<Predictions, Error> {
+        let size = self.record.options.settings.batch_size.max(1);
+        Ok(predict(&self.model, loader, items, size, device, progress)?)
+    }
+
+    /// Measures the run on other images; classes are matched by name.
+    ///
+    /// Of the data that the run was fitted on its test part is measured, of data that is divided into
+    /// parts the test part, of any other data all.
+    ///
+    /// # Errors
+    /// A class that the run does not know, data without a label.
+    pub fn evaluate(
+        &self,
+        mut images: Images,
+        threads: usize,
+        strict: bool,
+        device: &Device,
+        progress: &mut dyn Progress,
+    ) -> Result<Measured, Error> {
+        let (items, part) = self.part(&images)?;
+        self.match_classes(&mut images)?;
+        let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
+        let loader = self.loader(images, threads, strict)?;
+        let found = self.predict(&loader, &items, device, progress)?;
+        let evaluation = found.evaluate(&self.record.labels, &labels)?.ok_or_else(|| {
+            Error::options(
+                "no image of the data has a label and can be read",
+                "give images in one folder for each class",
+            )
+        })?;
+        Ok(Measured { evaluation, part, skipped: loader.skipped() })
+    }
+
+    /// Which images of the data are measured, and what they are called.
+    fn part(&self, images: &Images) -> Result<(Vec<usize>, String), Error> {
+        if images.fingerprint() == self.record.data.fingerprint {
+            let path = self.folder.join("split.csv");
+            let text = std::fs::read_to_string(&path)
+                .map_err(|reason| tl_train::TrainError::file("cannot read", &path, reason))?;
+            let split = Split::from_csv(&text, images)?;
+            if !split.test.is_empty() {
+                return Ok((split.test, "the run's test part".into()));
+            }
+        }
+        let of = |part| -> Vec<usize> {
+            let items = images.items.iter().enumerate();
+            items.filter(|(_, item)| item.part == Some(part)).map(|(index, _)| index).collect()
+        };
+        let test = of(tl_data::Part::Test);
+        if !test.is_empty() {
+            return Ok((test, "the data's test part".into()));
+        }
+        Ok(((0..images.items.len()).collect(), "all images".into()))
+    }
+
+    /// Gives every image the number that the run has for its class.
+    fn match_classes(&self, images: &mut Images) -> Result<(), Error> {
+        let numbers = images
+            .classes
+            .iter()
+            .map(|class| {
+                self.record.labels.iter().position(|label| label == class).ok_or_else(|| {
+                    Error::options(
+                        format!("the data has a class \"{class}\" that the run does not know"),
+                        format!("the run's classes are: {}", self.record.labels.join(", ")),
+                    )
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        for item in &mut images.items {
+            item.label = item.label.and_then(|label| numbers.get(label).copied());
+        }
+        images.classes.clone_from(&self.record.labels);
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! From the name of a network and of its weights to a classifier.
+
+use burn::tensor::Device;
+use tl_core::Backbone;
+use tl_data::{Interpolation, Preprocess};
+use tl_models::weights::{LoadReport, Source, WeightsFile};
+use tl_models::{Architecture, Classifier, LoadOptions, load};
+
+use crate::{EMBEDDED_NETWORK, Error, Network, embedded};
+
+/// A network with weights, and where they came from.
+#[derive(Debug)]
+pub struct Pretrained {
+    /// With the file's head if `classes` was `None` and it holds one.
+    pub model: Classifier<Network>,
+    /// What the load did; nothing for random weights.
+    pub report: Option<LoadReport>,
+    /// What identifies the weights: their hash, or `random` and the seed.
+    pub key: String,
+}
+
+/// Builds the network `name` and fills it from `source`.
+///
+/// With `classes` the head is a fresh one for that many answers; without, it is the file's own. What is
+/// not in the file is initialised from `seed`.
+///
+/// # Errors
+/// An unknown name, weights that cannot be read or do not fit.
+pub fn pretrained(
+    name: &str,
+    source: &str,
+    classes: Option<usize>,
+    partial: bool,
+    seed: u64,
+    device: &Device,
+) -> Result<Pretrained, Error> {
+    let network = Network::by_name(name, device)?;
+    let parsed: Source = source.parse()?;
+    let file = match parsed {
+        Source::Embedded if name != EMBEDDED_NETWORK => {
+            return Err(Error::options(
+                format!("the embedded weights are those of {EMBEDDED_NETWORK}, not of {name}"),
+                format!("give --weights FILE for {name}, or --weights random"),
+            ));
+        }
+        Source::Embedded => Some(embedded::weights()?),
+        other => other.open()?,
+    };
+    let Some(file) = file else {
+        let model = network.with_head(classes.unwrap_or(1000), seed, device);
+        return Ok(Pretrained { model, report: None, key: format!("random {name} {seed}") });
+    };
+    let own = file.shape(&format!("{}.weight", network.head_name())).and_then(|shape| shape.first());
+    let answers = classes.or(own.copied()).unwrap_or(1000);
+    let model = network.with_head(answers, seed, device);
+    let options = LoadOptions { fresh_head: classes.is_some(), partial };
+    let (model, report) = load(model, &file, options)?;
+    let key = file.sha256()?;
+    Ok(Pretrained { model, report: Some(report), key })
+}
+
+/// How images become a network's input at `size` pixels: the shorter side is resized to 256/224 of it,
+/// as its weights were evaluated.
+///
+/// # Errors
+/// A size that the network's stages cannot work on.
+pub fn preprocess(network: &Network, size: Option<usize>) -> Result<Preprocess, Error> {
+    let expected = network.expected_input();
+    let size = size.unwrap_or(expected.size);
+    if size < expected.smallest {
+        return Err(Error::options(
+            format!("images of {size} pixels are too small for {}", network.name()),
+            format!("give --image-size from {}", expected.smallest),
+        ));
+    }
+    let preprocess = Preprocess {
+        resize: size * 256 / 224,
+        crop: size,
+        mean: expected.mean,
+        std: expected.std,
+        interpolation: Interpolation::Bilinear,
+    };
+    preprocess.validate()?;
+    Ok(preprocess)
+}
+
+/// The classes of weights that were trained elsewhere.
+pub(crate) fn class_names(file: Option<&WeightsFile>, answers: usize) -> Vec<String> {
+    let named = file.and_then(|file| file.metadata().get("labels"));
+    if let Some(labels) = named.and_then(|text| serde_json::from_str::<Vec<String>>(text).ok())
+        && labels.len() == answers
+    {
+        return labels;
+    }
+    if answers == 1000 {
+        return embedded::imagenet_classes();
+    }
+    (0..answers).map(|class| format!("class {class}")).collect()
+}
