@@ -8,86 +8,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::dtype::DType;
 use super::error::{WeightsError, one_line};
+use super::format::{Format, HEAD, recognise, unknown};
 use super::{pytorch, safetensors};
-
-/// How the elements of a tensor are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[allow(missing_docs)] // the names say it: kind and bits
-pub enum DType {
-    F64,
-    F32,
-    F16,
-    BF16,
-    I64,
-    I32,
-    I16,
-    I8,
-    U64,
-    U32,
-    U16,
-    U8,
-    Bool,
-    /// 8 bits and fewer per float, complex: named in a listing, not converted.
-    Other,
-}
-
-impl fmt::Display for DType {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&format!("{self:?}"))
-    }
-}
-
-impl DType {
-    /// Whether the elements are floats, as parameters are.
-    pub fn is_float(self) -> bool {
-        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
-    }
-
-    /// Little-endian elements as f32; integers beyond 2²⁴ are rounded. None for [`DType::Other`].
-    fn decode(self, bytes: &[u8]) -> Option<Vec<f32>> {
-        fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-            bytes
-                .as_chunks::<N>()
-                .0
-                .iter()
-                .map(|element| value(*element))
-                .collect()
-        }
-        Some(match self {
-            Self::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),
-            Self::F32 => each(bytes, f32::from_le_bytes),
-            Self::F16 => each(bytes, |b| half::f16::from_le_bytes(b).to_f32()),
-            Self::BF16 => each(bytes, |b| half::bf16::from_le_bytes(b).to_f32()),
-            Self::I64 => each(bytes, |b| i64::from_le_bytes(b) as f32),
-            Self::I32 => each(bytes, |b| i32::from_le_bytes(b) as f32),
-            Self::I16 => each(bytes, |b| f32::from(i16::from_le_bytes(b))),
-            Self::I8 => each(bytes, |b| f32::from(i8::from_le_bytes(b))),
-            Self::U64 => each(bytes, |b| u64::from_le_bytes(b) as f32),
-            Self::U32 => each(bytes, |b| u32::from_le_bytes(b) as f32),
-            Self::U16 => each(bytes, |b| f32::from(u16::from_le_bytes(b))),
-            Self::U8 | Self::Bool => each(bytes, |[b]| f32::from(b)),
-            Self::Other => return None,
-        })
-    }
-}
-
-/// The format a file was recognised as, by its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// A JSON header, then the bytes of every tensor.
-    Safetensors,
-    /// PyTorch since 1.6: a zip archive with a pickle.
-    PytorchZip,
-    /// PyTorch before 1.6: a sequence of pickles, then the storages; or a bare pickle.
-    PytorchLegacy,
-    /// PyTorch before 0.1.10: a tar archive.
-    PytorchTar,
-}
 
 /// Where the bytes of one tensor lie.
 pub(super) enum Data {
@@ -421,71 +347,4 @@ pub(super) fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Bytes needed to recognise a format; a tar archive shows itself at byte 257.
-const HEAD: usize = 512;
-
-fn unknown(file: &str, found: &str, mend: &'static str) -> WeightsError {
-    WeightsError::UnknownFormat {
-        file: file.to_owned(),
-        found: found.to_owned(),
-        mend,
-    }
-}
-
-/// Tells the format by content, because extensions lie: `.bin` and `.pt` are both zip and legacy, and downloads are
-/// often something else altogether.
-fn recognise(name: &str, path: &Path, head: &[u8], length: u64) -> Result<Format, WeightsError> {
-    let begins = |magic: &[u8]| head.starts_with(magic);
-    if head.is_empty() {
-        return Err(unknown(name, "empty", ""));
-    }
-    if begins(b"PK\x03\x04") || begins(b"PK\x05\x06") {
-        return Ok(Format::PytorchZip);
-    }
-    if head.get(257..262) == Some(b"ustar") {
-        return Ok(Format::PytorchTar);
-    }
-    let pickle = head[0] == 0x80
-        && head
-            .get(1)
-            .is_some_and(|protocol| (1..=5).contains(protocol));
-    let header = head
-        .first_chunk::<8>()
-        .map(|bytes| u64::from_le_bytes(*bytes));
-    if head.get(8) == Some(&b'{') && (!pickle || header.is_some_and(|header| header < length)) {
-        return Ok(Format::Safetensors);
-    }
-    if pickle {
-        return Ok(Format::PytorchLegacy);
-    }
-    if begins(b"version https://git-lfs") {
-        return Err(unknown(
-            name,
-            "a Git LFS pointer instead of the file",
-            " (`git lfs pull` fetches it)",
-        ));
-    }
-    if begins(b"\x89HDF") {
-        return Err(unknown(name, "an HDF5 file", ""));
-    }
-    if begins(b"GGUF") {
-        return Err(unknown(name, "a GGUF file", ""));
-    }
-    let text = String::from_utf8_lossy(head).trim_start().to_lowercase();
-    if text.starts_with("<!doctype") || text.starts_with("<html") {
-        return Err(unknown(name, "a web page", " (download the raw file)"));
-    }
-    let extension = path
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    match extension.as_str() {
-        // The oldest pickles have no magic number; a safetensors file cut before its ninth byte has none either.
-        "pth" | "pt" | "bin" | "pkl" | "ckpt" => Ok(Format::PytorchLegacy),
-        "safetensors" => Ok(Format::Safetensors),
-        _ => Err(unknown(name, "of no known format", "")),
-    }
 }

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::dtype::DType;
 use super::error::WeightsError;
-use super::file::{DType, Format, WeightsFile};
+use super::file::WeightsFile;
+use super::format::Format;
 use super::looks;
 
 /// One tensor of a listing.

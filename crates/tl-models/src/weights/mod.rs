@@ -2,7 +2,9 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`file`] | [`WeightsFile`]: tensors by name, whatever the format; [`DType`] |
+//! | [`file`] | [`WeightsFile`]: tensors by name, whatever the format |
+//! | `format` | [`Format`], told by content |
+//! | `dtype` | [`DType`], and its way to f32 |
 //! | [`safetensors`] | the safetensors format: its header, and [`save_safetensors`] |
 //! | `pytorch` | PyTorch's zip, tar and legacy files; nothing in them is ever run |
 //! | [`source`] | [`Source`]: where weights come from |
@@ -22,8 +24,10 @@
 //! # Ok::<(), tl_models::weights::WeightsError>(())
 //! ```
 
+mod dtype;
 pub mod error;
 pub mod file;
+mod format;
 pub mod hub;
 pub mod inspect;
 mod looks;
@@ -32,8 +36,10 @@ pub mod report;
 pub mod safetensors;
 pub mod source;
 
+pub use dtype::DType;
 pub use error::WeightsError;
-pub use file::{DType, Format, WeightsFile};
+pub use file::WeightsFile;
+pub use format::Format;
 pub use hub::HubOptions;
 pub use inspect::{Inspection, TensorSummary, inspect, looks_untrained};
 pub use report::{LoadReport, Reshaped};

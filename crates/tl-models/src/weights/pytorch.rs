@@ -11,8 +11,9 @@ use std::path::Path;
 
 use pytorch_reader::{PickleValue, PytorchReader, Tensor};
 
+use super::dtype::DType;
 use super::error::{WeightsError, one_line};
-use super::file::{Contents, DType, Data, Entry};
+use super::file::{Contents, Data, Entry};
 
 /// The keys under which training programs keep a state dict, the likeliest first.
 const STATE_DICT_KEYS: [&str; 10] = [

@@ -9,8 +9,9 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 use serde::{Deserialize, Serialize};
 
+use super::dtype::DType;
 use super::error::{WeightsError, one_line};
-use super::file::{Contents, DType, Data, Entry};
+use super::file::{Contents, Data, Entry};
 
 /// The longest header the format allows, in bytes.
 const LONGEST_HEADER: u64 = 100_000_000;
@@ -249,7 +250,8 @@ fn write_aside(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> io::R
         .file_name()
         .ok_or(io::ErrorKind::InvalidInput)?
         .to_string_lossy();
-    let aside = path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
+    // One name for all tries: what a killed program left is overwritten by the next.
+    let aside = path.with_file_name(format!(".{name}.partial"));
     let done = File::create(&aside)
         .and_then(write)
         .and_then(|()| fs::rename(&aside, path));
