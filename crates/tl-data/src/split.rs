@@ -1,6 +1,6 @@
 //! Setting images aside for validation and test: stratified and seeded.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::{DataError, Images, Part};
 
@@ -13,15 +13,13 @@ pub struct Split {
     pub test: Vec<usize>,
 }
 
-const CSV_HEADER: &str = "name,label,part";
-
 impl Images {
     /// Divides the images into train, validation and test, every class in the same proportion.
     ///
-    /// Where the data come already split, their parts are kept. A validation part that is missing is then
-    /// taken out of train, in the proportion of the first two fractions; a test part that is missing stays
-    /// empty ([`Split::notes`] says so). Over all classes together each part is within one image of its
-    /// fraction, also when the classes are small.
+    /// Where the data come already split, their parts are kept. A validation part that is missing
+    /// is then taken out of train, in the proportion of the first two fractions; a test part that
+    /// is missing stays empty ([`Split::notes`] says so). Over all classes together each part is
+    /// within one image of its fraction, also when the classes are small.
     ///
     /// # Errors
     /// Fractions outside `0..=1` or that do not sum to 1; parts without any training image.
@@ -73,8 +71,9 @@ impl Images {
                 .push(index);
         }
         let mut split = Split::default();
-        // What is due to a part and not yet given, in images: carried from class to class, so that ten classes of
-        // three images yield validation images although a tenth of three rounds to none.
+        // What is due to a part and not yet given, in images: carried from class to class, so that
+        // ten classes of three images yield validation images although a tenth of three rounds to
+        // none.
         let [mut due_validation, mut due_test] = [0.0_f64; 2];
         for (class, mut indices) in classes {
             let number = class.map_or(u64::MAX, |class| class as u64);
@@ -137,7 +136,7 @@ impl Split {
                     wanted: per_class,
                 });
             }
-            tl_random::rng(seed, "shots", 0, label as u64).shuffle(&mut members);
+            tl_random::rng(seed, "shots", label as u64, 0).shuffle(&mut members);
             kept.extend_from_slice(&members[..per_class]);
         }
         self.train = kept;
@@ -164,145 +163,133 @@ impl Split {
             .collect()
     }
 
-    /// The split as a table of `name,label,part`, one line per image that is used.
-    pub fn to_csv(&self, images: &Images) -> String {
-        let mut rows: Vec<(usize, Part)> = Vec::new();
-        for (indices, part) in self.parts() {
-            rows.extend(indices.iter().map(|&index| (index, part)));
-        }
-        rows.sort_unstable();
-        let mut text = format!("{CSV_HEADER}\n");
-        for (index, part) in rows {
-            let Some(item) = images.items.get(index) else {
-                continue;
-            };
-            let label = item
-                .label
-                .and_then(|label| images.classes.get(label))
-                .map_or("", String::as_str);
-            text.push_str(&format!("{},{},{part}\n", quote(&item.name), quote(label)));
-        }
-        text
-    }
-
-    /// Reads what [`Split::to_csv`] wrote, for the same images.
-    ///
-    /// # Errors
-    /// A malformed line, an unknown image, a label that is not the image's, an image named twice; each with its line.
-    pub fn from_csv(text: &str, images: &Images) -> Result<Self, DataError> {
-        let known: HashMap<&str, usize> = images
-            .items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| (item.name.as_str(), index))
-            .collect();
-        let mut records = records(text)?.into_iter();
-        if records
-            .next()
-            .is_none_or(|(_, fields)| fields.join(",") != CSV_HEADER)
-        {
-            let problem = format!("the first line must be `{CSV_HEADER}`");
-            return Err(DataError::SplitFile { line: 1, problem });
-        }
-        let mut split = Self::default();
-        let mut used = vec![false; images.len()];
-        for (line, fields) in records {
-            let wrong = |problem: String| DataError::SplitFile { line, problem };
-            let [name, label, part] = fields.as_slice() else {
-                return Err(wrong(format!("{} fields instead of 3", fields.len())));
-            };
-            let Some(&index) = known.get(name.as_str()) else {
-                return Err(wrong(format!(
-                    "the data hold no image {name:?}: the split belongs to other data"
-                )));
-            };
-            let own = images.items[index]
-                .label
-                .and_then(|label| images.classes.get(label))
-                .map_or("", String::as_str);
-            if own != label {
-                return Err(wrong(format!(
-                    "{name:?} is labelled {label:?}, in the data {own:?}"
-                )));
-            }
-            if std::mem::replace(&mut used[index], true) {
-                return Err(wrong(format!("{name:?} stands here a second time")));
-            }
-            match part.as_str() {
-                "train" => split.train.push(index),
-                "validation" => split.validation.push(index),
-                "test" => split.test.push(index),
-                other => {
-                    return Err(wrong(format!(
-                        "part {other:?} is none of train, validation, test"
-                    )));
-                }
-            }
-        }
-        split.sort();
-        Ok(split)
-    }
-
-    fn parts(&self) -> [(&Vec<usize>, Part); 3] {
-        [
-            (&self.train, Part::Train),
-            (&self.validation, Part::Validation),
-            (&self.test, Part::Test),
-        ]
-    }
-
-    fn sort(&mut self) {
+    pub(crate) fn sort(&mut self) {
         for part in [&mut self.train, &mut self.validation, &mut self.test] {
             part.sort_unstable();
         }
     }
 }
 
-/// A field of a CSV file (RFC 4180).
-fn quote(field: &str) -> String {
-    match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_string(),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{idx_bytes, unsplit};
 
-/// The records of a CSV file (RFC 4180), each with the number of its first line.
-fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, DataError> {
-    let mut records = Vec::new();
-    let (mut fields, mut field) = (Vec::new(), String::new());
-    let (mut line, mut first_line, mut quoted) = (1, 1, false);
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        line += usize::from(character == '\n');
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                field.push('"');
-            }
-            '"' if quoted || field.is_empty() => quoted = !quoted,
-            _ if quoted => field.push(character),
-            ',' => fields.push(std::mem::take(&mut field)),
-            '\r' if characters.peek() == Some(&'\n') => {}
-            '\n' => {
-                fields.push(std::mem::take(&mut field));
-                let record = std::mem::take(&mut fields);
-                if record != [""] {
-                    records.push((first_line, record));
-                }
-                first_line = line;
-            }
-            _ => field.push(character),
+    #[test]
+    fn every_class_is_split_in_the_same_proportion() {
+        let images = unsplit(2, 20);
+        let split = images.split([0.7, 0.15, 0.15], 7).unwrap();
+        assert_eq!(images.class_counts(&split.train), [14, 14]);
+        assert_eq!(images.class_counts(&split.validation), [3, 3]);
+        assert_eq!(images.class_counts(&split.test), [3, 3]);
+        let mut all = [split.train.clone(), split.validation, split.test].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..40).collect::<Vec<_>>());
+        assert_eq!(
+            split.train,
+            images.split([0.7, 0.15, 0.15], 7).unwrap().train
+        );
+        assert_ne!(
+            split.train,
+            images.split([0.7, 0.15, 0.15], 8).unwrap().train
+        );
+    }
+
+    #[test]
+    fn small_classes_yield_validation_images_together() {
+        let images = unsplit(20, 3);
+        let split = images.split([0.8, 0.1, 0.1], 1).unwrap();
+        assert_eq!(
+            [split.train.len(), split.validation.len(), split.test.len()],
+            [48, 6, 6]
+        );
+        assert!(
+            images
+                .class_counts(&split.train)
+                .iter()
+                .all(|&count| count >= 1)
+        );
+        let lonely = unsplit(20, 1).split([0.1, 0.5, 0.4], 1).unwrap();
+        assert_eq!(lonely.train.len(), 20);
+    }
+
+    #[test]
+    fn without_training_everything_goes_to_the_other_parts() {
+        let images = unsplit(3, 5);
+        assert_eq!(images.split([0.0, 0.0, 1.0], 1).unwrap().test.len(), 15);
+        assert_eq!(
+            images.split([0.0, 1.0, 0.0], 1).unwrap().validation.len(),
+            15
+        );
+        let both = images.split([0.0, 0.5, 0.5], 1).unwrap();
+        assert_eq!(both.validation.len() + both.test.len(), 15);
+    }
+
+    #[test]
+    fn given_parts_are_kept_and_a_missing_validation_part_comes_out_of_train() {
+        let labels: Vec<u8> = (0..40).map(|index| index % 2).collect();
+        let (pixels, train) = idx_bytes(&labels);
+        let (few, test) = idx_bytes(&[0, 1]);
+        let parts = [
+            (Part::Train, &pixels[..], &train[..]),
+            (Part::Test, &few[..], &test[..]),
+        ];
+        let images = Images::idx(&parts, Vec::new()).unwrap();
+        let split = images.split([0.6, 0.2, 0.2], 3).unwrap();
+        assert_eq!(images.class_counts(&split.train), [15, 15]);
+        assert_eq!(images.class_counts(&split.validation), [5, 5]);
+        assert!(
+            split
+                .test
+                .iter()
+                .all(|&index| images.items[index].part == Some(Part::Test))
+        );
+        assert_eq!(split.test.len(), 2);
+        assert_eq!(images.split([0.8, 0.0, 0.2], 3).unwrap().train.len(), 40);
+        assert!(split.notes().is_empty());
+        let only_train = Images::idx(&parts[..1], Vec::new())
+            .unwrap()
+            .split([0.6, 0.2, 0.2], 3);
+        assert!(only_train.unwrap().notes()[0].contains("no test part"));
+        let only_test = Images::idx(&parts[1..], Vec::new()).unwrap();
+        assert!(matches!(
+            only_test.split([0.6, 0.2, 0.2], 3),
+            Err(DataError::NoTrainPart)
+        ));
+    }
+
+    #[test]
+    fn fractions_that_do_not_sum_to_one_are_refused() {
+        let images = unsplit(2, 5);
+        for fractions in [
+            [0.7, 0.2, 0.2],
+            [1.2, -0.2, 0.0],
+            [f64::NAN, 0.5, 0.5],
+            [0.0; 3],
+        ] {
+            let split = images.split(fractions, 1);
+            assert!(
+                matches!(split, Err(DataError::Fractions { .. })),
+                "{fractions:?}"
+            );
         }
     }
-    if quoted {
-        return Err(DataError::SplitFile {
-            line: first_line,
-            problem: "a quotation mark is not closed".into(),
-        });
+
+    #[test]
+    fn shots_are_nested_and_a_class_with_fewer_is_named() {
+        let images = unsplit(3, 10);
+        let split = images.split([0.8, 0.1, 0.1], 7).unwrap();
+        let two = split.clone().shots(&images, 2, 5).unwrap();
+        let five = split.clone().shots(&images, 5, 5).unwrap();
+        assert_eq!(images.class_counts(&two.train), [2, 2, 2]);
+        assert!(two.train.iter().all(|index| five.train.contains(index)));
+        assert_eq!(two.validation, split.validation);
+        assert_ne!(two.train, split.clone().shots(&images, 2, 6).unwrap().train);
+        let error = split.clone().shots(&images, 9, 5).unwrap_err().to_string();
+        assert!(error.contains("\"0\" has 8"), "{error}");
+        assert!(matches!(
+            split.shots(&images, 0, 5),
+            Err(DataError::ZeroShots)
+        ));
     }
-    if !fields.is_empty() || !field.is_empty() {
-        fields.push(field);
-        records.push((first_line, fields));
-    }
-    Ok(records)
 }

@@ -35,8 +35,8 @@ pub struct Settings {
     pub patience: Option<usize>,
     /// Whether the outputs of the frozen prefix are kept.
     pub cache: bool,
-    /// Whether every epoch is validated; the last one of a phase always is.
-    pub validate_every_epoch: bool,
+    /// Epochs between two validations; the last one of a phase is always validated.
+    pub validate_every: usize,
 }
 
 impl Default for Settings {
@@ -48,7 +48,7 @@ impl Default for Settings {
             ema: None,
             patience: None,
             cache: true,
-            validate_every_epoch: true,
+            validate_every: 1,
         }
     }
 }
@@ -60,6 +60,9 @@ impl Settings {
         };
         if self.batch_size == 0 {
             return bad("the batch size", "0".into(), "a whole number from 1");
+        }
+        if self.validate_every == 0 {
+            return bad("epochs between two validations", "0".into(), "a whole number from 1");
         }
         if let Some(decay) = self.ema.filter(|decay| !(0.0..1.0).contains(decay)) {
             return bad("the moving average's decay", decay.to_string(), "a number from 0, below 1");

@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Evaluation;
+use crate::progress::EpochRow;
 
 /// Everything the page shows; a section without content is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -83,21 +84,6 @@ impl From<&Evaluation> for Accuracy {
             n: evaluation.n,
         }
     }
-}
-
-/// One epoch of training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochRow {
-    pub phase: String,
-    /// Counted through all phases.
-    pub epoch: u64,
-    pub train_loss: f64,
-    pub validation_loss: Option<f64>,
-    /// From 0 to 1.
-    pub validation_accuracy: Option<f64>,
-    /// The rate at the end of the epoch.
-    pub learning_rate: f64,
-    pub seconds: f64,
 }
 
 /// One stage in one phase: what of it is trained, and how.

@@ -9,7 +9,10 @@ use tl_core::{Backbone, Plan, TrainableReport};
 use tl_data::{Augment, CropRange, Images, Loader, Split};
 use tl_models::Classifier;
 use tl_train::files::{make_folder, write_bytes};
-use tl_train::{Conduct, Fitted, Progress, Task, TrainError, fit, predict};
+use tl_train::metrics::Evaluation;
+use tl_train::{
+    Conduct, EpochRow, Fitted, Predictions, Progress, Task, TrainError, fit, predict,
+};
 
 use crate::record::{DataRecord, MODEL_FILE, RUN_FILE, RUN_SCHEMA, RunRecord, Status, versions};
 use crate::source::{preprocess, pretrained};
@@ -91,7 +94,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         seed,
         &request.device,
     )?;
-    let preprocess = preprocess(&found.model.backbone, options.image_size)?;
+    let preprocess = preprocess(&found.model.backbone, options.image_size, options.resize)?;
     let stages: Vec<String> =
         found.model.backbone.stages().into_iter().map(|stage| stage.name).collect();
     let plan = options.tuning.plan(&stages, split.train.len())?;
@@ -177,9 +180,45 @@ impl Prepared {
     }
 
     fn carry_out(&mut self, folder: &Path, progress: &mut dyn Progress) -> Result<Run, Error> {
+        let outcome = self.train(Some(folder), progress)?;
+        let images = self.loader.images();
+        let record = &mut self.record;
+        record.trainable_report = Some(outcome.report);
+        record.kept = Some(outcome.kept);
+        record.steps = outcome.steps;
+        record.skipped = self.loader.skipped();
+        record.seconds = outcome.rows.iter().map(|row| row.seconds).sum();
+        let last = if outcome.test.is_some() { &outcome.test_logits } else { &outcome.validation_logits };
+        let table = crate::predict::to_csv(last, images, &labels_of(images));
+        record.validation = outcome.validation;
+        record.test = outcome.test;
+        write_bytes(&folder.join("predictions.csv"), table.as_bytes())?;
+        let run = Run::new(folder, record.clone(), outcome.model);
+        run.write_model(&folder.join(MODEL_FILE))?;
+        let names = serde_json::to_string_pretty(&record.labels).unwrap_or_default();
+        write_bytes(&folder.join("labels.json"), names.as_bytes())?;
+        write_bytes(&folder.join("load.py"), load_script::TEXT.as_bytes())?;
+        record.status = Status::Finished;
+        let html = page::render(record, &outcome.rows);
+        write_bytes(&folder.join("report.html"), html.as_bytes())?;
+        record.write(folder)?;
+        // A cache serves a resume, and there is nothing left to resume.
+        let _ = std::fs::remove_dir_all(folder.join("cache"));
+        Ok(Run { record: record.clone(), ..run })
+    }
+
+    /// Trains and measures without a record; `folder` takes checkpoints.
+    ///
+    /// # Errors
+    /// As [`Prepared::fit`].
+    pub fn train(
+        &self,
+        folder: Option<&Path>,
+        progress: &mut dyn Progress,
+    ) -> Result<Outcome, Error> {
         let settings = &self.request.options.settings;
         let conduct = Conduct {
-            out: Some(folder.to_path_buf()),
+            out: folder.map(Path::to_path_buf),
             checkpoint_every: self.request.checkpoint_every,
             resume: self.request.resume,
             cache_memory: self.request.cache_memory,
@@ -188,41 +227,46 @@ impl Prepared {
         };
         let augment = self.record.augment.clone();
         let task = Task { loader: &self.loader, split: &self.split, augment };
-        let fitted: Fitted<Network, _> =
+        let Fitted { model, rows, report, kept, steps, .. } =
             fit(self.model.clone(), &task, &self.plan, settings, &conduct, progress)?;
         let images = self.loader.images();
-        let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
-        let device = &self.request.device;
+        let labels = labels_of(images);
         let mut measure = |part: &[usize]| {
-            let size = settings.batch_size;
-            predict(&fitted.model, &self.loader, part, size, device, progress)
+            let (size, device) = (settings.batch_size, &self.request.device);
+            let logits = predict(&model, &self.loader, part, size, device, progress)?;
+            Ok::<_, TrainError>((logits.evaluate(&images.classes, &labels)?, logits))
         };
-        let validation = measure(&self.split.validation)?;
-        let test = measure(&self.split.test)?;
-        let record = &mut self.record;
-        record.validation = validation.evaluate(&images.classes, &labels)?;
-        record.test = test.evaluate(&images.classes, &labels)?;
-        record.trainable_report = Some(fitted.report.clone());
-        record.kept = Some(fitted.kept.clone());
-        record.steps = fitted.steps;
-        record.skipped = self.loader.skipped();
-        record.seconds = fitted.rows.iter().map(|row| row.seconds).sum();
-        let measured = if test.items.is_empty() { &validation } else { &test };
-        let table = crate::predict::to_csv(measured, images, &labels);
-        write_bytes(&folder.join("predictions.csv"), table.as_bytes())?;
-        let run = Run::new(folder, record.clone(), fitted.model);
-        run.write_model(&folder.join(MODEL_FILE))?;
-        let names = serde_json::to_string_pretty(&record.labels).unwrap_or_default();
-        write_bytes(&folder.join("labels.json"), names.as_bytes())?;
-        write_bytes(&folder.join("load.py"), load_script::TEXT.as_bytes())?;
-        record.status = Status::Finished;
-        let html = page::render(record, &fitted.rows);
-        write_bytes(&folder.join("report.html"), html.as_bytes())?;
-        record.write(folder)?;
-        // A cache serves a resume, and there is nothing left to resume.
-        let _ = std::fs::remove_dir_all(folder.join("cache"));
-        Ok(Run { record: record.clone(), ..run })
+        let (validation, validation_logits) = measure(&self.split.validation)?;
+        let (test, test_logits) = measure(&self.split.test)?;
+        Ok(Outcome {
+            model,
+            rows,
+            report,
+            kept,
+            steps,
+            validation,
+            test,
+            validation_logits,
+            test_logits,
+        })
     }
+}
+
+/// What a fitting gave.
+pub struct Outcome {
+    pub model: Classifier<Network>,
+    pub rows: Vec<EpochRow>,
+    pub report: TrainableReport,
+    pub kept: String,
+    pub steps: u64,
+    pub validation: Option<Evaluation>,
+    pub test: Option<Evaluation>,
+    validation_logits: Predictions,
+    test_logits: Predictions,
+}
+
+fn labels_of(images: &Images) -> Vec<Option<usize>> {
+    images.items.iter().map(|item| item.label).collect()
 }
 
 /// Makes `out`, or accepts the run in it if it is to be resumed.

@@ -12,8 +12,10 @@
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`predict`] | predictions as people read them |
 //! | [`embed`](mod@embed) | images to vectors |
+//! | [`demo`] | the demonstration and its table |
 //! | [`embedded`] | what is part of the program |
 
+pub mod demo;
 pub mod device;
 pub mod embed;
 pub mod embedded;

@@ -20,6 +20,9 @@ pub struct FinetuneOptions {
     pub tuning: Tuning,
     /// Height and width of the images in pixels; what the weights expect where it is not given.
     pub image_size: Option<usize>,
+    /// The length of the shorter side after resizing, before the centre is cut out; 256/224 of the size
+    /// where it is not given.
+    pub resize: Option<usize>,
     /// Training images of each class; all where it is not given.
     pub shots: Option<usize>,
     /// The shares of training, validation and test part, where the data is not divided already.
@@ -37,6 +40,7 @@ impl Default for FinetuneOptions {
             partial_weights: false,
             tuning: Tuning::default(),
             image_size: None,
+            resize: None,
             shots: None,
             split: [0.7, 0.15, 0.15],
             settings: Settings { keep: Keep::Best, ..Settings::default() },

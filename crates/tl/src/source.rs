@@ -59,12 +59,16 @@ pub fn pretrained(
     Ok(Pretrained { model, report: Some(report), key })
 }
 
-/// How images become a network's input at `size` pixels: the shorter side is resized to 256/224 of it,
-/// as its weights were evaluated.
+/// How images become a network's input at `size` pixels: the shorter side is resized to `resize`, or to
+/// 256/224 of the size as its weights were evaluated.
 ///
 /// # Errors
 /// A size that the network's stages cannot work on.
-pub fn preprocess(network: &Network, size: Option<usize>) -> Result<Preprocess, Error> {
+pub fn preprocess(
+    network: &Network,
+    size: Option<usize>,
+    resize: Option<usize>,
+) -> Result<Preprocess, Error> {
     let expected = network.expected_input();
     let size = size.unwrap_or(expected.size);
     if size < expected.smallest {
@@ -74,7 +78,7 @@ pub fn preprocess(network: &Network, size: Option<usize>) -> Result<Preprocess, 
         ));
     }
     let preprocess = Preprocess {
-        resize: size * 256 / 224,
+        resize: resize.unwrap_or(size * 256 / 224),
         crop: size,
         mean: expected.mean,
         std: expected.std,

@@ -179,7 +179,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             return Err(TrainError::Device("the model was lost".into()));
         };
         let items = self.labelled(&self.task.split.validation);
-        let wanted = (last || self.settings.validate_every_epoch) && !items.is_empty();
+        let due = (self.state.epoch + 1).is_multiple_of(self.settings.validate_every);
+        let wanted = (last || due) && !items.is_empty();
         let plain = model.valid();
         let mut measure = |model| -> Result<Option<Evaluation>, TrainError> {
             let batch_size = self.settings.batch_size;

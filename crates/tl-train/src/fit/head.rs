@@ -8,7 +8,7 @@ use crate::TrainError;
 use crate::logistic::{Examples, Options, fit, fit_chosen};
 
 /// The strengths of regularisation that the validation part chooses from, scikit-learn's C.
-const CANDIDATES: [f64; 7] = [1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0];
+pub const CANDIDATES: [f64; 7] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0];
 
 /// The features of some images and their labels.
 pub(crate) struct Features {

@@ -14,6 +14,7 @@ use burn::module::Module;
 use tl_core::{Backbone, Head, Model, Plan, ResolvedPhase, Solver, TrainableReport, apply};
 use tl_data::{Augment, Loader, Split};
 
+pub use head::CANDIDATES;
 pub use predict::{Predictions, predict};
 use session::Session;
 

@@ -2,15 +2,15 @@
 
 use std::fmt::Write;
 
-use super::EpochRow;
 use super::chart::{Chart, Series, Span, plain};
 use super::markup::{counted, escape, percent};
+use crate::progress::EpochRow;
 
 /// Two charts side by side, and what the phases are called.
 pub(super) fn render(rows: &[EpochRow]) -> String {
     let spans = spans(rows);
     let points = |value: fn(&EpochRow) -> Option<f64>| {
-        let point = |row: &EpochRow| value(row).map(|value| (row.epoch, value));
+        let point = |row: &EpochRow| value(row).map(|value| (row.epoch as u64, value));
         rows.iter().filter_map(point).collect::<Vec<_>>()
     };
     let loss = Chart {
@@ -94,11 +94,11 @@ fn spans(rows: &[EpochRow]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     for row in rows {
         match spans.last_mut() {
-            Some(span) if span.name == row.phase => span.last = span.last.max(row.epoch),
+            Some(span) if span.name == row.phase => span.last = span.last.max(row.epoch as u64),
             _ => spans.push(Span {
                 name: row.phase.clone(),
-                first: row.epoch,
-                last: row.epoch,
+                first: row.epoch as u64,
+                last: row.epoch as u64,
             }),
         }
     }

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::markup::{count, counted, duration, escape, number, percent};
-use super::{EpochRow, SkippedImage, TrainableRow};
+use super::{SkippedImage, TrainableRow};
 use crate::metrics::Evaluation;
+use crate::progress::EpochRow;
 
 /// A table longer than this is folded.
 const ROWS: usize = 30;
@@ -85,7 +86,7 @@ pub(super) fn epochs(rows: &[EpochRow]) -> String {
         .iter()
         .map(|row| {
             vec![
-                count(row.epoch),
+                count(row.epoch as u64),
                 escape(&row.phase),
                 number(row.train_loss),
                 optional(row.validation_loss, number),

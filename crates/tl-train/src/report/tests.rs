@@ -2,13 +2,16 @@ use serde_json::json;
 
 use super::*;
 
-fn epoch(phase: &str, epoch: u64, train_loss: f64, accuracy: Option<f64>) -> EpochRow {
+fn epoch(phase: &str, epoch: usize, train_loss: f64, accuracy: Option<f64>) -> EpochRow {
     EpochRow {
         phase: phase.to_string(),
         epoch,
+        step: 10 * epoch as u64,
         train_loss,
         validation_loss: accuracy.map(|_| train_loss * 1.25 + 0.05),
         validation_accuracy: accuracy,
+        ema_accuracy: None,
+        gradient_norm: None,
         learning_rate: 1e-3 / epoch as f64,
         seconds: 12.5,
     }
@@ -147,7 +150,7 @@ fn the_page_is_balanced_and_refers_to_nothing_outside() {
 fn odd_sample() -> ReportInput {
     let mut input = sample(200);
     input.curves = (1..=12)
-        .map(|e| {
+        .map(|e: usize| {
             epoch(
                 &format!("gradual unfreezing {}", e.div_ceil(2)),
                 e,
