@@ -29,7 +29,7 @@ pub enum WeightsError {
     Damaged { file: String, problem: String },
 
     #[error(
-        "{file} is refused: its pickle calls for {object}, which is no tensor and is never run; \
+        "{file} is refused: its pickle calls for {object}, which is no plain tensor and is never run; \
          save the bare state_dict, or use safetensors"
     )]
     UnknownObject { file: String, object: String },

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use pytorch_reader::{PickleValue, PytorchReader, Tensor};
+use pytorch_reader::{PickleError, PickleValue, PytorchError, PytorchReader, Tensor};
 
 use super::dtype::DType;
 use super::error::{WeightsError, one_line};
@@ -32,7 +32,7 @@ const STATE_DICT_KEYS: [&str; 10] = [
 /// Reads the table of tensors; `length` is the file's, in bytes.
 pub(super) fn read_table(file: &str, path: &Path, length: u64) -> Result<Contents, WeightsError> {
     let root = guarded(file, || {
-        PytorchReader::read_pickle_data(path, None).map_err(|error| damaged(file, error))
+        PytorchReader::read_pickle_data(path, None).map_err(|error| refused(file, error))
     })?;
     if let Some(object) = harmful(&root) {
         return Err(WeightsError::UnknownObject {
@@ -98,6 +98,17 @@ pub(super) fn read_table(file: &str, path: &Path, length: u64) -> Result<Content
 /// The bytes of one tensor, little-endian and in row-major order.
 pub(super) fn read_bytes(file: &str, tensor: &Tensor) -> Result<Vec<u8>, WeightsError> {
     guarded(file, || tensor.read().map_err(|error| damaged(file, error)))
+}
+
+/// The reader's error as ours. A whole module, as TorchScript saves it, is a sound file that we have no use for.
+fn refused(file: &str, error: PytorchError) -> WeightsError {
+    match error {
+        PytorchError::Pickle(PickleError::UnsupportedType(object)) => WeightsError::UnknownObject {
+            file: file.to_owned(),
+            object: one_line(object),
+        },
+        error => damaged(file, error),
+    }
 }
 
 fn damaged(file: &str, problem: impl std::fmt::Display) -> WeightsError {
