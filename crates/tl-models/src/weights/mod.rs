@@ -2,14 +2,14 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`file`] | [`WeightsFile`]: tensors by name, whatever the format |
+//! | [`mod@file`] | [`WeightsFile`]: tensors by name, whatever the format |
 //! | `format` | [`Format`], told by content |
 //! | `dtype` | [`DType`], and its way to f32 |
 //! | [`safetensors`] | the safetensors format: its header, and [`save_safetensors`] |
 //! | `pytorch` | PyTorch's zip, tar and legacy files; nothing in them is ever run |
 //! | [`source`] | [`Source`]: where weights come from |
 //! | [`hub`] | a file of a model hub's repository, through a local cache (feature `hub`) |
-//! | [`inspect`] | [`Inspection`]: what a file holds and what it looks like; [`looks_untrained`] |
+//! | [`mod@inspect`] | [`Inspection`]: what a file holds and what it looks like; [`looks_untrained`] |
 //! | [`report`] | [`LoadReport`]: what a load did |
 //! | [`error`] | [`WeightsError`] |
 //!
