@@ -15,7 +15,8 @@ pub struct Augment {
     pub flip: f64,
 }
 
-/// How much of an image a random crop shows (Szegedy et al. 2015, "Going deeper with convolutions", section 6).
+/// How much of an image a random crop shows (Szegedy et al. 2015, "Going deeper with convolutions",
+/// section 6).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CropRange {
@@ -44,7 +45,8 @@ impl Augment {
     /// Whether every number makes sense.
     ///
     /// # Errors
-    /// A probability outside `0..=1`; a range that is reversed, not positive or not finite; a scale above 1.
+    /// A probability outside `0..=1`; a range that is reversed, not positive or not finite; a scale
+    /// above 1.
     pub fn validate(&self) -> Result<(), DataError> {
         let wrong = |problem: String| Err(DataError::Augment(problem));
         if !(0.0..=1.0).contains(&self.flip) {
@@ -81,8 +83,8 @@ pub(crate) struct Cut {
 }
 
 impl CropRange {
-    /// A random part of an image: ten tries at an area and a ratio that fit, then the largest middle part of an allowed
-    /// ratio, as in torchvision's `RandomResizedCrop`.
+    /// A random part of an image: ten tries at an area and a ratio that fit, then the largest
+    /// middle part of an allowed ratio, as in torchvision's `RandomResizedCrop`.
     pub(crate) fn draw(&self, width: usize, height: usize, random: &mut Rng) -> Cut {
         let area = (width * height) as f64;
         let [low, high] = self.ratio.map(f64::ln);

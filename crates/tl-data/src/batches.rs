@@ -53,7 +53,8 @@ impl Shared {
     /// Waits for the positions `start..end` and takes what became of them.
     fn take(&self, start: usize, end: usize) -> VecDeque<Result<Vec<f32>, String>> {
         let mut queue = lock(&self.queue);
-        // Positions before `start` are gone, so that the first `end - start` keys are these once all are there.
+        // Positions before `start` are gone, so that the first `end - start` keys are these once
+        // all are there.
         while queue.finished.range(start..end).count() < end - start {
             queue = wait(&self.changed, queue);
         }
@@ -135,6 +136,12 @@ impl Batches {
         batches
     }
 
+    /// How many images were begun.
+    #[cfg(test)]
+    pub(crate) fn claimed(&self) -> usize {
+        lock(&self.shared.queue).claimed
+    }
+
     /// Ends the pass: no image is begun any more.
     fn stop(&mut self) {
         let mut queue = lock(&self.shared.queue);
@@ -212,13 +219,15 @@ impl Drop for Batches {
     fn drop(&mut self) {
         self.stop();
         for worker in self.workers.drain(..) {
-            // A worker cannot panic but by running out of memory; then there is nothing left to join.
+            // A worker cannot panic but by running out of memory; then there is nothing left to
+            // join.
             let _ = worker.join();
         }
     }
 }
 
-/// The data behind a mutex, also after a thread died holding it: every update here is a single step.
+/// The data behind a mutex, also after a thread died holding it: every update here is a single
+/// step.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

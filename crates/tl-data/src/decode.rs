@@ -12,7 +12,8 @@ use crate::Rgb8;
 const MAX_PIXELS: u64 = 178_956_970;
 /// The most bytes a file may have: MAX_PIXELS at 4 bytes each, rounded up.
 const MAX_FILE_BYTES: u64 = 1 << 30;
-/// The most bytes a decoder may allocate, in its own bookkeeping included: 2 GiB holds MAX_PIXELS at 8 bytes each.
+/// The most bytes a decoder may allocate, in its own bookkeeping included: 2 GiB holds MAX_PIXELS
+/// at 8 bytes each.
 const MAX_DECODER_BYTES: u64 = 1 << 31;
 
 /// The content of an image file, or one line that says why not.
@@ -37,8 +38,8 @@ pub(crate) fn decode_bytes(bytes: &[u8]) -> Result<Rgb8, String> {
     if bytes.is_empty() {
         return Err("the file is empty".into());
     }
-    // A decoder that panics on a malformed file must cost that file alone. Nothing outside the closure is
-    // changed by it, so that nothing half-done survives.
+    // A decoder that panics on a malformed file must cost that file alone. Nothing outside the
+    // closure is changed by it, so that nothing half-done survives.
     match catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes))) {
         Ok(decoded) => decoded.map_err(|reason| reason.lines().collect::<Vec<_>>().join(" ")),
         Err(_) => Err("the decoder failed on it: the file is malformed".into()),
@@ -108,8 +109,8 @@ fn first_three<T: Copy>(values: [T; 4]) -> [T; 3] {
 
 /// Whether the marker segments and scans of a JPEG end in its end-of-image marker.
 ///
-/// Walks the markers rather than searching for the last one: a thumbnail inside a segment has an end marker
-/// of its own.
+/// Walks the markers rather than searching for the last one: a thumbnail inside a segment has an
+/// end marker of its own.
 fn jpeg_is_whole(bytes: &[u8]) -> bool {
     const END: u8 = 0xd9;
     let stands_alone = |marker: u8| matches!(marker, 0x01 | 0xd0..=0xd8);
@@ -134,4 +135,141 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
+
+    fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.into().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    fn photo() -> RgbImage {
+        RgbImage::from_fn(40, 30, |x, y| {
+            Rgb([(x * 6) as u8, (y * 8) as u8, (x * y) as u8])
+        })
+    }
+
+    #[test]
+    fn every_kind_of_pixel_becomes_red_green_blue() {
+        let png = |image: DynamicImage| decode_bytes(&encode(image, ImageFormat::Png)).unwrap();
+        let grey = GrayImage::from_pixel(2, 1, Luma([9]));
+        assert_eq!(png(grey.into()).bytes(), [9; 6]);
+        let grey_alpha = ImageBuffer::from_pixel(1, 1, LumaA([9u8, 0]));
+        assert_eq!(png(grey_alpha.into()).bytes(), [9; 3]);
+        let transparent = ImageBuffer::from_pixel(1, 1, Rgba([1u8, 2, 3, 0]));
+        assert_eq!(png(transparent.into()).bytes(), [1, 2, 3]);
+        let deep = ImageBuffer::from_pixel(1, 1, Rgb([0x01ffu16, 0xff00, 0x0100]));
+        assert_eq!(png(deep.into()).bytes(), [1, 255, 1]);
+        let deep_grey = ImageBuffer::from_pixel(1, 1, Luma([0x80ffu16]));
+        assert_eq!(png(deep_grey.into()).bytes(), [0x80; 3]);
+        let deep_alpha = ImageBuffer::from_pixel(1, 1, Rgba([0x1000u16, 0x2000, 0x3000, 0]));
+        assert_eq!(png(deep_alpha.into()).bytes(), [0x10, 0x20, 0x30]);
+        // A palette: GIF has no other kind of pixel.
+        let gif = encode(
+            RgbImage::from_pixel(3, 2, Rgb([200, 10, 30])),
+            ImageFormat::Gif,
+        );
+        assert_eq!(decode_bytes(&gif).unwrap().bytes()[..3], [200, 10, 30]);
+    }
+
+    #[test]
+    fn every_format_is_known_by_its_content() {
+        for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP] {
+            let decoded = decode_bytes(&encode(photo(), format)).unwrap();
+            assert_eq!(decoded.bytes(), photo().as_raw(), "{format:?}");
+        }
+        assert_eq!(
+            decode_bytes(&encode(photo(), ImageFormat::Jpeg))
+                .unwrap()
+                .width(),
+            40
+        );
+    }
+
+    #[test]
+    fn a_file_cut_short_anywhere_is_refused() {
+        for format in [
+            ImageFormat::Jpeg,
+            ImageFormat::Png,
+            ImageFormat::Bmp,
+            ImageFormat::WebP,
+        ] {
+            let bytes = encode(photo(), format);
+            for length in (0..bytes.len() - 16).step_by(7) {
+                assert!(
+                    decode_bytes(&bytes[..length]).is_err(),
+                    "{format:?} cut to {length}"
+                );
+            }
+        }
+        let jpeg = encode(photo(), ImageFormat::Jpeg);
+        assert!(decode_bytes(&jpeg[..jpeg.len() - 1]).is_err());
+    }
+
+    #[test]
+    fn the_end_of_a_thumbnail_is_not_the_end_of_the_image() {
+        let jpeg = encode(photo(), ImageFormat::Jpeg);
+        let thumbnail = [0xff, 0xd8, 0xff, 0xd9];
+        let segment = [&[0xff, 0xe1, 0, 6][..], &thumbnail].concat();
+        let with_thumbnail = [&jpeg[..2], &segment, &jpeg[2..]].concat();
+        assert!(decode_bytes(&with_thumbnail).is_ok());
+        assert!(decode_bytes(&with_thumbnail[..with_thumbnail.len() / 2]).is_err());
+    }
+
+    #[test]
+    fn text_and_nothing_are_no_image() {
+        assert!(
+            decode_bytes(b"no image at all")
+                .unwrap_err()
+                .contains("not an image")
+        );
+        assert!(decode_bytes(b"").unwrap_err().contains("empty"));
+    }
+
+    #[test]
+    fn an_image_that_would_fill_the_memory_is_refused_by_its_header() {
+        let mut png = encode(GrayImage::new(1, 1), ImageFormat::Png);
+        // Width and height in the IHDR chunk, and its checksum.
+        png[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&png[12..29]);
+        png[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        let error = decode_bytes(&png).unwrap_err();
+        assert!(error.contains("60000×60000"), "{error}");
+        let mut bmp = encode(RgbImage::new(1, 1), ImageFormat::Bmp);
+        bmp[18..26].copy_from_slice(&[0x60, 0xea, 0, 0, 0x60, 0xea, 0, 0]);
+        assert!(decode_bytes(&bmp).is_err());
+    }
+
+    #[test]
+    fn damaged_files_end_in_one_line() {
+        for format in [
+            ImageFormat::Jpeg,
+            ImageFormat::Png,
+            ImageFormat::Gif,
+            ImageFormat::Bmp,
+            ImageFormat::WebP,
+        ] {
+            let whole = encode(photo(), format);
+            for number in 0..60 {
+                let mut bytes = whole.clone();
+                let mut random = tl_random::rng(0, "damage", 0, number);
+                for _ in 0..4 {
+                    let place = random.below(bytes.len());
+                    bytes[place] = random.next_u32() as u8;
+                }
+                if let Err(reason) = decode_bytes(&bytes) {
+                    assert!(
+                        !reason.is_empty() && !reason.contains('\n'),
+                        "{format:?}: {reason:?}"
+                    );
+                }
+            }
+        }
+    }
 }

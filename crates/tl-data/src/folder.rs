@@ -1,17 +1,12 @@
-//! Images in folders: one folder per class, perhaps inside one folder per part, or no classes at all.
+//! Images in folders: one folder per class, perhaps inside one folder per part, or no classes at
+//! all.
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::images::{Item, Part, Source};
+use crate::images::{Item, Part};
+use crate::listing::{Entry, Listing, Seen};
 use crate::{DataError, Images};
-
-/// What counts as an image, in lower case. The last row is not decoded here: such a file is listed all the
-/// same, so that it is skipped by name instead of unseen.
-const EXTENSIONS: [&str; 14] = [
-    "jpg", "jpeg", "jfif", "jpe", "png", "bmp", "gif", "webp", //
-    "tif", "tiff", "ppm", "pgm", "heic", "avif",
-];
 
 /// Reads the layout of a folder.
 pub(crate) fn scan(root: &Path) -> Result<Images, DataError> {
@@ -103,17 +98,16 @@ fn scan_parts(
             );
         }
     }
-    if parts.iter().any(|(part, _)| *part == Part::Train) {
-        if let Some((class, parts)) = classes
-            .iter()
-            .find(|(_, parts)| !parts.contains(&Part::Train))
-        {
-            let part = parts.first().map_or("", |part| part.name()).to_string();
-            return Err(DataError::UntrainedClass {
-                class: class.clone(),
-                part,
-            });
-        }
+    let trained = parts.iter().any(|(part, _)| *part == Part::Train);
+    let untrained = classes
+        .iter()
+        .find(|(_, parts)| trained && !parts.contains(&Part::Train));
+    if let Some((class, parts)) = untrained {
+        let part = parts.first().map_or("", |part| part.name()).to_string();
+        return Err(DataError::UntrainedClass {
+            class: class.clone(),
+            part,
+        });
     }
     let classes: Vec<String> = classes.into_keys().collect();
     let items = found.into_iter().map(|(part, class, item)| {
@@ -192,7 +186,8 @@ fn walk(folder: &Path, prefix: &str, seen: &mut Seen) -> Result<Option<Vec<Item>
         return Ok(None);
     }
     let mut items = Vec::new();
-    // A stack of our own: the depth of a folder tree is input, and recursion could exhaust the thread's.
+    // A stack of our own: the depth of a folder tree is input, and recursion could exhaust the
+    // thread's.
     let mut waiting = vec![(folder.to_path_buf(), prefix.to_string())];
     while let Some((folder, prefix)) = waiting.pop() {
         let listing = Listing::of(&folder)?;
@@ -208,85 +203,150 @@ fn walk(folder: &Path, prefix: &str, seen: &mut Seen) -> Result<Option<Vec<Item>
     Ok(Some(items))
 }
 
-/// The folders entered so far, by their real path, so that links in a circle end.
-#[derive(Clone, Default)]
-struct Seen(HashSet<PathBuf>);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{folder_with, write_image};
 
-impl Seen {
-    /// Whether the folder is new.
-    fn enter(&mut self, folder: &Path) -> Result<bool, DataError> {
-        let real = folder
-            .canonicalize()
-            .map_err(|source| DataError::read(folder, source))?;
-        Ok(self.0.insert(real))
+    fn names(images: &Images) -> Vec<&str> {
+        images.items.iter().map(|item| item.name.as_str()).collect()
     }
-}
 
-struct Entry {
-    name: String,
-    path: PathBuf,
-}
-
-impl Entry {
-    /// An item without label and part.
-    fn item(&self, name: &str) -> Result<Item, DataError> {
-        let metadata =
-            std::fs::metadata(&self.path).map_err(|source| DataError::read(&self.path, source))?;
-        let source = Source::File {
-            path: self.path.clone(),
-            bytes: metadata.len(),
-        };
-        Ok(Item {
-            name: name.to_string(),
-            label: None,
-            part: None,
-            source,
-        })
+    fn failure(names: &[&str]) -> String {
+        Images::open(folder_with(names).path())
+            .unwrap_err()
+            .to_string()
     }
-}
 
-/// What a folder holds, by name: folders, and files that are images by their extension.
-struct Listing {
-    folders: Vec<Entry>,
-    images: Vec<Entry>,
-}
-
-impl Listing {
-    fn of(folder: &Path) -> Result<Self, DataError> {
-        let broken = |source| DataError::read(folder, source);
-        let mut listing = Self {
-            folders: Vec::new(),
-            images: Vec::new(),
-        };
-        for entry in std::fs::read_dir(folder).map_err(broken)? {
-            let entry = entry.map_err(broken)?;
-            let (name, path) = (
-                entry.file_name().to_string_lossy().into_owned(),
-                entry.path(),
-            );
-            if name.starts_with('.') || name == "__MACOSX" {
-                continue;
-            }
-            // Follows links; a link to nowhere or to itself is no image. Neither are pipes and devices.
-            let Ok(metadata) = std::fs::metadata(&path) else {
-                continue;
-            };
-            if metadata.is_dir() {
-                listing.folders.push(Entry { name, path });
-            } else if metadata.is_file() && is_image(&path) {
-                listing.images.push(Entry { name, path });
-            }
-        }
-        for entries in [&mut listing.folders, &mut listing.images] {
-            entries.sort_by(|one, other| one.name.as_bytes().cmp(other.name.as_bytes()));
-        }
-        Ok(listing)
+    #[test]
+    fn class_folders_are_read_at_any_depth_in_the_order_of_their_names() {
+        let folder = folder_with(&["dog/b.png", "dog/a/z.png", "cat/1.PNG", "Ant/x.bmp"]);
+        std::fs::write(folder.path().join("dog/.DS_Store"), "x").unwrap();
+        std::fs::write(folder.path().join("dog/Thumbs.db"), "x").unwrap();
+        std::fs::write(folder.path().join("dog/notes.txt"), "x").unwrap();
+        write_image(&folder.path().join(".cache/1.png"), 3, 3);
+        let images = Images::open(folder.path()).unwrap();
+        assert_eq!(images.classes, ["Ant", "cat", "dog"]);
+        assert_eq!(
+            names(&images),
+            ["Ant/x.bmp", "cat/1.PNG", "dog/a/z.png", "dog/b.png"]
+        );
+        let labels: Vec<_> = images.items.iter().map(|item| item.label).collect();
+        assert_eq!(labels, [Some(0), Some(1), Some(2), Some(2)]);
+        assert!(images.items.iter().all(|item| item.part.is_none()));
+        assert!(images.require_classes().is_ok());
+        assert_eq!(images.decode(0).unwrap().width(), 8);
     }
-}
 
-fn is_image(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+    #[test]
+    fn folders_named_for_parts_divide_the_images() {
+        let folder = folder_with(&[
+            "train/a/1.png",
+            "train/b/2.png",
+            "val/a/3.png",
+            "test/b/4.png",
+        ]);
+        let images = Images::open(folder.path()).unwrap();
+        assert_eq!(images.classes, ["a", "b"]);
+        assert_eq!(
+            names(&images),
+            [
+                "test/b/4.png",
+                "train/a/1.png",
+                "train/b/2.png",
+                "val/a/3.png"
+            ]
+        );
+        let parts: Vec<_> = images.items.iter().map(|item| item.part.unwrap()).collect();
+        assert_eq!(
+            parts,
+            [Part::Test, Part::Train, Part::Train, Part::Validation]
+        );
+        assert_eq!(images.items[0].label, Some(1));
+    }
+
+    #[test]
+    fn a_class_may_be_called_train() {
+        let images = Images::open(folder_with(&["train/1.png", "bus/2.png"]).path()).unwrap();
+        assert_eq!(images.classes, ["bus", "train"]);
+    }
+
+    #[test]
+    fn a_flat_folder_and_single_files_have_no_labels() {
+        let folder = folder_with(&["b.png", "a.png", "empty/"]);
+        let images = Images::open(folder.path()).unwrap();
+        assert_eq!(names(&images), ["a.png", "b.png"]);
+        assert!(images.items.iter().all(|item| item.label.is_none()));
+        assert!(matches!(
+            images.require_classes(),
+            Err(DataError::NoClasses)
+        ));
+        let one = Images::open(&folder.path().join("b.png")).unwrap();
+        assert_eq!(one.decode(0).unwrap().height(), 6);
+        let wrong = Images::from_files(&[folder.path().to_path_buf()]);
+        assert!(matches!(wrong, Err(DataError::IsFolder(_))));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_said_by_name() {
+        assert!(failure(&["cat/1.png", "dog/"]).contains("class \"dog\" has no image"));
+        assert!(failure(&["train/a/1.png", "train/b/"]).contains("class \"b\" has no image"));
+        assert!(failure(&["cat/"]).contains("class \"cat\" has no image"));
+        assert!(failure(&[]).contains("no image in"));
+        assert!(failure(&["train/1.png", "test/1.png"]).contains("holds images directly"));
+        assert!(failure(&["train/a/1.png", "other/a/1.png"]).contains("other stands beside"));
+        assert!(failure(&["train/a/1.png", "val/a/1.png", "valid/a/1.png"]).contains("twice"));
+        assert!(failure(&["train/a/1.png", "test/b/1.png"]).contains("class \"b\" of test"));
+        let nowhere = Images::open(Path::new("/no/such/folder")).unwrap_err();
+        assert!(matches!(nowhere, DataError::NoSuchPath(_)));
+        let one_class = Images::open(folder_with(&["cat/1.png"]).path()).unwrap();
+        assert!(
+            one_class
+                .require_classes()
+                .unwrap_err()
+                .to_string()
+                .contains("\"cat\" is the only")
+        );
+    }
+
+    #[test]
+    fn images_beside_the_class_folders_are_left_out_and_noted() {
+        let images = Images::open(folder_with(&["a/1.png", "b/1.png", "x.png"]).path()).unwrap();
+        assert_eq!(images.len(), 2);
+        assert!(
+            images.notes[0].starts_with("1 image beside"),
+            "{:?}",
+            images.notes
+        );
+    }
+
+    #[test]
+    fn the_fingerprint_follows_the_data_and_not_their_place() {
+        let names = ["a/1.png", "b/1.png"];
+        let (one, other) = (folder_with(&names), folder_with(&names));
+        let print = |folder: &Path| Images::open(folder).unwrap().fingerprint();
+        let before = print(one.path());
+        assert_eq!(before.len(), 64);
+        assert_eq!(before, print(other.path()));
+        write_image(&other.path().join("b/1.png"), 30, 30);
+        assert_ne!(before, print(other.path()));
+        std::fs::rename(one.path().join("b"), one.path().join("c")).unwrap();
+        assert_ne!(before, print(one.path()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_in_a_circle_end() {
+        use std::os::unix::fs::symlink;
+        let folder = folder_with(&["a/1.png", "b/1.png"]);
+        symlink("..", folder.path().join("a/up")).unwrap();
+        symlink(".", folder.path().join("a/self")).unwrap();
+        symlink(folder.path(), folder.path().join("root")).unwrap();
+        symlink("nowhere.png", folder.path().join("b/nowhere.png")).unwrap();
+        symlink("loop.png", folder.path().join("b/loop.png")).unwrap();
+        symlink("1.png", folder.path().join("b/2.png")).unwrap();
+        let images = Images::open(folder.path()).unwrap();
+        assert_eq!(images.classes, ["a", "b"]);
+        assert_eq!(names(&images), ["a/1.png", "b/1.png", "b/2.png"]);
+    }
 }

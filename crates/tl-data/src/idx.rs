@@ -27,8 +27,8 @@ struct Pair {
 /// The IDX data in `folder`; `None` when no file there is named like IDX data.
 ///
 /// Files are named `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, with `t10k` or `test`,
-/// `validation` or `val` for `train`, a dot for the last hyphen but one, and `.gz` behind, if compressed. A file
-/// `classes.txt` names the classes, one a line.
+/// `validation` or `val` for `train`, a dot for the last hyphen but one, and `.gz` behind, if
+/// compressed. A file `classes.txt` names the classes, one a line.
 pub(crate) fn find(folder: &Path) -> Result<Option<Images>, DataError> {
     let broken = |source| DataError::read(folder, source);
     let mut pairs: BTreeMap<Part, Pair> = BTreeMap::new();
@@ -222,4 +222,97 @@ fn unpack<const RANK: usize>(
         )));
     }
     Ok((sizes, data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::idx_bytes;
+    use std::io::Write;
+
+    fn compressed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn compressed_and_plain_data_are_the_same_images() {
+        let (pixels, labels) = idx_bytes(&[1, 0, 1]);
+        let plain = read(&[(Part::Train, &pixels, &labels)], Vec::new()).unwrap();
+        let packed = (compressed(&pixels), compressed(&labels));
+        let packed = read(&[(Part::Train, &packed.0, &packed.1)], Vec::new()).unwrap();
+        assert_eq!(plain.fingerprint(), packed.fingerprint());
+        assert_eq!(plain.classes, ["0", "1"]);
+        assert_eq!(plain.items[1].name, "train/000001");
+        assert_eq!(plain.items[2].label, Some(1));
+        let image = packed.decode(1).unwrap();
+        assert_eq!((image.width(), image.height()), (3, 2));
+        assert_eq!(image.bytes()[..6], [6, 6, 6, 7, 7, 7]);
+    }
+
+    #[test]
+    fn a_folder_of_idx_files_is_recognised_with_its_parts_and_classes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pixels, labels) = idx_bytes(&[1, 0, 1]);
+        let write = |name: &str, bytes: &[u8]| {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        };
+        write("train-images-idx3-ubyte.gz", &compressed(&pixels));
+        write("train-labels-idx1-ubyte.gz", &compressed(&labels));
+        write("t10k-images.idx3-ubyte", &pixels);
+        let error = Images::open(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("test part lacks its file of labels"),
+            "{error}"
+        );
+        write("t10k-labels.idx1-ubyte", &labels);
+        write("classes.txt", b"shirt\nshoe\n");
+        let images = Images::open(folder.path()).unwrap();
+        assert_eq!(images.classes, ["shirt", "shoe"]);
+        let count = |part| {
+            images
+                .items
+                .iter()
+                .filter(|item| item.part == Some(part))
+                .count()
+        };
+        assert_eq!((count(Part::Train), count(Part::Test)), (3, 3));
+    }
+
+    #[test]
+    fn damaged_data_are_refused() {
+        let (pixels, labels) = idx_bytes(&[1, 0, 1]);
+        let mut magic = pixels.clone();
+        magic[3] = 2;
+        let mut huge = pixels.clone();
+        huge[4..16].fill(255);
+        let mut flat = pixels.clone();
+        flat[8..12].fill(0);
+        let cut = compressed(&pixels);
+        let (_, fewer) = idx_bytes(&[1, 0]);
+        let bad: [(&[u8], &[u8], &str); 8] = [
+            (&magic, &labels, "magic number"),
+            (&labels, &pixels, "magic number"),
+            (&pixels[..pixels.len() - 1], &labels, "17 bytes of data"),
+            (&pixels[..9], &labels, "header"),
+            (&huge, &labels, "too much"),
+            (&flat, &labels, "3×0 pixels"),
+            (&cut[..cut.len() / 2], &labels, "IDX train images"),
+            (&pixels, &fewer, "3 images, but 2 labels"),
+        ];
+        for (pixels, labels, wanted) in bad {
+            let error = read(&[(Part::Train, pixels, labels)], Vec::new())
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+        let one = read(&[(Part::Train, &pixels, &labels)], vec!["only".into()]);
+        assert!(
+            one.unwrap_err()
+                .to_string()
+                .contains("label 1, but only 1 classes")
+        );
+        assert!(read(&[], Vec::new()).is_err());
+    }
 }

@@ -90,11 +90,12 @@ pub struct Images {
 }
 
 impl Images {
-    /// Opens what is at `path`: a folder per class; folders `train`, `validation` (or `val`, `valid`)
-    /// and `test` with a folder per class in each; a folder of images without labels; a folder of IDX
-    /// files, compressed or not; or one image file.
+    /// Opens what is at `path`: a folder per class; folders `train`, `validation` (or `val`,
+    /// `valid`) and `test` with a folder per class in each; a folder of images without labels; a
+    /// folder of IDX files, compressed or not; or one image file.
     ///
-    /// Hidden files and files that are no images by their extension are passed over. Nothing is decoded.
+    /// Hidden files and files that are no images by their extension are passed over. Nothing is
+    /// decoded.
     ///
     /// # Errors
     /// No such path, nothing to read, a class without images, a layout that could mean two things,
@@ -168,7 +169,8 @@ impl Images {
         self.items.is_empty()
     }
 
-    /// How many images each class has among the items `indices`, in the order of [`Images::classes`].
+    /// How many images each class has among the items `indices`, in the order of
+    /// [`Images::classes`].
     pub fn class_counts(&self, indices: &[usize]) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
         for label in indices
@@ -194,8 +196,8 @@ impl Images {
         }
     }
 
-    /// A SHA-256 over classes, names, labels, parts and sizes, and over the pixels of data in memory; 64
-    /// hexadecimal digits. The same data at another place have the same fingerprint.
+    /// A SHA-256 over classes, names, labels, parts and sizes, and over the pixels of data in
+    /// memory; 64 hexadecimal digits. The same data at another place have the same fingerprint.
     ///
     /// Image files count with their size, not their content: this takes no reading.
     pub fn fingerprint(&self) -> String {
@@ -230,11 +232,12 @@ impl Images {
 
     /// Reads and decodes one image.
     ///
-    /// Grey becomes equal red, green and blue; transparency is dropped; of 16 bits the upper 8 stay. An
-    /// orientation noted in the file is not applied, as with torchvision's `ImageFolder`.
+    /// Grey becomes equal red, green and blue; transparency is dropped; of 16 bits the upper 8
+    /// stay. An orientation noted in the file is not applied, as with torchvision's `ImageFolder`.
     ///
     /// # Errors
-    /// [`DataError::Broken`] with the item's name, when the file is cut short, no image, or too large.
+    /// [`DataError::Broken`] with the item's name, when the file is cut short, no image, or too
+    /// large.
     pub fn decode(&self, index: usize) -> Result<Rgb8, DataError> {
         let count = self.items.len();
         let item = self

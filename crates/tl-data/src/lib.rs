@@ -2,11 +2,13 @@
 
 mod augment;
 mod batches;
+mod csv;
 mod decode;
 mod error;
 mod folder;
 mod idx;
 mod images;
+mod listing;
 mod loader;
 mod pixels;
 mod preprocess;

@@ -9,8 +9,8 @@ use crate::{Augment, Batches, DataError, Images, Preprocess};
 
 /// Decodes and preprocesses images on several threads.
 ///
-/// What an image becomes depends on the view's seed, the epoch and the image's index alone: the batches are the same
-/// for any number of threads. No decoded image is kept.
+/// What an image becomes depends on the view's seed, the epoch and the image's index alone: the
+/// batches are the same for any number of threads. No decoded image is kept.
 #[derive(Clone, Debug)]
 pub struct Loader {
     source: Arc<LoaderSource>,
@@ -53,8 +53,8 @@ pub struct Batch {
 }
 
 impl Loader {
-    /// A loader that works on `threads` threads; 0 stands for one per core. With `strict` an image that cannot be read
-    /// is an error instead of being skipped.
+    /// A loader that works on `threads` threads; 0 stands for one per core. With `strict` an image
+    /// that cannot be read is an error instead of being skipped.
     ///
     /// # Errors
     /// Preprocessing that does not [validate](Preprocess::validate).
@@ -91,8 +91,9 @@ impl Loader {
 
     /// The items `order` in batches of `batch_size`, the last perhaps smaller.
     ///
-    /// A batch with skipped images is smaller by them; one that would be empty does not come. Without a `view` each image is
-    /// resized and cut from its centre. A wrong argument is the error of the first call to `next`.
+    /// A batch with skipped images is smaller by them; one that would be empty does not come.
+    /// Without a `view` each image is resized and cut from its centre. A wrong argument is the
+    /// error of the first call to `next`.
     pub fn batches(&self, order: Vec<usize>, batch_size: usize, view: Option<View>) -> Batches {
         match self.check(&order, batch_size, view.as_ref()) {
             Ok(()) => Batches::start(
@@ -169,5 +170,155 @@ impl LoaderSource {
         // Whoever waits for this item must get an answer, whatever happens here.
         catch_unwind(AssertUnwindSafe(work))
             .unwrap_or_else(|_| Err("could not be preprocessed".into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CropRange;
+    use crate::testing::{folder_with, loader, unsplit};
+
+    fn view(epoch: u64) -> Option<View> {
+        let random_resized_crop = Some(CropRange::default());
+        Some(View {
+            augment: Augment {
+                random_resized_crop,
+                flip: 0.5,
+            },
+            seed: 7,
+            epoch,
+        })
+    }
+
+    fn collect(batches: Batches) -> Vec<Batch> {
+        batches.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Two good images, a JPEG cut short, a text and an empty file.
+    fn partly_broken() -> tempfile::TempDir {
+        let folder = folder_with(&["a/1.png", "a/2.jpg", "b/5.png"]);
+        let jpeg = std::fs::read(folder.path().join("a/2.jpg")).unwrap();
+        std::fs::write(folder.path().join("a/2.jpg"), &jpeg[..jpeg.len() / 2]).unwrap();
+        std::fs::write(folder.path().join("b/3.png"), "a text").unwrap();
+        std::fs::write(folder.path().join("b/4.png"), "").unwrap();
+        folder
+    }
+
+    #[test]
+    fn the_batches_are_the_same_for_any_number_of_threads() {
+        let order: Vec<usize> = (0..20).rev().chain([3, 3]).collect();
+        let with = |threads: usize, view| {
+            collect(loader(unsplit(2, 10), threads, false).batches(order.clone(), 6, view))
+        };
+        for view in [None, view(0)] {
+            let one = with(1, view.clone());
+            assert_eq!(
+                one.iter()
+                    .map(|batch| batch.indices.len())
+                    .collect::<Vec<_>>(),
+                [6, 6, 6, 4]
+            );
+            assert_eq!(one[0].indices, [19, 18, 17, 16, 15, 14]);
+            assert_eq!(one[0].labels[..2], [Some(1), Some(0)]);
+            assert_eq!(one[0].pixels.len(), 6 * 3 * 8 * 8);
+            for threads in [2, 5] {
+                assert!(one == with(threads, view.clone()), "{threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn a_view_depends_on_the_epoch_and_the_image_and_not_on_the_order() {
+        let loader = loader(unsplit(2, 10), 2, false);
+        let pixels = |order: Vec<usize>, epoch| collect(loader.batches(order, 1, view(epoch)));
+        let forward = pixels((0..20).collect(), 1);
+        let backward = pixels((0..20).rev().collect(), 1);
+        assert!(forward.iter().eq(backward.iter().rev()));
+        let later = pixels((0..20).collect(), 2);
+        let changed = forward
+            .iter()
+            .zip(&later)
+            .filter(|(one, other)| one.pixels != other.pixels);
+        assert!(changed.count() > 10);
+    }
+
+    #[test]
+    fn a_broken_image_is_skipped_counted_and_named() {
+        let folder = partly_broken();
+        let loader = loader(Images::open(folder.path()).unwrap(), 2, false);
+        for _ in 0..2 {
+            let batches = collect(loader.batches((0..5).collect(), 2, None));
+            // The second batch held two broken images and does not come.
+            let indices: Vec<_> = batches.iter().map(|batch| batch.indices.clone()).collect();
+            assert_eq!(indices, [vec![0], vec![4]]);
+            assert!(batches.iter().all(|batch| batch.pixels.len() == 3 * 8 * 8));
+            assert!(batches.iter().all(|batch| batch.labels.len() == 1));
+        }
+        let skipped = loader.skipped();
+        let names: Vec<_> = skipped
+            .iter()
+            .map(|skipped| skipped.name.as_str())
+            .collect();
+        assert_eq!(names, ["a/2.jpg", "b/3.png", "b/4.png"]);
+        assert!(skipped[0].reason.contains("cut short"));
+        assert!(skipped[1].reason.contains("not an image"));
+        assert!(skipped[2].reason.contains("empty"));
+    }
+
+    #[test]
+    fn a_broken_image_is_an_error_when_strict() {
+        let folder = partly_broken();
+        let loader = loader(Images::open(folder.path()).unwrap(), 3, true);
+        let mut batches = loader.batches((0..5).collect(), 1, None);
+        assert_eq!(batches.next().unwrap().unwrap().indices, [0]);
+        let error = batches.next().unwrap().unwrap_err().to_string();
+        assert!(
+            error.contains("a/2.jpg") && error.contains("cut short"),
+            "{error}"
+        );
+        assert!(batches.next().is_none());
+    }
+
+    #[test]
+    fn a_wrong_argument_is_one_error_and_the_end() {
+        let loader = loader(unsplit(2, 2), 1, false);
+        let flip = View {
+            augment: Augment {
+                flip: 2.0,
+                ..Augment::none()
+            },
+            seed: 0,
+            epoch: 0,
+        };
+        for mut batches in [
+            loader.batches(vec![0], 0, None),
+            loader.batches(vec![0, 4], 1, None),
+            loader.batches(vec![0], 1, Some(flip)),
+        ] {
+            assert!(batches.next().unwrap().is_err());
+            assert!(batches.next().is_none());
+        }
+        assert!(loader.batches(Vec::new(), 1, None).next().is_none());
+    }
+
+    #[test]
+    fn leaving_early_ends_the_threads() {
+        let loader = loader(unsplit(2, 50), 3, false);
+        let mut batches = loader.batches((0..100).collect(), 2, None);
+        assert!(batches.next().is_some());
+        drop(batches);
+        // Every worker held the source: only the loader still does.
+        assert_eq!(Arc::strong_count(&loader.source), 1);
+    }
+
+    #[test]
+    fn no_more_than_three_batches_are_made_ahead() {
+        let loader = loader(unsplit(2, 50), 1, false);
+        let mut batches = loader.batches((0..100).collect(), 4, None);
+        for handed_out in 1..=5 {
+            assert!(batches.next().is_some());
+            assert!(batches.claimed() <= (handed_out + 3) * 4);
+        }
     }
 }

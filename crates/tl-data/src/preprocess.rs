@@ -11,7 +11,8 @@ use crate::{Augment, DataError, Interpolation, Rgb8};
 pub struct Preprocess {
     /// The length of the shorter side after resizing, in pixels; the longer keeps the proportion.
     pub resize: usize,
-    /// The side of the square cut out of the middle, in pixels; black is added where the image is smaller.
+    /// The side of the square cut out of the middle, in pixels; black is added where the image is
+    /// smaller.
     pub crop: usize,
     /// Subtracted from each channel's value in `0..=1`.
     pub mean: [f32; 3],
@@ -38,7 +39,8 @@ impl Preprocess {
     /// Whether every number makes sense.
     ///
     /// # Errors
-    /// A side of 0 or over 16,384 pixels, a mean or deviation that is not finite, a deviation that is not positive.
+    /// A side of 0 or over 16,384 pixels, a mean or deviation that is not finite, a deviation that
+    /// is not positive.
     pub fn validate(&self) -> Result<(), DataError> {
         let wrong = |problem: String| Err(DataError::Preprocess(problem));
         for (name, side) in [("resize", self.resize), ("crop", self.crop)] {
@@ -61,7 +63,8 @@ impl Preprocess {
     /// The image as the network expects it, `[3, crop, crop]`, without chance.
     pub fn apply(&self, image: &Rgb8) -> Vec<f32> {
         let (width, height) = self.resized(image);
-        // Only the middle is computed. Where a side is shorter than the crop, all of it is, and black around it.
+        // Only the middle is computed. Where a side is shorter than the crop, all of it is, and
+        // black around it.
         let (left, before_left) = middle(width, self.crop);
         let (top, before_top) = middle(height, self.crop);
         let window = Window {
@@ -120,8 +123,8 @@ impl Preprocess {
         }
     }
 
-    /// `[height, width, 3]` of bytes to `[3, crop, crop]` of numbers, the image at column `left` and row `top`, the
-    /// rest black.
+    /// `[height, width, 3]` of bytes to `[3, crop, crop]` of numbers, the image at column `left`
+    /// and row `top`, the rest black.
     fn normalise(&self, image: &Rgb8, left: usize, top: usize, mirrored: bool) -> Vec<f32> {
         let crop = self.crop;
         let mut pixels = Vec::with_capacity(3 * crop * crop);
@@ -148,7 +151,8 @@ impl Preprocess {
     }
 }
 
-/// Where a centre crop begins in a side of `length`, and how much black comes before a side that is shorter.
+/// Where a centre crop begins in a side of `length`, and how much black comes before a side that is
+/// shorter.
 fn middle(length: usize, crop: usize) -> (usize, usize) {
     if length < crop {
         return (0, (crop - length) / 2);
