@@ -41,8 +41,8 @@ impl Interval {
 pub fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    if values.len() == 1 {
-        return (mean, 0.0);
+    if values.len() < 2 {
+        return (mean, if mean.is_nan() { mean } else { 0.0 });
     }
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (mean, (squares / (n - 1.0)).sqrt())
