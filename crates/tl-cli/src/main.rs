@@ -1,1 +1,117 @@
-fn main(){}
+//! The program `tl`: a shell over the crate of the same name. Each verb has a file of its own.
+
+mod embed;
+mod evaluate;
+mod failure;
+mod finetune;
+mod finetune_flags;
+mod finetune_summary;
+mod flags;
+mod inspect;
+mod interruption;
+mod output;
+mod panics;
+mod predict;
+mod progress;
+mod seeds;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// Transfer learning: bring a pretrained network to your own images.
+#[derive(Parser)]
+#[command(name = "tl", version, after_help = EXAMPLES)]
+struct Program {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tl finetune photos/                      one folder of images per class; the result goes to runs/1
+  tl evaluate runs/1 more-photos/          accuracy with its 95 % interval
+  tl predict runs/1 new.jpg holidays/      a label and its probability for every image
+  tl finetune photos/ --recipe probe       a new head on frozen features, the fastest
+  tl inspect resnet50.pth                  what a weights file holds
+
+Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
+`tl VERB --help` says more about a verb.";
+
+#[derive(Subcommand)]
+enum Verb {
+    Finetune(Box<finetune_flags::Finetune>),
+    Evaluate(evaluate::Evaluate),
+    Predict(predict::Predict),
+    Embed(embed::Embed),
+    Inspect(inspect::Inspect),
+}
+
+fn main() -> ExitCode {
+    panics::silence();
+    let code = match std::panic::catch_unwind(run) {
+        Ok(Ok(())) => 0,
+        Ok(Err(failure)) => {
+            output::tell(&format!("error: {failure}"));
+            failure.code
+        }
+        Err(payload) => {
+            output::tell(&format!("error: {}", panics::describe(&*payload)));
+            1
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run() -> Result<(), Failure> {
+    let program = match Program::try_parse() {
+        Ok(program) => program,
+        Err(message) => return usage(&message),
+    };
+    match program.verb {
+        Verb::Finetune(verb) => finetune::run(&verb),
+        Verb::Evaluate(verb) => evaluate::run(&verb),
+        Verb::Predict(verb) => predict::run(&verb),
+        Verb::Embed(verb) => embed::run(&verb),
+        Verb::Inspect(verb) => inspect::run(&verb),
+    }
+}
+
+/// Help goes to standard output; a command line that cannot be understood becomes one line.
+fn usage(message: &clap::Error) -> Result<(), Failure> {
+    let text = message.render();
+    match message.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => output::print(&text.to_string()),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Err(Failure::input("no verb was given; see `tl --help`"))
+        }
+        _ => {
+            let text = text.to_string();
+            // What clap says before it repeats the usage, which `--help` shows.
+            let said: Vec<&str> = text
+                .lines()
+                .map(str::trim)
+                .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+                .filter(|line| !line.is_empty())
+                .collect();
+            let said = said.join(" ");
+            let said = said.strip_prefix("error: ").unwrap_or(&said);
+            Err(Failure::input(format!(
+                "{said}; see `tl --help` and `tl VERB --help`"
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Program::command().debug_assert();
+    }
+}

@@ -34,7 +34,8 @@ impl MovingAverage {
         let decay = self.decay.min((1.0 + steps) / (10.0 + steps));
         visit_parameters(module, |info, value| {
             if let Some(average) = self.averages.remove(&info.path) {
-                let moved = average.mul_scalar(decay) + value.mul_scalar(1.0 - decay);
+                // In this form an average at the value stays there: what is frozen keeps its bits.
+                let moved = average.clone() + (value - average).mul_scalar(1.0 - decay);
                 self.averages.insert(info.path.clone(), moved);
             }
         });

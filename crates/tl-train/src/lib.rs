@@ -28,6 +28,6 @@ pub mod progress;
 pub mod report;
 
 pub use error::TrainError;
-pub use fit::{Fitted, Predictions, Task, fit, predict};
+pub use fit::{Fitted, Predictions, Task, check_resume, fit, predict};
 pub use options::{Conduct, Keep, Settings};
 pub use progress::{EpochRow, Progress, Silent};

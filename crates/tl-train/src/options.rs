@@ -54,7 +54,9 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(crate) fn validate(&self) -> Result<(), TrainError> {
+    /// # Errors
+    /// A number that makes no sense, or settings that need another.
+    pub fn validate(&self) -> Result<(), TrainError> {
         let bad = |what, value: String, expected| {
             Err(TrainError::BadOption { what, value, expected })
         };
@@ -66,6 +68,9 @@ impl Settings {
         }
         if let Some(decay) = self.ema.filter(|decay| !(0.0..1.0).contains(decay)) {
             return bad("the moving average's decay", decay.to_string(), "a number from 0, below 1");
+        }
+        if self.patience == Some(0) {
+            return bad("the patience", "0".into(), "a whole number of epochs from 1");
         }
         if self.keep == Keep::Ema && self.ema.is_none() {
             return bad("keep", "ema".into(), "a decay for the moving average with it");

@@ -11,9 +11,10 @@ use tl_models::Classifier;
 use tl_train::files::{make_folder, write_bytes};
 use tl_train::metrics::Evaluation;
 use tl_train::{
-    Conduct, EpochRow, Fitted, Predictions, Progress, Task, TrainError, fit, predict,
+    Conduct, EpochRow, Fitted, Predictions, Progress, Task, TrainError, check_resume, fit, predict,
 };
 
+use crate::estimate::cache_sizes;
 use crate::record::{DataRecord, MODEL_FILE, RUN_FILE, RUN_SCHEMA, RunRecord, Status, versions};
 use crate::source::{preprocess, pretrained};
 use crate::{Error, FinetuneOptions, Network, Run, load_script, page};
@@ -71,6 +72,7 @@ pub struct Prepared {
     pub split: Split,
     pub report: TrainableReport,
     pub record: RunRecord,
+    folder: Option<PathBuf>,
 }
 
 /// Checks a request and lays it out: network, weights, split, plan.
@@ -79,6 +81,7 @@ pub struct Prepared {
 /// Anything that is wrong with the data, the weights, the plan or an option.
 pub fn prepare(request: Request) -> Result<Prepared, Error> {
     let options = &request.options;
+    options.settings.validate()?;
     let images = Arc::clone(&request.images);
     images.require_classes()?;
     let seed = options.settings.seed;
@@ -95,11 +98,14 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         &request.device,
     )?;
     let preprocess = preprocess(&found.model.backbone, options.image_size, options.resize)?;
-    let stages: Vec<String> =
-        found.model.backbone.stages().into_iter().map(|stage| stage.name).collect();
+    let stages = found.model.backbone.stages();
     let plan = options.tuning.plan(&stages, split.train.len())?;
-    let phases = plan.resolve(&found.model.backbone.stages())?;
-    let report = TrainableReport::new(&phases, &found.model);
+    let phases = plan.resolve(&stages)?;
+    let mut report = TrainableReport::new(&phases, &found.model);
+    if options.settings.cache {
+        let kept = split.train.len() + split.validation.len();
+        cache_sizes(&mut report, &phases, &found.model, kept, preprocess.crop, &request.device)?;
+    }
     let loader = Loader::new(images.clone(), preprocess.clone(), request.threads, options.strict)?;
     let record = RunRecord {
         schema: RUN_SCHEMA,
@@ -131,7 +137,8 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         versions: versions(),
         seconds: 0.0,
     };
-    Ok(Prepared { model: found.model, plan, loader, split, report, record, request })
+    let model = found.model;
+    Ok(Prepared { model, plan, loader, split, report, record, request, folder: None })
 }
 
 fn augment(options: &FinetuneOptions) -> Augment {
@@ -150,6 +157,41 @@ pub fn finetune(request: Request, progress: &mut dyn Progress) -> Result<Run, Er
 }
 
 impl Prepared {
+    /// Makes the run's folder, or accepts the run in it if it is to be resumed; fitting does so too.
+    ///
+    /// # Errors
+    /// A folder that holds something else, another run or cannot be made.
+    pub fn claim(&mut self) -> Result<PathBuf, Error> {
+        if let Some(folder) = &self.folder {
+            return Ok(folder.clone());
+        }
+        let folder = match &self.request.out {
+            Some(out) => claim(out, self.request.resume)?,
+            None => next_folder(Path::new("runs"))?,
+        };
+        if self.request.resume {
+            let (task, conduct) = (self.task(), self.conduct(Some(&folder)));
+            check_resume(&task, &self.plan, &self.request.options.settings, &conduct)?;
+        }
+        self.folder = Some(folder.clone());
+        Ok(folder)
+    }
+
+    fn task(&self) -> Task<'_> {
+        Task { loader: &self.loader, split: &self.split, augment: self.record.augment.clone() }
+    }
+
+    fn conduct(&self, folder: Option<&Path>) -> Conduct {
+        Conduct {
+            out: folder.map(Path::to_path_buf),
+            checkpoint_every: self.request.checkpoint_every,
+            resume: self.request.resume,
+            cache_memory: self.request.cache_memory,
+            stop: Arc::clone(&self.request.stop),
+            weights_key: self.record.weights_key.clone(),
+        }
+    }
+
     /// Trains, keeps the weights that the settings say, measures them once on the test part, and writes
     /// the run's folder.
     ///
@@ -157,10 +199,7 @@ impl Prepared {
     /// A folder that holds another run or cannot be written, data that cannot be used, a loss that is
     /// not finite, an interruption.
     pub fn fit(mut self, progress: &mut dyn Progress) -> Result<Run, Error> {
-        let folder = match &self.request.out {
-            Some(out) => claim(out, self.request.resume)?,
-            None => next_folder(Path::new("runs"))?,
-        };
+        let folder = self.claim()?;
         self.record.write(&folder)?;
         let split = self.split.to_csv(self.loader.images());
         write_bytes(&folder.join("split.csv"), split.as_bytes())?;
@@ -217,16 +256,7 @@ impl Prepared {
         progress: &mut dyn Progress,
     ) -> Result<Outcome, Error> {
         let settings = &self.request.options.settings;
-        let conduct = Conduct {
-            out: folder.map(Path::to_path_buf),
-            checkpoint_every: self.request.checkpoint_every,
-            resume: self.request.resume,
-            cache_memory: self.request.cache_memory,
-            stop: Arc::clone(&self.request.stop),
-            weights_key: self.record.weights_key.clone(),
-        };
-        let augment = self.record.augment.clone();
-        let task = Task { loader: &self.loader, split: &self.split, augment };
+        let (task, conduct) = (self.task(), self.conduct(folder));
         let Fitted { model, rows, report, kept, steps, .. } =
             fit(self.model.clone(), &task, &self.plan, settings, &conduct, progress)?;
         let images = self.loader.images();
@@ -278,12 +308,26 @@ fn claim(out: &Path, resume: bool) -> Result<PathBuf, Error> {
             mend: "add --resume to go on with it, or choose another --out",
         });
     }
+    // A folder that holds no run is given one only if nothing in it would be overwritten.
+    let known = ["model.safetensors", "labels.json", "split.csv", "predictions.csv", "load.py"];
+    if !out.join(RUN_FILE).exists()
+        && let Some(name) = known.iter().find(|name| out.join(name).exists())
+    {
+        return Err(Error::Run {
+            path: out.join(name),
+            problem: "is no part of a run and would be overwritten".into(),
+            mend: "choose another --out",
+        });
+    }
     make_folder(out)?;
     Ok(out.to_path_buf())
 }
 
 /// Makes the next free number under `parent`.
-fn next_folder(parent: &Path) -> Result<PathBuf, Error> {
+///
+/// # Errors
+/// When it cannot be made.
+pub fn next_folder(parent: &Path) -> Result<PathBuf, Error> {
     make_folder(parent)?;
     let mut number = 1;
     loop {

@@ -20,6 +20,7 @@ pub mod device;
 pub mod embed;
 pub mod embedded;
 mod error;
+mod estimate;
 pub mod finetune;
 mod load_script;
 pub mod network;

@@ -1,7 +1,7 @@
 //! Recipes: how a network is tuned, as plans.
 
 use serde::{Deserialize, Serialize};
-use tl_core::{Freeze, NormPolicy, Phase, Plan, Solver};
+use tl_core::{Freeze, NormPolicy, Phase, Plan, Solver, Stage};
 
 use crate::Error;
 
@@ -39,7 +39,7 @@ pub struct Tuning {
     /// Epochs of training by gradient; by the size of the data where it is not given. A probe without
     /// it is trained to convergence.
     pub epochs: Option<usize>,
-    /// The head's learning rate; the stages get three tenths of it.
+    /// The rate of a new head; the stages, and a head that a probe has found, get three tenths of it.
     pub learning_rate: Option<f64>,
     /// Each stage nearer to the input gets its successor's rate times this.
     pub layer_decay: Option<f64>,
@@ -64,15 +64,20 @@ impl Tuning {
     /// The plan for a network with these stages and `images` training images.
     ///
     /// # Errors
-    /// Settings that exclude each other. Whether stages exist and numbers make sense is checked when the
-    /// plan is laid over the network.
-    pub fn plan(&self, stages: &[String], images: usize) -> Result<Plan, Error> {
+    /// Settings that exclude each other, a stage that does not exist, a pattern that matches nothing.
+    /// Whether numbers make sense is checked when the plan is laid over the network.
+    pub fn plan(&self, stages: &[Stage], images: usize) -> Result<Plan, Error> {
         if self.freeze_through.is_some() && self.freeze_matching.is_some() {
             return Err(Error::options(
                 "stages are frozen both through a name and by a pattern",
                 "give one of --freeze-through and --freeze-matching",
             ));
         }
+        if self.epochs == Some(0) {
+            return Err(Error::options("0 epochs train nothing", "give --epochs from 1"));
+        }
+        let frozen = self.frozen(stages)?;
+        let names: Vec<String> = stages.iter().map(|stage| stage.name.clone()).collect();
         let epochs = self.epochs.unwrap_or(match images {
             0..=100 => 30,
             101..=500 => 20,
@@ -85,14 +90,32 @@ impl Tuning {
                 None => Plan::probe(),
             },
             Recipe::Finetune => Plan::new(vec![Phase::finetune(epochs)]),
-            Recipe::Gradual => Plan::gradual(stages, epochs, UNFREEZINGS),
+            Recipe::Gradual => Plan::gradual(&names, epochs, UNFREEZINGS),
         };
-        Ok(plan.each(|phase| self.apply(phase)))
+        Ok(plan.each(|phase| self.apply(phase, &frozen, &names)))
     }
 
-    fn apply(&self, mut phase: Phase) -> Phase {
+    /// The stages that stay frozen in every phase, found also for a recipe that freezes all of them
+    /// anyway, so that a wrong name never goes unnoticed.
+    fn frozen(&self, stages: &[Stage]) -> Result<Vec<bool>, Error> {
+        let mut phase = Phase::finetune(1);
+        if let Some(stage) = &self.freeze_through {
+            phase = phase.freeze_through(stage);
+        }
+        if let Some(pattern) = &self.freeze_matching {
+            phase = phase.freeze_matching(pattern);
+        }
+        let resolved = Plan::new(vec![phase]).resolve(stages)?;
+        let settings = resolved.into_iter().flat_map(|phase| phase.settings);
+        Ok(settings.take(stages.len()).map(|setting| !setting.trained).collect())
+    }
+
+    fn apply(&self, mut phase: Phase, frozen: &[bool], names: &[String]) -> Phase {
         let rate = self.learning_rate.unwrap_or(RATE);
-        phase = phase.rates(rate, rate * BODY_SHARE);
+        // A head that a probe has found already needs no more speed than the stages.
+        let solved = self.recipe == Recipe::Auto;
+        let head = if solved { rate * BODY_SHARE } else { rate };
+        phase = phase.rates(head, rate * BODY_SHARE);
         if let Some(decay) = self.layer_decay {
             phase = phase.layer_decay(decay);
         }
@@ -100,15 +123,79 @@ impl Tuning {
             phase = phase.norm(policy);
         }
         phase.clip_norm = self.clip_norm;
-        if phase.freeze == Freeze::Nothing {
-            if let Some(stage) = &self.freeze_through {
-                phase = phase.freeze_through(stage);
+        match &phase.freeze {
+            Freeze::Nothing => {
+                if let Some(stage) = &self.freeze_through {
+                    phase = phase.freeze_through(stage);
+                }
+                if let Some(pattern) = &self.freeze_matching {
+                    phase = phase.freeze_matching(pattern);
+                }
             }
-            if let Some(pattern) = &self.freeze_matching {
-                phase = phase.freeze_matching(pattern);
+            // A phase that freezes the stages before one keeps those frozen that lie behind it.
+            Freeze::Before(first) if frozen.contains(&true) => {
+                let first = names.iter().position(|name| name == first).unwrap_or(0);
+                let kept = (0..names.len()).filter(|&stage| stage < first || frozen[stage]);
+                let patterns = kept.map(|stage| literal(&names[stage])).collect();
+                phase.freeze = Freeze::Matching(patterns);
             }
+            _ => {}
         }
         let by_gradient = phase.solver == Solver::Gradient;
         phase.augment(self.augment && by_gradient)
+    }
+}
+
+/// A regular expression that matches `name` alone.
+fn literal(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c.to_string() } else { format!("\\{c}") })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stages() -> Vec<Stage> {
+        ["a.0", "a.1", "a.2", "a.3", "a.4", "a.5"].map(|name| Stage::new(name, &[name])).into()
+    }
+
+    fn trained(tuning: &Tuning) -> Vec<Vec<bool>> {
+        let plan = tuning.plan(&stages(), 50).unwrap();
+        let phases = plan.resolve(&stages()).unwrap();
+        let of = |phase: tl_core::ResolvedPhase| {
+            phase.settings.iter().take(6).map(|setting| setting.trained).collect()
+        };
+        phases.into_iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_stage_that_stays_frozen_is_frozen_in_every_phase() {
+        let gradual = Tuning { recipe: Recipe::Gradual, ..Tuning::default() };
+        let through = Tuning { freeze_through: Some("a.4".into()), ..gradual.clone() };
+        let last = vec![false, false, false, false, false, true];
+        assert_eq!(trained(&through)[1..], [last.clone(), last.clone(), last]);
+        let matching = Tuning { freeze_matching: Some("a.[15]".into()), ..gradual };
+        assert_eq!(
+            trained(&matching)[1..],
+            [
+                vec![false, false, false, false, true, false],
+                vec![false, false, true, true, true, false],
+                vec![true, false, true, true, true, false],
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_stage_is_told_also_where_the_recipe_freezes_everything() {
+        for (_, recipe) in Recipe::ALL {
+            let through = Tuning { recipe, freeze_through: Some("b".into()), ..Tuning::default() };
+            let error = through.plan(&stages(), 50).unwrap_err().to_string();
+            assert!(error.contains("no stage is called \"b\"; the stages are: a.0, a.1"), "{error}");
+            let matching = Tuning { recipe, freeze_matching: Some("b".into()), ..Tuning::default() };
+            let error = matching.plan(&stages(), 50).unwrap_err().to_string();
+            assert!(error.contains("\"b\" matches no stage"), "{error}");
+        }
     }
 }

@@ -78,7 +78,7 @@ pub fn preprocess(
         ));
     }
     let preprocess = Preprocess {
-        resize: resize.unwrap_or(size * 256 / 224),
+        resize: resize.unwrap_or(size.saturating_mul(256) / 224),
         crop: size,
         mean: expected.mean,
         std: expected.std,

@@ -17,6 +17,7 @@ use tl_data::{Augment, Loader, Split};
 pub use head::CANDIDATES;
 pub use predict::{Predictions, predict};
 use session::Session;
+pub use session::check_resume;
 
 use crate::checkpoint::CHECKPOINT;
 use crate::ema::{put_back, snapshot};

@@ -77,18 +77,10 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
     }
 
     fn resume(&mut self, plan: &Plan, progress: &mut dyn Progress) -> Result<(), TrainError> {
-        let path = self.conduct.out.as_ref().map(|out| out.join(CHECKPOINT));
-        let Some(path) = path.filter(|path| path.exists()) else {
+        let Some(saved) = saved(&self.state.identity, self.conduct)? else {
             progress.say("nothing to resume: the run starts afresh");
             return Ok(());
         };
-        let saved = Checkpoint::read(&path)?;
-        for (what, expected) in &self.state.identity {
-            if saved.state.identity.get(what) != Some(expected) {
-                let what = OTHER.iter().find(|known| *known == what).unwrap_or(&"configuration");
-                return Err(TrainError::OtherRun { path, what });
-            }
-        }
         self.model = self.model.take().map(|model| put_back(model, &saved.model));
         self.optimizer = Optimizer::restore(plan.optimizer, saved.optimizer, &self.device);
         self.best = saved.best;
@@ -97,6 +89,10 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         }
         self.state = saved.state;
         self.resumed = true;
+        if self.state.finished {
+            progress.say("the training was finished already");
+            return Ok(());
+        }
         progress.say(&format!(
             "resumed after step {}, in epoch {} of phase {}",
             self.state.step,
@@ -184,6 +180,38 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             &format!("{:?}", self.task.loader.preprocess()),
         ])
     }
+}
+
+/// The checkpoint in a run's folder, if it holds one that was made with the same `identity`.
+fn saved(
+    identity: &BTreeMap<String, String>,
+    conduct: &Conduct,
+) -> Result<Option<Checkpoint>, TrainError> {
+    let path = conduct.out.as_ref().map(|out| out.join(CHECKPOINT));
+    let Some(path) = path.filter(|path| path.exists()) else {
+        return Ok(None);
+    };
+    let saved = Checkpoint::read(&path)?;
+    for (what, expected) in identity {
+        if saved.state.identity.get(what) != Some(expected) {
+            let what = OTHER.iter().find(|known| *known == what).unwrap_or(&"configuration");
+            return Err(TrainError::OtherRun { path, what });
+        }
+    }
+    Ok(Some(saved))
+}
+
+/// Whether there is a checkpoint to go on from; nothing is changed.
+///
+/// # Errors
+/// A checkpoint that is damaged, or was made with another plan, data or settings.
+pub fn check_resume(
+    task: &Task<'_>,
+    plan: &Plan,
+    settings: &Settings,
+    conduct: &Conduct,
+) -> Result<bool, TrainError> {
+    Ok(saved(&identity(task, plan, settings, conduct), conduct)?.is_some())
 }
 
 /// The parts of a run's identity.

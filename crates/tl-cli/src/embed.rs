@@ -1,0 +1,149 @@
+//! `tl embed`: images to vectors.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use tl::data::{Images, Loader, Skipped};
+use tl::train::files::{make_folder, write_bytes};
+use tl::{EMBEDDED_NETWORK, preprocess, pretrained};
+
+use crate::failure::Failure;
+use crate::flags::Machine;
+use crate::output;
+use crate::progress::Display;
+
+/// Turn images into vectors: the globally pooled features of a pretrained network
+///
+/// Writes a NumPy file of f32 [images, features], one row per image in the order of the paths.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tl embed photos/ --out photos.npy
+  tl embed photos/ --model resnet50 --weights resnet50.pth --out photos.npy --names photos.txt
+  tl embed photos/ --model mobilenet_v2 --weights runs/1 --out photos.npy")]
+pub struct Embed {
+    /// A folder of images at any depth, IDX files, or one image
+    pub data: PathBuf,
+
+    /// The network
+    #[arg(long, value_name = "NAME", default_value = EMBEDDED_NETWORK)]
+    pub model: String,
+
+    /// Its weights: a safetensors or PyTorch file, the folder of a run, hub:owner/repo/file, random, or
+    /// embedded (those of the program, for the default network)
+    #[arg(long, value_name = "SRC", default_value = "embedded")]
+    pub weights: String,
+
+    /// The NumPy file to write
+    #[arg(long, value_name = "F.npy")]
+    pub out: PathBuf,
+
+    /// Also write the images' names to this file, one a line, in the order of the rows
+    #[arg(long, value_name = "F.txt")]
+    pub names: Option<PathBuf>,
+
+    /// Height and width of the images in pixels [default: what the network's weights expect]
+    #[arg(long, value_name = "N")]
+    pub image_size: Option<usize>,
+
+    /// Images that are computed together
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub batch_size: usize,
+
+    /// Accept weights that lack parameters of the network, or hold others
+    #[arg(long)]
+    pub partial: bool,
+
+    /// Make an image that cannot be read an error instead of skipping it
+    #[arg(long)]
+    pub strict: bool,
+
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    out: &'a str,
+    images: usize,
+    width: usize,
+    skipped: &'a [Skipped],
+}
+
+pub fn run(verb: &Embed) -> Result<(), Failure> {
+    let device = verb.machine.start()?;
+    let images = Images::open(&verb.data)?;
+    images
+        .notes
+        .iter()
+        .for_each(|note| output::tell(&format!("note: {note}")));
+    let count = images.len();
+    let found = pretrained(&verb.model, &verb.weights, None, verb.partial, 0, &device)?;
+    let preprocess = preprocess(&found.model.backbone, verb.image_size, None)?;
+    let loader = Loader::new(
+        images.into(),
+        preprocess,
+        verb.machine.threads(),
+        verb.strict,
+    )?;
+    // Found out now rather than after the last image.
+    for path in std::iter::once(&verb.out).chain(&verb.names) {
+        must_be_writable(path)?;
+    }
+    let vectors = tl::embed(
+        &found.model,
+        &loader,
+        verb.batch_size,
+        &device,
+        &mut Display::new(),
+    )?;
+    let skipped = loader.skipped();
+    if let (true, Some(first)) = (vectors.names.is_empty(), skipped.first()) {
+        return Err(Failure::input(format!(
+            "none of the images could be read, {count} in all; the first is {}: {}",
+            first.name, first.reason
+        )));
+    }
+    vectors.write_npy(&verb.out)?;
+    if let Some(path) = &verb.names {
+        write_bytes(path, (vectors.names.join("\n") + "\n").as_bytes())?;
+    }
+    let (images, width) = (vectors.names.len(), vectors.width);
+    let out = verb.out.display().to_string();
+    if verb.machine.json {
+        return output::object(&Answer {
+            out: &out,
+            images,
+            width,
+            skipped: &skipped,
+        });
+    }
+    output::print(&format!(
+        "{out}: {images} images × {width} features, f32\n{}",
+        output::skipped(&skipped)
+    ))
+}
+
+/// Makes the folder of `path` and writes an empty file beside it, which is removed again.
+fn must_be_writable(path: &Path) -> Result<(), Failure> {
+    if path.is_dir() {
+        return Err(Failure::input(format!(
+            "{} is a folder; give the name of a file",
+            path.display()
+        )));
+    }
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        make_folder(folder)?;
+    }
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".probe");
+    let probe = path.with_file_name(name);
+    write_bytes(&probe, b"")?;
+    let _ = std::fs::remove_file(probe);
+    Ok(())
+}

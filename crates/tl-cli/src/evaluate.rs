@@ -1,0 +1,109 @@
+//! `tl evaluate`: how good a run is on labelled images.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use tl::Run;
+use tl::data::{Images, Skipped};
+use tl::run::Measured;
+use tl::train::metrics::Evaluation;
+
+use crate::failure::Failure;
+use crate::flags::Machine;
+use crate::output;
+use crate::progress::Display;
+
+/// Measure a run on labelled images: accuracy with its 95 % interval, scores per class
+///
+/// Of the data that the run was fitted on its test part is measured; of data with a folder `test` that
+/// part; of any other data all. Classes are matched by name.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tl evaluate runs/1 photos/            the part that the run set aside for its test
+  tl evaluate runs/1 other-photos/      other images of the same classes
+  tl evaluate runs/1 photos/ --json")]
+pub struct Evaluate {
+    /// The folder of a finished run
+    pub run: PathBuf,
+
+    /// A folder with one folder of images per class, or IDX files
+    pub data: PathBuf,
+
+    /// Make an image that cannot be read an error instead of skipping it
+    #[arg(long)]
+    pub strict: bool,
+
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    run: &'a str,
+    part: &'a str,
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    labels: &'a [String],
+    skipped: &'a [Skipped],
+}
+
+pub fn run(verb: &Evaluate) -> Result<(), Failure> {
+    let device = verb.machine.start()?;
+    let run = Run::open(&verb.run, &device)?;
+    let images = Images::open(&verb.data)?;
+    images
+        .notes
+        .iter()
+        .for_each(|note| output::tell(&format!("note: {note}")));
+    let measured = run.evaluate(
+        images,
+        verb.machine.threads(),
+        verb.strict,
+        &device,
+        &mut Display::new(),
+    )?;
+    if verb.machine.json {
+        return output::object(&Answer {
+            run: &verb.run.to_string_lossy(),
+            part: &measured.part,
+            evaluation: &measured.evaluation,
+            labels: &run.record.labels,
+            skipped: &measured.skipped,
+        });
+    }
+    output::print(&table(&measured))
+}
+
+/// The result as a person reads it.
+fn table(measured: &Measured) -> String {
+    let Measured {
+        evaluation,
+        part,
+        skipped,
+    } = measured;
+    let mut text = format!(
+        "accuracy {} on {part}\nmacro F1 {:.3} · loss {:.4}\n\n",
+        output::accuracy(evaluation),
+        evaluation.macro_f1,
+        evaluation.loss
+    );
+    let label = |class: &tl::train::metrics::ClassScore| class.label.chars().count();
+    let width = evaluation
+        .per_class
+        .iter()
+        .map(label)
+        .max()
+        .unwrap_or(0)
+        .max(5);
+    text += &format!("{:width$}  images  precision  recall     F1\n", "class");
+    for class in &evaluation.per_class {
+        text += &format!(
+            "{:width$}  {:>6}  {:>9.3}  {:>6.3}  {:>5.3}\n",
+            class.label, class.n, class.precision, class.recall, class.f1
+        );
+    }
+    text + &output::skipped(skipped)
+}

@@ -1,0 +1,117 @@
+//! `tl finetune`: from a folder of images to a run.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tl::burn::tensor::Device;
+use tl::data::Images;
+use tl::finetune::Request;
+use tl::train::{Progress, TrainError};
+use tl::{Error, Run, prepare};
+
+use crate::failure::Failure;
+use crate::finetune_flags::Finetune;
+use crate::finetune_summary::{self as summary, Outcome};
+use crate::progress::Display;
+use crate::{interruption, output, seeds};
+
+pub fn run(verb: &Finetune) -> Result<(), Failure> {
+    let request = request(verb)?;
+    if verb.dry_run {
+        let prepared = prepare(request)?;
+        return summary::dry_run(&prepared, verb.machine.json);
+    }
+    let mut request = request;
+    request.stop = interruption::stop_flag();
+    if let Some(count) = verb.seeds {
+        return seeds::run(verb, request, count);
+    }
+    let run = fit(request, &resume_words(verb), &mut Display::new())?;
+    let outcome = Outcome::new(&run);
+    if verb.machine.json {
+        output::object(&outcome)
+    } else {
+        output::print(&outcome.text())
+    }
+}
+
+/// What the flags ask for; the data is listed here.
+fn request(verb: &Finetune) -> Result<Request, Failure> {
+    let device: Device = verb.machine.start()?;
+    let options = verb.options()?;
+    let images = Images::open(&verb.data)?;
+    images
+        .notes
+        .iter()
+        .for_each(|note| output::tell(&format!("note: {note}")));
+    Ok(Request {
+        options,
+        images: Arc::new(images),
+        data: verb.data.to_string_lossy().into_owned(),
+        out: verb.out.clone(),
+        device,
+        device_name: verb.machine.device.clone(),
+        threads: verb.machine.threads(),
+        checkpoint_every: verb.checkpoint_every,
+        resume: verb.resume,
+        cache_memory: verb.cache_memory.saturating_mul(1_000_000),
+        stop: Arc::new(AtomicBool::new(false)),
+        command: output::command_line(&words()),
+    })
+}
+
+/// Fits; an interruption is told with the command that goes on.
+pub fn fit(
+    request: Request,
+    resume: &dyn Fn(&Path) -> String,
+    progress: &mut dyn Progress,
+) -> Result<Run, Failure> {
+    let mut prepared = prepare(request)?;
+    let folder = prepared.claim()?;
+    progress.say(&summary::headline(&prepared, &folder));
+    prepared.fit(progress).map_err(|error| match error {
+        Error::Train(TrainError::Interrupted { .. }) => {
+            Failure::interrupted(format!("{error}; go on with: {}", resume(&folder)))
+        }
+        other => other.into(),
+    })
+}
+
+/// The command line of this program, with its plain name.
+fn words() -> Vec<String> {
+    let given = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned());
+    std::iter::once("tl".to_string()).chain(given).collect()
+}
+
+/// The command that goes on with a run in a folder.
+fn resume_words(verb: &Finetune) -> impl Fn(&Path) -> String {
+    let named = verb.out.is_some();
+    let resuming = verb.resume;
+    move |folder| {
+        let mut words = words();
+        let mut more = Vec::new();
+        if !named {
+            more.extend(["--out".to_string(), folder.to_string_lossy().into_owned()]);
+        }
+        if !resuming {
+            more.push("--resume".to_string());
+        }
+        // Behind `--` everything is a name.
+        let place = words
+            .iter()
+            .position(|word| word == "--")
+            .unwrap_or(words.len());
+        words.splice(place..place, more);
+        output::command_line(&words)
+    }
+}
+
+/// The same for several runs, which lie in folders of one folder.
+pub fn resume_all(verb: &Finetune, parent: &Path) -> impl Fn(&Path) -> String {
+    let parent = parent.to_path_buf();
+    let resume = resume_words(verb);
+    move |_| resume(&parent)
+}

@@ -1,0 +1,203 @@
+//! What `tl finetune` prints: before, after, and instead of a run.
+
+use std::path::Path;
+
+use serde::Serialize;
+use tl::core::TrainableReport;
+use tl::data::{Skipped, Split};
+use tl::train::metrics::Evaluation;
+use tl::{Prepared, Run, RunRecord};
+
+use crate::failure::Failure;
+use crate::output;
+
+/// A finished run, as `--json` prints it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    pub run: String,
+    pub seed: u64,
+    pub network: String,
+    /// On the test part, measured once.
+    pub test: Option<Evaluation>,
+    pub validation: Option<Evaluation>,
+    /// Which weights were kept.
+    pub kept: Option<String>,
+    pub trained_parameters: u64,
+    pub steps: u64,
+    pub seconds: f64,
+    pub skipped: Vec<Skipped>,
+    pub report: String,
+}
+
+impl Outcome {
+    pub fn new(run: &Run) -> Self {
+        Self::of(&run.folder, &run.record)
+    }
+
+    /// Of the run with this record in `folder`.
+    pub fn of(folder: &Path, record: &RunRecord) -> Self {
+        Self {
+            run: folder.to_string_lossy().into_owned(),
+            seed: record.options.settings.seed,
+            network: record.network.clone(),
+            test: record.test.clone(),
+            validation: record.validation.clone(),
+            kept: record.kept.clone(),
+            trained_parameters: record
+                .trainable_report
+                .as_ref()
+                .map_or(0, TrainableReport::trainable),
+            steps: record.steps,
+            seconds: record.seconds,
+            skipped: record.skipped.clone(),
+            report: folder.join("report.html").to_string_lossy().into_owned(),
+        }
+    }
+
+    /// The part that speaks for new images: test where there is one, else validation.
+    pub fn measured(&self) -> Option<(&'static str, &Evaluation)> {
+        let test = self.test.as_ref().map(|found| ("test", found));
+        test.or(self.validation.as_ref().map(|found| ("validation", found)))
+    }
+
+    /// The same for a person.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        if let Some(found) = &self.test {
+            text += &format!("test accuracy {}\n", output::accuracy(found));
+        }
+        if let Some(found) = &self.validation {
+            text += &format!("validation accuracy {}\n", output::accuracy(found));
+        }
+        if self.test.is_none() {
+            text += "no test part: no figure here speaks for new images\n";
+        }
+        text += &format!(
+            "kept: {} · {} parameters trained · {} steps · {:.1} s\n",
+            self.kept.as_deref().unwrap_or("nothing"),
+            self.trained_parameters,
+            self.steps,
+            self.seconds
+        );
+        text += &output::skipped(&self.skipped);
+        text + &format!("run: {} · report: {}\n", self.run, self.report)
+    }
+}
+
+/// One line before the work begins.
+pub fn headline(prepared: &Prepared, folder: &Path) -> String {
+    let RunRecord {
+        network,
+        options,
+        data,
+        labels,
+        device,
+        ..
+    } = &prepared.record;
+    format!(
+        "{network} ({}) on {device}: {} classes, {} training, {} validation and {} test images; run: {}",
+        options.weights,
+        labels.len(),
+        data.train,
+        data.validation,
+        data.test,
+        folder.display()
+    )
+}
+
+/// The images of one class in each part.
+#[derive(Serialize)]
+struct ClassCounts<'a> {
+    class: &'a str,
+    train: usize,
+    validation: usize,
+    test: usize,
+}
+
+/// What `--dry-run --json` prints.
+#[derive(Serialize)]
+struct DryRun<'a> {
+    dry_run: bool,
+    network: &'a str,
+    weights: &'a str,
+    preprocess: &'a tl::data::Preprocess,
+    classes: Vec<ClassCounts<'a>>,
+    notes: Vec<String>,
+    trainable_report: &'a TrainableReport,
+    load_report: &'a Option<tl::models::weights::LoadReport>,
+}
+
+/// What would be done, without doing it.
+pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
+    let Prepared {
+        loader,
+        split,
+        report,
+        record,
+        ..
+    } = prepared;
+    let images = loader.images();
+    let Split {
+        train,
+        validation,
+        test,
+    } = split;
+    let [train, validation, test] = [train, validation, test].map(|part| images.class_counts(part));
+    let classes: Vec<ClassCounts<'_>> = images
+        .classes
+        .iter()
+        .zip(train)
+        .zip(validation.into_iter().zip(test))
+        .map(|((class, train), (validation, test))| ClassCounts {
+            class,
+            train,
+            validation,
+            test,
+        })
+        .collect();
+    let notes = split.notes();
+    if json {
+        return output::object(&DryRun {
+            dry_run: true,
+            network: &record.network,
+            weights: &record.options.weights,
+            preprocess: &record.preprocess,
+            classes,
+            notes,
+            trainable_report: report,
+            load_report: &record.load_report,
+        });
+    }
+    let width = classes
+        .iter()
+        .map(|row| row.class.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(5);
+    let mut text = format!(
+        "{} ({}), images of {} pixels, on {}\n\n{:width$}  training  validation  test\n",
+        record.network, record.options.weights, record.preprocess.crop, record.device, "class"
+    );
+    for ClassCounts {
+        class,
+        train,
+        validation,
+        test,
+    } in &classes
+    {
+        text += &format!("{class:width$}  {train:>8}  {validation:>10}  {test:>4}\n");
+    }
+    let data = &record.data;
+    let (train, validation, test) = (data.train, data.validation, data.test);
+    text += &format!(
+        "{:width$}  {train:>8}  {validation:>10}  {test:>4}\n",
+        "all"
+    );
+    for note in &notes {
+        text += &format!("note: {note}\n");
+    }
+    if let Some(load) = &record.load_report {
+        text += &format!("\n{}\n", load.to_string().trim_end());
+    }
+    output::print(&format!("{text}\n{report}\nnothing was written\n"))
+}

@@ -1,0 +1,25 @@
+//! Ctrl-C.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::failure::INTERRUPTED;
+use crate::output::tell;
+
+/// A flag that the first Ctrl-C (or request to end) sets; the second ends the program at once.
+pub fn stop_flag() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&stop);
+    let installed = ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::SeqCst) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        tell("stopping after this step; Ctrl-C again ends at once");
+    });
+    if installed.is_err() {
+        tell(
+            "note: Ctrl-C cannot be caught here; what was done since the last checkpoint would be lost",
+        );
+    }
+    stop
+}

@@ -1,0 +1,124 @@
+//! What the program prints: results on standard output, everything else on standard error.
+
+use std::io::{ErrorKind, Write};
+
+use serde::Serialize;
+use tl::data::Skipped;
+use tl::train::metrics::Evaluation;
+
+use crate::failure::Failure;
+
+/// Prints a result. A reader that went away (`tl … | head`) has what it wanted.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(reason) if reason.kind() != ErrorKind::BrokenPipe => Err(Failure::input(format!(
+            "cannot write to standard output: {reason}; check where it goes"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Prints one object of JSON.
+///
+/// # Errors
+/// As [`print`].
+pub fn object(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(|reason| {
+        Failure::input(format!("the result cannot be written as JSON: {reason}"))
+    })?;
+    print(&(text + "\n"))
+}
+
+/// Tells a person something on standard error; where that is closed nobody listens.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// `91.7 % (95 % interval 64.6–98.5 %, n = 12)`
+pub fn accuracy(found: &Evaluation) -> String {
+    let [low, high] = found.interval;
+    format!(
+        "{:.1} % (95 % interval {:.1}–{:.1} %, n = {})",
+        100.0 * found.accuracy,
+        100.0 * low,
+        100.0 * high,
+        found.n
+    )
+}
+
+/// How many images were left out, and the first of them with the reason; nothing where there is none.
+pub fn skipped(images: &[Skipped]) -> String {
+    const NAMED: usize = 3;
+    let Some(_) = images.first() else {
+        return String::new();
+    };
+    let mut text = format!(
+        "{} image{} could not be read and {} skipped:\n",
+        images.len(),
+        if images.len() == 1 { "" } else { "s" },
+        if images.len() == 1 { "was" } else { "were" }
+    );
+    for image in images.iter().take(NAMED) {
+        text += &format!("  {}: {}\n", image.name, image.reason);
+    }
+    if images.len() > NAMED {
+        text += &format!("  and {} more\n", images.len() - NAMED);
+    }
+    text
+}
+
+/// A command line that a shell reads as these words.
+pub fn command_line<S: AsRef<str>>(words: &[S]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| quote(word.as_ref())).collect();
+    quoted.join(" ")
+}
+
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_can_be_given_to_a_shell() {
+        let words = [
+            "tl",
+            "finetune",
+            "my photos",
+            "--freeze",
+            "features.[0-3]",
+            "it's",
+            "",
+        ];
+        assert_eq!(
+            command_line(&words),
+            r"tl finetune 'my photos' --freeze 'features.[0-3]' 'it'\''s' ''"
+        );
+    }
+
+    #[test]
+    fn skipped_images_are_counted_and_the_first_are_named() {
+        assert_eq!(skipped(&[]), "");
+        let image = |name: &str| Skipped {
+            name: name.to_string(),
+            reason: "the file is empty".into(),
+        };
+        assert_eq!(
+            skipped(&[image("a/1.png")]),
+            "1 image could not be read and was skipped:\n  a/1.png: the file is empty\n"
+        );
+        let many: Vec<Skipped> = (0..5).map(|number| image(&number.to_string())).collect();
+        assert!(skipped(&many).starts_with("5 images"));
+        assert!(skipped(&many).ends_with("and 2 more\n"));
+    }
+}
