@@ -41,7 +41,10 @@ pub(crate) fn conv2d_unit(
     act: Nonlinearity,
 ) -> Tensor<4> {
     #[cfg(feature = "flex")]
-    if runs_on_flex(&x) && runs_on_flex(&w) && sizes_fit(&x, &w, b.as_ref(), residual.as_ref(), shape) {
+    if runs_on_flex(&x)
+        && runs_on_flex(&w)
+        && sizes_fit(&x, &w, b.as_ref(), residual.as_ref(), shape)
+    {
         return operations::conv2d(x, w, b, residual, shape, act);
     }
     let options = ConvOptions::new(shape.stride, shape.padding, shape.dilation, shape.groups);
@@ -54,7 +57,11 @@ pub(crate) fn activate(x: Tensor<4>, residual: Option<Tensor<4>>, act: Nonlinear
         return x;
     }
     #[cfg(feature = "flex")]
-    if runs_on_flex(&x) && residual.as_ref().is_none_or(|residual| residual.dims() == x.dims()) {
+    if runs_on_flex(&x)
+        && residual
+            .as_ref()
+            .is_none_or(|residual| residual.dims() == x.dims())
+    {
         return operations::activate(x, residual, act);
     }
     finish(x, residual, act)
@@ -75,7 +82,9 @@ pub(crate) fn batch_norm_train_unit(
     if runs_on_flex(&x)
         && runs_on_flex(&weight)
         && [weight.dims(), bias.dims()] == [[x.dims()[1]]; 2]
-        && residual.as_ref().is_none_or(|residual| residual.dims() == x.dims())
+        && residual
+            .as_ref()
+            .is_none_or(|residual| residual.dims() == x.dims())
     {
         return operations::batch_norm_train(x, weight, bias, residual, epsilon, act);
     }
@@ -116,5 +125,8 @@ fn runs_on_flex<const D: usize>(tensor: &Tensor<D>) -> bool {
     use burn::backend::DispatchDevice;
     use burn::tensor::DType;
     tensor.dtype() == DType::F32
-        && matches!(tensor.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+        && matches!(
+            tensor.device().inner().as_dispatch(),
+            DispatchDevice::Flex(_)
+        )
 }

@@ -58,7 +58,10 @@ impl Parents {
         (values.to_contiguous(), tracked)
     }
 
-    fn take_maybe<C: CheckpointStrategy>(&mut self, parent: Maybe<Autodiff<Flex, C>>) -> (Maybe<Flex>, bool) {
+    fn take_maybe<C: CheckpointStrategy>(
+        &mut self,
+        parent: Maybe<Autodiff<Flex, C>>,
+    ) -> (Maybe<Flex>, bool) {
         match parent.into_option() {
             None => (Maybe::Absent, false),
             Some(parent) => {
@@ -92,7 +95,10 @@ fn record<C: CheckpointStrategy, K: Kept, const N: usize>(
         // `Parents::record` chooses N by the number of guards, and no unit has more than four parents.
         unreachable!("a node has from one to four parents")
     };
-    match Backward::<Flex, N>::prepare::<C>(Node(PhantomData), guards).compute_bound().stateful() {
+    match Backward::<Flex, N>::prepare::<C>(Node(PhantomData), guards)
+        .compute_bound()
+        .stateful()
+    {
         OpsKind::Tracked(node) => node.finish(kept, output),
         OpsKind::UnTracked(node) => node.finish(output),
     }
@@ -141,13 +147,27 @@ impl Kept for Convolution {
             self.x.as_ref().map(values),
             self.w.as_ref().map(values),
             values(&gradient),
-            self.output.as_ref().map(|output| (values(output), self.act)),
+            self.output
+                .as_ref()
+                .map(|output| (values(output), self.act)),
             self.wanted,
         );
-        let Geometry { batch, channels, input, .. } = self.geometry;
-        let weight = [channels[1], self.geometry.channels_per_group(), self.geometry.kernel[0], self.geometry.kernel[1]];
+        let Geometry {
+            batch,
+            channels,
+            input,
+            ..
+        } = self.geometry;
+        let weight = [
+            channels[1],
+            self.geometry.channels_per_group(),
+            self.geometry.kernel[0],
+            self.geometry.kernel[1],
+        ];
         let mut gradients = vec![
-            found.input.map(|values| tensor(values, [batch, channels[0], input[0], input[1]])),
+            found
+                .input
+                .map(|values| tensor(values, [batch, channels[0], input[0], input[1]])),
             found.weight.map(|values| tensor(values, weight)),
         ];
         if self.has_bias {
@@ -199,7 +219,9 @@ impl Kept for Norm {
             (values(&self.statistics[0]), values(&self.statistics[1])),
             self.epsilon,
             values(&gradient),
-            self.output.as_ref().map(|output| (values(output), self.act)),
+            self.output
+                .as_ref()
+                .map(|output| (values(output), self.act)),
             self.wants_input,
         );
         vec![
@@ -226,7 +248,12 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
         let has_bias = matches!(bias, Maybe::Present(_));
         let (bias, wants_bias) = parents.take_maybe(bias);
         let (residual, wants_residual) = parents.take_maybe(residual);
-        let wanted = Wanted { input, weight, bias: wants_bias, residual: wants_residual };
+        let wanted = Wanted {
+            input,
+            weight,
+            bias: wants_bias,
+            residual: wants_residual,
+        };
         let output = Flex::convolution_unit(x.clone(), w.clone(), bias, residual, shape, act);
         let Some(geometry) = Geometry::new(shape4(&x), shape4(&w), shape) else {
             return Tracked::new(output);
@@ -243,12 +270,19 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
         parents.record::<C>(kept, output)
     }
 
-    fn activation_unit(x: FloatTensor<Self>, residual: Maybe<Self>, act: Nonlinearity) -> FloatTensor<Self> {
+    fn activation_unit(
+        x: FloatTensor<Self>,
+        residual: Maybe<Self>,
+        act: Nonlinearity,
+    ) -> FloatTensor<Self> {
         let mut parents = Parents::default();
         let (x, _) = parents.take(x);
         let (residual, _) = parents.take_maybe(residual);
         let output = Flex::activation_unit(x, residual, act);
-        let kept = Activation { output: kept_output(&output, act), act };
+        let kept = Activation {
+            output: kept_output(&output, act),
+            act,
+        };
         parents.record::<C>(kept, output)
     }
 
@@ -277,6 +311,10 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
             wants_input,
             wants_residual,
         };
-        (parents.record::<C>(kept, output), Tracked::new(mean), Tracked::new(variance))
+        (
+            parents.record::<C>(kept, output),
+            Tracked::new(mean),
+            Tracked::new(variance),
+        )
     }
 }

@@ -12,14 +12,18 @@ pub struct Array {
 
 impl Array {
     pub fn zeros(shape: &[usize]) -> Self {
-        Self { values: vec![0.0; shape.iter().product()], shape: shape.to_vec() }
+        Self {
+            values: vec![0.0; shape.iter().product()],
+            shape: shape.to_vec(),
+        }
     }
 
     /// Values in -1..1 that look random, the same for the same `salt`; all of them exact in f32.
     pub fn scattered(shape: &[usize], salt: u64) -> Self {
         let mut array = Self::zeros(shape);
         for (index, value) in array.values.iter_mut().enumerate() {
-            let mut bits = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.wrapping_mul(0xd134_2543_de82_ef95);
+            let mut bits = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                ^ salt.wrapping_mul(0xd134_2543_de82_ef95);
             bits = (bits ^ (bits >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
             bits ^= bits >> 32;
             *value = f64::from((bits >> 40) as i32 - (1 << 23)) / f64::from(1 << 23);
@@ -55,7 +59,13 @@ pub fn through_act(sum: &Array, gradient: &Array, act: Nonlinearity) -> Array {
 }
 
 /// Visits every product of a convolution: index of its output, its input and its weight.
-fn products(x: &Array, w: &Array, output: &Array, shape: ConvShape, mut visit: impl FnMut(usize, usize, usize)) {
+fn products(
+    x: &Array,
+    w: &Array,
+    output: &Array,
+    shape: ConvShape,
+    mut visit: impl FnMut(usize, usize, usize),
+) {
     let per_group = [w.shape[1], w.shape[0] / shape.groups];
     for image in 0..output.shape[0] {
         for to in 0..output.shape[1] {
@@ -64,9 +74,15 @@ fn products(x: &Array, w: &Array, output: &Array, shape: ConvShape, mut visit: i
                     for from in 0..w.shape[1] {
                         for tap_row in 0..w.shape[2] {
                             for tap_column in 0..w.shape[3] {
-                                let y = (row * shape.stride[0] + tap_row * shape.dilation[0]) as isize - shape.padding[0] as isize;
-                                let z = (column * shape.stride[1] + tap_column * shape.dilation[1]) as isize - shape.padding[1] as isize;
-                                if (0..x.shape[2] as isize).contains(&y) && (0..x.shape[3] as isize).contains(&z) {
+                                let y = (row * shape.stride[0] + tap_row * shape.dilation[0])
+                                    as isize
+                                    - shape.padding[0] as isize;
+                                let z = (column * shape.stride[1] + tap_column * shape.dilation[1])
+                                    as isize
+                                    - shape.padding[1] as isize;
+                                if (0..x.shape[2] as isize).contains(&y)
+                                    && (0..x.shape[3] as isize).contains(&z)
+                                {
                                     let channel = to / per_group[1] * per_group[0] + from;
                                     visit(
                                         output.at([image, to, row, column]),
@@ -84,14 +100,22 @@ fn products(x: &Array, w: &Array, output: &Array, shape: ConvShape, mut visit: i
 }
 
 /// `conv(x, w) + bias + residual`.
-pub fn convolve(x: &Array, w: &Array, bias: Option<&Array>, residual: Option<&Array>, shape: ConvShape) -> Array {
+pub fn convolve(
+    x: &Array,
+    w: &Array,
+    bias: Option<&Array>,
+    residual: Option<&Array>,
+    shape: ConvShape,
+) -> Array {
     let size = |axis: usize| {
         let reach = (w.shape[axis] - 1) * shape.dilation[axis - 2] + 1;
         (x.shape[axis] + 2 * shape.padding[axis - 2] - reach) / shape.stride[axis - 2] + 1
     };
     let mut output = Array::zeros(&[x.shape[0], w.shape[0], size(2), size(3)]);
     let frame = output.clone();
-    products(x, w, &frame, shape, |to, from, weight| output.values[to] += x.values[from] * w.values[weight]);
+    products(x, w, &frame, shape, |to, from, weight| {
+        output.values[to] += x.values[from] * w.values[weight]
+    });
     let plane = output.shape[2] * output.shape[3];
     for (index, value) in output.values.iter_mut().enumerate() {
         *value += bias.map_or(0.0, |bias| bias.values[index / plane % w.shape[0]]);
@@ -132,7 +156,10 @@ pub fn normalise(x: &Array, epsilon: f64) -> [Array; 3] {
     let mut squares = normed.clone();
     squares.values.iter_mut().for_each(|value| *value *= *value);
     let mut variance = channel_sums(&squares);
-    variance.values.iter_mut().for_each(|variance| *variance /= count);
+    variance
+        .values
+        .iter_mut()
+        .for_each(|variance| *variance /= count);
     for (index, value) in normed.values.iter_mut().enumerate() {
         *value /= (variance.values[index / plane % channels] + epsilon).sqrt();
     }
@@ -145,12 +172,17 @@ pub fn norm_backward(x: &Array, weight: &Array, gradient: &Array, epsilon: f64) 
     let count = (x.values.len() / channels) as f64;
     let [normed, _, variance] = normalise(x, epsilon);
     let mut product = gradient.clone();
-    product.values.iter_mut().zip(&normed.values).for_each(|(value, normed)| *value *= normed);
+    product
+        .values
+        .iter_mut()
+        .zip(&normed.values)
+        .for_each(|(value, normed)| *value *= normed);
     let (weights, biases) = (channel_sums(&product), channel_sums(gradient));
     let mut input = gradient.clone();
     for (index, value) in input.values.iter_mut().enumerate() {
         let channel = index / plane % channels;
-        let centred = *value - (biases.values[channel] + normed.values[index] * weights.values[channel]) / count;
+        let centred = *value
+            - (biases.values[channel] + normed.values[index] * weights.values[channel]) / count;
         *value = centred * weight.values[channel] / (variance.values[channel] + epsilon).sqrt();
     }
     [input, weights, biases]

@@ -8,6 +8,56 @@ use crate::Nonlinearity;
 /// Values that one task treats; fixed, so that nothing depends on the number of threads.
 const TASK: usize = 1 << 15;
 
+/// The nonlinearity. Its comparisons are false for NaN, which so passes through as in Burn's own operations.
+#[inline(always)]
+fn value_after(value: f32, act: Nonlinearity) -> f32 {
+    match act {
+        Nonlinearity::None => value,
+        Nonlinearity::Relu => {
+            if value < 0.0 {
+                0.0
+            } else {
+                value
+            }
+        }
+        Nonlinearity::Relu6 => {
+            let low = if value < 0.0 { 0.0 } else { value };
+            if low > 6.0 { 6.0 } else { low }
+        }
+    }
+}
+
+/// The gradient before the nonlinearity.
+#[inline(always)]
+fn gradient_before(gradient: f32, output: f32, act: Nonlinearity) -> f32 {
+    let passes = match act {
+        Nonlinearity::None => true,
+        Nonlinearity::Relu => output > 0.0,
+        Nonlinearity::Relu6 => (output > 0.0) & (output < 6.0),
+    };
+    if passes { gradient } else { 0.0 }
+}
+
+/// Calls `$run` with the nonlinearity known when it is compiled, so that no loop asks which it is.
+macro_rules! for_each_act {
+    ($act:expr, |$known:ident| $run:expr) => {
+        match $act {
+            Nonlinearity::None => {
+                const $known: Nonlinearity = Nonlinearity::None;
+                $run
+            }
+            Nonlinearity::Relu => {
+                const $known: Nonlinearity = Nonlinearity::Relu;
+                $run
+            }
+            Nonlinearity::Relu6 => {
+                const $known: Nonlinearity = Nonlinearity::Relu6;
+                $run
+            }
+        }
+    };
+}
+
 #[inline(always)]
 fn add_act_body<const FUSED: bool>(
     values: &mut [f32],
@@ -15,30 +65,14 @@ fn add_act_body<const FUSED: bool>(
     residual: Option<&[f32]>,
     act: Nonlinearity,
 ) {
-    #[inline(always)]
-    fn run(values: &mut [f32], shift: f32, residual: Option<&[f32]>, act: impl Fn(f32) -> f32) {
-        match residual {
-            Some(residual) => {
-                for (value, other) in values.iter_mut().zip(residual) {
-                    *value = act(*value + shift + other);
-                }
-            }
-            None => {
-                for value in values.iter_mut() {
-                    *value = act(*value + shift);
-                }
-            }
-        }
-    }
-    match act {
-        Nonlinearity::None => run(values, shift, residual, |value| value),
-        // Comparisons that are false for NaN, so that it passes through as in Burn's own operations.
-        Nonlinearity::Relu => run(values, shift, residual, |value| if value < 0.0 { 0.0 } else { value }),
-        Nonlinearity::Relu6 => run(values, shift, residual, |value| {
-            let low = if value < 0.0 { 0.0 } else { value };
-            if low > 6.0 { 6.0 } else { low }
+    for_each_act!(act, |ACT| match residual {
+        Some(residual) => values.iter_mut().zip(residual).for_each(|(value, other)| {
+            *value = value_after(*value + shift + other, ACT);
         }),
-    }
+        None => values
+            .iter_mut()
+            .for_each(|value| *value = value_after(*value + shift, ACT)),
+    });
 }
 
 by_processor! {
@@ -52,23 +86,59 @@ by_processor! {
 }
 
 #[inline(always)]
-fn slope_body<const FUSED: bool>(target: &mut [f32], gradient: &[f32], output: &[f32], act: Nonlinearity) {
-    let values = target.iter_mut().zip(gradient.iter().zip(output));
-    match act {
-        Nonlinearity::None => target.copy_from_slice(gradient),
-        Nonlinearity::Relu => values.for_each(|(target, (&gradient, &output))| {
-            *target = if output > 0.0 { gradient } else { 0.0 };
-        }),
-        Nonlinearity::Relu6 => values.for_each(|(target, (&gradient, &output))| {
-            *target = if (output > 0.0) & (output < 6.0) { gradient } else { 0.0 };
-        }),
-    }
+fn act_rows_body<const FUSED: bool>(
+    plane: &mut [f32],
+    width: usize,
+    source: &[f32],
+    pitch: usize,
+    act: Nonlinearity,
+) {
+    for_each_act!(act, |ACT| {
+        for (row, source) in plane.chunks_exact_mut(width).zip(source.chunks(pitch)) {
+            row.iter_mut()
+                .zip(source)
+                .for_each(|(value, sum)| *value = value_after(*sum, ACT));
+        }
+    });
 }
 
 by_processor! {
-    /// `target` = the gradient before the nonlinearity, from the gradient after it and its output.
-    pub(super) fn slope_into(
+    /// `plane = act(source)`; rows of the plane are `width` values, those of the source begin `pitch` values apart.
+    pub(super) fn act_rows(
+        plane: &mut [f32],
+        width: usize,
+        source: &[f32],
+        pitch: usize,
+        act: Nonlinearity,
+    ) = act_rows_body
+}
+
+#[inline(always)]
+fn slope_body<const FUSED: bool>(
+    target: &mut [f32],
+    pitch: usize,
+    width: usize,
+    gradient: &[f32],
+    output: &[f32],
+    act: Nonlinearity,
+) {
+    let rows = target
+        .chunks_mut(pitch)
+        .zip(gradient.chunks_exact(width).zip(output.chunks_exact(width)));
+    for_each_act!(act, |ACT| rows.for_each(|(target, (gradient, output))| {
+        for (target, (gradient, output)) in target.iter_mut().zip(gradient.iter().zip(output)) {
+            *target = gradient_before(*gradient, *output, ACT);
+        }
+    }));
+}
+
+by_processor! {
+    /// `target` = the gradient before the nonlinearity, from the gradient after it and its output. Rows of the target
+    /// begin `pitch` values apart, those of the others are `width` values.
+    pub(super) fn slope_rows(
         target: &mut [f32],
+        pitch: usize,
+        width: usize,
         gradient: &[f32],
         output: &[f32],
         act: Nonlinearity,
@@ -78,15 +148,9 @@ by_processor! {
 #[inline(always)]
 fn slope_in_place_body<const FUSED: bool>(gradient: &mut [f32], output: &[f32], act: Nonlinearity) {
     let values = gradient.iter_mut().zip(output);
-    match act {
-        Nonlinearity::None => {}
-        Nonlinearity::Relu => values.for_each(|(gradient, &output)| {
-            *gradient = if output > 0.0 { *gradient } else { 0.0 };
-        }),
-        Nonlinearity::Relu6 => values.for_each(|(gradient, &output)| {
-            *gradient = if (output > 0.0) & (output < 6.0) { *gradient } else { 0.0 };
-        }),
-    }
+    for_each_act!(act, |ACT| values.for_each(|(gradient, output)| {
+        *gradient = gradient_before(*gradient, *output, ACT);
+    }));
 }
 
 by_processor! {
@@ -96,11 +160,14 @@ by_processor! {
 /// `act(x + residual)` of whole tensors.
 pub(crate) fn activate(x: &[f32], residual: Option<&[f32]>, act: Nonlinearity) -> Vec<f32> {
     let mut output = vec![0.0; x.len()];
-    output.par_chunks_mut(TASK).enumerate().for_each(|(task, output)| {
-        let range = task * TASK..task * TASK + output.len();
-        output.copy_from_slice(&x[range.clone()]);
-        add_act(output, 0.0, residual.map(|residual| &residual[range]), act);
-    });
+    output
+        .par_chunks_mut(TASK)
+        .enumerate()
+        .for_each(|(task, output)| {
+            let range = task * TASK..task * TASK + output.len();
+            output.copy_from_slice(&x[range.clone()]);
+            add_act(output, 0.0, residual.map(|residual| &residual[range]), act);
+        });
     output
 }
 
@@ -126,7 +193,11 @@ fn sum_body<const FUSED: bool>(values: &[f32], total: &mut f64) {
                 *lane += value;
             }
         }
-        *total += lanes.iter().chain(rows.remainder()).map(|&value| f64::from(value)).sum::<f64>();
+        *total += lanes
+            .iter()
+            .chain(rows.remainder())
+            .map(|&value| f64::from(value))
+            .sum::<f64>();
     }
 }
 

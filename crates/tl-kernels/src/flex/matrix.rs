@@ -13,7 +13,11 @@ pub(super) struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// A matrix stored row by row, `row_stride` values apart.
     pub fn rows(data: &'a [f32], size: [usize; 2], row_stride: usize) -> Self {
-        Self { data, size, strides: [row_stride, 1] }
+        Self {
+            data,
+            size,
+            strides: [row_stride, 1],
+        }
     }
 
     pub fn transposed(self) -> Self {
@@ -73,6 +77,62 @@ pub(super) fn multiply(
             false,
             false,
             Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(count: usize) -> Vec<f32> {
+        (0..count)
+            .map(|index| ((index * 37 % 101) as f32 - 50.0) / 50.0)
+            .collect()
+    }
+
+    #[test]
+    fn a_product_equals_plain_loops_and_leaves_what_lies_between_its_rows() {
+        let (left, right) = (values(400), values(900));
+        for (rows, depth, columns) in [(1, 1, 1), (3, 5, 7), (17, 19, 40), (2, 9, 33)] {
+            for (transposed, accumulate) in [(false, false), (true, false), (false, true)] {
+                let a = if transposed {
+                    Matrix::rows(&left, [depth, rows], rows + 2).transposed()
+                } else {
+                    Matrix::rows(&left, [rows, depth], depth + 1)
+                };
+                let b = Matrix::rows(&right, [depth, columns], columns + 3);
+                let mut target = vec![0.5; rows * (columns + 4)];
+                multiply(&mut target, columns + 4, accumulate, a, b);
+                for (row, line) in target.chunks_exact(columns + 4).enumerate() {
+                    for (column, found) in line[..columns].iter().enumerate() {
+                        let start = if accumulate { 0.5 } else { 0.0 };
+                        let expected = (0..depth).fold(start, |sum, k| {
+                            let left = left[row * a.strides[0] + k * a.strides[1]];
+                            sum + left * right[k * (columns + 3) + column]
+                        });
+                        assert!(
+                            (found - expected).abs() < 1e-4,
+                            "{found} should be {expected}"
+                        );
+                    }
+                    assert_eq!(line[columns..], [0.5; 4]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic]
+    fn a_matrix_that_reaches_out_of_its_slice_is_refused() {
+        let short = values(11);
+        let a = Matrix::rows(&short, [3, 4], 4);
+        multiply(
+            &mut [0.0; 3],
+            1,
+            false,
+            a,
+            Matrix::rows(&[1.0; 4], [4, 1], 1),
         );
     }
 }

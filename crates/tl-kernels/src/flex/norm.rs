@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::depthwise::planes_by_channel;
-use super::elementwise::{add_act, add_sum, slope_into};
+use super::elementwise::{add_act, add_sum, slope_rows};
 use super::processor::{by_processor, multiply_add};
 use crate::Nonlinearity;
 
@@ -25,7 +25,10 @@ fn squares_body<const FUSED: bool>(values: &[f32], mean: f32, total: &mut f64) {
                 *lane = multiply_add::<FUSED>(value - mean, value - mean, *lane);
             }
         }
-        let rest = rows.remainder().iter().map(|value| (value - mean) * (value - mean));
+        let rest = rows
+            .remainder()
+            .iter()
+            .map(|value| (value - mean) * (value - mean));
         *total += lanes.into_iter().chain(rest).map(f64::from).sum::<f64>();
     }
 }
@@ -40,7 +43,11 @@ fn moments_body<const FUSED: bool>(gradient: &[f32], x: &[f32], mean: f32, total
     for (gradient, x) in gradient.chunks(4096).zip(x.chunks(4096)) {
         let mut lanes = [0.0f32; 16];
         let (gradients, values) = (gradient.chunks_exact(16), x.chunks_exact(16));
-        let rest = gradients.remainder().iter().zip(values.remainder()).map(|(g, x)| g * (x - mean));
+        let rest = gradients
+            .remainder()
+            .iter()
+            .zip(values.remainder())
+            .map(|(g, x)| g * (x - mean));
         let rest: f64 = rest.map(f64::from).sum();
         for (gradients, values) in gradients.zip(values) {
             for ((lane, gradient), value) in lanes.iter_mut().zip(gradients).zip(values) {
@@ -57,7 +64,13 @@ by_processor! {
 }
 
 #[inline(always)]
-fn affine_body<const FUSED: bool>(target: &mut [f32], x: &[f32], mean: f32, scale: f32, shift: f32) {
+fn affine_body<const FUSED: bool>(
+    target: &mut [f32],
+    x: &[f32],
+    mean: f32,
+    scale: f32,
+    shift: f32,
+) {
     for (target, value) in target.iter_mut().zip(x) {
         *target = multiply_add::<FUSED>(value - mean, scale, shift);
     }
@@ -104,7 +117,9 @@ pub(crate) fn normalise(
         .enumerate()
         .map(|(channel, targets)| {
             let count = (targets.len() * plane) as f64;
-            let range = |image: usize| (image * channels + channel) * plane..(image * channels + channel + 1) * plane;
+            let range = |image: usize| {
+                (image * channels + channel) * plane..(image * channels + channel + 1) * plane
+            };
             let (mut sum, mut squares) = (0.0, 0.0);
             (0..targets.len()).for_each(|image| add_sum(&x[range(image)], &mut sum));
             let mean = (sum / count) as f32;
@@ -113,13 +128,22 @@ pub(crate) fn normalise(
             let scale = (f64::from(weight[channel]) / (variance + epsilon).sqrt()) as f32;
             for (image, target) in targets.into_iter().enumerate() {
                 affine(target, &x[range(image)], mean, scale, bias[channel]);
-                add_act(target, 0.0, residual.map(|residual| &residual[range(image)]), act);
+                add_act(
+                    target,
+                    0.0,
+                    residual.map(|residual| &residual[range(image)]),
+                    act,
+                );
             }
             (mean, variance as f32)
         })
         .collect();
     let (mean, variance) = statistics.into_iter().unzip();
-    Normed { output, mean, variance }
+    Normed {
+        output,
+        mean,
+        variance,
+    }
 }
 
 /// The gradients of input, weight and bias from that of the sum; with `output` from that of the result and the
@@ -141,13 +165,22 @@ pub(crate) fn norm_backward(
         .enumerate()
         .map(|(channel, mut targets)| {
             let count = (targets.len() * plane) as f64;
-            let range = |image: usize| (image * channels + channel) * plane..(image * channels + channel + 1) * plane;
+            let range = |image: usize| {
+                (image * channels + channel) * plane..(image * channels + channel + 1) * plane
+            };
             let (mean, variance) = (statistics.0[channel], f64::from(statistics.1[channel]));
             let (mut sum, mut moment) = (0.0, 0.0);
             for (image, target) in targets.iter_mut().enumerate() {
                 // The target holds the gradient of the sum until the sums are known.
                 match output {
-                    Some((output, act)) => slope_into(target, &gradient[range(image)], &output[range(image)], act),
+                    Some((output, act)) => slope_rows(
+                        target,
+                        plane,
+                        plane,
+                        &gradient[range(image)],
+                        &output[range(image)],
+                        act,
+                    ),
                     None => target.copy_from_slice(&gradient[range(image)]),
                 }
                 add_sum(target, &mut sum);

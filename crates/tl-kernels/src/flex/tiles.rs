@@ -36,7 +36,11 @@ impl Tiles {
             1 => (width / geometry.output[1]).clamp(1, geometry.output[0]),
             _ => geometry.output[0],
         };
-        Self { geometry, images, rows }
+        Self {
+            geometry,
+            images,
+            rows,
+        }
     }
 
     /// Images that are treated together.
@@ -48,7 +52,10 @@ impl Tiles {
     pub fn of_unit(&self, first: usize) -> impl Iterator<Item = Tile> {
         let images = first..(first + self.images).min(self.geometry.batch);
         let (rows, height) = (self.rows, self.geometry.output[0]);
-        (0..height).step_by(rows).map(move |row| Tile { images: images.clone(), rows: row..(row + rows).min(height) })
+        (0..height).step_by(rows).map(move |row| Tile {
+            images: images.clone(),
+            rows: row..(row + rows).min(height),
+        })
     }
 
     /// Output pixels of a tile.
@@ -65,8 +72,14 @@ impl Tiles {
     pub fn channel_blocks(&self, tile: &Tile) -> impl Iterator<Item = Range<usize>> + use<> {
         let channels = self.geometry.channels_per_group();
         let kernel = self.geometry.kernel[0] * self.geometry.kernel[1];
-        let block = if self.columns_lie_ready(tile) { channels } else { BLOCK_ROWS.div_ceil(kernel) };
-        (0..channels).step_by(block).map(move |first| first..(first + block).min(channels))
+        let block = if self.columns_lie_ready(tile) {
+            channels
+        } else {
+            BLOCK_ROWS.div_ceil(kernel)
+        };
+        (0..channels)
+            .step_by(block)
+            .map(move |first| first..(first + block).min(channels))
     }
 
     /// What the outputs of `tile` are sums over, `[channels·kernel, width]`, for some channels of a group.
@@ -83,7 +96,11 @@ impl Tiles {
         if self.columns_lie_ready(tile) {
             let first = (tile.images.start * g.channels[0] + first_channel) * g.input_plane()
                 + tile.rows.start * g.input[1];
-            return Matrix::rows(&x[first..], [channels.len(), self.width(tile)], g.input_plane());
+            return Matrix::rows(
+                &x[first..],
+                [channels.len(), self.width(tile)],
+                g.input_plane(),
+            );
         }
         let width = self.width(tile);
         let size = [channels.len() * g.kernel[0] * g.kernel[1], width];
@@ -93,7 +110,8 @@ impl Tiles {
             for tap_row in 0..g.kernel[0] {
                 for tap_column in 0..g.kernel[1] {
                     for image in tile.images.clone() {
-                        let plane = &x[(image * g.channels[0] + channel) * g.input_plane()..][..g.input_plane()];
+                        let plane = &x[(image * g.channels[0] + channel) * g.input_plane()..]
+                            [..g.input_plane()];
                         if let Some(target) = target.next() {
                             gather(g, plane, &tile.rows, [tap_row, tap_column], target);
                         }
@@ -106,7 +124,14 @@ impl Tiles {
 
     /// Adds columns, laid out as [`columns`](Self::columns) gathers them, back to the input's gradient; `target` is that
     /// of the tile's images.
-    pub fn add_columns(&self, target: &mut [f32], tile: &Tile, group: usize, channels: &Range<usize>, columns: &[f32]) {
+    pub fn add_columns(
+        &self,
+        target: &mut [f32],
+        tile: &Tile,
+        group: usize,
+        channels: &Range<usize>,
+        columns: &[f32],
+    ) {
         let g = &self.geometry;
         let first_channel = group * g.channels_per_group() + channels.start;
         let mut source = columns.chunks_exact(tile.rows.len() * g.output[1]);
@@ -114,7 +139,9 @@ impl Tiles {
             for tap_row in 0..g.kernel[0] {
                 for tap_column in 0..g.kernel[1] {
                     for image in 0..tile.images.len() {
-                        let plane = &mut target[(image * g.channels[0] + channel) * g.input_plane()..][..g.input_plane()];
+                        let plane = &mut target
+                            [(image * g.channels[0] + channel) * g.input_plane()..]
+                            [..g.input_plane()];
                         if let Some(source) = source.next() {
                             scatter(g, plane, &tile.rows, [tap_row, tap_column], source);
                         }
@@ -127,16 +154,33 @@ impl Tiles {
 
 /// Where output positions `0..outputs` read an axis of `size` inputs: the outputs that read inside it, and the input
 /// that the first of them reads.
-fn inside(outputs: usize, size: usize, offset: usize, stride: usize, padding: usize) -> (Range<usize>, usize) {
+fn inside(
+    outputs: usize,
+    size: usize,
+    offset: usize,
+    stride: usize,
+    padding: usize,
+) -> (Range<usize>, usize) {
     let first = padding.saturating_sub(offset).div_ceil(stride).min(outputs);
-    let end = (size + padding).saturating_sub(offset).div_ceil(stride).clamp(first, outputs);
-    (first..end, (first * stride + offset).saturating_sub(padding))
+    let end = (size + padding)
+        .saturating_sub(offset)
+        .div_ceil(stride)
+        .clamp(first, outputs);
+    (
+        first..end,
+        (first * stride + offset).saturating_sub(padding),
+    )
 }
 
 fn gather(g: &Geometry, plane: &[f32], rows: &Range<usize>, tap: [usize; 2], target: &mut [f32]) {
     let [stride_y, stride_x] = g.shape.stride;
-    let (columns, source) =
-        inside(g.output[1], g.input[1], tap[1] * g.shape.dilation[1], stride_x, g.shape.padding[1]);
+    let (columns, source) = inside(
+        g.output[1],
+        g.input[1],
+        tap[1] * g.shape.dilation[1],
+        stride_x,
+        g.shape.padding[1],
+    );
     for (row, target) in rows.clone().zip(target.chunks_exact_mut(g.output[1])) {
         let y = (row * stride_y + tap[0] * g.shape.dilation[0]).checked_sub(g.shape.padding[0]);
         let Some(y) = y.filter(|&y| y < g.input[0] && !columns.is_empty()) else {
@@ -149,23 +193,40 @@ fn gather(g: &Geometry, plane: &[f32], rows: &Range<usize>, tap: [usize; 2], tar
         let line = &plane[y * g.input[1] + source..(y + 1) * g.input[1]];
         match stride_x {
             1 => target.copy_from_slice(&line[..target.len()]),
-            _ => target.iter_mut().zip(line.iter().step_by(stride_x)).for_each(|(target, value)| *target = *value),
+            _ => target
+                .iter_mut()
+                .zip(line.iter().step_by(stride_x))
+                .for_each(|(target, value)| *target = *value),
         }
     }
 }
 
 fn scatter(g: &Geometry, plane: &mut [f32], rows: &Range<usize>, tap: [usize; 2], source: &[f32]) {
     let [stride_y, stride_x] = g.shape.stride;
-    let (columns, target) =
-        inside(g.output[1], g.input[1], tap[1] * g.shape.dilation[1], stride_x, g.shape.padding[1]);
+    let (columns, target) = inside(
+        g.output[1],
+        g.input[1],
+        tap[1] * g.shape.dilation[1],
+        stride_x,
+        g.shape.padding[1],
+    );
     for (row, source) in rows.clone().zip(source.chunks_exact(g.output[1])) {
         let y = (row * stride_y + tap[0] * g.shape.dilation[0]).checked_sub(g.shape.padding[0]);
-        let Some(y) = y.filter(|&y| y < g.input[0] && !columns.is_empty()) else { continue };
+        let Some(y) = y.filter(|&y| y < g.input[0] && !columns.is_empty()) else {
+            continue;
+        };
         let source = &source[columns.clone()];
         let line = &mut plane[y * g.input[1] + target..(y + 1) * g.input[1]];
         match stride_x {
-            1 => line.iter_mut().zip(source).for_each(|(target, value)| *target += value),
-            _ => line.iter_mut().step_by(stride_x).zip(source).for_each(|(target, value)| *target += value),
+            1 => line
+                .iter_mut()
+                .zip(source)
+                .for_each(|(target, value)| *target += value),
+            _ => line
+                .iter_mut()
+                .step_by(stride_x)
+                .zip(source)
+                .for_each(|(target, value)| *target += value),
         }
     }
 }
