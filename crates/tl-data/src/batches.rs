@@ -66,7 +66,7 @@ impl Shared {
     }
 }
 
-/// The batches of one pass over the images, in order; made by [`Loader::batches`].
+/// The batches of one pass over the images, in order; made by [`crate::Loader::batches`].
 ///
 /// Dropping it stops and joins its threads.
 #[derive(Debug)]
