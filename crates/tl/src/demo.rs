@@ -91,7 +91,7 @@ pub struct Cell {
 impl Cell {
     /// The cells of the short demonstration.
     pub fn short() -> Vec<Cell> {
-        let methods = [Method::Raw, Method::Probe, Method::Gradual];
+        let methods = [Method::Raw, Method::Probe, Method::Finetune];
         methods.map(|method| Cell { method, shots: 20, seed: 0 }).to_vec()
     }
 
@@ -267,7 +267,7 @@ fn options(cell: Cell, short: bool) -> FinetuneOptions {
                 Method::Gradual | Method::All => Recipe::Gradual,
                 _ => Recipe::Finetune,
             },
-            epochs: (!probe).then_some(if short { epochs / 2 } else { epochs }),
+            epochs: (!probe).then_some(epochs),
             layer_decay: matches!(method, Method::LayerDecay | Method::All).then_some(0.9),
             norm: (method == Method::Scratch).then_some(NormPolicy::Train),
             ..Tuning::default()

@@ -62,15 +62,24 @@ impl Plan {
         ])
     }
 
-    /// Gradual unfreezing (Howard and Ruder 2018): the head first, then stage after stage from the
-    /// last to the first. `epochs` are spread evenly over `steps` unfreezings of `stages`.
+    /// Gradual unfreezing (Howard and Ruder 2018): the head first, then stages from the last to the
+    /// first in `steps` unfreezings. Half of the `epochs` are for the whole network; the head alone and
+    /// the unfreezings before share the other half.
     pub fn gradual(stages: &[String], epochs: usize, steps: usize) -> Self {
         let steps = steps.clamp(1, stages.len().max(1));
-        let mut phases = vec![Phase::probe(1).solver(Solver::LogisticRegression)];
-        for step in 1..=steps {
+        let rising = epochs / 2;
+        let mut phases = Vec::new();
+        for step in 0..=steps {
             let first = stages.len() - stages.len() * step / steps;
-            let share = epochs * step / steps - epochs * (step - 1) / steps;
+            let share = match step == steps {
+                true => epochs - rising,
+                false => rising * (step + 1) / steps - rising * step / steps,
+            };
             if share == 0 {
+                continue;
+            }
+            if step == 0 {
+                phases.push(Phase::probe(share).label_smoothing(0.1));
                 continue;
             }
             let phase = Phase::finetune(share).named(&format!("unfreeze-{step}"));
