@@ -33,12 +33,28 @@ pub fn embed(
     device: &Device,
     progress: &mut dyn Progress,
 ) -> Result<Embeddings, Error> {
+    let all: Vec<usize> = (0..loader.images().len()).collect();
+    embed_items(model, loader, &all, batch_size, device, progress)
+}
+
+/// The globally pooled features of some images, in their order.
+///
+/// # Errors
+/// As [`embed`].
+pub fn embed_items(
+    model: &Classifier<Network>,
+    loader: &Loader,
+    items: &[usize],
+    batch_size: usize,
+    device: &Device,
+    progress: &mut dyn Progress,
+) -> Result<Embeddings, Error> {
     let backbone = model.backbone.valid();
     let images = loader.images();
     let size = loader.preprocess().crop;
     let mut found = Embeddings { names: Vec::new(), values: Vec::new(), width: backbone.embedding_width() };
-    progress.begin("embedding", images.len() as u64);
-    for batch in loader.batches((0..images.len()).collect(), batch_size, None) {
+    progress.begin("embedding", items.len() as u64);
+    for batch in loader.batches(items.to_vec(), batch_size, None) {
         let batch = batch?;
         let shape = tl_core::RowShape::Image { channels: 3, height: size, width: size };
         let input = Activation::from_rows(shape, batch.pixels, device);

@@ -12,9 +12,11 @@
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`predict`] | predictions as people read them |
 //! | [`embed`](mod@embed) | images to vectors |
+//! | [`compare`] | a backend against another |
 //! | [`demo`] | the demonstration and its table |
 //! | [`embedded`] | what is part of the program |
 
+pub mod compare;
 pub mod demo;
 pub mod device;
 pub mod embed;
