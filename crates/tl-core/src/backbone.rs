@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::module::{Module, ModuleDisplay, ParamGroup};
 use burn::prelude::*;
 
-use crate::{Activation, CoreError, Pass};
+use crate::{Activation, CoreError, FeatureMap, Pass};
 
 /// One step of a network, from input to output: a name and the parameters and flags that belong to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -170,6 +170,25 @@ pub fn check_range(range: &Range<usize>, stages: usize) -> Result<(), CoreError>
         return Ok(());
     }
     Err(CoreError::BadRange { start: range.start, end: range.end, stages })
+}
+
+/// Checks that `images` have `channels` channels and at least `smallest` pixels on each side, for the
+/// stage `place`.
+///
+/// # Errors
+/// When they do not: a layer would abort the program.
+pub fn check_images(
+    images: &FeatureMap,
+    channels: usize,
+    smallest: usize,
+    place: &str,
+) -> Result<(), CoreError> {
+    let [_, found, height, width] = images.dims();
+    if found == channels && height >= smallest && width >= smallest {
+        return Ok(());
+    }
+    let (place, found) = (place.to_string(), [found, height, width]);
+    Err(CoreError::WrongImages { place, channels, smallest, found })
 }
 
 /// What stands on a backbone and answers the task.

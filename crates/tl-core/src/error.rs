@@ -27,6 +27,13 @@ pub enum CoreError {
     /// A layer received vectors of another width than its weights have.
     #[error("{place} works on vectors of width {expected} and was given width {found}")]
     WrongWidth { place: String, expected: usize, found: usize },
+    /// The first stage received images that its network cannot work on.
+    #[error(
+        "{place} works on images of {channels} channels and {smallest} by {smallest} pixels or more; it was given \
+         {} channels and {} by {} pixels",
+        found[0], found[1], found[2]
+    )]
+    WrongImages { place: String, channels: usize, smallest: usize, found: [usize; 3] },
     /// Stages were asked for that do not exist.
     #[error("stages {start}..{end} were asked for, the network has {stages}")]
     BadRange { start: usize, end: usize, stages: usize },

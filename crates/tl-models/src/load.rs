@@ -64,7 +64,8 @@ pub fn origin_name<B: Architecture>(backbone: &B, path: &str) -> String {
 
 /// Fills `model` from `file`.
 ///
-/// A head of another shape keeps its initial values and is reported as reshaped. All names and shapes
+/// A head of another shape keeps its initial values and is reported as reshaped, one that is to stay
+/// fresh although its shape fits as unused. All names and shapes
 /// are checked before a value is set.
 ///
 /// # Errors
@@ -95,7 +96,10 @@ pub fn load<B: Architecture>(
                     lacking.push(name);
                 }
             }
-            Some(found) if head && (options.fresh_head || found != info.shape) => {
+            Some(found) if head && options.fresh_head && found == info.shape => {
+                report.unused.push(name);
+            }
+            Some(found) if head && found != info.shape => {
                 let from = found.to_vec();
                 report.reshaped.push(Reshaped { name, from, to: info.shape.clone() });
             }
@@ -118,7 +122,8 @@ pub fn load<B: Architecture>(
     for name in file.names().filter(|name| !name.ends_with("num_batches_tracked")) {
         if !known.iter().any(|known| known == name) {
             report.unused.push(name.to_string());
-            if !name.starts_with(model.backbone.head_name()) {
+            let head = name.strip_prefix(model.backbone.head_name());
+            if !head.is_some_and(|rest| rest.starts_with('.')) {
                 strange.push(name.to_string());
             }
         }

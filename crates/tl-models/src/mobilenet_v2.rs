@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use burn::prelude::*;
-use tl_core::backbone::check_range;
+use tl_core::backbone::{check_images, check_range};
 use tl_core::{Activation, Backbone, CoreError, ExpectedInput, Pass, Stage};
 use tl_kernels::{Conv2dConfig, Nonlinearity};
 
@@ -112,7 +112,11 @@ impl Backbone for MobileNetV2 {
         if range.is_empty() {
             return Ok(input);
         }
-        let mut map = input.into_image("mobilenet_v2")?.into_channels_first();
+        let map = input.into_image("mobilenet_v2")?;
+        if range.start == 0 {
+            check_images(&map, 3, 1, "mobilenet_v2")?;
+        }
+        let mut map = map.into_channels_first();
         for stage in range {
             map = match stage {
                 0 => self.stem.forward(map, Nonlinearity::Relu6),

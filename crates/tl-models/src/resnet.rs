@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use burn::prelude::*;
-use tl_core::backbone::check_range;
+use tl_core::backbone::{check_images, check_range};
 use tl_core::{Activation, Backbone, CoreError, ExpectedInput, Pass, Stage};
 use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, Nonlinearity, conv_norm, max_pool};
 
@@ -164,7 +164,11 @@ impl Backbone for ResNet {
         if range.is_empty() {
             return Ok(input);
         }
-        let mut map = input.into_image(self.depth.name())?.into_channels_first();
+        let map = input.into_image(self.depth.name())?;
+        if range.start == 0 {
+            check_images(&map, 3, 1, self.depth.name())?;
+        }
+        let mut map = map.into_channels_first();
         for stage in range {
             map = match stage {
                 0 => self.stem(map),

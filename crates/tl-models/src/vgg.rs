@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use burn::prelude::*;
-use tl_core::backbone::check_range;
+use tl_core::backbone::{check_images, check_range};
 use tl_core::{Activation, Backbone, CoreError, ExpectedInput, Pass, Stage};
 use tl_kernels::{
     BatchNorm2d, Conv2d, Conv2dConfig, Dropout, Linear, Nonlinearity, adaptive_average_pool, conv,
@@ -17,6 +17,8 @@ const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
 /// Height and width that the fully connected stages are fed with.
 const POOLED: usize = 7;
 const HIDDEN: usize = 4096;
+/// Five poolings halve it to 1.
+const SMALLEST: usize = 32;
 
 /// The depths that torchvision has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +133,11 @@ impl Backbone for Vgg {
         check_range(&range, blocks + 2)?;
         for stage in range {
             input = if let Some(layers) = self.blocks.get(stage) {
-                let map = input.into_image(self.name())?.into_channels_first();
+                let map = input.into_image(self.name())?;
+                if stage == 0 {
+                    check_images(&map, 3, SMALLEST, self.name())?;
+                }
+                let map = map.into_channels_first();
                 let map = layers.iter().fold(map, |map, layer| layer.forward(map));
                 Activation::image(max_pool(map, 2, 2, 0))
             } else if stage == blocks {
@@ -160,7 +166,7 @@ impl Backbone for Vgg {
     }
 
     fn expected_input(&self) -> ExpectedInput {
-        ExpectedInput::imagenet(32)
+        ExpectedInput::imagenet(SMALLEST)
     }
 }
 

@@ -1,0 +1,163 @@
+//! What every backbone promises, checked on every architecture.
+
+mod formula;
+mod networks;
+
+use std::collections::HashSet;
+
+use burn::module::{Flag, Module, ModuleVisitor, Param};
+use formula::{Rule, deviation_f32, filled, images, rows};
+use tl_core::parameters::{ModulePath, parameters};
+use tl_core::{Activation, Backbone, CoreError, Pass, RowShape};
+use tl_models::{Architecture, ResNet, ResNetDepth};
+
+/// The paths of all `training` flags.
+fn flags<M: Module>(module: &M) -> Vec<String> {
+    #[derive(Default)]
+    struct Visitor {
+        path: ModulePath,
+        found: Vec<String>,
+    }
+    impl ModuleVisitor for Visitor {
+        fn visit_flag(&mut self, _: &Param<Flag>) {
+            self.found.push(self.path.joined());
+        }
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.enter(name);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+    }
+    let mut visitor = Visitor::default();
+    module.visit(&mut visitor);
+    visitor.found
+}
+
+fn check<B: Architecture + Sync + 'static>(backbone: B) {
+    let model = filled(backbone, 3, &Rule::plain());
+    let backbone = &model.backbone;
+
+    let stages = backbone.stages();
+    let names: HashSet<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
+    assert!(!stages.is_empty());
+    assert_eq!(names.len(), stages.len(), "two stages share a name");
+    let mut owned = vec![0; stages.len()];
+    let tensors = parameters(backbone).into_iter().map(|info| info.path);
+    for path in tensors.chain(flags(backbone)) {
+        let owners: Vec<usize> = (0..stages.len())
+            .filter(|&at| stages[at].owns(&path))
+            .collect();
+        assert_eq!(owners.len(), 1, "{path} belongs to {owners:?}");
+        owned[owners[0]] += 1;
+        // The selection for Burn's own functions is the same.
+        let anyone = burn::module::ParamId::from(0);
+        assert!(
+            stages[owners[0]]
+                .group()
+                .unwrap()
+                .matches(&anyone, Some(&path)),
+            "{path}"
+        );
+    }
+    assert!(
+        owned.iter().all(|count| *count > 0),
+        "a stage owns nothing: {owned:?}"
+    );
+
+    let smallest = backbone.expected_input().smallest;
+    let channels = backbone.expected_input().channels;
+    let batch = || Activation::image(images("input", [2, channels, smallest, smallest]));
+    let pass = Pass::default();
+    let all = 0..stages.len();
+    let output = backbone.forward_stages(batch(), all.clone(), pass).unwrap();
+    match output.row_shape() {
+        RowShape::Image { channels, .. } => assert_eq!(channels, backbone.head_input_width()),
+        RowShape::Vector { width } => assert_eq!(width, backbone.head_input_width()),
+    }
+    let whole = rows(output);
+    assert!(whole.iter().all(|value| value.is_finite()));
+    assert!(whole.iter().any(|value| *value != 0.0));
+
+    let trained = backbone.clone().train();
+    for cut in 0..=stages.len() {
+        let front = backbone.forward_stages(batch(), 0..cut, pass).unwrap();
+        let shape = front.row_shape();
+        let front_rows = rows(front.clone());
+        assert_eq!(front_rows.len(), 2 * shape.elements());
+        let back = backbone
+            .forward_stages(front, cut..stages.len(), pass)
+            .unwrap();
+        assert!(
+            rows(back) == whole,
+            "0..{cut} and {cut}.. differ from 0..{}",
+            stages.len()
+        );
+
+        // A prefix compiled from the network in training is the network in evaluation.
+        let prefix = trained.compile(0..cut);
+        assert_eq!(prefix.range(), 0..cut);
+        let off = deviation_f32(&rows(prefix.forward(batch()).unwrap()), &front_rows);
+        assert!(
+            off <= 1e-5,
+            "the compiled prefix 0..{cut} is off by {off:.1e}"
+        );
+    }
+
+    let embedding = backbone.embed(batch()).unwrap();
+    assert_eq!(embedding.dims(), [2, backbone.embedding_width()]);
+    assert!(backbone.embedding_stages() <= stages.len());
+    assert_eq!(model.forward(batch(), pass).unwrap().dims(), [2, 3]);
+
+    // A range that does not exist and vectors where images are due are errors, not panics.
+    let beyond = stages.len() + 1;
+    let wrong = backbone
+        .forward_stages(batch(), 0..beyond, pass)
+        .unwrap_err();
+    assert_eq!(
+        wrong,
+        CoreError::BadRange {
+            start: 0,
+            end: beyond,
+            stages: stages.len()
+        }
+    );
+    let backwards = 1..0;
+    assert!(backbone.forward_stages(batch(), backwards, pass).is_err());
+    let vectors = Activation::Vector(backbone.embed(batch()).unwrap());
+    let wrong = backbone.forward_stages(vectors, 0..1, pass).unwrap_err();
+    assert!(
+        matches!(
+            wrong,
+            CoreError::WrongActivation {
+                found: "vectors",
+                ..
+            }
+        ),
+        "{wrong}"
+    );
+}
+
+mod every_backbone_keeps_its_contract {
+    crate::for_every_architecture!(super::check);
+}
+
+#[test]
+fn images_of_another_channel_count_or_too_small_are_errors() {
+    let device = burn::prelude::Device::flex();
+    let pass = Pass::default();
+    let grey = || Activation::image(images("input", [1, 1, 32, 32]));
+    let resnet = ResNet::new(ResNetDepth::D18, &device);
+    assert!(resnet.forward_stages(grey(), 0..5, pass).is_err());
+    let mobilenet = tl_models::MobileNetV2::new(&device);
+    assert!(mobilenet.forward_stages(grey(), 0..19, pass).is_err());
+    let vgg = tl_models::Vgg::new(tl_models::VggDepth::D11, false, &device);
+    assert!(vgg.forward_stages(grey(), 0..5, pass).is_err());
+    let tiny = Activation::image(images("input", [1, 3, 31, 31]));
+    let message = vgg
+        .forward_stages(tiny, 0..5, pass)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(message.lines().count(), 1);
+    assert!(message.contains("32"), "{message}");
+}

@@ -1,0 +1,345 @@
+//! Every architecture against torchvision, on weights that one formula fills in both.
+//!
+//! The expected numbers are recorded in f64 by `xtask/parity/record_models.py`.
+
+mod formula;
+mod networks;
+
+use std::collections::{BTreeMap, HashMap};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::prelude::*;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Gradients, TensorData};
+use formula::{Rule, deviation, filled, images, projections, refill, signed};
+use serde::Deserialize;
+use tl_core::parameters::{
+    Control, ModulePath, is_statistic, parameters, set_trained, values, visit_parameters,
+};
+use tl_core::{Activation, Pass};
+use tl_models::load::origin_name;
+use tl_models::{Architecture, Classifier};
+
+const MOST_LOGIT_DEVIATION: f64 = 1e-4;
+const MOST_GRADIENT_DEVIATION: f64 = 1e-3;
+const MOST_STATISTIC_DEVIATION: f64 = 1e-4;
+
+#[derive(Deserialize)]
+struct Fixture {
+    architecture: String,
+    input_shape: [usize; 4],
+    classes: usize,
+    labels: Vec<usize>,
+    #[serde(flatten)]
+    rule: Rule,
+    eval: Mode,
+    train: Mode,
+    entries: BTreeMap<String, Vec<usize>>,
+}
+
+#[derive(Deserialize)]
+struct Mode {
+    input: String,
+    logits: Vec<Vec<f64>>,
+    loss: f64,
+    gradients: BTreeMap<String, Gradient>,
+    #[serde(default)]
+    statistics: BTreeMap<String, f64>,
+}
+
+#[derive(Deserialize)]
+struct Gradient {
+    norm: f64,
+    projections: Vec<f64>,
+}
+
+impl Fixture {
+    fn read(name: &str) -> Self {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/parity");
+        let text = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+/// Logits of a batch, on whichever device the images are.
+fn logits<B: Architecture>(model: &Classifier<B>, images: Tensor<4>) -> Tensor<2> {
+    model
+        .forward(Activation::image(images), Pass::default())
+        .unwrap()
+}
+
+fn logit_deviation(found: Tensor<2>, expected: &[Vec<f64>]) -> f64 {
+    let found = found
+        .without_autodiff()
+        .into_data()
+        .try_into_vec::<f32>()
+        .unwrap();
+    let found: Vec<f64> = found.into_iter().map(f64::from).collect();
+    deviation(&found, &expected.concat())
+}
+
+/// The mean over the batch of minus the logarithm of the right class's probability.
+fn cross_entropy(logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
+    let [batch, classes] = logits.dims();
+    let mut chosen = vec![0.0f32; batch * classes];
+    for (row, label) in labels.iter().enumerate() {
+        chosen[row * classes + label] = -1.0 / batch as f32;
+    }
+    let chosen = Tensor::<2>::from_data(TensorData::new(chosen, [batch, classes]), &Device::flex());
+    (log_softmax(logits, 1) * chosen.autodiff()).sum()
+}
+
+/// The gradients of the parameters that `wanted` accepts, by path.
+fn gradients_of<M: Module>(
+    module: &M,
+    gradients: &Gradients,
+    wanted: impl Fn(&str) -> bool,
+) -> HashMap<String, Vec<f32>> {
+    struct Visitor<'a, F> {
+        path: ModulePath,
+        gradients: &'a Gradients,
+        wanted: F,
+        found: HashMap<String, Vec<f32>>,
+    }
+    impl<F: Fn(&str) -> bool> ModuleVisitor for Visitor<'_, F> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let path = self.path.joined();
+            if (self.wanted)(&path) {
+                let gradient = param.val().grad(self.gradients).unwrap();
+                let count = gradient.shape().num_elements();
+                self.found
+                    .insert(path, values(gradient.reshape([count])).unwrap());
+            }
+        }
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.enter(name);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+    }
+    let path = ModulePath::default();
+    let mut visitor = Visitor {
+        path,
+        gradients,
+        wanted,
+        found: HashMap::new(),
+    };
+    module.visit(&mut visitor);
+    visitor.found
+}
+
+/// The largest relative error of the norms and projections of the recorded gradients.
+fn gradient_deviation<B: Architecture>(
+    model: &Classifier<B>,
+    gradients: &Gradients,
+    expected: &BTreeMap<String, Gradient>,
+) -> f64 {
+    let name = |path: &str| origin_name(&model.backbone, path);
+    let found = gradients_of(model, gradients, |path| expected.contains_key(&name(path)));
+    assert_eq!(found.len(), expected.len());
+    let mut worst = 0.0f64;
+    for (path, values) in found {
+        let Gradient {
+            norm,
+            projections: expected,
+        } = &expected[&name(&path)];
+        let length = values
+            .iter()
+            .map(|v| f64::from(*v).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        let found = projections(&values, expected.len());
+        let squares: f64 = found
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| (a - b).powi(2))
+            .sum();
+        // A projection moves by about 1/√3 of the error in the gradient.
+        let error = (3.0 * squares / expected.len() as f64).sqrt();
+        worst = worst.max((length - norm).abs() / norm).max(error / norm);
+    }
+    worst
+}
+
+/// The largest relative error of the norms of the recorded statistics.
+fn statistic_deviation<B: Architecture>(
+    model: &Classifier<B>,
+    expected: &BTreeMap<String, f64>,
+) -> f64 {
+    let (mut worst, mut seen) = (0.0f64, 0);
+    visit_parameters(model, |info, tensor| {
+        if let Some(norm) = expected.get(&origin_name(&model.backbone, &info.path)) {
+            let squares: f64 = values(tensor)
+                .unwrap()
+                .iter()
+                .map(|v| f64::from(*v).powi(2))
+                .sum();
+            worst = worst.max((squares.sqrt() - norm).abs() / norm);
+            seen += 1;
+        }
+    });
+    assert_eq!(seen, expected.len());
+    worst
+}
+
+/// Forward, loss, backward with every parameter trained, norms in `training` or not, dropout off.
+fn check_pass<B: Architecture>(
+    model: &Classifier<B>,
+    fixture: &Fixture,
+    mode: &Mode,
+    training: bool,
+) {
+    let model = set_trained(model.clone().train(), |path, control| match control {
+        Control::Gradient => !is_statistic(path),
+        Control::Flag => training && !path.contains("dropout"),
+    });
+    let logits = logits(&model, images(&mode.input, fixture.input_shape).autodiff());
+    let off = logit_deviation(logits.clone(), &mode.logits);
+    let loss = cross_entropy(logits, &fixture.labels);
+    let found_loss = f64::from(loss.clone().into_scalar::<f32>());
+    let loss_off = (found_loss - mode.loss).abs() / mode.loss;
+    let gradient_off = gradient_deviation(&model, &loss.backward(), &mode.gradients);
+    let statistic_off = statistic_deviation(&model, &mode.statistics);
+    println!(
+        "{:12} {:5} logits {off:.1e} loss {loss_off:.1e} gradients {gradient_off:.1e} \
+         statistics {statistic_off:.1e}",
+        fixture.architecture,
+        if training { "train" } else { "eval" }
+    );
+    assert!(off <= MOST_LOGIT_DEVIATION, "logits {off:.1e}");
+    assert!(
+        loss_off <= MOST_LOGIT_DEVIATION,
+        "loss {found_loss} against {}",
+        mode.loss
+    );
+    assert!(
+        gradient_off <= MOST_GRADIENT_DEVIATION,
+        "gradients {gradient_off:.1e}"
+    );
+    assert!(
+        statistic_off <= MOST_STATISTIC_DEVIATION,
+        "statistics {statistic_off:.1e}"
+    );
+}
+
+fn check<B: Architecture>(backbone: B) {
+    let fixture = Fixture::read(backbone.name());
+    let model = filled(backbone, fixture.classes, &fixture.rule);
+
+    let entries: BTreeMap<String, Vec<usize>> = parameters(&model)
+        .into_iter()
+        .map(|info| (origin_name(&model.backbone, &info.path), info.shape))
+        .collect();
+    assert_eq!(entries, fixture.entries);
+
+    let batch = images(&fixture.eval.input, fixture.input_shape);
+    let off = logit_deviation(logits(&model, batch.clone()), &fixture.eval.logits);
+    println!("{:12} plain logits {off:.1e}", fixture.architecture);
+    assert!(
+        off <= MOST_LOGIT_DEVIATION,
+        "logits on the plain device {off:.1e}"
+    );
+
+    check_pass(&model, &fixture, &fixture.eval, false);
+    check_pass(&model, &fixture, &fixture.train, true);
+
+    // The comparison can fail: two convolutions of one shape, swapped, are noticed.
+    let (one, other) = convolutions_of_one_shape(&fixture.entries);
+    let off = deviation_when_swapped(model, &fixture, batch, &one, &other);
+    println!(
+        "{:12} {one} and {other} swapped: {off:.1e}",
+        fixture.architecture
+    );
+    assert!(
+        off > 10.0 * MOST_LOGIT_DEVIATION,
+        "{one} and {other} swapped: {off:.1e}"
+    );
+}
+
+fn convolutions_of_one_shape(entries: &BTreeMap<String, Vec<usize>>) -> (String, String) {
+    let mut seen: BTreeMap<&[usize], &str> = BTreeMap::new();
+    for (name, shape) in entries.iter().filter(|(_, shape)| shape.len() == 4) {
+        if let Some(first) = seen.insert(shape, name) {
+            return (first.to_string(), name.clone());
+        }
+    }
+    panic!("no two convolutions have one shape");
+}
+
+fn deviation_when_swapped<B: Architecture>(
+    model: Classifier<B>,
+    fixture: &Fixture,
+    batch: Tensor<4>,
+    one: &str,
+    other: &str,
+) -> f64 {
+    let swapped = refill(model, &fixture.rule, |name| match name {
+        name if name == one => Some(other.to_string()),
+        name if name == other => Some(one.to_string()),
+        _ => None,
+    });
+    logit_deviation(logits(&swapped, batch), &fixture.eval.logits)
+}
+
+mod logits_gradients_and_statistics_are_torchvisions {
+    crate::for_every_architecture!(super::check);
+}
+
+/// Convolutions, norms' scales, shifts, means and variances: of each kind and shape two neighbours.
+fn check_swaps<B: Architecture>(backbone: B) {
+    let fixture = Fixture::read(backbone.name());
+    let model = filled(backbone, fixture.classes, &fixture.rule);
+    let batch = images(&fixture.eval.input, fixture.input_shape);
+    let mut last: HashMap<(Vec<usize>, String), String> = HashMap::new();
+    let (mut least, mut pairs) = (f64::INFINITY, 0);
+    for info in parameters(&model) {
+        let name = origin_name(&model.backbone, &info.path);
+        let kind = name.rsplit('.').next().unwrap().to_string();
+        if name.ends_with("downsample.1.bias") {
+            // It is added to the same sum as the block's last shift: to swap them changes nothing.
+            continue;
+        }
+        if let Some(before) = last.insert((info.shape, kind), name.clone()) {
+            let off =
+                deviation_when_swapped(model.clone(), &fixture, batch.clone(), &before, &name);
+            assert!(
+                off > 10.0 * MOST_LOGIT_DEVIATION,
+                "{before} and {name} swapped: {off:.1e}"
+            );
+            least = least.min(off);
+            pairs += 1;
+        }
+    }
+    println!(
+        "{:12} {pairs} swaps, the least noticed {least:.1e}",
+        fixture.architecture
+    );
+    assert!(pairs > 50);
+}
+
+mod any_two_tensors_of_one_kind_and_shape_swapped_are_noticed {
+    crate::for_every_architecture! { super::check_swaps,
+        mobilenet_v2 = MobileNetV2::new(&Device::flex()),
+        resnet18 = ResNet::new(ResNetDepth::D18, &Device::flex()),
+    }
+}
+
+#[test]
+fn the_formula_takes_the_values_that_python_computes() {
+    let first = |name: &str| signed(name).take(3).collect::<Vec<_>>();
+    assert_eq!(
+        first("input"),
+        [
+            -0.7193933725357056,
+            -0.8787211179733276,
+            -0.2358555793762207
+        ]
+    );
+    let expected = [
+        -0.4551053047180176,
+        -0.9978117942810059,
+        -0.9483293294906616,
+    ];
+    assert_eq!(first("features.0.0.weight"), expected);
+}
