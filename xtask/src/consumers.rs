@@ -25,6 +25,9 @@ pub struct Arguments {
     /// Names of crates; all library crates without one
     #[arg(value_name = "CRATE")]
     names: Vec<String>,
+    /// Only write the packages, and say where
+    #[arg(long)]
+    prepare: bool,
 }
 
 /// Runs the task.
@@ -32,6 +35,10 @@ pub struct Arguments {
 /// # Errors
 /// When a README has no program, or one does not build or run.
 pub fn run(arguments: &Arguments) -> Outcome<()> {
+    if arguments.prepare {
+        println!("{}", prepared(&libraries(&arguments.names)?)?.display());
+        return Ok(());
+    }
     let ran = all(&arguments.names)?;
     println!("{ran} passed, 0 failed");
     Ok(())
@@ -43,33 +50,7 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
 /// As [`run`].
 pub fn all(names: &[String]) -> Outcome<usize> {
     let crates = libraries(names)?;
-    let workspace = Workspace::read()?;
-    let folder = target().join("consumers");
-    write(
-        &folder.join("Cargo.toml"),
-        workspace.manifest(&crates).as_bytes(),
-    )?;
-    write(
-        &folder.join("Cargo.lock"),
-        read(&root().join("Cargo.lock"))?.as_bytes(),
-    )?;
-    for name in &crates {
-        let program = readme::program(&read(&root().join("crates").join(name).join("README.md"))?)
-            .ok_or_else(|| {
-                Failure::new(format!(
-                    "crates/{name}/README.md: no Rust block with `fn main`"
-                ))
-            })?;
-        let package = folder.join(name);
-        write(
-            &package.join("src").join("main.rs"),
-            program.code.as_bytes(),
-        )?;
-        write(
-            &package.join("Cargo.toml"),
-            workspace.package(name, &program)?.as_bytes(),
-        )?;
-    }
+    let folder = prepared(&crates)?;
     for name in &crates {
         // One at a time: in one command cargo would unify the features of all.
         let arguments = [
@@ -88,6 +69,42 @@ pub fn all(names: &[String]) -> Outcome<usize> {
         watched(command)?;
     }
     Ok(crates.len())
+}
+
+/// Writes a workspace with a consumer of each of `crates` and returns its folder.
+fn prepared(crates: &[String]) -> Outcome<PathBuf> {
+    let workspace = Workspace::read()?;
+    let folder = target().join("consumers");
+    let mut manifests = Vec::new();
+    for name in crates {
+        let readme = read(&root().join("crates").join(name).join("README.md"))?;
+        let program = readme::program(&readme).ok_or_else(|| {
+            Failure::new(format!(
+                "crates/{name}/README.md: no Rust block with `fn main`"
+            ))
+        })?;
+        let package = folder.join(name);
+        write(
+            &package.join("src").join("main.rs"),
+            program.code.as_bytes(),
+        )?;
+        let manifest = workspace.package(name, &program.needs)?;
+        write(&package.join("Cargo.toml"), manifest.to_string().as_bytes())?;
+        manifests.push((name, manifest));
+    }
+    write(
+        &folder.join("Cargo.toml"),
+        workspace.manifest(crates).as_bytes(),
+    )?;
+    write(
+        &folder.join("Cargo.lock"),
+        read(&root().join("Cargo.lock"))?.as_bytes(),
+    )?;
+    let aligner = align::Aligner::new(&folder)?;
+    for (name, mut manifest) in manifests {
+        aligner.align(name, &consumer(name), &mut manifest)?;
+    }
+    Ok(folder)
 }
 
 fn consumer(name: &str) -> String {
@@ -155,10 +172,10 @@ impl Workspace {
     }
 
     /// The Cargo.toml of the consumer of crate `name`.
-    fn package(&self, name: &str, program: &readme::Program) -> Outcome<String> {
+    fn package(&self, name: &str, needs: &[String]) -> Outcome<toml::Table> {
         let mut dependencies = toml::Table::new();
         dependencies.insert(name.into(), at(&root().join("crates").join(name)));
-        for need in &program.needs {
+        for need in needs {
             let value = self.field(&["workspace", "dependencies", need]);
             let value = match value {
                 toml::Value::Table(table) if table.is_empty() => {
@@ -178,7 +195,6 @@ impl Workspace {
             };
             dependencies.insert(need.clone(), value);
         }
-        align::indirect(name, &mut dependencies)?;
         let mut package = toml::Table::new();
         package.insert("name".into(), consumer(name).into());
         for field in ["version", "edition", "publish"] {
@@ -187,7 +203,7 @@ impl Workspace {
         let mut manifest = toml::Table::new();
         manifest.insert("package".into(), package.into());
         manifest.insert("dependencies".into(), dependencies.into());
-        Ok(manifest.to_string())
+        Ok(manifest)
     }
 }
 

@@ -7,62 +7,108 @@
 //! packages are left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use crate::shell::{Outcome, cargo, quietly};
+use crate::shell::{Outcome, cargo, quietly, write};
 
 /// A package by name and version.
 type Package = (String, String);
 
-/// Adds to the `dependencies` of the consumer of `name` what brings indirect ones to the workspace's features.
-///
-/// # Errors
-/// When cargo cannot list the dependencies.
-pub fn indirect(name: &str, dependencies: &mut toml::Table) -> Outcome<()> {
-    let everywhere = features(&["--workspace"])?;
-    let direct = features(&["--package", name, "--depth", "1"])?;
-    for (package, own) in features(&["--package", name])? {
-        let wanted = everywhere.get(&package);
-        let (Some(wanted), false) = (wanted, direct.contains_key(&package)) else {
-            continue;
-        };
-        if wanted.is_subset(&own) {
-            continue;
-        }
-        let (called, version) = package;
-        let list: Vec<toml::Value> = wanted
-            .iter()
-            .map(|feature| feature.as_str().into())
-            .collect();
-        let mut value = toml::Table::new();
-        value.insert("package".into(), called.as_str().into());
-        value.insert("version".into(), format!("={version}").into());
-        value.insert("default-features".into(), false.into());
-        value.insert("features".into(), list.into());
-        dependencies.insert(
-            format!("aligned-{called}-{}", version.replace(['.', '+'], "-")),
-            value.into(),
-        );
-    }
-    Ok(())
+/// Packages with their features.
+type Features = BTreeMap<Package, BTreeSet<String>>;
+
+/// A feature may bring in a package of its own, which then has to be aligned too; this many rounds are
+/// more than were ever needed.
+const ROUNDS: usize = 4;
+
+/// Brings the consumers in one folder up to the workspace's features.
+pub struct Aligner {
+    folder: PathBuf,
+    everywhere: Features,
 }
 
-/// Packages that are linked, with their features.
-fn features(selection: &[&str]) -> Outcome<BTreeMap<Package, BTreeSet<String>>> {
+impl Aligner {
+    /// For the consumers in `folder`.
+    ///
+    /// # Errors
+    /// When cargo cannot list the workspace's dependencies.
+    pub fn new(folder: &Path) -> Outcome<Self> {
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            everywhere: features(&["--workspace"], None)?,
+        })
+    }
+
+    /// Adds to the `manifest` of the `consumer` of crate `name` what it takes, and writes it.
+    ///
+    /// # Errors
+    /// When cargo cannot list its dependencies, or the manifest cannot be written.
+    pub fn align(&self, name: &str, consumer: &str, manifest: &mut toml::Table) -> Outcome<()> {
+        let direct = features(&["--package", name, "--depth", "1"], None)?;
+        for _ in 0..ROUNDS {
+            let own = features(&["--package", consumer], Some(&self.folder))?;
+            let missing: Vec<_> = own
+                .iter()
+                .filter(|(package, _)| !direct.contains_key(*package))
+                .filter_map(|(package, own)| Some((package, own, self.everywhere.get(package)?)))
+                .filter(|(_, own, wanted)| !wanted.is_subset(own))
+                .collect();
+            let dependencies = manifest
+                .get_mut("dependencies")
+                .and_then(toml::Value::as_table_mut);
+            let (Some(dependencies), false) = (dependencies, missing.is_empty()) else {
+                break;
+            };
+            for (package, _, wanted) in missing {
+                let (key, value) = dependency(package, wanted);
+                dependencies.insert(key, value);
+            }
+            write(
+                &self.folder.join(name).join("Cargo.toml"),
+                manifest.to_string().as_bytes(),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn dependency((name, version): &Package, features: &BTreeSet<String>) -> (String, toml::Value) {
+    let list: Vec<toml::Value> = features
+        .iter()
+        .map(|feature| feature.as_str().into())
+        .collect();
+    let mut value = toml::Table::new();
+    value.insert("package".into(), name.as_str().into());
+    value.insert("version".into(), format!("={version}").into());
+    value.insert("default-features".into(), false.into());
+    value.insert("features".into(), list.into());
+    (
+        format!("aligned-{name}-{}", version.replace(['.', '+'], "-")),
+        value.into(),
+    )
+}
+
+/// The packages that are linked into a selection of cargo's, in `folder` or the workspace.
+fn features(selection: &[&str], folder: Option<&Path>) -> Outcome<Features> {
     let mut command = cargo(&[
         "tree",
-        "--locked",
         "--edges",
         "normal,no-proc-macro",
         "--prefix",
         "none",
     ]);
     command.args(["--format", "{p}|{f}"]).args(selection);
+    if let Some(folder) = folder {
+        command
+            .arg("--manifest-path")
+            .arg(folder.join("Cargo.toml"));
+    }
     Ok(parse(&quietly(command)?))
 }
 
 /// Lines such as `libc v0.2.191|default,std (*)`; the workspace's own packages, which have a path, are left out.
-fn parse(text: &str) -> BTreeMap<Package, BTreeSet<String>> {
-    let mut found: BTreeMap<Package, BTreeSet<String>> = BTreeMap::new();
+fn parse(text: &str) -> Features {
+    let mut found = Features::new();
     for line in text.lines() {
         let line = line.trim_end_matches(" (*)");
         let Some((package, list)) = line.split_once('|') else {
