@@ -6,7 +6,7 @@ use crate::shell::{Failure, Outcome, exists, program, watched};
 ///
 /// The pages are plain Markdown and read well without it, from docs/src/SUMMARY.md on.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  cargo xtask book        # writes docs/book/index.html")]
+#[command(after_help = "Example:\n  cargo xtask book        # writes target/book/index.html")]
 pub struct Arguments {}
 
 /// Builds the book.
@@ -20,6 +20,6 @@ pub fn run(_: &Arguments) -> Outcome<()> {
         ));
     }
     watched(program("mdbook", &["build", "docs"]))?;
-    println!("docs/book/index.html");
+    println!("target/book/index.html");
     Ok(())
 }

@@ -214,7 +214,7 @@ fn choice(records: &[Record]) -> String {
 }
 
 fn made(records: &[Record]) -> String {
-    let minutes = records.iter().map(|record| record.seconds).sum::<f64>() / 60.0;
+    let minutes = records.iter().fold(0.0, |sum, record| sum + record.seconds) / 60.0;
     let missing = cells().len() - records.len().min(cells().len());
     let rest = if missing > 0 {
         format!(" {missing} cells are not computed yet.")
