@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use tl_core::{Backbone, Plan, TrainableReport};
+use tl_core::{Backbone, NormPolicy, Plan, TrainableReport};
 use tl_data::{Augment, CropRange, Images, Loader, Split};
 use tl_models::Classifier;
 use tl_train::files::{make_folder, write_bytes};
@@ -99,7 +99,12 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     )?;
     let preprocess = preprocess(&found.model.backbone, options.image_size, options.resize)?;
     let stages = found.model.backbone.stages();
-    let plan = options.tuning.plan(&stages, split.train.len())?;
+    let mut tuning = options.tuning.clone();
+    if found.report.is_none() {
+        // Statistics that were never measured are nothing to hold on to.
+        tuning.norm.get_or_insert(NormPolicy::Train);
+    }
+    let plan = tuning.plan(&stages, split.train.len())?;
     let phases = plan.resolve(&stages)?;
     let mut report = TrainableReport::new(&phases, &found.model);
     if options.settings.cache {

@@ -47,6 +47,8 @@ pub struct Tuning {
     pub freeze_through: Option<String>,
     /// The stages whose whole name matches this regular expression stay frozen.
     pub freeze_matching: Option<String>,
+    /// What norms of trained stages do with their statistics; where it is not given they stay, or
+    /// move if the weights are random.
     pub norm: Option<NormPolicy>,
     /// The largest norm of all gradients together.
     pub clip_norm: Option<f64>,
