@@ -9,6 +9,8 @@ use crate::parameters::ModulePath;
 /// The largest piece that is summed at once. Burn's CPU backend sums four million values or more in an
 /// order that varies from run to run.
 const CHUNK: usize = 1 << 20;
+/// How many squares are summed in f32: adding a million of them one by one loses four digits.
+const ROW: usize = 1 << 10;
 
 /// The Euclidean norm of all gradients of a module, and the paths of those that are not finite.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,14 +75,24 @@ pub fn gradient_norm<M: Module>(module: &M, gradients: &Gradients) -> Result<Gra
     }
 }
 
-/// The sum of squares in fixed chunks and a fixed order.
+/// The sum of squares in fixed chunks and a fixed order: rows on the device, their sums in f64.
 fn sum_of_squares(flat: Tensor<1>) -> Result<f64, String> {
     let count = flat.dims()[0];
     let mut total = 0.0;
     for start in (0..count).step_by(CHUNK) {
         let piece = flat.clone().slice([start..(start + CHUNK).min(count)]);
-        let sum = crate::parameters::values((piece.clone() * piece).sum())?;
-        total += f64::from(sum.first().copied().unwrap_or(0.0));
+        let squares = piece.clone() * piece;
+        let length = squares.dims()[0];
+        let (rows, even) = (length / ROW, length / ROW * ROW);
+        if rows > 0 {
+            let sums = squares.clone().slice([0..even]).reshape([rows, ROW]).sum_dim(1);
+            let sums = crate::parameters::values(sums.reshape([rows]))?;
+            total += sums.into_iter().map(f64::from).sum::<f64>();
+        }
+        if even < length {
+            let sum = crate::parameters::values(squares.slice([even..length]).sum())?;
+            total += f64::from(sum.first().copied().unwrap_or(0.0));
+        }
     }
     Ok(total)
 }

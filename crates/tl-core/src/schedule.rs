@@ -17,7 +17,8 @@ pub enum Schedule {
     /// Up on a straight line over the share `warmup` of the steps, then down to 0 along half a cosine.
     WarmupCosine { warmup: f64 },
     /// A short straight rise over the share `cut` of the steps, then a long straight fall; the lowest
-    /// factor is 1/`ratio` (Howard and Ruder 2018, ULMFiT, section 3.2; there `cut` .1, `ratio` 32).
+    /// factor is 1/`ratio` (Howard and Ruder 2018, ULMFiT, section 3.2; there `cut` .1, `ratio` 32). The
+    /// fall takes the rest of the steps, as theirs does where `cut` of the steps is a whole number.
     SlantedTriangular { cut: f64, ratio: f64 },
 }
 
@@ -41,7 +42,7 @@ impl Schedule {
                 let share = if position < peak {
                     position / peak
                 } else {
-                    1.0 - (position - peak) / (peak * (1.0 / cut - 1.0)).max(1.0)
+                    1.0 - (position - peak) / (steps - peak).max(1.0)
                 };
                 (1.0 + share.max(0.0) * (ratio - 1.0)) / ratio
             }

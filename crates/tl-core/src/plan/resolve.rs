@@ -127,12 +127,13 @@ fn describe(reason: &ParamGroupError) -> String {
 fn matching(patterns: &[String], names: &[String]) -> Result<Vec<bool>, CoreError> {
     let mut frozen = vec![false; names.len()];
     for pattern in patterns {
-        let group = ParamGroup::from_regex(&format!("^(?:{pattern})$")).map_err(|reason| {
-            CoreError::BadPattern {
+        // By itself first: a pattern like `a)(b` is whole only within the brackets around it.
+        let group = ParamGroup::from_regex(pattern)
+            .and_then(|_| ParamGroup::from_regex(&format!("^(?:{pattern})$")))
+            .map_err(|reason| CoreError::BadPattern {
                 pattern: pattern.clone(),
                 reason: describe(&reason),
-            }
-        })?;
+            })?;
         // The group is asked about names alone, so that any identity serves.
         let anyone = ParamId::from(0);
         let mut found = false;
