@@ -79,6 +79,9 @@ pub fn page(records: &[Record], peers: &[Record]) -> String {
             );
         }
     }
+    if records.is_empty() {
+        return text + &made(records);
+    }
     text += &format!(
         "\nSeconds of fitting, validation included.\n\n| method |{columns}\n|---|---|---|---|\n"
     );
