@@ -44,11 +44,16 @@ pub struct Embed {
     pub names: Option<PathBuf>,
 
     /// Height and width of the images in pixels [default: what the network's weights expect]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub image_size: Option<usize>,
 
     /// Images that are computed together
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 32
+    )]
     pub batch_size: usize,
 
     /// Accept weights that lack parameters of the network, or hold others

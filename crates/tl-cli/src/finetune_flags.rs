@@ -57,7 +57,12 @@ pub struct Finetune {
     pub partial: bool,
 
     /// Height and width of the images in pixels [default: what the network's weights expect]
-    #[arg(long, value_name = "N", help_heading = "Network")]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Network"
+    )]
     pub image_size: Option<usize>,
 
     /// How the network is tuned: auto (a probe, then everything), probe (a new head on frozen stages),
@@ -67,7 +72,12 @@ pub struct Finetune {
 
     /// Epochs of training by gradient; a probe without it is trained to convergence [default: 30 for up
     /// to 100 training images, 20 for up to 500, 10 for more]
-    #[arg(long, value_name = "N", help_heading = "Tuning")]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Tuning"
+    )]
     pub epochs: Option<usize>,
 
     /// The head's learning rate; the stages get three tenths of it [default: 1e-3]
@@ -97,7 +107,8 @@ pub struct Finetune {
     #[arg(long, value_name = "REGEX", help_heading = "Tuning")]
     pub freeze: Option<String>,
 
-    /// The running statistics of norms in trained stages: frozen, or train [default: frozen]
+    /// The running statistics of norms in trained stages: frozen, or train
+    /// [default: frozen; train with --weights random]
     #[arg(long, value_parser = one_of(&NORMS), help_heading = "Tuning")]
     pub norm: Option<NormPolicy>,
 
@@ -115,7 +126,12 @@ pub struct Finetune {
     pub augment: bool,
 
     /// Images in a batch [default: 32]
-    #[arg(long, value_name = "N", help_heading = "Tuning")]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Tuning"
+    )]
     pub batch_size: Option<usize>,
 
     /// Keep a moving average of the weights with this decay, from 0, below 1 [default: none]
@@ -128,7 +144,12 @@ pub struct Finetune {
     pub ema: Option<f64>,
 
     /// End a phase after this many epochs without a better validation accuracy [default: never]
-    #[arg(long, value_name = "N", help_heading = "Tuning")]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Tuning"
+    )]
     pub patience: Option<usize>,
 
     /// Which weights the run keeps: best (by validation accuracy), last, or ema [default: best]
@@ -136,7 +157,12 @@ pub struct Finetune {
     pub keep: Option<Keep>,
 
     /// Training images of each class; the rest of the training part is left out [default: all]
-    #[arg(long, value_name = "K", help_heading = "Data")]
+    #[arg(
+        long,
+        value_name = "K",
+        allow_negative_numbers = true,
+        help_heading = "Data"
+    )]
     pub shots: Option<usize>,
 
     /// Make an image that cannot be read an error instead of skipping it
@@ -144,11 +170,16 @@ pub struct Finetune {
     pub strict: bool,
 
     /// What is drawn at random (split, head, order, augmentation) follows from this number [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Run")]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Run"
+    )]
     pub seed: Option<u64>,
 
     /// Make this many runs, with the seeds N, N+1, …, and give their mean and deviation
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Run")]
+    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Run")]
     pub seeds: Option<u64>,
 
     /// The run's folder [default: the next free number under runs/]
@@ -156,7 +187,7 @@ pub struct Finetune {
     pub out: Option<PathBuf>,
 
     /// Write a checkpoint every N steps as well as after every epoch
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
     pub checkpoint_every: Option<u64>,
 
     /// Go on with the run in --out; without one there the run starts afresh

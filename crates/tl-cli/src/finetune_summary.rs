@@ -75,7 +75,7 @@ impl Outcome {
         text += &format!(
             "kept: {} · {} parameters trained · {} steps · {:.1} s\n",
             self.kept.as_deref().unwrap_or("nothing"),
-            self.trained_parameters,
+            output::thousands(self.trained_parameters),
             self.steps,
             self.seconds
         );

@@ -15,7 +15,7 @@ pub struct Machine {
     pub device: String,
 
     /// Threads that compute, and as many that decode images; 0 for one per core
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024), help_heading = "Machine")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024), help_heading = "Machine")]
     pub threads: u16,
 
     /// Print one object of JSON to standard output; progress goes to standard error

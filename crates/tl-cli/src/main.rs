@@ -1,5 +1,7 @@
 //! The program `tl`: a shell over the crate of the same name. Each verb has a file of its own.
 
+mod demo;
+mod demo_table;
 mod embed;
 mod evaluate;
 mod failure;
@@ -32,6 +34,7 @@ struct Program {
 
 const EXAMPLES: &str = "\
 Examples:
+  tl demo                                  what it gives on a small real data set
   tl finetune photos/                      one folder of images per class; the result goes to runs/1
   tl evaluate runs/1 more-photos/          accuracy with its 95 % interval
   tl predict runs/1 new.jpg holidays/      a label and its probability for every image
@@ -43,6 +46,7 @@ Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
 
 #[derive(Subcommand)]
 enum Verb {
+    Demo(demo::Demo),
     Finetune(Box<finetune_flags::Finetune>),
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
@@ -72,6 +76,7 @@ fn run() -> Result<(), Failure> {
         Err(message) => return usage(&message),
     };
     match program.verb {
+        Verb::Demo(verb) => demo::run(&verb),
         Verb::Finetune(verb) => finetune::run(&verb),
         Verb::Evaluate(verb) => evaluate::run(&verb),
         Verb::Predict(verb) => predict::run(&verb),
@@ -97,7 +102,7 @@ fn usage(message: &clap::Error) -> Result<(), Failure> {
                 .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
                 .filter(|line| !line.is_empty())
                 .collect();
-            let said = said.join(" ");
+            let said = said.join(" ").replace(" tip:", "; tip:");
             let said = said.strip_prefix("error: ").unwrap_or(&said);
             Err(Failure::input(format!(
                 "{said}; see `tl --help` and `tl VERB --help`"

@@ -71,6 +71,19 @@ pub fn skipped(images: &[Skipped]) -> String {
     text
 }
 
+/// `2,227,715`
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        // Digits are ASCII.
+        .filter_map(|group| std::str::from_utf8(group).ok())
+        .collect();
+    groups.join(",")
+}
+
 /// A command line that a shell reads as these words.
 pub fn command_line<S: AsRef<str>>(words: &[S]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| quote(word.as_ref())).collect();
@@ -104,6 +117,12 @@ mod tests {
             command_line(&words),
             r"tl finetune 'my photos' --freeze 'features.[0-3]' 'it'\''s' ''"
         );
+    }
+
+    #[test]
+    fn digits_stand_in_groups_of_three() {
+        let texts = [0, 999, 1000, 2_227_715].map(thousands);
+        assert_eq!(texts, ["0", "999", "1,000", "2,227,715"]);
     }
 
     #[test]

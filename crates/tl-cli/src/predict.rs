@@ -70,7 +70,9 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
             skipped: &skipped,
         });
     }
-    output::tell(output::skipped(&skipped).trim_end());
+    if !skipped.is_empty() {
+        output::tell(output::skipped(&skipped).trim_end());
+    }
     let name = |answer: &Prediction| answer.file.chars().count();
     let label = |answer: &Prediction| answer.label.chars().count();
     let wide = answers.iter().map(name).max().unwrap_or(0);

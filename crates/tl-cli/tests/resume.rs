@@ -1,0 +1,191 @@
+//! A run that is killed at any moment and resumed ends as if it had never stopped.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use safetensors::SafeTensors;
+use serde_json::Value;
+use support::Place;
+
+/// Frozen stages cached on disk, three unfreezings, augmentation, a moving average, checkpoints amid
+/// epochs.
+const WORDS: &str = "finetune photos --image-size 32 --weights random --recipe gradual --epochs 3 --lr 0.01 \
+    --batch-size 8 --checkpoint-every 2 --ema 0.9 --augment --cache-memory 0 --threads 2 --resume --out";
+
+/// When a run is killed: a pseudo-random share of its duration, or as soon as something is seen.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    Share(f64),
+    /// A file that is just being written.
+    Seen(&'static str),
+    /// The line of `metrics.jsonl` that ends a phase.
+    Epochs(usize),
+}
+
+const MOMENTS: [Moment; 11] = [
+    Moment::Seen("cache"),
+    Moment::Seen("checkpoint.safetensors.tmp"),
+    Moment::Epochs(2),
+    Moment::Share(0.07),
+    Moment::Share(0.18),
+    Moment::Share(0.29),
+    Moment::Share(0.41),
+    Moment::Share(0.52),
+    Moment::Share(0.63),
+    Moment::Share(0.76),
+    Moment::Share(0.88),
+];
+
+#[test]
+fn a_run_killed_at_any_moment_and_resumed_ends_with_the_same_bits() {
+    let place = Place::with_photos(4, 10);
+    let started = Instant::now();
+    place.good(&words("whole"));
+    let duration = started.elapsed();
+    let whole = Outcome::of(&place.path("whole"));
+    assert!(
+        whole.steps > 10,
+        "the run is too short to be killed in many places"
+    );
+    let mut killed = 0;
+    for (number, moment) in MOMENTS.into_iter().enumerate() {
+        let name = format!("killed-{number}");
+        if run_and_kill(&place, &name, moment, duration) {
+            killed += 1;
+        }
+        place.good(&words(&name));
+        let resumed = Outcome::of(&place.path(&name));
+        whole.must_equal(&resumed, &format!("{moment:?}"));
+        fs::remove_dir_all(place.path(&name)).unwrap();
+    }
+    // The same run killed again and again.
+    for share in [0.35, 0.6, 0.45, 0.3, 0.55, 0.4, 0.5, 0.65] {
+        run_and_kill(&place, "often", Moment::Share(share), duration);
+    }
+    place.good(&words("often"));
+    whole.must_equal(&Outcome::of(&place.path("often")), "killed eight times");
+    // A kill that comes after the end proves nothing; on a busy machine some may.
+    assert!(
+        killed >= 6,
+        "{killed} of {} runs were killed before their end",
+        MOMENTS.len()
+    );
+}
+
+fn words(out: &str) -> Vec<&str> {
+    WORDS.split_whitespace().chain([out]).collect()
+}
+
+/// Whether the run was killed before it ended by itself.
+fn run_and_kill(place: &Place, out: &str, moment: Moment, duration: Duration) -> bool {
+    let folder = place.path(out);
+    let started = Instant::now();
+    let mut child = place
+        .command(&words(out))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    loop {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        let due = match moment {
+            Moment::Share(share) => started.elapsed() >= duration.mul_f64(share),
+            Moment::Seen(name) => folder.join(name).exists(),
+            Moment::Epochs(count) => fs::read_to_string(folder.join("metrics.jsonl"))
+                .is_ok_and(|text| text.lines().count() >= count),
+        };
+        if due {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    // SIGKILL on Unix: no handler runs.
+    child.kill().unwrap();
+    !child.wait().unwrap().success()
+}
+
+/// What a run leaves that must not depend on interruptions.
+struct Outcome {
+    model: Vec<u8>,
+    predictions: Vec<u8>,
+    metrics: Vec<Value>,
+    checkpoint: Vec<u8>,
+    steps: u64,
+}
+
+impl Outcome {
+    fn of(folder: &Path) -> Self {
+        let read = |name: &str| fs::read(folder.join(name)).unwrap();
+        let lines = String::from_utf8(read("metrics.jsonl")).unwrap();
+        let metrics: Vec<Value> = lines
+            .lines()
+            .map(|line| without_seconds(serde_json::from_str(line).unwrap()))
+            .collect();
+        Self {
+            model: read("model.safetensors"),
+            predictions: read("predictions.csv"),
+            steps: metrics
+                .iter()
+                .filter_map(|row| row["step"].as_u64())
+                .max()
+                .unwrap_or(0),
+            metrics,
+            checkpoint: read("checkpoint.safetensors"),
+        }
+    }
+
+    fn must_equal(&self, other: &Outcome, moment: &str) {
+        assert_eq!(self.metrics, other.metrics, "{moment}");
+        assert!(self.model == other.model, "{moment}: the models differ");
+        assert!(
+            self.predictions == other.predictions,
+            "{moment}: the predictions differ"
+        );
+        let (ours, theirs) = (numbers(&self.checkpoint), numbers(&other.checkpoint));
+        assert_eq!(ours, theirs, "{moment}");
+        let ours = SafeTensors::deserialize(&self.checkpoint).unwrap();
+        let theirs = SafeTensors::deserialize(&other.checkpoint).unwrap();
+        let (mut names, mut others) = (ours.names(), theirs.names());
+        names.sort_unstable();
+        others.sort_unstable();
+        assert_eq!(names, others, "{moment}");
+        for kind in ["model/", "best/", "ema/", "first/", "second/"] {
+            assert!(
+                names.iter().any(|name| name.starts_with(kind)),
+                "no tensor of {kind}"
+            );
+        }
+        for name in names {
+            let [ours, theirs] =
+                [&ours, &theirs].map(|file| file.tensor(name).unwrap().data().to_vec());
+            assert!(ours == theirs, "{moment}: {name} differs");
+        }
+    }
+}
+
+/// The state in a checkpoint, without what it says of time.
+fn numbers(checkpoint: &[u8]) -> Value {
+    let (_, header) = SafeTensors::read_metadata(checkpoint).unwrap();
+    let metadata = header.metadata().clone().unwrap();
+    without_seconds(serde_json::from_str(&metadata["numbers"]).unwrap())
+}
+
+fn without_seconds(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(name, _)| name != "seconds");
+            Value::Object(
+                kept.map(|(name, value)| (name, without_seconds(value)))
+                    .collect(),
+            )
+        }
+        Value::Array(values) => values.into_iter().map(without_seconds).collect(),
+        other => other,
+    }
+}
