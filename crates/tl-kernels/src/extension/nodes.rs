@@ -14,7 +14,7 @@ use burn_flex::FlexTensor;
 use super::ConvShape;
 use super::operations::{Maybe, Units, shape4, tensor, values};
 use crate::Nonlinearity;
-use crate::flex::{self, Geometry, Wanted};
+use crate::flex::{self, Geometry, NormInputs, Wanted};
 
 /// A tensor in the graph.
 type Tracked = FloatTensor<Autodiff<Flex>>;
@@ -212,12 +212,16 @@ impl Kept for Norm {
             self.output = None;
         }
         let shape = shape4(&self.x);
+        let inputs = NormInputs {
+            x: values(&self.x),
+            weight: values(&self.weight),
+            mean: values(&self.statistics[0]),
+            variance: values(&self.statistics[1]),
+            epsilon: self.epsilon,
+        };
         let [input, weight, bias] = flex::norm_backward(
-            values(&self.x),
+            inputs,
             shape[2] * shape[3],
-            values(&self.weight),
-            (values(&self.statistics[0]), values(&self.statistics[1])),
-            self.epsilon,
             values(&gradient),
             self.output
                 .as_ref()

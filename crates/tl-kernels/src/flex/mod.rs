@@ -15,7 +15,7 @@ mod tiles;
 
 pub(crate) use elementwise::{activate, channel_sums, through_act};
 pub(crate) use geometry::Geometry;
-pub(crate) use norm::{norm_backward, normalise};
+pub(crate) use norm::{NormInputs, norm_backward, normalise};
 
 use crate::Nonlinearity;
 

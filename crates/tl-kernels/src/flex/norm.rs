@@ -146,18 +146,26 @@ pub(crate) fn normalise(
     }
 }
 
+/// What a norm's gradients are read off.
+pub(crate) struct NormInputs<'a> {
+    pub x: &'a [f32],
+    pub weight: &'a [f32],
+    pub mean: &'a [f32],
+    /// Biased.
+    pub variance: &'a [f32],
+    pub epsilon: f64,
+}
+
 /// The gradients of input, weight and bias from that of the sum; with `output` from that of the result and the
 /// result itself.
 pub(crate) fn norm_backward(
-    x: &[f32],
+    inputs: NormInputs<'_>,
     plane: usize,
-    weight: &[f32],
-    statistics: (&[f32], &[f32]),
-    epsilon: f64,
     gradient: &[f32],
     output: Option<(&[f32], Nonlinearity)>,
     wants_input: bool,
 ) -> [Vec<f32>; 3] {
+    let NormInputs { x, weight, .. } = inputs;
     let channels = weight.len();
     let mut target = vec![0.0; x.len()];
     let sums: Vec<(f32, f32)> = planes_by_channel(&mut target, channels, plane)
@@ -168,7 +176,8 @@ pub(crate) fn norm_backward(
             let range = |image: usize| {
                 (image * channels + channel) * plane..(image * channels + channel + 1) * plane
             };
-            let (mean, variance) = (statistics.0[channel], f64::from(statistics.1[channel]));
+            let mean = inputs.mean[channel];
+            let variance = f64::from(inputs.variance[channel]);
             let (mut sum, mut moment) = (0.0, 0.0);
             for (image, target) in targets.iter_mut().enumerate() {
                 // The target holds the gradient of the sum until the sums are known.
@@ -186,7 +195,7 @@ pub(crate) fn norm_backward(
                 add_sum(target, &mut sum);
                 add_moments(target, &x[range(image)], mean, &mut moment);
             }
-            let inverse = 1.0 / (variance + epsilon).sqrt();
+            let inverse = 1.0 / (variance + inputs.epsilon).sqrt();
             if wants_input {
                 let scale = f64::from(weight[channel]) * inverse;
                 let slope = -scale * moment * inverse * inverse / count;
