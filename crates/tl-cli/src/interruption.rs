@@ -23,3 +23,9 @@ pub fn stop_flag() -> Arc<AtomicBool> {
     }
     stop
 }
+
+/// Ends the program at Ctrl-C; for verbs that have nothing to save.
+pub fn end_at_once() {
+    // Without a handler the system ends the program as well, with its own code.
+    let _ = ctrlc::set_handler(|| std::process::exit(i32::from(INTERRUPTED)));
+}

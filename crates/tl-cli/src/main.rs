@@ -24,6 +24,10 @@ use clap::{Parser, Subcommand};
 
 use failure::Failure;
 
+/// Memory is counted, so that the report before a run can say how much it will take.
+#[global_allocator]
+static ALLOCATOR: tl::kernels::memory::CountingAllocator = tl::kernels::memory::CountingAllocator;
+
 /// Transfer learning: bring a pretrained network to your own images.
 #[derive(Parser)]
 #[command(name = "tl", version, after_help = EXAMPLES)]
@@ -75,6 +79,9 @@ fn run() -> Result<(), Failure> {
         Ok(program) => program,
         Err(message) => return usage(&message),
     };
+    if !matches!(program.verb, Verb::Finetune(_)) {
+        interruption::end_at_once();
+    }
     match program.verb {
         Verb::Demo(verb) => demo::run(&verb),
         Verb::Finetune(verb) => finetune::run(&verb),

@@ -48,3 +48,19 @@ fn message(payload: &(dyn Any + Send)) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(LONGEST).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_one_line_of_bounded_length() {
+        let payload: Box<dyn Any + Send> = Box::new(format!("first\n  second {}", "x".repeat(999)));
+        let line = describe(&*payload);
+        assert!(
+            line.starts_with("the program failed: first second xxx"),
+            "{line}"
+        );
+        assert!(!line.contains('\n') && line.chars().count() < 400, "{line}");
+    }
+}

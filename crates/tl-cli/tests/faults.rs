@@ -2,11 +2,9 @@
 
 mod support;
 
-use std::process::Command;
-
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::Value;
-use support::{Place, contents, quick};
+use support::{Place, quick};
 
 #[test]
 fn broken_images_are_skipped_counted_and_named_unless_strict() {
@@ -338,80 +336,6 @@ fn a_configuration_of_another_kind_or_a_later_version_is_refused() {
 }
 
 #[test]
-fn what_lies_in_the_folder_of_a_run_is_never_overwritten() {
-    let place = Place::with_photos(2, 6);
-    place.good(&quick("run", &[]));
-    let before = contents(&place.path("run"));
-    place.refused_with(
-        &quick("run", &[]),
-        &["run: holds a run already", "--resume", "another --out"],
-    );
-    // Another plan, other settings, other data.
-    place.refused_with(
-        &quick("run", &["--resume", "--epochs", "1"]),
-        &["another plan"],
-    );
-    place.refused_with(
-        &quick("run", &["--resume", "--batch-size", "3"]),
-        &["another settings"],
-    );
-    place.image("photos/class-0/more.png", 9, 9, 4);
-    place.refused_with(&quick("run", &["--resume"]), &["another data"]);
-    std::fs::remove_file(place.path("photos/class-0/more.png")).unwrap();
-    assert_eq!(contents(&place.path("run")), before);
-    let again = place.good(&quick("run", &["--resume"]));
-    assert!(again.stderr.contains("finished already"), "{again:?}");
-
-    place.file("mine/model.safetensors", b"mine");
-    place.refused_with(
-        &quick("mine", &[]),
-        &["mine/model.safetensors", "would be overwritten"],
-    );
-    assert_eq!(place.read("mine/model.safetensors"), b"mine");
-}
-
-#[test]
-fn a_resume_with_nothing_to_resume_starts_afresh_and_says_so() {
-    let place = Place::with_photos(2, 6);
-    let ended = place.good(&quick("run", &["--resume"]));
-    assert!(
-        ended
-            .stderr
-            .contains("nothing to resume: the run starts afresh"),
-        "{ended:?}"
-    );
-    assert!(place.path("run/model.safetensors").exists());
-}
-
-#[test]
-fn a_damaged_checkpoint_is_told_and_kept() {
-    let place = Place::with_photos(2, 6);
-    place.good(&quick("run", &[]));
-    place.file("run/checkpoint.safetensors", b"damage");
-    let before = contents(&place.path("run"));
-    place.refused_with(
-        &quick("run", &["--resume"]),
-        &["checkpoint.safetensors is damaged", "without --resume"],
-    );
-    assert_eq!(contents(&place.path("run")), before);
-}
-
-#[test]
-fn a_place_that_cannot_be_written_is_refused() {
-    let place = Place::with_photos(2, 6);
-    place.file("file", b"mine");
-    // Below a regular file nobody may write, not even root.
-    place.refused_with(&quick("file/run", &[]), &["file/run", "check the path"]);
-    place.refused_with(&quick("file", &[]), &["file", "check the path"]);
-    place.refused_with(&["embed", "photos", "--out", "file/e.npy"], &["file"]);
-    place.refused_with(
-        &["embed", "photos", "--out", "photos"],
-        &["photos is a folder"],
-    );
-    assert_eq!(place.read("file"), b"mine");
-}
-
-#[test]
 fn a_run_that_is_none_is_refused() {
     let place = Place::with_photos(2, 6);
     for verb in ["evaluate", "predict"] {
@@ -441,53 +365,4 @@ fn a_run_that_is_none_is_refused() {
         &["evaluate", "run", "photos"],
         &["not finished", "--resume"],
     );
-}
-
-#[test]
-fn a_full_disk_is_told_and_the_run_goes_on_once_there_is_room() {
-    let place = Place::with_photos(2, 6);
-    std::fs::create_dir(place.path("small")).unwrap();
-    let folder = place.path("small").to_string_lossy().into_owned();
-    let mount = |options: &str| {
-        let words = ["-t", "tmpfs", "-o", options, "tmpfs", &folder];
-        Command::new("mount")
-            .args(words)
-            .output()
-            .is_ok_and(|output| output.status.success())
-    };
-    // One checkpoint of this run takes some 10 MB while its head is trained.
-    if !mount("size=4m") {
-        println!("not run: no right to mount");
-        return;
-    }
-    let check = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let line = place.refused(&quick("small/run", &[]));
-        assert!(line.contains("small/run/checkpoint.safetensors"), "{line}");
-        assert!(
-            line.contains("No space left") && line.contains("free some space"),
-            "{line}"
-        );
-        let record: Value = serde_json::from_slice(&place.read("small/run/run.json")).unwrap();
-        assert_eq!(record["status"], "failed");
-        let names: Vec<_> = contents(&place.path("small/run")).into_keys().collect();
-        assert!(
-            names
-                .iter()
-                .all(|name| !name.to_string_lossy().ends_with(".tmp")),
-            "{names:?}"
-        );
-        let line = place.refused(&[
-            "embed",
-            "photos",
-            "--image-size",
-            "32",
-            "--out",
-            "/dev/full/e.npy",
-        ]);
-        assert!(line.contains("/dev/full"), "{line}");
-        assert!(mount("remount,size=80m"));
-        place.good(&quick("small/run", &["--resume"]));
-    }));
-    let _ = Command::new("umount").arg(&folder).status();
-    check.unwrap_or_else(|payload| std::panic::resume_unwind(payload));
 }

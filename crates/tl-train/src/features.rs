@@ -106,6 +106,7 @@ impl FeatureStore {
         let failed = |reason| TrainError::file("cannot write", &path, reason);
         // The header names the images, which are known at the end alone: the values go to a file of
         // their own and are copied behind it.
+        let scrap = Scrap(&values);
         let mut out = std::io::BufWriter::new(File::create(&values).map_err(failed)?);
         let mut items = Vec::new();
         for batch in batches {
@@ -123,7 +124,7 @@ impl FeatureStore {
             out.write_all(b"\n")?;
             std::io::copy(&mut File::open(&values)?, out).map(|_| ())
         })?;
-        std::fs::remove_file(&values).map_err(failed)?;
+        drop(scrap);
         std::fs::rename(&whole, &path).map_err(failed)?;
         Self::open(folder, key).ok_or_else(|| TrainError::Damaged {
             path,
@@ -187,6 +188,15 @@ impl FeatureStore {
     /// As [`FeatureStore::values`].
     pub fn batch(&self, items: &[usize], device: &Device) -> Result<Activation, TrainError> {
         Ok(Activation::from_rows(self.shape, self.values(items)?, device))
+    }
+}
+
+/// A file that is removed when it is no longer needed, also after an error.
+struct Scrap<'a>(&'a Path);
+
+impl Drop for Scrap<'_> {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.0);
     }
 }
 
