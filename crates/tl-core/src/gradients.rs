@@ -80,17 +80,17 @@ fn sum_of_squares(flat: Tensor<1>) -> Result<f64, String> {
     let count = flat.dims()[0];
     let mut total = 0.0;
     for start in (0..count).step_by(CHUNK) {
-        let piece = flat.clone().slice([start..(start + CHUNK).min(count)]);
+        let piece = flat.clone().narrow(0, start, CHUNK.min(count - start));
         let squares = piece.clone() * piece;
         let length = squares.dims()[0];
         let (rows, even) = (length / ROW, length / ROW * ROW);
         if rows > 0 {
-            let sums = squares.clone().slice([0..even]).reshape([rows, ROW]).sum_dim(1);
+            let sums = squares.clone().narrow(0, 0, even).reshape([rows, ROW]).sum_dim(1);
             let sums = crate::parameters::values(sums.reshape([rows]))?;
             total += sums.into_iter().map(f64::from).sum::<f64>();
         }
         if even < length {
-            let sum = crate::parameters::values(squares.slice([even..length]).sum())?;
+            let sum = crate::parameters::values(squares.narrow(0, even, length - even).sum())?;
             total += f64::from(sum.first().copied().unwrap_or(0.0));
         }
     }

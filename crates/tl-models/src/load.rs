@@ -128,7 +128,8 @@ pub fn load<B: Architecture>(
             }
         }
     }
-    if !options.partial && !(lacking.is_empty() && strange.is_empty()) {
+    let complete = lacking.is_empty() && strange.is_empty();
+    if !(complete || options.partial) {
         return Err(LoadError::Names {
             file: file.description().to_string(),
             network,

@@ -2,37 +2,15 @@
 
 mod formula;
 mod networks;
+mod training;
 
 use std::collections::HashSet;
+use std::ops::Range;
 
-use burn::module::{Flag, Module, ModuleVisitor, Param};
 use formula::{Rule, deviation_f32, filled, images, rows};
-use tl_core::parameters::{ModulePath, parameters};
+use tl_core::parameters::parameters;
 use tl_core::{Activation, Backbone, CoreError, Pass, RowShape};
 use tl_models::{Architecture, ResNet, ResNetDepth};
-
-/// The paths of all `training` flags.
-fn flags<M: Module>(module: &M) -> Vec<String> {
-    #[derive(Default)]
-    struct Visitor {
-        path: ModulePath,
-        found: Vec<String>,
-    }
-    impl ModuleVisitor for Visitor {
-        fn visit_flag(&mut self, _: &Param<Flag>) {
-            self.found.push(self.path.joined());
-        }
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.enter(name);
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.exit();
-        }
-    }
-    let mut visitor = Visitor::default();
-    module.visit(&mut visitor);
-    visitor.found
-}
 
 fn check<B: Architecture + Sync + 'static>(backbone: B) {
     let model = filled(backbone, 3, &Rule::plain());
@@ -44,7 +22,7 @@ fn check<B: Architecture + Sync + 'static>(backbone: B) {
     assert_eq!(names.len(), stages.len(), "two stages share a name");
     let mut owned = vec![0; stages.len()];
     let tensors = parameters(backbone).into_iter().map(|info| info.path);
-    for path in tensors.chain(flags(backbone)) {
+    for path in tensors.chain(training::flags(backbone).into_keys()) {
         let owners: Vec<usize> = (0..stages.len())
             .filter(|&at| stages[at].owns(&path))
             .collect();
@@ -122,7 +100,7 @@ fn check<B: Architecture + Sync + 'static>(backbone: B) {
             stages: stages.len()
         }
     );
-    let backwards = 1..0;
+    let backwards = Range { start: 1, end: 0 };
     assert!(backbone.forward_stages(batch(), backwards, pass).is_err());
     let vectors = Activation::Vector(backbone.embed(batch()).unwrap());
     let wrong = backbone.forward_stages(vectors, 0..1, pass).unwrap_err();

@@ -1,20 +1,18 @@
 //! What a phase leaves alone, trained for real on two architectures.
 
 mod formula;
+mod training;
 
-use std::collections::BTreeMap;
-
-use burn::module::{Flag, Module, ModuleVisitor, Param, ParamGroup};
+use burn::module::{Module, ParamGroup};
 use burn::prelude::*;
-use burn::tensor::TensorData;
-use burn::tensor::activation::log_softmax;
 use formula::{Rule, filled, images};
-use tl_core::parameters::{ModulePath, is_statistic, parameters, values, visit_parameters};
+use tl_core::parameters::{is_statistic, parameters};
 use tl_core::{
     Activation, Backbone, NormPolicy, Optimizer, OptimizerConfig, Pass, Phase, Plan, ResolvedPhase,
-    Schedule, TrainableReport, apply,
+    Schedule, apply,
 };
 use tl_models::{Architecture, Classifier, MobileNetV2, ResNet, ResNetDepth, Vgg, VggDepth};
+use training::{bits, flags};
 
 const CLASSES: usize = 3;
 
@@ -49,71 +47,15 @@ fn resolve<B: Architecture>(phase: Phase, model: &Classifier<B>) -> ResolvedPhas
     plan.resolve(&model.backbone.stages()).unwrap().remove(0)
 }
 
-/// Every parameter and statistic by path, as bits.
-fn bits<B: Architecture>(model: &Classifier<B>) -> BTreeMap<String, Vec<u32>> {
-    let mut all = BTreeMap::new();
-    visit_parameters(model, |info, tensor| {
-        let bits = values(tensor)
-            .unwrap()
-            .iter()
-            .map(|value| value.to_bits())
-            .collect();
-        all.insert(info.path.clone(), bits);
-    });
-    all
-}
-
-/// Every flag by path.
-fn flags<M: Module>(module: &M) -> BTreeMap<String, bool> {
-    #[derive(Default)]
-    struct Visitor {
-        path: ModulePath,
-        found: BTreeMap<String, bool>,
-    }
-    impl ModuleVisitor for Visitor {
-        fn visit_flag(&mut self, flag: &Param<Flag>) {
-            self.found.insert(self.path.joined(), flag.is_enabled());
-        }
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.enter(name);
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.exit();
-        }
-    }
-    let mut visitor = Visitor::default();
-    module.visit(&mut visitor);
-    visitor.found
-}
-
-/// One step of training on four images, through every stage on the autodiff device.
+/// One step of training on the images that belong to `number`.
 fn step<B: Architecture>(
     model: Classifier<B>,
     optimizer: &mut Optimizer,
     phase: &ResolvedPhase,
     number: u64,
 ) -> Classifier<B> {
-    let batch = images(&format!("input.{number}"), [4, 3, 32, 32]).autodiff();
-    let pass = Pass {
-        seed: 1,
-        step: number,
-    };
-    let logits = model.forward(Activation::image(batch), pass).unwrap();
-    let chosen: Vec<f32> = (0..4 * CLASSES)
-        .map(|at| {
-            if at % CLASSES == (at / CLASSES) % CLASSES {
-                -0.25
-            } else {
-                0.0
-            }
-        })
-        .collect();
-    let chosen = Tensor::<2>::from_data(TensorData::new(chosen, [4, CLASSES]), &Device::flex());
-    let loss = (log_softmax(logits, 1) * chosen.autodiff()).sum();
-    let mut gradients = loss.backward();
-    optimizer.step(model, &mut gradients, 1.0, |path, rank| {
-        phase.rates(path, rank)
-    })
+    let batch = images(&format!("input.{number}"), [4, 3, 32, 32]);
+    training::step(model, optimizer, phase, batch, &[0, 1, 2, 0], number)
 }
 
 /// Two steps under `phase`: every parameter moves exactly where its stage is trained, every statistic
@@ -153,11 +95,7 @@ fn check_phase<B: Architecture>(model: Classifier<B>, phase: Phase, trained: &[&
             "{path} has moments"
         );
     }
-    assert_eq!(bits_of_valid(&model), after, "valid() holds other values");
-}
-
-fn bits_of_valid<B: Architecture>(model: &Classifier<B>) -> BTreeMap<String, Vec<u32>> {
-    bits(&model.valid())
+    assert_eq!(bits(&model.valid()), after, "valid() holds other values");
 }
 
 #[test]
@@ -345,75 +283,6 @@ fn unfreezing_keeps_every_moment() {
     );
     assert_eq!(bits(&other), bits(&model));
     assert_eq!(restored.save().unwrap(), after);
-}
-
-/// Complaint: nothing was trained and nobody noticed.
-#[test]
-fn the_trainable_report_counts_what_torchvision_counts() {
-    let counts = |report: &TrainableReport, phase: usize| -> Vec<(String, u64, u64)> {
-        let rows = report.phases[phase].stages.iter();
-        rows.map(|row| (row.stage.clone(), row.trainable, row.frozen))
-            .collect()
-    };
-    let model = ResNet::new(ResNetDepth::D18, &Device::flex()).with_head(1000, 0, &Device::flex());
-    let plan = Plan::new(vec![
-        Phase::probe(3),
-        Phase::finetune(8).from("layer3").layer_decay(0.5),
-    ]);
-    let report = TrainableReport::new(&plan.resolve(&model.backbone.stages()).unwrap(), &model);
-    let row = |stage: &str, trained, frozen| (stage.to_string(), trained, frozen);
-    // stem 64·3·49 + 2·64; layer1 4·(64·64·9 + 2·64); layer2 (64 + 3·128)·128·9 + 64·128 + 5·2·128; and so on.
-    let (stem, layers, head) = (9_536, [147_968, 525_568, 2_099_712, 8_393_728], 513_000);
-    let frozen = [
-        row("stem", 0, stem),
-        row("layer1", 0, layers[0]),
-        row("layer2", 0, layers[1]),
-    ];
-    let probe = [
-        row("layer3", 0, layers[2]),
-        row("layer4", 0, layers[3]),
-        row("head", head, 0),
-    ];
-    assert_eq!(counts(&report, 0), [frozen.clone(), probe].concat());
-    let tuned = [
-        row("layer3", layers[2], 0),
-        row("layer4", layers[3], 0),
-        row("head", head, 0),
-    ];
-    assert_eq!(counts(&report, 1), [frozen, tuned].concat());
-    assert_eq!(report.phases[0].total(), 11_689_512);
-    assert_eq!(report.phases[0].trainable(), head);
-    assert_eq!(report.trainable(), layers[2] + layers[3] + head);
-    let phase = &report.phases[1];
-    let cached: Vec<bool> = phase.stages.iter().map(|row| row.cached).collect();
-    assert_eq!(cached, [true, true, true, false, false, false]);
-    let norms: Vec<&str> = phase.stages.iter().map(|row| row.norm.as_str()).collect();
-    assert_eq!(
-        norms,
-        ["frozen", "frozen", "frozen", "frozen", "frozen", "-"]
-    );
-    let rates: Vec<f64> = phase.stages.iter().map(|row| row.rate).collect();
-    assert_eq!(rates, [0.0, 0.0, 0.0, 1.5e-4, 3e-4, 1e-3]);
-    let text = report.to_string();
-    assert!(
-        text.contains("513000 of 11689512 parameters trained"),
-        "{text}"
-    );
-    assert!(text.contains("layer4"), "{text}");
-
-    let model = MobileNetV2::new(&Device::flex()).with_head(1000, 0, &Device::flex());
-    let plan = Plan::new(vec![Phase::finetune(1)]);
-    let report = TrainableReport::new(&plan.resolve(&model.backbone.stages()).unwrap(), &model);
-    let all = counts(&report, 0);
-    assert_eq!(report.trainable(), 3_504_872);
-    assert_eq!(report.phases[0].total(), 3_504_872);
-    assert_eq!(all[0], row("features.0", 32 * 3 * 9 + 2 * 32, 0));
-    assert_eq!(
-        all[1],
-        row("features.1", 32 * 9 + 2 * 32 + 32 * 16 + 2 * 16, 0)
-    );
-    assert_eq!(all[18], row("features.18", 320 * 1280 + 2 * 1280, 0));
-    assert_eq!(all[19], row("head", 1_281_000, 0));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From a network into a file and back.
 
 mod formula;
+mod training;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -13,23 +14,10 @@ use tl_models::weights::{WeightsFile, save_safetensors};
 use tl_models::{
     Architecture, Classifier, LoadError, LoadOptions, MobileNetV2, ResNet, ResNetDepth, load, save,
 };
+use training::bits;
 
 fn resnet(depth: ResNetDepth) -> ResNet {
     ResNet::new(depth, &Device::flex())
-}
-
-/// Every parameter and statistic by path, as bits.
-fn bits<B: Architecture>(model: &Classifier<B>) -> BTreeMap<String, Vec<u32>> {
-    let mut all = BTreeMap::new();
-    visit_parameters(model, |info, tensor| {
-        let bits = values(tensor)
-            .unwrap()
-            .iter()
-            .map(|value| value.to_bits())
-            .collect();
-        all.insert(info.path.clone(), bits);
-    });
-    all
 }
 
 fn saved<B: Architecture>(folder: &Path, model: &Classifier<B>) -> PathBuf {

@@ -4,13 +4,13 @@
 
 mod formula;
 mod networks;
+mod training;
 
 use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Gradients, TensorData};
+use burn::tensor::Gradients;
 use formula::{Rule, deviation, filled, images, projections, refill, signed};
 use serde::Deserialize;
 use tl_core::parameters::{
@@ -19,6 +19,7 @@ use tl_core::parameters::{
 use tl_core::{Activation, Pass};
 use tl_models::load::origin_name;
 use tl_models::{Architecture, Classifier};
+use training::cross_entropy;
 
 const MOST_LOGIT_DEVIATION: f64 = 1e-4;
 const MOST_GRADIENT_DEVIATION: f64 = 1e-3;
@@ -76,17 +77,6 @@ fn logit_deviation(found: Tensor<2>, expected: &[Vec<f64>]) -> f64 {
         .unwrap();
     let found: Vec<f64> = found.into_iter().map(f64::from).collect();
     deviation(&found, &expected.concat())
-}
-
-/// The mean over the batch of minus the logarithm of the right class's probability.
-fn cross_entropy(logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
-    let [batch, classes] = logits.dims();
-    let mut chosen = vec![0.0f32; batch * classes];
-    for (row, label) in labels.iter().enumerate() {
-        chosen[row * classes + label] = -1.0 / batch as f32;
-    }
-    let chosen = Tensor::<2>::from_data(TensorData::new(chosen, [batch, classes]), &Device::flex());
-    (log_softmax(logits, 1) * chosen.autodiff()).sum()
 }
 
 /// The gradients of the parameters that `wanted` accepts, by path.

@@ -129,7 +129,7 @@ fn matching(patterns: &[String], names: &[String]) -> Result<Vec<bool>, CoreErro
     for pattern in patterns {
         // By itself first: a pattern like `a)(b` is whole only within the brackets around it.
         let group = ParamGroup::from_regex(pattern)
-            .and_then(|_| ParamGroup::from_regex(&format!("^(?:{pattern})$")))
+            .and_then(|_| ParamGroup::from_regex(format!("^(?:{pattern})$")))
             .map_err(|reason| CoreError::BadPattern {
                 pattern: pattern.clone(),
                 reason: describe(&reason),
