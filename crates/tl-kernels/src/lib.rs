@@ -1,1 +1,33 @@
+//! The layers that architectures are built of, and the CPU kernels behind them.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`conv`](mod@conv) | [`Conv2d`] and the unit [`conv_norm`]: convolution, norm, residual, nonlinearity |
+//! | [`norm`] | [`BatchNorm2d`] |
+//! | [`linear`] | [`Linear`], [`Dropout`], [`LinearHead`] |
+//! | [`pool`] | [`max_pool`], [`adaptive_average_pool`] |
+//! | [`buffer`] | [`Buffer`]: state that moves without a gradient |
+//! | [`memory`] | an allocator that counts |
+//! | `extension` | Burn's internals: fused units as operations of their own |
+//! | `flex` | the CPU kernels behind them |
+//!
+//! On a flex device the units run this crate's kernels, on every other device Burn's operations.
 
+pub mod buffer;
+pub mod conv;
+mod extension;
+#[cfg(feature = "flex")]
+mod flex;
+pub mod linear;
+pub mod memory;
+mod nonlinearity;
+pub mod norm;
+pub mod pool;
+
+pub use buffer::Buffer;
+pub use conv::{Conv2d, Conv2dConfig, conv, conv_norm};
+pub use extension::ConvShape;
+pub use linear::{Dropout, Linear, LinearHead};
+pub use nonlinearity::Nonlinearity;
+pub use norm::BatchNorm2d;
+pub use pool::{adaptive_average_pool, max_pool};

@@ -1,10 +1,17 @@
 //! What a plan will cost, before anything is trained.
 
+use std::time::Instant;
+
 use burn::module::Module;
 use burn::tensor::Device;
-use tl_core::{Activation, Backbone, Pass, ResolvedPhase, RowShape, TrainableReport};
+use tl_core::{
+    Activation, Backbone, Optimizer, OptimizerConfig, Pass, ResolvedPhase, RowShape, Solver,
+    TrainableReport, apply,
+};
+use tl_kernels::memory;
 use tl_models::Classifier;
-use tl_train::TrainError;
+use tl_train::loss::cross_entropy;
+use tl_train::{Settings, TrainError};
 
 use crate::{Error, Network};
 
@@ -44,4 +51,161 @@ pub(crate) fn cache_sizes(
         }
     }
     Ok(())
+}
+
+/// The images of a fitting, as far as its costs depend on them.
+pub(crate) struct Extent {
+    pub train: usize,
+    pub validation: usize,
+    /// Pixels of a side.
+    pub size: usize,
+    /// The most bytes of prefix outputs that are kept in memory.
+    pub cache_memory: u64,
+}
+
+/// Images of the small steps that costs are measured with.
+const FEW: [usize; 2] = [2, 6];
+
+/// Notes down the memory and the seconds of each phase: two small steps are carried out on a copy of the
+/// network and their costs drawn out to the batch. Only in a program that counts its memory
+/// ([`memory::CountingAllocator`]).
+///
+/// # Errors
+/// A device that fails.
+pub(crate) fn costs(
+    report: &mut TrainableReport,
+    phases: &[ResolvedPhase],
+    model: &Classifier<Network>,
+    optimizer: OptimizerConfig,
+    settings: &Settings,
+    extent: &Extent,
+    device: &Device,
+) -> Result<(), Error> {
+    if memory::in_use() == 0 {
+        return Ok(());
+    }
+    let weights = Module::num_params(model) * size_of::<f32>();
+    for (phase, row) in phases.iter().zip(&mut report.phases) {
+        let by_gradient = phase.phase.solver == Solver::Gradient;
+        let rows = extent.train + extent.validation;
+        let stored = settings.cache && row.cached_bytes > 0;
+        let in_memory = if stored { row.cached_bytes.min(extent.cache_memory) } else { 0 };
+        let batch = settings.batch_size.min(extent.train.max(1));
+        // Through the frozen stages: once for each image, or in every epoch without a cache.
+        let frozen = line(FEW.map(|count| forward(phase, model, count, extent.size, device)))?;
+        let step = line(FEW.map(|count| train(phase, model, optimizer, count, extent.size, device)))?;
+        let passes = if stored { 1 } else { row.epochs };
+        let mut seconds = frozen.seconds(1) * (rows * passes) as f64;
+        let mut bytes = frozen.bytes(batch);
+        if by_gradient {
+            seconds += step.seconds(1) * (extent.train * row.epochs) as f64;
+            // Validation runs forward alone, about a third of a step.
+            seconds += step.seconds(1) / 3.0 * (extent.validation * row.epochs) as f64;
+            bytes = bytes.max(step.bytes(batch));
+        }
+        // Decoded images ahead: three batches of pixels.
+        let ahead = 3 * batch * 3 * extent.size * extent.size * size_of::<f32>();
+        let trained = row.trainable() as usize * size_of::<f32>();
+        // The model on the autodiff device and its plain copy, the best weights and the optimizer's state.
+        let held = 2 * weights + trained * if by_gradient { 2 } else { 0 };
+        // A checkpoint is laid out in memory before it is written: what it holds, thrice.
+        let held = held.max(3 * (2 * weights + if by_gradient { 2 * trained } else { 0 }));
+        let total = resident() + in_memory as usize + bytes + ahead + held;
+        row.memory_bytes = Some(total as u64);
+        row.seconds = Some(seconds);
+    }
+    Ok(())
+}
+
+/// What the program holds now, its own code included.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|rest| rest.trim().split(' ').next()?.parse::<usize>().ok());
+    kilobytes.map_or_else(memory::in_use, |kilobytes| kilobytes * 1024)
+}
+
+/// A cost that grows with the number of images on a straight line.
+struct Line {
+    base: [f64; 2],
+    each: [f64; 2],
+}
+
+impl Line {
+    fn bytes(&self, images: usize) -> usize {
+        (self.base[0] + self.each[0] * images as f64).max(0.0) as usize
+    }
+
+    /// Seconds of `images` in a large batch.
+    fn seconds(&self, images: usize) -> f64 {
+        self.each[1] * images as f64
+    }
+}
+
+type Cost = Result<(usize, f64), Error>;
+
+fn line(costs: [Cost; 2]) -> Result<Line, Error> {
+    let [few, more] = costs;
+    let ((few_bytes, few_seconds), (more_bytes, more_seconds)) = (few?, more?);
+    let apart = (FEW[1] - FEW[0]) as f64;
+    let each_bytes = (more_bytes as f64 - few_bytes as f64).max(0.0) / apart;
+    let each_seconds = (more_seconds - few_seconds).max(0.0) / apart;
+    Ok(Line {
+        base: [few_bytes as f64 - each_bytes * FEW[0] as f64, few_seconds],
+        each: [each_bytes, each_seconds],
+    })
+}
+
+/// Bytes and seconds of what `work` does, measured the second time: the first one also sets up what
+/// stays.
+fn measured(mut work: impl FnMut() -> Result<(), Error>) -> Cost {
+    work()?;
+    let before = memory::in_use();
+    memory::forget_most();
+    let started = Instant::now();
+    work()?;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok((memory::most().saturating_sub(before), seconds))
+}
+
+fn empty(count: usize, size: usize, device: &Device) -> Activation {
+    let shape = RowShape::Image { channels: 3, height: size, width: size };
+    Activation::from_rows(shape, vec![0.0; shape.elements() * count], device)
+}
+
+fn forward(
+    phase: &ResolvedPhase,
+    model: &Classifier<Network>,
+    count: usize,
+    size: usize,
+    device: &Device,
+) -> Cost {
+    let prefix = model.backbone.compile(0..phase.cut);
+    measured(|| Ok(prefix.forward(empty(count, size, device)).map(|_| ())?))
+}
+
+fn train(
+    phase: &ResolvedPhase,
+    model: &Classifier<Network>,
+    optimizer: OptimizerConfig,
+    count: usize,
+    size: usize,
+    device: &Device,
+) -> Cost {
+    if phase.phase.solver != Solver::Gradient {
+        return Ok((0, 0.0));
+    }
+    let prefix = model.backbone.compile(0..phase.cut);
+    let input = prefix.forward(empty(count, size, device))?;
+    let mut model = Some(apply(phase, model.clone().train()));
+    let mut optimizer = Optimizer::new(optimizer);
+    measured(|| {
+        let Some(before) = model.take() else { return Ok(()) };
+        let logits = before.forward_from(input.clone().autodiff(), phase.cut, Pass::default())?;
+        let loss = cross_entropy(logits, &vec![0; count], phase.phase.label_smoothing);
+        let mut gradients = loss.backward();
+        // The numbers are those of empty images: no step is taken that anyone keeps.
+        model = Some(optimizer.step(before, &mut gradients, 0.0, |path, rank| phase.rates(path, rank)));
+        Ok(())
+    })
 }

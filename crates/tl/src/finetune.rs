@@ -14,7 +14,7 @@ use tl_train::{
     Conduct, EpochRow, Fitted, Predictions, Progress, Task, TrainError, check_resume, fit, predict,
 };
 
-use crate::estimate::cache_sizes;
+use crate::estimate::{Extent, cache_sizes, costs};
 use crate::record::{DataRecord, MODEL_FILE, RUN_FILE, RUN_SCHEMA, RunRecord, Status, versions};
 use crate::source::{preprocess, pretrained};
 use crate::{Error, FinetuneOptions, Network, Run, load_script, page};
@@ -111,6 +111,14 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         let kept = split.train.len() + split.validation.len();
         cache_sizes(&mut report, &phases, &found.model, kept, preprocess.crop, &request.device)?;
     }
+    let extent = Extent {
+        train: split.train.len(),
+        validation: split.validation.len(),
+        size: preprocess.crop,
+        cache_memory: request.cache_memory,
+    };
+    let (settings, device) = (&options.settings, &request.device);
+    costs(&mut report, &phases, &found.model, plan.optimizer, settings, &extent, device)?;
     let loader = Loader::new(images.clone(), preprocess.clone(), request.threads, options.strict)?;
     let record = RunRecord {
         schema: RUN_SCHEMA,
