@@ -51,22 +51,6 @@ pub(crate) fn conv2d_unit(
     finish(module::conv2d(x, w, b, options), residual, act)
 }
 
-/// `act(x + residual)`, one node; both are `[batch, channels, height, width]`.
-pub(crate) fn activate(x: Tensor<4>, residual: Option<Tensor<4>>, act: Nonlinearity) -> Tensor<4> {
-    if residual.is_none() && act == Nonlinearity::None {
-        return x;
-    }
-    #[cfg(feature = "flex")]
-    if runs_on_flex(&x)
-        && residual
-            .as_ref()
-            .is_none_or(|residual| residual.dims() == x.dims())
-    {
-        return operations::activate(x, residual, act);
-    }
-    finish(x, residual, act)
-}
-
 /// `act(norm(x) + residual)` with the statistics of the batch, one node; and these statistics, plain: the mean
 /// and the biased variance, `[channels]` each.
 pub(crate) fn batch_norm_train_unit(

@@ -179,20 +179,6 @@ impl Kept for Convolution {
 }
 
 #[derive(Clone, Debug)]
-struct Activation {
-    output: Option<FlexTensor>,
-    act: Nonlinearity,
-}
-
-impl Kept for Activation {
-    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
-        let mut gradient = contiguous(gradient);
-        through_act(&mut gradient, &self.output, self.act);
-        vec![Some(gradient.clone()), Some(gradient)]
-    }
-}
-
-#[derive(Clone, Debug)]
 struct Norm {
     x: FlexTensor,
     weight: FlexTensor,
@@ -270,22 +256,6 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
             act,
             wanted,
             has_bias,
-        };
-        parents.record::<C>(kept, output)
-    }
-
-    fn activation_unit(
-        x: FloatTensor<Self>,
-        residual: Maybe<Self>,
-        act: Nonlinearity,
-    ) -> FloatTensor<Self> {
-        let mut parents = Parents::default();
-        let (x, _) = parents.take(x);
-        let (residual, _) = parents.take_maybe(residual);
-        let output = Flex::activation_unit(x, residual, act);
-        let kept = Activation {
-            output: kept_output(&output, act),
-            act,
         };
         parents.record::<C>(kept, output)
     }

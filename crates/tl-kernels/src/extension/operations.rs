@@ -37,12 +37,6 @@ pub trait Units: Backend {
         act: Nonlinearity,
     ) -> FloatTensor<Self>;
 
-    fn activation_unit(
-        x: FloatTensor<Self>,
-        #[extension_type] residual: Maybe<Self>,
-        act: Nonlinearity,
-    ) -> FloatTensor<Self>;
-
     fn norm_unit(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -89,12 +83,6 @@ impl Units for Flex {
         let (bias, residual) = (bias.as_ref().map(values), residual.as_ref().map(values));
         let output = flex::convolve(&geometry, values(&x), values(&w), bias, residual, act);
         tensor(output, geometry.output_shape())
-    }
-
-    fn activation_unit(x: FlexTensor, residual: Maybe<Self>, act: Nonlinearity) -> FlexTensor {
-        let (x, residual) = (x.to_contiguous(), contiguous(residual));
-        let output = flex::activate(values(&x), residual.as_ref().map(values), act);
-        tensor(output, shape4(&x))
     }
 
     fn norm_unit(
@@ -147,14 +135,6 @@ pub(super) fn conv2d(
         maybe(b),
         maybe(residual),
         shape,
-        act,
-    ))
-}
-
-pub(super) fn activate(x: Tensor<4>, residual: Option<Tensor<4>>, act: Nonlinearity) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::activation_unit(
-        x.into_dispatch(),
-        maybe(residual),
         act,
     ))
 }

@@ -157,20 +157,6 @@ by_processor! {
     fn slope_in_place(gradient: &mut [f32], output: &[f32], act: Nonlinearity) = slope_in_place_body
 }
 
-/// `act(x + residual)` of whole tensors.
-pub(crate) fn activate(x: &[f32], residual: Option<&[f32]>, act: Nonlinearity) -> Vec<f32> {
-    let mut output = vec![0.0; x.len()];
-    output
-        .par_chunks_mut(TASK)
-        .enumerate()
-        .for_each(|(task, output)| {
-            let range = task * TASK..task * TASK + output.len();
-            output.copy_from_slice(&x[range.clone()]);
-            add_act(output, 0.0, residual.map(|residual| &residual[range]), act);
-        });
-    output
-}
-
 /// Turns the gradient after the nonlinearity into the one before it.
 pub(crate) fn through_act(gradient: &mut [f32], output: &[f32], act: Nonlinearity) {
     if act == Nonlinearity::None {

@@ -13,7 +13,7 @@ mod norm;
 mod processor;
 mod tiles;
 
-pub(crate) use elementwise::{activate, channel_sums, through_act};
+pub(crate) use elementwise::{channel_sums, through_act};
 pub(crate) use geometry::Geometry;
 pub(crate) use norm::{NormInputs, norm_backward, normalise};
 
