@@ -62,25 +62,13 @@ pub fn run(verb: &Demo) -> Result<(), Failure> {
     if let Some(cell) = verb.cell {
         let found = compute(cell, &conditions, &mut Display::new())?;
         let text = || crate::demo_table::line(&found);
-        return if verb.machine.json {
-            output::object(&found)
-        } else {
-            output::print(&text())
-        };
+        return if verb.machine.json { output::object(&found) } else { output::print(&text()) };
     }
-    let cells = if verb.full {
-        Cell::full()
-    } else {
-        Cell::short()
-    };
+    let cells = if verb.full { Cell::full() } else { Cell::short() };
     let count = cells.len();
     let mut found = Vec::with_capacity(count);
     for (number, cell) in cells.into_iter().enumerate() {
-        let Cell {
-            method,
-            shots,
-            seed,
-        } = cell;
+        let Cell { method, shots, seed } = cell;
         output::tell(&format!(
             "{} of {count}: {}, {shots} images per class, seed {seed}",
             number + 1,
@@ -93,12 +81,7 @@ pub fn run(verb: &Demo) -> Result<(), Failure> {
     }
     let (table, seconds) = (rows(&found), started.elapsed().as_secs_f64());
     if verb.machine.json {
-        return output::object(&Answer {
-            full: verb.full,
-            rows: &table,
-            cells: &found,
-            seconds,
-        });
+        return output::object(&Answer { full: verb.full, rows: &table, cells: &found, seconds });
     }
     output::print(&crate::demo_table::text(&table, seconds))
 }

@@ -33,12 +33,8 @@ pub fn rows(cells: &[CellResult]) -> Vec<Row> {
     let mut shots: Vec<usize> = cells.iter().map(|found| found.cell.shots).collect();
     shots.sort_unstable();
     shots.dedup();
-    let pairs = shots
-        .into_iter()
-        .flat_map(|shots| Method::ALL.map(|method| (method, shots)));
-    pairs
-        .filter_map(|(method, shots)| row(cells, method, shots))
-        .collect()
+    let pairs = shots.into_iter().flat_map(|shots| Method::ALL.map(|method| (method, shots)));
+    pairs.filter_map(|(method, shots)| row(cells, method, shots)).collect()
 }
 
 fn row(cells: &[CellResult], method: Method, shots: usize) -> Option<Row> {
@@ -98,11 +94,7 @@ pub fn line(found: &CellResult) -> String {
 
 /// The table as a person reads it.
 pub fn text(rows: &[Row], seconds: f64) -> String {
-    let width = rows
-        .iter()
-        .map(|row| row.title.chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = rows.iter().map(|row| row.title.chars().count()).max().unwrap_or(0);
     let scratch = rows.iter().any(|row| row.seconds_to_scratch.is_some());
     let mut text = format!(
         "Fashion-MNIST, accuracy on the first 1,000 test images\n\n{:width$}  images  {:>20}  {:>10}  {:>7}{}\n",
@@ -147,11 +139,7 @@ mod tests {
 
     fn cell(method: Method, seed: u64, accuracy: f64, course: &[(f64, f64)]) -> CellResult {
         CellResult {
-            cell: Cell {
-                method,
-                shots: 5,
-                seed,
-            },
+            cell: Cell { method, shots: 5, seed },
             accuracy,
             interval: [accuracy - 0.1, accuracy + 0.1],
             n: 1000,
@@ -167,12 +155,7 @@ mod tests {
         let cells = [
             cell(Method::Scratch, 0, 0.2, &[(10.0, 0.3), (20.0, 0.25)]),
             cell(Method::Scratch, 1, 0.3, &[(10.0, 0.1), (20.0, 0.9)]),
-            cell(
-                Method::Finetune,
-                0,
-                0.6,
-                &[(1.0, 0.2), (2.0, 0.3), (3.0, 0.7)],
-            ),
+            cell(Method::Finetune, 0, 0.6, &[(1.0, 0.2), (2.0, 0.3), (3.0, 0.7)]),
             cell(Method::Finetune, 1, 0.8, &[(1.0, 0.2), (3.0, 0.7)]),
         ];
         let rows = rows(&cells);

@@ -48,12 +48,7 @@ pub struct Embed {
     pub image_size: Option<usize>,
 
     /// Images that are computed together
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        default_value_t = 32
-    )]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 32)]
     pub batch_size: usize,
 
     /// Accept weights that lack parameters of the network, or hold others
@@ -80,30 +75,16 @@ struct Answer<'a> {
 pub fn run(verb: &Embed) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let images = Images::open(&verb.data)?;
-    images
-        .notes
-        .iter()
-        .for_each(|note| output::tell(&format!("note: {note}")));
+    images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
     let count = images.len();
     let found = pretrained(&verb.model, &verb.weights, None, verb.partial, 0, &device)?;
     let preprocess = preprocess(&found.model.backbone, verb.image_size, None)?;
-    let loader = Loader::new(
-        images.into(),
-        preprocess,
-        verb.machine.threads(),
-        verb.strict,
-    )?;
+    let loader = Loader::new(images.into(), preprocess, verb.machine.threads(), verb.strict)?;
     // Found out now rather than after the last image.
     for path in std::iter::once(&verb.out).chain(&verb.names) {
         must_be_writable(path)?;
     }
-    let vectors = tl::embed(
-        &found.model,
-        &loader,
-        verb.batch_size,
-        &device,
-        &mut Display::new(),
-    )?;
+    let vectors = tl::embed(&found.model, &loader, verb.batch_size, &device, &mut Display::new())?;
     let skipped = loader.skipped();
     if let (true, Some(first)) = (vectors.names.is_empty(), skipped.first()) {
         return Err(Failure::input(format!(
@@ -118,12 +99,7 @@ pub fn run(verb: &Embed) -> Result<(), Failure> {
     let (images, width) = (vectors.names.len(), vectors.width);
     let out = verb.out.display().to_string();
     if verb.machine.json {
-        return output::object(&Answer {
-            out: &out,
-            images,
-            width,
-            skipped: &skipped,
-        });
+        return output::object(&Answer { out: &out, images, width, skipped: &skipped });
     }
     output::print(&format!(
         "{out}: {images} images × {width} features, f32\n{}",
@@ -139,10 +115,7 @@ fn must_be_writable(path: &Path) -> Result<(), Failure> {
             path.display()
         )));
     }
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_folder(folder)?;
     }
     let mut name = path.file_name().unwrap_or_default().to_os_string();

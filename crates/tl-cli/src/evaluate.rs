@@ -54,17 +54,9 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let run = Run::open(&verb.run, &device)?;
     let images = Images::open(&verb.data)?;
-    images
-        .notes
-        .iter()
-        .for_each(|note| output::tell(&format!("note: {note}")));
-    let measured = run.evaluate(
-        images,
-        verb.machine.threads(),
-        verb.strict,
-        &device,
-        &mut Display::new(),
-    )?;
+    images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    let measured =
+        run.evaluate(images, verb.machine.threads(), verb.strict, &device, &mut Display::new())?;
     if verb.machine.json {
         return output::object(&Answer {
             run: &verb.run.to_string_lossy(),
@@ -79,11 +71,7 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
 
 /// The result as a person reads it.
 fn table(measured: &Measured) -> String {
-    let Measured {
-        evaluation,
-        part,
-        skipped,
-    } = measured;
+    let Measured { evaluation, part, skipped } = measured;
     let mut text = format!(
         "accuracy {} on {part}\nmacro F1 {:.3} · loss {:.4}\n\n",
         output::accuracy(evaluation),
@@ -91,13 +79,7 @@ fn table(measured: &Measured) -> String {
         evaluation.loss
     );
     let label = |class: &tl::train::metrics::ClassScore| class.label.chars().count();
-    let width = evaluation
-        .per_class
-        .iter()
-        .map(label)
-        .max()
-        .unwrap_or(0)
-        .max(5);
+    let width = evaluation.per_class.iter().map(label).max().unwrap_or(0).max(5);
     text += &format!("{:width$}  images  precision  recall     F1\n", "class");
     for class in &evaluation.per_class {
         text += &format!(

@@ -21,18 +21,12 @@ pub struct Failure {
 impl Failure {
     /// A fault of the input: exit code 2.
     pub fn input(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code: INPUT,
-        }
+        Self { message: message.into(), code: INPUT }
     }
 
     /// An end by Ctrl-C: exit code 130.
     pub fn interrupted(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code: INTERRUPTED,
-        }
+        Self { message: message.into(), code: INTERRUPTED }
     }
 }
 
@@ -46,10 +40,7 @@ impl fmt::Display for Failure {
 
 impl From<tl::Error> for Failure {
     fn from(error: tl::Error) -> Self {
-        Self {
-            code: error.exit_code(),
-            message: error.to_string(),
-        }
+        Self { code: error.exit_code(), message: error.to_string() }
     }
 }
 

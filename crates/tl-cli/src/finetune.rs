@@ -29,11 +29,7 @@ pub fn run(verb: &Finetune) -> Result<(), Failure> {
     }
     let run = fit(request, &resume_words(verb), &mut Display::new())?;
     let outcome = Outcome::new(&run);
-    if verb.machine.json {
-        output::object(&outcome)
-    } else {
-        output::print(&outcome.text())
-    }
+    if verb.machine.json { output::object(&outcome) } else { output::print(&outcome.text()) }
 }
 
 /// What the flags ask for; the data is listed here.
@@ -41,10 +37,7 @@ fn request(verb: &Finetune) -> Result<Request, Failure> {
     let device: Device = verb.machine.start()?;
     let options = verb.options()?;
     let images = Images::open(&verb.data)?;
-    images
-        .notes
-        .iter()
-        .for_each(|note| output::tell(&format!("note: {note}")));
+    images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
     Ok(Request {
         options,
         images: Arc::new(images),
@@ -80,9 +73,7 @@ pub fn fit(
 
 /// The command line of this program, with its plain name.
 fn words() -> Vec<String> {
-    let given = std::env::args_os()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned());
+    let given = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     std::iter::once("tl".to_string()).chain(given).collect()
 }
 
@@ -100,10 +91,7 @@ fn resume_words(verb: &Finetune) -> impl Fn(&Path) -> String {
             more.push("--resume".to_string());
         }
         // Behind `--` everything is a name.
-        let place = words
-            .iter()
-            .position(|word| word == "--")
-            .unwrap_or(words.len());
+        let place = words.iter().position(|word| word == "--").unwrap_or(words.len());
         words.splice(place..place, more);
         output::command_line(&words)
     }

@@ -10,11 +10,7 @@ use tl::{EMBEDDED_NETWORK, FinetuneOptions, Recipe, RunRecord};
 use crate::failure::Failure;
 use crate::flags::{Machine, one_of};
 
-const KEEPS: [(&str, Keep); 3] = [
-    ("best", Keep::Best),
-    ("last", Keep::Last),
-    ("ema", Keep::Ema),
-];
+const KEEPS: [(&str, Keep); 3] = [("best", Keep::Best), ("last", Keep::Last), ("ema", Keep::Ema)];
 const NORMS: [(&str, NormPolicy); 2] =
     [("frozen", NormPolicy::Frozen), ("train", NormPolicy::Train)];
 
@@ -57,12 +53,7 @@ pub struct Finetune {
     pub partial: bool,
 
     /// Height and width of the images in pixels [default: what the network's weights expect]
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        help_heading = "Network"
-    )]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
     pub image_size: Option<usize>,
 
     /// How the network is tuned: auto (a probe, then everything), probe (a new head on frozen stages),
@@ -72,31 +63,16 @@ pub struct Finetune {
 
     /// Epochs of training by gradient; a probe without it is trained to convergence [default: 30 for up
     /// to 100 training images, 20 for up to 500, 10 for more]
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        help_heading = "Tuning"
-    )]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub epochs: Option<usize>,
 
     /// The head's learning rate; the stages get three tenths of it [default: 1e-3]
-    #[arg(
-        long,
-        value_name = "X",
-        allow_negative_numbers = true,
-        help_heading = "Tuning"
-    )]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Tuning")]
     pub lr: Option<f64>,
 
     /// Each stage nearer to the input gets its successor's rate times this, above 0, at most 1
     /// [default: 1]
-    #[arg(
-        long,
-        value_name = "X",
-        allow_negative_numbers = true,
-        help_heading = "Tuning"
-    )]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Tuning")]
     pub layer_decay: Option<f64>,
 
     /// The stages up to and with this one stay frozen [default: none]
@@ -113,12 +89,7 @@ pub struct Finetune {
     pub norm: Option<NormPolicy>,
 
     /// The largest norm of all gradients together [default: no limit]
-    #[arg(
-        long,
-        value_name = "X",
-        allow_negative_numbers = true,
-        help_heading = "Tuning"
-    )]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Tuning")]
     pub clip: Option<f64>,
 
     /// Cut and mirror training images at random, in phases that freeze no stage
@@ -126,30 +97,15 @@ pub struct Finetune {
     pub augment: bool,
 
     /// Images in a batch [default: 32]
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        help_heading = "Tuning"
-    )]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub batch_size: Option<usize>,
 
     /// Keep a moving average of the weights with this decay, from 0, below 1 [default: none]
-    #[arg(
-        long,
-        value_name = "D",
-        allow_negative_numbers = true,
-        help_heading = "Tuning"
-    )]
+    #[arg(long, value_name = "D", allow_negative_numbers = true, help_heading = "Tuning")]
     pub ema: Option<f64>,
 
     /// End a phase after this many epochs without a better validation accuracy [default: never]
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        help_heading = "Tuning"
-    )]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub patience: Option<usize>,
 
     /// Which weights the run keeps: best (by validation accuracy), last, or ema [default: best]
@@ -157,12 +113,7 @@ pub struct Finetune {
     pub keep: Option<Keep>,
 
     /// Training images of each class; the rest of the training part is left out [default: all]
-    #[arg(
-        long,
-        value_name = "K",
-        allow_negative_numbers = true,
-        help_heading = "Data"
-    )]
+    #[arg(long, value_name = "K", allow_negative_numbers = true, help_heading = "Data")]
     pub shots: Option<usize>,
 
     /// Make an image that cannot be read an error instead of skipping it
@@ -170,12 +121,7 @@ pub struct Finetune {
     pub strict: bool,
 
     /// What is drawn at random (split, head, order, augmentation) follows from this number [default: 0]
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        help_heading = "Run"
-    )]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Run")]
     pub seed: Option<u64>,
 
     /// Make this many runs, with the seeds N, N+1, …, and give their mean and deviation
@@ -207,12 +153,7 @@ pub struct Finetune {
     pub no_cache: bool,
 
     /// Megabytes of frozen stages' outputs kept in memory; more goes to the run's folder
-    #[arg(
-        long,
-        value_name = "MB",
-        default_value_t = 2048,
-        help_heading = "Machine"
-    )]
+    #[arg(long, value_name = "MB", default_value_t = 2048, help_heading = "Machine")]
     pub cache_memory: u64,
 
     #[command(flatten)]

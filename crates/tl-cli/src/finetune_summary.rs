@@ -86,14 +86,7 @@ impl Outcome {
 
 /// One line before the work begins.
 pub fn headline(prepared: &Prepared, folder: &Path) -> String {
-    let RunRecord {
-        network,
-        options,
-        data,
-        labels,
-        device,
-        ..
-    } = &prepared.record;
+    let RunRecord { network, options, data, labels, device, .. } = &prepared.record;
     format!(
         "{network} ({}) on {device}: {} classes, {} training, {} validation and {} test images; run: {}",
         options.weights,
@@ -129,31 +122,16 @@ struct DryRun<'a> {
 
 /// What would be done, without doing it.
 pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
-    let Prepared {
-        loader,
-        split,
-        report,
-        record,
-        ..
-    } = prepared;
+    let Prepared { loader, split, report, record, .. } = prepared;
     let images = loader.images();
-    let Split {
-        train,
-        validation,
-        test,
-    } = split;
+    let Split { train, validation, test } = split;
     let [train, validation, test] = [train, validation, test].map(|part| images.class_counts(part));
     let classes: Vec<ClassCounts<'_>> = images
         .classes
         .iter()
         .zip(train)
         .zip(validation.into_iter().zip(test))
-        .map(|((class, train), (validation, test))| ClassCounts {
-            class,
-            train,
-            validation,
-            test,
-        })
+        .map(|((class, train), (validation, test))| ClassCounts { class, train, validation, test })
         .collect();
     let notes = split.notes();
     if json {
@@ -168,31 +146,17 @@ pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
             load_report: &record.load_report,
         });
     }
-    let width = classes
-        .iter()
-        .map(|row| row.class.chars().count())
-        .max()
-        .unwrap_or(0)
-        .max(5);
+    let width = classes.iter().map(|row| row.class.chars().count()).max().unwrap_or(0).max(5);
     let mut text = format!(
         "{} ({}), images of {} pixels, on {}\n\n{:width$}  training  validation  test\n",
         record.network, record.options.weights, record.preprocess.crop, record.device, "class"
     );
-    for ClassCounts {
-        class,
-        train,
-        validation,
-        test,
-    } in &classes
-    {
+    for ClassCounts { class, train, validation, test } in &classes {
         text += &format!("{class:width$}  {train:>8}  {validation:>10}  {test:>4}\n");
     }
     let data = &record.data;
     let (train, validation, test) = (data.train, data.validation, data.test);
-    text += &format!(
-        "{:width$}  {train:>8}  {validation:>10}  {test:>4}\n",
-        "all"
-    );
+    text += &format!("{:width$}  {train:>8}  {validation:>10}  {test:>4}\n", "all");
     for note in &notes {
         text += &format!("note: {note}\n");
     }

@@ -34,12 +34,11 @@ impl Machine {
     /// A device that is unknown, not built in or does not answer.
     pub fn start(&self) -> Result<Device, Failure> {
         if self.threads > 0 {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(self.threads())
-                .build_global()
-                .map_err(|reason| {
+            rayon::ThreadPoolBuilder::new().num_threads(self.threads()).build_global().map_err(
+                |reason| {
                     Failure::input(format!("--threads {}: {reason}; give fewer", self.threads))
-                })?;
+                },
+            )?;
         }
         Ok(tl::device(&self.device)?)
     }
@@ -57,8 +56,6 @@ pub fn one_of<T: Clone + Send + Sync + 'static>(
     // The first parser accepts nothing but the names.
     PossibleValuesParser::new(choices.iter().map(|(name, _)| *name)).try_map(|given| {
         let found = choices.iter().find(|(name, _)| *name == given);
-        found
-            .map(|(_, value)| value.clone())
-            .ok_or("is none of the choices")
+        found.map(|(_, value)| value.clone()).ok_or("is none of the choices")
     })
 }

@@ -26,9 +26,5 @@ pub struct Inspect {
 
 pub fn run(verb: &Inspect) -> Result<(), Failure> {
     let found = inspect(&verb.file)?;
-    if verb.json {
-        output::object(&found)
-    } else {
-        output::print(&found.to_string())
-    }
+    if verb.json { output::object(&found) } else { output::print(&found.to_string()) }
 }

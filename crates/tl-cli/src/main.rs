@@ -111,9 +111,7 @@ fn usage(message: &clap::Error) -> Result<(), Failure> {
                 .collect();
             let said = said.join(" ").replace(" tip:", "; tip:");
             let said = said.strip_prefix("error: ").unwrap_or(&said);
-            Err(Failure::input(format!(
-                "{said}; see `tl --help` and `tl VERB --help`"
-            )))
+            Err(Failure::input(format!("{said}; see `tl --help` and `tl VERB --help`")))
         }
     }
 }

@@ -104,15 +104,7 @@ mod tests {
 
     #[test]
     fn a_command_line_can_be_given_to_a_shell() {
-        let words = [
-            "tl",
-            "finetune",
-            "my photos",
-            "--freeze",
-            "features.[0-3]",
-            "it's",
-            "",
-        ];
+        let words = ["tl", "finetune", "my photos", "--freeze", "features.[0-3]", "it's", ""];
         assert_eq!(
             command_line(&words),
             r"tl finetune 'my photos' --freeze 'features.[0-3]' 'it'\''s' ''"
@@ -128,10 +120,8 @@ mod tests {
     #[test]
     fn skipped_images_are_counted_and_the_first_are_named() {
         assert_eq!(skipped(&[]), "");
-        let image = |name: &str| Skipped {
-            name: name.to_string(),
-            reason: "the file is empty".into(),
-        };
+        let image =
+            |name: &str| Skipped { name: name.to_string(), reason: "the file is empty".into() };
         assert_eq!(
             skipped(&[image("a/1.png")]),
             "1 image could not be read and was skipped:\n  a/1.png: the file is empty\n"

@@ -12,10 +12,7 @@ static LAST: Mutex<Option<(String, String)>> = Mutex::new(None);
 /// Keeps panics off standard error.
 pub fn silence() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some((message(panic.payload()), place));
     }));
@@ -37,10 +34,7 @@ pub fn describe(payload: &(dyn Any + Send)) -> String {
 /// What a panic says, as one line of bounded length.
 fn message(payload: &(dyn Any + Send)) -> String {
     const LONGEST: usize = 300; // characters
-    let text = match (
-        payload.downcast_ref::<String>(),
-        payload.downcast_ref::<&str>(),
-    ) {
+    let text = match (payload.downcast_ref::<String>(), payload.downcast_ref::<&str>()) {
         (Some(text), _) => text.as_str(),
         (_, Some(text)) => text,
         _ => "for no stated reason",
@@ -57,10 +51,7 @@ mod tests {
     fn a_panic_becomes_one_line_of_bounded_length() {
         let payload: Box<dyn Any + Send> = Box::new(format!("first\n  second {}", "x".repeat(999)));
         let line = describe(&*payload);
-        assert!(
-            line.starts_with("the program failed: first second xxx"),
-            "{line}"
-        );
+        assert!(line.starts_with("the program failed: first second xxx"), "{line}");
         assert!(!line.contains('\n') && line.chars().count() < 400, "{line}");
     }
 }

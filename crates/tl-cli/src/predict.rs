@@ -64,11 +64,7 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
     }
     if verb.machine.json {
         let labels = &run.record.labels;
-        return output::object(&Answer {
-            predictions: &answers,
-            labels,
-            skipped: &skipped,
-        });
+        return output::object(&Answer { predictions: &answers, labels, skipped: &skipped });
     }
     if !skipped.is_empty() {
         output::tell(output::skipped(&skipped).trim_end());
@@ -78,16 +74,8 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
     let wide = answers.iter().map(name).max().unwrap_or(0);
     let narrow = answers.iter().map(label).max().unwrap_or(0);
     let lines = answers.iter().map(|answer| {
-        let Prediction {
-            file,
-            label,
-            probability,
-            ..
-        } = answer;
-        format!(
-            "{file:wide$}  {label:narrow$}  {:5.1} %\n",
-            100.0 * probability
-        )
+        let Prediction { file, label, probability, .. } = answer;
+        format!("{file:wide$}  {label:narrow$}  {:5.1} %\n", 100.0 * probability)
     });
     output::print(&lines.collect::<String>())
 }
@@ -109,9 +97,5 @@ fn gather(paths: &[PathBuf]) -> Result<Images, DataError> {
         }
         items.append(&mut found);
     }
-    Ok(Images {
-        classes: Vec::new(),
-        items,
-        notes: Vec::new(),
-    })
+    Ok(Images { classes: Vec::new(), items, notes: Vec::new() })
 }

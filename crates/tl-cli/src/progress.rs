@@ -30,11 +30,7 @@ struct Plain {
 
 impl Display {
     pub fn new() -> Self {
-        Self {
-            terminal: std::io::stderr().is_terminal(),
-            bar: None,
-            plain: None,
-        }
+        Self { terminal: std::io::stderr().is_terminal(), bar: None, plain: None }
     }
 }
 
@@ -43,13 +39,8 @@ impl Progress for Display {
         self.end();
         if !self.terminal {
             let now = Instant::now();
-            self.plain = Some(Plain {
-                what: what.to_string(),
-                total,
-                done: 0,
-                begun: now,
-                told: now,
-            });
+            self.plain =
+                Some(Plain { what: what.to_string(), total, done: 0, begun: now, told: now });
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
@@ -113,20 +104,12 @@ mod tests {
     #[test]
     fn a_plain_line_holds_the_rate_and_the_time_left() {
         let now = Instant::now();
-        let plain = Plain {
-            what: "finetune 3/10".into(),
-            total: 700,
-            done: 120,
-            begun: now,
-            told: now,
-        };
+        let plain =
+            Plain { what: "finetune 3/10".into(), total: 700, done: 120, begun: now, told: now };
         assert_eq!(
             plain.line(4.0, "loss 0.512"),
             "finetune 3/10: 120 of 700, 30/s, 19 s left, loss 0.512"
         );
-        assert_eq!(
-            plain.line(4.0, ""),
-            "finetune 3/10: 120 of 700, 30/s, 19 s left"
-        );
+        assert_eq!(plain.line(4.0, ""), "finetune 3/10: 120 of 700, 30/s, 19 s left");
     }
 }

@@ -79,11 +79,7 @@ pub fn run(verb: &Finetune, request: Request, count: u64) -> Result<(), Failure>
     let text = serde_json::to_string_pretty(&summary)
         .map_err(|reason| Failure::input(format!("summary.json cannot be written: {reason}")))?;
     write_bytes(&out.join("summary.json"), text.as_bytes())?;
-    if verb.machine.json {
-        output::object(&summary)
-    } else {
-        output::print(&summary.text(&out))
-    }
+    if verb.machine.json { output::object(&summary) } else { output::print(&summary.text(&out)) }
 }
 
 /// The record of a run that a resume need not touch: finished, with the same options and data.
@@ -98,11 +94,7 @@ fn finished(request: &Request, folder: &Path) -> Option<RunRecord> {
 impl Summary {
     fn new(command: String, runs: Vec<Outcome>) -> Result<Self, Failure> {
         let nothing = || Failure::input("no run has a test or a validation part to be measured on");
-        let part = runs
-            .first()
-            .and_then(Outcome::measured)
-            .ok_or_else(nothing)?
-            .0;
+        let part = runs.first().and_then(Outcome::measured).ok_or_else(nothing)?.0;
         let spread = |figure: &dyn Fn(&Outcome) -> f64| {
             let values: Vec<f64> = runs.iter().map(figure).collect();
             let (mean, deviation) = mean_and_deviation(&values);

@@ -4,7 +4,7 @@ mod support;
 
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::Value;
-use support::{Place, quick};
+use support::{Place, aloud, quick};
 
 #[test]
 fn broken_images_are_skipped_counted_and_named_unless_strict() {
@@ -23,16 +23,10 @@ fn broken_images_are_skipped_counted_and_named_unless_strict() {
     skipped.sort_unstable();
     assert_eq!(skipped, ["class-0/cut.jpg", "class-1/text.png"]);
     let text = place.good(&quick("again", &[])).stdout;
-    assert!(
-        text.contains("2 images could not be read and were skipped"),
-        "{text}"
-    );
+    assert!(text.contains("2 images could not be read and were skipped"), "{text}");
     assert!(text.contains("class-1/text.png: "), "{text}");
     let line = place.refused(&quick("strict", &["--strict"]));
-    assert!(
-        line.contains("class-0/cut.jpg") || line.contains("class-1/text.png"),
-        "{line}"
-    );
+    assert!(line.contains("class-0/cut.jpg") || line.contains("class-1/text.png"), "{line}");
 
     let measured = place.json(&["evaluate", "run", "photos"]);
     assert!(measured["n"].as_u64().unwrap() > 0);
@@ -55,10 +49,7 @@ fn broken_images_are_skipped_counted_and_named_unless_strict() {
         &["predict", "run", "photos/class-1/text.png"],
         &["none of the images", "text.png"],
     );
-    place.refused_with(
-        &["predict", "run", "photos/class-1", "--strict"],
-        &["text.png"],
-    );
+    place.refused_with(&["predict", "run", "photos/class-1", "--strict"], &["text.png"]);
 }
 
 #[test]
@@ -78,20 +69,10 @@ fn data_that_cannot_be_used_is_refused() {
     std::fs::create_dir(place.path("photos/empty")).unwrap();
     place.refused_with(
         &quick("run", &[]),
-        &[
-            "class \"empty\" has no image",
-            "photos/empty",
-            "remove the folder",
-        ],
+        &["class \"empty\" has no image", "photos/empty", "remove the folder"],
     );
-    place.refused_with(
-        &["finetune", "nowhere"],
-        &["nowhere does not exist", "check the path"],
-    );
-    place.refused_with(
-        &["finetune", "photos/class-0"],
-        &["no classes", "one folder per class"],
-    );
+    place.refused_with(&["finetune", "nowhere"], &["nowhere does not exist", "check the path"]);
+    place.refused_with(&["finetune", "photos/class-0"], &["no classes", "one folder per class"]);
     std::fs::create_dir(place.path("void")).unwrap();
     place.refused_with(&["finetune", "void"], &["no image in void"]);
     place.refused_with(&["embed", "void", "--out", "e.npy"], &["no image in void"]);
@@ -106,10 +87,7 @@ fn a_part_without_a_readable_image_is_refused() {
             place.file(&format!("photos/{class}/{number}.png"), b"text");
         }
     }
-    place.refused_with(
-        &quick("run", &[]),
-        &["training part holds no readable image", "skipped"],
-    );
+    place.refused_with(&quick("run", &[]), &["training part holds no readable image", "skipped"]);
 }
 
 #[test]
@@ -117,14 +95,8 @@ fn weights_that_do_not_fit_or_are_no_weights_are_refused() {
     let place = Place::with_photos(2, 6);
     let values = vec![0; 8 * 3 * 3 * 3 * 4];
     let tensor = TensorView::new(Dtype::F32, vec![8, 3, 3, 3], &values).unwrap();
-    place.file(
-        "narrow.safetensors",
-        &serialize([("features.0.0.weight", &tensor)], None).unwrap(),
-    );
-    place.file(
-        "strange.safetensors",
-        &serialize([("unheard.of", &tensor)], None).unwrap(),
-    );
+    place.file("narrow.safetensors", &serialize([("features.0.0.weight", &tensor)], None).unwrap());
+    place.file("strange.safetensors", &serialize([("unheard.of", &tensor)], None).unwrap());
     // A header that is longer than the file, and one whose tensor ends behind it.
     let mut long = u64::MAX.to_le_bytes().to_vec();
     long.extend(b"{\"a\":1}");
@@ -135,53 +107,28 @@ fn weights_that_do_not_fit_or_are_no_weights_are_refused() {
     short.extend([0; 16]);
     place.file("short.safetensors", &short);
     // Protocol 2, the global `os system`, its argument, the call.
-    place.file(
-        "evil.pth",
-        b"\x80\x02cos\nsystem\nX\x0d\x00\x00\x00touch stolen!\x85R.",
-    );
+    place.file("evil.pth", b"\x80\x02cos\nsystem\nX\x0d\x00\x00\x00touch stolen!\x85R.");
     place.file("page.pth", b"<!DOCTYPE html><html>not found</html>");
     for (weights, parts) in [
         (
             "narrow.safetensors",
-            &[
-                "features.0.0.weight",
-                "[8, 3, 3, 3]",
-                "[32, 3, 3, 3]",
-                "--model",
-            ][..],
+            &["features.0.0.weight", "[8, 3, 3, 3]", "[32, 3, 3, 3]", "--model"][..],
         ),
-        (
-            "strange.safetensors",
-            &["does not fit mobilenet_v2", "lacks 260", "unheard.of"],
-        ),
+        ("strange.safetensors", &["does not fit mobilenet_v2", "lacks 260", "unheard.of"]),
         ("long.safetensors", &["long.safetensors is damaged"]),
         ("short.safetensors", &["short.safetensors is damaged"]),
-        (
-            "evil.pth",
-            &["evil.pth is refused", "os", "system", "never run"],
-        ),
+        ("evil.pth", &["evil.pth is refused", "os", "system", "never run"]),
         ("page.pth", &["a web page"]),
         ("missing.pth", &["missing.pth does not exist"]),
         ("photos", &["photos holds no model.safetensors"]),
         ("hub:nobody", &["hub:nobody", "hub:owner/repo/file"]),
     ] {
         place.refused_with(&quick("run", &["--weights", weights]), parts);
-        place.refused_with(
-            &["embed", "photos", "--out", "e.npy", "--weights", weights],
-            parts,
-        );
+        place.refused_with(&["embed", "photos", "--out", "e.npy", "--weights", weights], parts);
         let inspected = place.run(&["inspect", weights]);
         let readable = ["narrow.safetensors", "strange.safetensors"].contains(&weights);
-        assert_eq!(
-            inspected.code,
-            Some(if readable { 0 } else { 2 }),
-            "{weights}: {inspected:?}"
-        );
-        assert_eq!(
-            inspected.errors().len(),
-            usize::from(!readable),
-            "{weights}: {inspected:?}"
-        );
+        assert_eq!(inspected.code, Some(if readable { 0 } else { 2 }), "{weights}: {inspected:?}");
+        assert_eq!(inspected.errors().len(), usize::from(!readable), "{weights}: {inspected:?}");
     }
     assert!(!place.path("stolen!").exists());
     assert!(!place.path("run").exists() && !place.path("e.npy").exists());
@@ -191,17 +138,10 @@ fn weights_that_do_not_fit_or_are_no_weights_are_refused() {
 fn a_network_or_weights_that_are_not_there_are_refused() {
     let place = Place::with_photos(2, 6);
     let words = |more: &[&'static str]| quick("run", more);
-    place.refused_with(
-        &words(&["--model", "resnet19"]),
-        &["\"resnet19\"", "resnet18, resnet34"],
-    );
+    place.refused_with(&words(&["--model", "resnet19"]), &["\"resnet19\"", "resnet18, resnet34"]);
     place.refused_with(
         &words(&["--model", "resnet18"]),
-        &[
-            "no weights were given for resnet18",
-            "--weights FILE",
-            "--weights random",
-        ],
+        &["no weights were given for resnet18", "--weights FILE", "--weights random"],
     );
     for (size, part) in [
         ("0", "images of 0 pixels are too small"),
@@ -293,16 +233,13 @@ fn a_backend_that_is_not_built_in_is_refused() {
         ("cuda", cfg!(feature = "cuda")),
     ] {
         if built_in {
-            println!("not run: {backend} is part of this build");
+            aloud(&format!("not run: {backend} is part of this build"));
             continue;
         }
         let feature = format!("--features {backend}");
         let parts = ["is not part of this build", &feature];
         place.refused_with(&quick("run", &["--device", backend]), &parts);
-        place.refused_with(
-            &["embed", "photos", "--out", "e.npy", "--device", backend],
-            &parts,
-        );
+        place.refused_with(&["embed", "photos", "--out", "e.npy", "--device", backend], &parts);
     }
     assert!(!place.path("run").exists());
 }
@@ -312,19 +249,9 @@ fn a_configuration_of_another_kind_or_a_later_version_is_refused() {
     let place = Place::with_photos(2, 6);
     place.good(&quick("run", &[]));
     let record = String::from_utf8(place.read("run/run.json")).unwrap();
-    place.file(
-        "later.json",
-        record
-            .replacen("\"schema\": 1", "\"schema\": 999", 1)
-            .as_bytes(),
-    );
+    place.file("later.json", record.replacen("\"schema\": 1", "\"schema\": 999", 1).as_bytes());
     place.file("other.json", b"{\"learning_rate\": 1}");
-    place.file(
-        "option.json",
-        record
-            .replacen("\"batch_size\"", "\"batch_sise\"", 1)
-            .as_bytes(),
-    );
+    place.file("option.json", record.replacen("\"batch_size\"", "\"batch_sise\"", 1).as_bytes());
     for (name, part) in [
         ("later.json", "schema version 999"),
         ("other.json", "no record of a run"),
@@ -339,30 +266,15 @@ fn a_configuration_of_another_kind_or_a_later_version_is_refused() {
 fn a_run_that_is_none_is_refused() {
     let place = Place::with_photos(2, 6);
     for verb in ["evaluate", "predict"] {
-        place.refused_with(
-            &[verb, "nowhere", "photos"],
-            &["nowhere: ", "folder of a run"],
-        );
-        place.refused_with(
-            &[verb, "photos", "photos"],
-            &["photos/run.json", "folder of a run"],
-        );
+        place.refused_with(&[verb, "nowhere", "photos"], &["nowhere: ", "folder of a run"]);
+        place.refused_with(&[verb, "photos", "photos"], &["photos/run.json", "folder of a run"]);
     }
     place.good(&quick("run", &[]));
-    place.refused_with(
-        &["predict", "run", "nowhere.png"],
-        &["nowhere.png does not exist"],
-    );
+    place.refused_with(&["predict", "run", "nowhere.png"], &["nowhere.png does not exist"]);
     place.image("other/class-9/1.png", 8, 8, 1);
     place.image("other/class-0/1.png", 8, 8, 1);
-    place.refused_with(
-        &["evaluate", "run", "other"],
-        &["\"class-9\"", "class-0, class-1"],
-    );
+    place.refused_with(&["evaluate", "run", "other"], &["\"class-9\"", "class-0, class-1"]);
     place.refused_with(&["evaluate", "run", "photos/class-0"], &["label"]);
     std::fs::remove_file(place.path("run/model.safetensors")).unwrap();
-    place.refused_with(
-        &["evaluate", "run", "photos"],
-        &["not finished", "--resume"],
-    );
+    place.refused_with(&["evaluate", "run", "photos"], &["not finished", "--resume"]);
 }

@@ -9,9 +9,7 @@ use serde_json::Value;
 use support::{Place, contents, quick};
 
 fn number(value: &Value) -> f64 {
-    value
-        .as_f64()
-        .unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
 #[test]
@@ -41,21 +39,11 @@ fn a_folder_of_photos_becomes_a_classifier_that_labels_new_ones() {
     let record: Value = serde_json::from_slice(&place.read("runs/1/run.json")).unwrap();
     assert_eq!(record["status"], "finished");
     assert_eq!(record["preprocess"]["crop"], 32);
-    assert_eq!(
-        record["command"],
-        "tl finetune photos --image-size 32 --epochs 3 --json"
-    );
+    assert_eq!(record["command"], "tl finetune photos --image-size 32 --epochs 3 --json");
 
     let measured = place.json(&["evaluate", "runs/1", "photos"]);
     assert_eq!(measured["part"], "the run's test part");
-    for figure in [
-        "accuracy",
-        "n",
-        "interval",
-        "macro_f1",
-        "per_class",
-        "confusion",
-    ] {
+    for figure in ["accuracy", "n", "interval", "macro_f1", "per_class", "confusion"] {
         assert_eq!(measured[figure], fitted["test"][figure], "{figure}");
     }
 
@@ -84,10 +72,7 @@ fn a_folder_of_photos_becomes_a_classifier_that_labels_new_ones() {
         "--names",
         "vectors/e.txt",
     ]);
-    assert_eq!(
-        (&embedded["images"], &embedded["width"]),
-        (&36.into(), &1280.into())
-    );
+    assert_eq!((&embedded["images"], &embedded["width"]), (&36.into(), &1280.into()));
     let array = place.read("vectors/e.npy");
     let header = String::from_utf8_lossy(&array[10..128]);
     assert!(header.contains("'shape': (36, 1280)"), "{header}");
@@ -101,10 +86,7 @@ fn a_folder_of_photos_becomes_a_classifier_that_labels_new_ones() {
     assert_eq!(inspected["outputs"], 3);
     assert_eq!(inspected["looks_untrained"], false);
     let text = place.good(&["inspect", "runs/1/model.safetensors"]).stdout;
-    assert!(
-        text.contains("classifier.1.weight") && text.contains("[3, 1280]"),
-        "{text}"
-    );
+    assert!(text.contains("classifier.1.weight") && text.contains("[3, 1280]"), "{text}");
 }
 
 #[test]
@@ -138,28 +120,15 @@ fn a_dry_run_shows_what_would_be_done_and_writes_nothing() {
     let place = Place::with_photos(3, 10);
     let before = contents(&place.path(""));
     let text = place.good(&quick("out", &["--dry-run"])).stdout;
-    for part in [
-        "class-1",
-        "phase probe",
-        "3843 of 2227715",
-        "cache 0.1 MB",
-        "nothing was written",
-    ] {
+    for part in ["class-1", "phase probe", "3843 of 2227715", "cache 0.1 MB", "nothing was written"]
+    {
         assert!(text.contains(part), "{part:?} is not in: {text}");
     }
     let object = place.json(&quick("out", &["--dry-run"]));
-    let train: f64 = object["classes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| number(&row["train"]))
-        .sum();
-    let kept: f64 = object["classes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| number(&row["validation"]))
-        .sum();
+    let train: f64 =
+        object["classes"].as_array().unwrap().iter().map(|row| number(&row["train"])).sum();
+    let kept: f64 =
+        object["classes"].as_array().unwrap().iter().map(|row| number(&row["validation"])).sum();
     // Every stage is frozen: 1280 numbers of 4 bytes for each image of the two parts.
     let bytes = number(&object["trainable_report"]["phases"][0]["cached_bytes"]);
     assert_eq!(bytes, (train + kept) * 1280.0 * 4.0);
@@ -169,10 +138,7 @@ fn a_dry_run_shows_what_would_be_done_and_writes_nothing() {
 #[test]
 fn several_seeds_give_a_mean_and_its_deviation_and_are_not_repeated() {
     let place = Place::with_photos(3, 8);
-    let words = quick(
-        "seeds",
-        &["--seeds", "2", "--seed", "7", "--weights", "random"],
-    );
+    let words = quick("seeds", &["--seeds", "2", "--seed", "7", "--weights", "random"]);
     let summary = place.json(&words);
     assert_eq!(summary["seeds"], serde_json::json!([7, 8]));
     let runs = summary["runs"].as_array().unwrap();
@@ -185,62 +151,29 @@ fn several_seeds_give_a_mean_and_its_deviation_and_are_not_repeated() {
     assert_eq!(written, summary);
     place.refused_with(&words, &["seeds/seed-7: holds a run already", "--resume"]);
     let again = place.good(&[&words[..], &["--resume"]].concat());
-    assert!(
-        again.stderr.contains("seed 8: finished already"),
-        "{again:?}"
-    );
-    assert!(
-        again.stdout.contains("mean ± deviation of 2 seeds"),
-        "{again:?}"
-    );
+    assert!(again.stderr.contains("seed 8: finished already"), "{again:?}");
+    assert!(again.stdout.contains("mean ± deviation of 2 seeds"), "{again:?}");
 }
 
 #[test]
 fn ctrl_c_saves_and_prints_the_command_that_goes_on() {
     let place = Place::with_photos(3, 12);
-    let words = [
-        "finetune",
-        "photos",
-        "--image-size",
-        "32",
-        "--epochs",
-        "200",
-        "--recipe",
-        "finetune",
-    ];
-    let mut child = place
-        .command(&words)
-        .stderr(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
+    let words =
+        ["finetune", "photos", "--image-size", "32", "--epochs", "200", "--recipe", "finetune"];
+    let mut child =
+        place.command(&words).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line.starts_with("epoch 2 ")));
     let interrupt = ["-INT", &child.id().to_string()].map(str::to_string);
-    assert!(
-        std::process::Command::new("kill")
-            .args(interrupt)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(std::process::Command::new("kill").args(interrupt).status().unwrap().success());
     let told: Vec<String> = lines.collect();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{told:?}");
-    assert!(
-        told.iter()
-            .any(|line| line.starts_with("stopping after this step")),
-        "{told:?}"
-    );
+    assert!(told.iter().any(|line| line.starts_with("stopping after this step")), "{told:?}");
     let error = told.last().unwrap();
     let command =
         "tl finetune photos --image-size 32 --epochs 200 --recipe finetune --out runs/1 --resume";
     assert!(error.starts_with("error: interrupted at step "), "{error}");
-    assert!(
-        error.ends_with(&format!("go on with: {command}")),
-        "{error}"
-    );
+    assert!(error.ends_with(&format!("go on with: {command}")), "{error}");
     let record: Value = serde_json::from_slice(&place.read("runs/1/run.json")).unwrap();
     assert_eq!(record["status"], "interrupted");
     assert!(place.path("runs/1/checkpoint.safetensors").exists());
@@ -251,12 +184,8 @@ fn ctrl_c_saves_and_prints_the_command_that_goes_on() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
-    let resumed = lines
-        .find(|line| line.starts_with("resumed after step "))
-        .is_some();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let resumed = lines.find(|line| line.starts_with("resumed after step ")).is_some();
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(resumed);
@@ -282,25 +211,13 @@ fn a_reader_that_goes_away_is_no_fault() {
 fn help_teaches_with_examples_and_defaults() {
     let place = Place::new();
     let all = place.good(&["--help"]).stdout;
-    for part in [
-        "demo",
-        "finetune",
-        "evaluate",
-        "predict",
-        "embed",
-        "inspect",
-        "Examples:",
-        "Exit codes:",
-    ] {
+    for part in
+        ["demo", "finetune", "evaluate", "predict", "embed", "inspect", "Examples:", "Exit codes:"]
+    {
         assert!(all.contains(part), "{part:?} is not in: {all}");
     }
     let one = place.good(&["finetune", "--help"]).stdout;
-    for part in [
-        "Examples:",
-        "[default: 1e-3]",
-        "--freeze-through <STAGE>",
-        "--checkpoint-every",
-    ] {
+    for part in ["Examples:", "[default: 1e-3]", "--freeze-through <STAGE>", "--checkpoint-every"] {
         assert!(one.contains(part), "{part:?} is not in: {one}");
     }
 }
