@@ -25,7 +25,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let flex = tl::device("flex")?;
     let mut all = true;
-    println!("{:<10} {:>14} {:>14} {:>14} {:>9}", "device", "logits", "probe step", "full step", "seconds");
+    println!(
+        "{:<10} {:>14} {:>14} {:>14} {:>9}",
+        "device", "logits", "probe step", "full step", "seconds"
+    );
     for name in names {
         let started = std::time::Instant::now();
         let Comparison { logits, probe_step, finetune_step } = compare(&flex, &tl::device(&name)?)?;

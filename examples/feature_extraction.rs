@@ -57,7 +57,12 @@ fn main() -> Result<(), Failure> {
     let result = Evaluation::from_logits(&images.classes, &chosen.head.logits(&test.0), &test.1)?;
     println!(
         "{} images per class: {:.3} of {} test images right, 95 % interval {:.3} to {:.3} (C = {})",
-        arguments.shots, result.accuracy, result.n, result.interval[0], result.interval[1], chosen.c
+        arguments.shots,
+        result.accuracy,
+        result.n,
+        result.interval[0],
+        result.interval[1],
+        chosen.c
     );
     Ok(())
 }

@@ -55,16 +55,10 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
                 }
             }
         };
-        println!(
-            "{:<44} {:>8.1}  {state}",
-            asset.name,
-            asset.bytes as f64 / 1e6
-        );
+        println!("{:<44} {:>8.1}  {state}", asset.name, asset.bytes as f64 / 1e6);
     }
     if missing > 0 {
-        return Err(Failure::new(format!(
-            "{missing} assets could not be fetched"
-        )));
+        return Err(Failure::new(format!("{missing} assets could not be fetched")));
     }
     Ok(())
 }
@@ -75,20 +69,14 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
 /// When the list cannot be read or a name is unknown.
 pub fn chosen(names: &[String]) -> Outcome<Vec<Asset>> {
     let all = list::parse(&read(&root().join("assets.toml"))?)?;
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| all.iter().all(|asset| asset.name != **name))
-    {
+    if let Some(unknown) = names.iter().find(|name| all.iter().all(|asset| asset.name != **name)) {
         let known: Vec<&str> = all.iter().map(|asset| asset.name.as_str()).collect();
         return Err(Failure::new(format!(
             "no asset \"{unknown}\"; there are {}",
             known.join(", ")
         )));
     }
-    Ok(all
-        .into_iter()
-        .filter(|asset| names.is_empty() || names.contains(&asset.name))
-        .collect())
+    Ok(all.into_iter().filter(|asset| names.is_empty() || names.contains(&asset.name)).collect())
 }
 
 /// The path of `asset` in `folder`, fetched if it is not there.
@@ -120,10 +108,7 @@ fn from_source(asset: &Asset, source: &list::Source, folder: &Path) -> Outcome<(
     let file = source::obtain(source, aside.path())?;
     let found = sha256(&file)?;
     if found != asset.sha256 {
-        return Err(Failure::new(format!(
-            "sha256 is {found}, expected {}",
-            asset.sha256
-        )));
+        return Err(Failure::new(format!("sha256 is {found}, expected {}", asset.sha256)));
     }
     std::fs::rename(&file, folder.join(&asset.name)).during("cannot put it into place")
 }
@@ -140,11 +125,7 @@ fn sha256(path: &Path) -> Outcome<String> {
         }
         hasher.update(&buffer[..count]);
     }
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
@@ -172,9 +153,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
-        let failure = chosen(&["nonsense".to_string()])
-            .err()
-            .map(|failure| failure.to_string());
+        let failure = chosen(&["nonsense".to_string()]).err().map(|failure| failure.to_string());
         let failure = failure.unwrap_or_default();
         assert!(
             failure.contains("nonsense") && failure.contains("mobilenet_v2-b0353104.pth"),

@@ -34,11 +34,7 @@ impl fmt::Display for Counted {
         let left: usize = self.not_run.values().sum();
         write!(out, "{} ran, {left} not run", self.ran)?;
         let reasons: Vec<&str> = self.not_run.keys().map(String::as_str).collect();
-        if left > 0 {
-            write!(out, ": {}", reasons.join("; "))
-        } else {
-            Ok(())
-        }
+        if left > 0 { write!(out, ": {}", reasons.join("; ")) } else { Ok(()) }
     }
 }
 
@@ -84,19 +80,9 @@ pub fn assets() -> Outcome<Counted> {
         return Ok(counted);
     }
     // The whole workspace, as the tests are built anyway: another selection would build Burn again.
-    let mut command = cargo(&[
-        "test",
-        "--release",
-        "--workspace",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--",
-    ]);
-    command
-        .arg("--ignored")
-        .args(&ready)
-        .env("TL_CACHE", &folder);
+    let mut command =
+        cargo(&["test", "--release", "--workspace", "--lib", "--bins", "--tests", "--"]);
+    command.arg("--ignored").args(&ready).env("TL_CACHE", &folder);
     counted.ran = tests_passed(&watched(command)?.stdout);
     if counted.ran < ready.len() {
         let found = format!("{} of {} marked tests ran", counted.ran, ready.len());
@@ -138,22 +124,13 @@ fn marks(text: &str) -> Vec<Marked> {
     let mut lines = text.lines().map(str::trim);
     let mut found = Vec::new();
     while let Some(line) = lines.next() {
-        let Some(names) = line
-            .strip_prefix(mark)
-            .and_then(|rest| rest.strip_suffix("\"]"))
-        else {
+        let Some(names) = line.strip_prefix(mark).and_then(|rest| rest.strip_suffix("\"]")) else {
             continue;
         };
-        let assets = names
-            .split(',')
-            .map(|name| name.trim().to_string())
-            .collect();
+        let assets = names.split(',').map(|name| name.trim().to_string()).collect();
         let function = lines.find_map(|line| line.strip_prefix("fn "));
         if let Some((test, _)) = function.and_then(|function| function.split_once('(')) {
-            found.push(Marked {
-                test: test.to_string(),
-                assets,
-            });
+            found.push(Marked { test: test.to_string(), assets });
         }
     }
     found
@@ -166,17 +143,12 @@ mod tests {
     #[test]
     fn a_marked_test_is_found_with_its_assets() {
         // Joined here, so that the search through the sources does not find this text.
-        let text = [
-            "#[test]\n  #[ignore = \"needs fetched ",
-            "assets: a.pt, b\"]\n  fn it_loads() {}\n",
-        ]
-        .concat();
+        let text =
+            ["#[test]\n  #[ignore = \"needs fetched ", "assets: a.pt, b\"]\n  fn it_loads() {}\n"]
+                .concat();
         assert_eq!(
             marks(&text),
-            [Marked {
-                test: "it_loads".into(),
-                assets: vec!["a.pt".into(), "b".into()]
-            }]
+            [Marked { test: "it_loads".into(), assets: vec!["a.pt".into(), "b".into()] }]
         );
         assert!(marks("#[ignore = \"slow\"]\nfn other() {}\n").is_empty());
     }
@@ -190,15 +162,9 @@ mod tests {
 
     #[test]
     fn what_was_not_run_is_counted_with_its_reason() {
-        let mut counted = Counted {
-            ran: 2,
-            ..Counted::default()
-        };
+        let mut counted = Counted { ran: 2, ..Counted::default() };
         assert_eq!(counted.to_string(), "2 ran, 0 not run");
         counted.not_run.insert("a could not be fetched".into(), 3);
-        assert_eq!(
-            counted.to_string(),
-            "2 ran, 3 not run: a could not be fetched"
-        );
+        assert_eq!(counted.to_string(), "2 ran, 3 not run: a could not be fetched");
     }
 }

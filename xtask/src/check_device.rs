@@ -22,14 +22,8 @@ pub struct Arguments {
 /// When the device's name is unknown, or the example does not build or fails.
 pub fn run(arguments: &Arguments) -> Outcome<()> {
     let feature = feature(&arguments.device)?;
-    let mut command = cargo(&[
-        "run",
-        "--release",
-        "--package",
-        "examples",
-        "--example",
-        "backend_swap",
-    ]);
+    let mut command =
+        cargo(&["run", "--release", "--package", "examples", "--example", "backend_swap"]);
     command.args(["--features", feature, "--", "--device", &arguments.device]);
     let shown = line(&command);
     let written = watched(command)?;

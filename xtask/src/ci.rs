@@ -45,9 +45,7 @@ struct Done {
 pub fn run(arguments: &Arguments) -> Outcome<()> {
     let chosen = chosen(&arguments.steps)?;
     if arguments.list {
-        chosen
-            .iter()
-            .for_each(|step| println!("{:<10} {}", step.name, step.shows));
+        chosen.iter().for_each(|step| println!("{:<10} {}", step.name, step.shows));
         return Ok(());
     }
     let mut done = Vec::new();
@@ -57,11 +55,7 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
         let result = (step.run)();
         let time = start.elapsed();
         match result {
-            Ok(passed) => done.push(Done {
-                name: step.name,
-                passed,
-                time,
-            }),
+            Ok(passed) => done.push(Done { name: step.name, passed, time }),
             Err(failure) => {
                 print!("{}", table(&done));
                 println!("{} passed, 1 failed", passed(&done));
@@ -79,15 +73,11 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
 }
 
 fn chosen(names: &[String]) -> Outcome<Vec<&'static Step>> {
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| steps::STEPS.iter().all(|step| step.name != **name))
+    if let Some(unknown) =
+        names.iter().find(|name| steps::STEPS.iter().all(|step| step.name != **name))
     {
         let known: Vec<&str> = steps::STEPS.iter().map(|step| step.name).collect();
-        return Err(Failure::new(format!(
-            "no step \"{unknown}\"; there are {}",
-            known.join(", ")
-        )));
+        return Err(Failure::new(format!("no step \"{unknown}\"; there are {}", known.join(", "))));
     }
     let wanted = |step: &&Step| names.is_empty() || names.iter().any(|name| name == step.name);
     Ok(steps::STEPS.iter().filter(wanted).collect())
@@ -100,12 +90,7 @@ fn passed(done: &[Done]) -> usize {
 fn table(done: &[Done]) -> String {
     let mut text = format!("\n{:<10} {:>8} {:>8}\n", "step", "passed", "seconds");
     for step in done {
-        text += &format!(
-            "{:<10} {:>8} {:>8.0}\n",
-            step.name,
-            step.passed,
-            step.time.as_secs_f64()
-        );
+        text += &format!("{:<10} {:>8} {:>8.0}\n", step.name, step.passed, step.time.as_secs_f64());
     }
     let seconds: f64 = done.iter().map(|step| step.time.as_secs_f64()).sum();
     text + &format!("{:<10} {:>8} {:>8.0}\n", "all", passed(done), seconds)
@@ -117,18 +102,10 @@ mod tests {
 
     #[test]
     fn the_table_sums_what_passed() {
-        let step = |name, passed| Done {
-            name,
-            passed,
-            time: Duration::from_secs(2),
-        };
+        let step = |name, passed| Done { name, passed, time: Duration::from_secs(2) };
         let text = table(&[step("fmt", 1), step("test", 40)]);
         assert_eq!(
-            text.lines()
-                .last()
-                .unwrap()
-                .split_whitespace()
-                .collect::<Vec<_>>(),
+            text.lines().last().unwrap().split_whitespace().collect::<Vec<_>>(),
             ["all", "41", "4"]
         );
     }
@@ -136,10 +113,7 @@ mod tests {
     #[test]
     fn an_unknown_step_is_an_error_that_lists_the_steps() {
         let failure = chosen(&["typo".to_string()]).err().unwrap().to_string();
-        assert!(
-            failure.contains("typo") && failure.contains("clippy"),
-            "{failure}"
-        );
+        assert!(failure.contains("typo") && failure.contains("clippy"), "{failure}");
     }
 
     #[test]

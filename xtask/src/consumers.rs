@@ -53,17 +53,9 @@ pub fn all(names: &[String]) -> Outcome<usize> {
     let folder = prepared(&crates)?;
     for name in &crates {
         // One at a time: in one command cargo would unify the features of all.
-        let arguments = [
-            "run",
-            "--release",
-            "--package",
-            &consumer(name),
-            "--manifest-path",
-        ];
+        let arguments = ["run", "--release", "--package", &consumer(name), "--manifest-path"];
         let mut command = cargo(&arguments);
-        command
-            .arg(folder.join("Cargo.toml"))
-            .env("CARGO_TARGET_DIR", target());
+        command.arg(folder.join("Cargo.toml")).env("CARGO_TARGET_DIR", target());
         // Where a program that writes files leaves them.
         command.current_dir(folder.join(name));
         watched(command)?;
@@ -79,27 +71,16 @@ fn prepared(crates: &[String]) -> Outcome<PathBuf> {
     for name in crates {
         let readme = read(&root().join("crates").join(name).join("README.md"))?;
         let program = readme::program(&readme).ok_or_else(|| {
-            Failure::new(format!(
-                "crates/{name}/README.md: no Rust block with `fn main`"
-            ))
+            Failure::new(format!("crates/{name}/README.md: no Rust block with `fn main`"))
         })?;
         let package = folder.join(name);
-        write(
-            &package.join("src").join("main.rs"),
-            program.code.as_bytes(),
-        )?;
+        write(&package.join("src").join("main.rs"), program.code.as_bytes())?;
         let manifest = workspace.package(name, &program.needs)?;
         write(&package.join("Cargo.toml"), manifest.to_string().as_bytes())?;
         manifests.push((name, manifest));
     }
-    write(
-        &folder.join("Cargo.toml"),
-        workspace.manifest(crates).as_bytes(),
-    )?;
-    write(
-        &folder.join("Cargo.lock"),
-        read(&root().join("Cargo.lock"))?.as_bytes(),
-    )?;
+    write(&folder.join("Cargo.toml"), workspace.manifest(crates).as_bytes())?;
+    write(&folder.join("Cargo.lock"), read(&root().join("Cargo.lock"))?.as_bytes())?;
     let aligner = align::Aligner::new(&folder)?;
     for (name, mut manifest) in manifests {
         aligner.align(name, &consumer(name), &mut manifest)?;
@@ -118,12 +99,7 @@ fn libraries(names: &[String]) -> Outcome<Vec<String>> {
     for entry in std::fs::read_dir(&folder).during("cannot read crates")? {
         let path = entry.during("cannot read crates")?.path();
         if path.join("src").join("lib.rs").is_file() {
-            found.push(
-                path.file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned(),
-            );
+            found.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
         }
     }
     found.sort();
@@ -163,10 +139,7 @@ impl Workspace {
     fn field(&self, path: &[&str]) -> toml::Value {
         let mut value = toml::Value::Table(self.manifest.clone());
         for name in path {
-            value = value
-                .get(name)
-                .cloned()
-                .unwrap_or(toml::Value::Table(toml::Table::new()));
+            value = value.get(name).cloned().unwrap_or(toml::Value::Table(toml::Table::new()));
         }
         value
     }

@@ -18,10 +18,7 @@ use shell::Outcome;
 
 /// The project's tasks.
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    after_help = "Each task explains itself: cargo xtask TASK --help"
-)]
+#[command(name = "cargo xtask", after_help = "Each task explains itself: cargo xtask TASK --help")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,

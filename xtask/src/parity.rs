@@ -36,11 +36,7 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
         return Ok(());
     };
     let known: Vec<String> = scripts.iter().map(|script| name(script)).collect();
-    if let Some(unknown) = arguments
-        .scripts
-        .iter()
-        .find(|script| !known.contains(script))
-    {
+    if let Some(unknown) = arguments.scripts.iter().find(|script| !known.contains(script)) {
         return Err(Failure::new(format!(
             "no script \"{unknown}\"; there are {}",
             known.join(", ")
@@ -77,11 +73,7 @@ fn scripts() -> Outcome<Vec<PathBuf>> {
 }
 
 fn name(script: &Path) -> String {
-    script
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    script.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The first line of a script's docstring.
@@ -93,10 +85,8 @@ fn summary(text: &str) -> &str {
 /// those that are optional there.
 fn arguments_of(text: &str, name: &str) -> Vec<String> {
     let start = format!("python xtask/parity/{name}.py");
-    let command = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix(&start))
-        .unwrap_or_default();
+    let command =
+        text.lines().find_map(|line| line.trim().strip_prefix(&start)).unwrap_or_default();
     let mut depth = 0;
     let mut words = Vec::new();
     for word in command.split_whitespace().take_while(|word| *word != "#") {
@@ -126,10 +116,7 @@ mod tests {
         for script in scripts().unwrap() {
             let (text, name) = (read(&script).unwrap(), name(&script));
             if name.starts_with("record_") {
-                assert!(
-                    text.contains(&format!("python xtask/parity/{name}.py")),
-                    "{name}"
-                );
+                assert!(text.contains(&format!("python xtask/parity/{name}.py")), "{name}");
             }
         }
     }

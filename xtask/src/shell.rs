@@ -57,11 +57,8 @@ pub fn target() -> PathBuf {
 
 /// The folder of fetched assets: `$TL_CACHE`, else `$XDG_CACHE_HOME/tl`, else `~/.cache/tl`.
 pub fn cache() -> Outcome<PathBuf> {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("TL_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("tl")))
         .or_else(|| set("HOME").map(|folder| folder.join(".cache").join("tl")))
@@ -83,17 +80,11 @@ pub fn cargo<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
 
 /// How a person would type `command`.
 pub fn line(command: &Command) -> String {
-    let name = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or_default();
+    let name = Path::new(command.get_program()).file_name().unwrap_or_default();
     let mut text = String::new();
     for (key, value) in command.get_envs() {
         if let Some(value) = value {
-            text += &format!(
-                "{}={} ",
-                key.to_string_lossy(),
-                quoted(&value.to_string_lossy())
-            );
+            text += &format!("{}={} ", key.to_string_lossy(), quoted(&value.to_string_lossy()));
         }
     }
     text += &name.to_string_lossy();
@@ -105,11 +96,7 @@ pub fn line(command: &Command) -> String {
 
 fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=,@%+".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_string()
-    } else {
-        format!("'{word}'")
-    }
+    if !word.is_empty() && word.chars().all(plain) { word.to_string() } else { format!("'{word}'") }
 }
 
 /// What a program wrote.
@@ -163,22 +150,13 @@ fn tee(input: Option<impl Read>, mut output: impl Write) -> String {
 /// When it cannot be started or does not succeed.
 pub fn quietly(mut command: Command) -> Outcome<String> {
     let shown = line(&command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .during(format_args!("cannot start `{shown}`"))?;
+    let output =
+        command.stdin(Stdio::null()).output().during(format_args!("cannot start `{shown}`"))?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
-        let last = errors
-            .lines()
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("no message");
-        return Err(Failure(format!(
-            "`{shown}` ended with {}: {}",
-            output.status,
-            last.trim()
-        )));
+        let last =
+            errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
+        return Err(Failure(format!("`{shown}` ended with {}: {}", output.status, last.trim())));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -206,10 +184,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Outcome<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).during(&what)?;
     let mut aside = tempfile::NamedTempFile::new_in(folder).during(&what)?;
-    aside
-        .write_all(bytes)
-        .and_then(|()| aside.flush())
-        .during(&what)?;
+    aside.write_all(bytes).and_then(|()| aside.flush()).during(&what)?;
     // A temporary file is readable by its owner alone; these are ordinary files.
     #[cfg(unix)]
     {
@@ -234,9 +209,7 @@ mod tests {
 
     #[test]
     fn a_failed_program_names_its_last_message() {
-        let failure = quietly(program("cat", &["no-such-file-here"]))
-            .unwrap_err()
-            .to_string();
+        let failure = quietly(program("cat", &["no-such-file-here"])).unwrap_err().to_string();
         assert!(failure.contains("cat no-such-file-here"), "{failure}");
         assert!(failure.contains("No such file"), "{failure}");
     }
@@ -248,9 +221,6 @@ mod tests {
         write(&path, b"one").unwrap();
         write(&path, b"two").unwrap();
         assert_eq!(read(&path).unwrap(), "two");
-        assert_eq!(
-            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
-            1
-        );
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 }

@@ -51,24 +51,15 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
     }
     let table = Table::open(&arguments.name)?;
     let mut records = table.records()?;
-    let wanted = |cell: &Cell| {
-        arguments
-            .cells
-            .as_ref()
-            .is_none_or(|pattern| pattern.matches(cell))
-    };
+    let wanted = |cell: &Cell| arguments.cells.as_ref().is_none_or(|pattern| pattern.matches(cell));
     let there = |cell: &Cell| records.iter().any(|record| record.cell == *cell);
-    let missing: Vec<Cell> = demo::cells()
-        .into_iter()
-        .filter(|cell| wanted(cell) && !there(cell))
-        .collect();
+    let missing: Vec<Cell> =
+        demo::cells().into_iter().filter(|cell| wanted(cell) && !there(cell)).collect();
     if !missing.is_empty() {
         table.build()?;
     }
     let start = Instant::now();
-    let limit = arguments
-        .minutes
-        .map(|minutes| Duration::from_secs_f64(minutes.max(0.0) * 60.0));
+    let limit = arguments.minutes.map(|minutes| Duration::from_secs_f64(minutes.max(0.0) * 60.0));
     for (index, cell) in missing.iter().enumerate() {
         if limit.is_some_and(|limit| start.elapsed() >= limit) {
             println!("{} cells are left for another time", missing.len() - index);
@@ -90,11 +81,7 @@ pub fn verify_one(name: &str, seed: Option<u64>) -> Outcome<()> {
     let table = Table::open(name)?;
     let mut cheap = table.records()?;
     cheap.retain(|record| record.seconds <= demo::CHEAP_SECONDS);
-    let today = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
-        / 86_400;
+    let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400;
     let choice = seed.unwrap_or(today);
     let Some(recorded) = cheap.get((choice % cheap.len().max(1) as u64) as usize) else {
         return Err(Failure::new(format!(
@@ -114,10 +101,7 @@ pub fn verify_one(name: &str, seed: Option<u64>) -> Outcome<()> {
     if agree {
         Ok(())
     } else {
-        Err(Failure::new(format!(
-            "{} is no longer what the table says",
-            recorded.cell
-        )))
+        Err(Failure::new(format!("{} is no longer what the table says", recorded.cell)))
     }
 }
 
@@ -132,10 +116,7 @@ impl Table {
         if name != "demo" {
             return Err(Failure::new(format!("no table \"{name}\"; there is demo")));
         }
-        Ok(Self {
-            folder: root().join("docs").join("tables"),
-            name: name.to_string(),
-        })
+        Ok(Self { folder: root().join("docs").join("tables"), name: name.to_string() })
     }
 
     fn file(&self, ending: &str) -> PathBuf {
@@ -144,20 +125,13 @@ impl Table {
 
     fn records(&self) -> Outcome<Vec<Record>> {
         let path = self.file(".jsonl");
-        if path.is_file() {
-            cell::parse(&read(&path)?)
-        } else {
-            Ok(Vec::new())
-        }
+        if path.is_file() { cell::parse(&read(&path)?) } else { Ok(Vec::new()) }
     }
 
     fn keep(&self, records: &mut [Record]) -> Outcome<()> {
         let order = demo::cells();
         records.sort_by_key(|record| order.iter().position(|cell| *cell == record.cell));
-        let lines: String = records
-            .iter()
-            .map(|record| format!("{}\n", record.line))
-            .collect();
+        let lines: String = records.iter().map(|record| format!("{}\n", record.line)).collect();
         write(&self.file(".jsonl"), lines.as_bytes())
     }
 
@@ -173,11 +147,7 @@ impl Table {
         // One object on standard output; a table of one cell may wrap it.
         let value: Value =
             serde_json::from_str(output.trim()).during(format_args!("what `{shown}` printed"))?;
-        let mut value = match value
-            .get("cells")
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-        {
+        let mut value = match value.get("cells").and_then(Value::as_array).map(Vec::as_slice) {
             Some([one]) => one.clone(),
             _ => value,
         };
@@ -193,29 +163,19 @@ impl Table {
         );
         let record = Record::of(&value)?;
         if record.cell != *cell {
-            return Err(Failure::new(format!(
-                "`{shown}` printed the cell {}",
-                record.cell
-            )));
+            return Err(Failure::new(format!("`{shown}` printed the cell {}", record.cell)));
         }
         Ok(record)
     }
 
     fn command(&self, cell: &Cell) -> Command {
         let tl = target().join("release").join("tl");
-        program(
-            &tl.to_string_lossy(),
-            &["demo", "--full", "--cell", &cell.to_string(), "--json"],
-        )
+        program(&tl.to_string_lossy(), &["demo", "--full", "--cell", &cell.to_string(), "--json"])
     }
 
     fn render(&self, records: &[Record]) -> Outcome<()> {
         let peer = self.file("_pytorch.jsonl");
-        let peers = if peer.is_file() {
-            cell::parse(&read(&peer)?)?
-        } else {
-            Vec::new()
-        };
+        let peers = if peer.is_file() { cell::parse(&read(&peer)?)? } else { Vec::new() };
         let path = self.file(".md");
         write(&path, demo::page(records, &peers).as_bytes())?;
         let total = demo::cells().len();
@@ -232,12 +192,8 @@ fn burn_version() -> Outcome<String> {
         .into_iter()
         .flatten()
         .find(|package| package.get("name").and_then(toml::Value::as_str) == Some("burn"));
-    let version = burn
-        .and_then(|package| package.get("version"))
-        .and_then(toml::Value::as_str);
-    version
-        .map(str::to_string)
-        .ok_or_else(|| Failure::new("Cargo.lock names no burn"))
+    let version = burn.and_then(|package| package.get("version")).and_then(toml::Value::as_str);
+    version.map(str::to_string).ok_or_else(|| Failure::new("Cargo.lock names no burn"))
 }
 
 #[cfg(test)]

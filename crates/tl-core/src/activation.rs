@@ -159,10 +159,9 @@ impl Activation {
     /// The same values as constants of the autodiff device: the cut between frozen and trained.
     pub fn autodiff(self) -> Self {
         match self {
-            Activation::Image(map) => Activation::Image(FeatureMap {
-                tensor: map.tensor.autodiff(),
-                layout: map.layout,
-            }),
+            Activation::Image(map) => {
+                Activation::Image(FeatureMap { tensor: map.tensor.autodiff(), layout: map.layout })
+            }
             Activation::Vector(tensor) => Activation::Vector(tensor.autodiff()),
         }
     }
@@ -187,9 +186,10 @@ impl Activation {
                 TensorData::new(values, [batch, channels, height, width]),
                 device,
             )),
-            RowShape::Vector { width } => {
-                Activation::Vector(Tensor::from_data(TensorData::new(values, [batch, width]), device))
-            }
+            RowShape::Vector { width } => Activation::Vector(Tensor::from_data(
+                TensorData::new(values, [batch, width]),
+                device,
+            )),
         }
     }
 }

@@ -43,10 +43,8 @@ impl Stage {
             .map(|prefix| format!(r"^{}(\.|$)", prefix.replace('.', r"\.")))
             .collect();
         let all = patterns.join(" | ");
-        ParamGroup::from_any_regexes(patterns).map_err(|reason| CoreError::BadPattern {
-            pattern: all,
-            reason: format!("{reason:?}"),
-        })
+        ParamGroup::from_any_regexes(patterns)
+            .map_err(|reason| CoreError::BadPattern { pattern: all, reason: format!("{reason:?}") })
     }
 }
 

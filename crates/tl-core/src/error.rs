@@ -19,7 +19,9 @@ pub enum CoreError {
     #[error("{what} is empty; give it at least one {needs}")]
     Empty { what: String, needs: &'static str },
     /// A plan written by a later version.
-    #[error("the plan has schema version {found}, this program reads up to {known}; use a newer one")]
+    #[error(
+        "the plan has schema version {found}, this program reads up to {known}; use a newer one"
+    )]
     Schema { found: u32, known: u32 },
     /// A stage received another kind of activation than it works on.
     #[error("{place} works on {expected} and was given {found}")]

@@ -23,8 +23,6 @@ pub use activation::{Activation, FeatureMap, Layout, Pass, RowShape};
 pub use backbone::{Backbone, ExpectedInput, FrozenPrefix, HEAD, Head, Model, Stage};
 pub use error::CoreError;
 pub use optimizer::{Optimizer, OptimizerConfig};
-pub use plan::{
-    Freeze, NormPolicy, Phase, Plan, ResolvedPhase, Solver, TrainableReport, apply,
-};
+pub use plan::{Freeze, NormPolicy, Phase, Plan, ResolvedPhase, Solver, TrainableReport, apply};
 pub use schedule::Schedule;
 pub use tl_random::rng;

@@ -41,9 +41,8 @@ impl OptimizerConfig {
     /// The decay of parameters that decay.
     pub fn weight_decay(&self) -> f64 {
         match *self {
-            OptimizerConfig::Sgd { weight_decay, .. } | OptimizerConfig::AdamW { weight_decay, .. } => {
-                weight_decay
-            }
+            OptimizerConfig::Sgd { weight_decay, .. }
+            | OptimizerConfig::AdamW { weight_decay, .. } => weight_decay,
         }
     }
 
@@ -130,8 +129,7 @@ impl Optimizer {
                     let dims = old.dims();
                     let count = dims.iter().product::<usize>();
                     let gradient = gradient.without_autodiff().reshape([count]);
-                    let gradient =
-                        if scale == 1.0 { gradient } else { gradient.mul_scalar(scale) };
+                    let gradient = if scale == 1.0 { gradient } else { gradient.mul_scalar(scale) };
                     let value = old.clone().without_autodiff().reshape([count]);
                     let updated = self.optimizer.update(&path, value, gradient, rates);
                     like(updated.reshape(dims), &old, true)

@@ -1,7 +1,7 @@
 //! Walking over the parameters of a module by their paths.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::module::Flag;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 
@@ -89,10 +89,7 @@ pub fn parameters<M: Module>(module: &M) -> Vec<ParameterInfo> {
 
 /// Replaces values: `map` gets each parameter and statistic and answers its new values in row order,
 /// or nothing to leave it as it is. Whether it is trained stays as it was.
-pub fn map_values<M: Module>(
-    module: M,
-    map: impl FnMut(&ParameterInfo) -> Option<Vec<f32>>,
-) -> M {
+pub fn map_values<M: Module>(module: M, map: impl FnMut(&ParameterInfo) -> Option<Vec<f32>>) -> M {
     struct Mapper<F> {
         path: ModulePath,
         map: F,
@@ -126,11 +123,7 @@ pub fn map_values<M: Module>(
 
 /// `plain` on the device of `old`, as a leaf that asks for a gradient if `trained`.
 pub(crate) fn like<const D: usize>(plain: Tensor<D>, old: &Tensor<D>, trained: bool) -> Tensor<D> {
-    if old.is_autodiff() {
-        plain.autodiff().set_require_grad(trained)
-    } else {
-        plain
-    }
+    if old.is_autodiff() { plain.autodiff().set_require_grad(trained) } else { plain }
 }
 
 /// Sets absolutely, by path, which parameters ask for a gradient and which `training` flags are on.

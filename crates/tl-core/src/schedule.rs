@@ -59,7 +59,8 @@ fn one_cycle(position: f64, steps: f64) -> f64 {
     if peak <= 0.0 || position > last {
         return if position >= last && last > 0.0 { 1.0 / DIVIDE_END } else { 1.0 };
     }
-    let cosine = |from: f64, to: f64, share: f64| to + (from - to) / 2.0 * (1.0 + (PI * share).cos());
+    let cosine =
+        |from: f64, to: f64, share: f64| to + (from - to) / 2.0 * (1.0 + (PI * share).cos());
     if position <= peak {
         cosine(1.0 / DIVIDE_START, 1.0, position / peak)
     } else {

@@ -88,11 +88,7 @@ fn vector(values: &[f32]) -> Tensor<1> {
 impl Problem {
     fn new(start: &Values) -> Self {
         let matrix = Param::from_tensor(matrix(&start.matrix));
-        Self {
-            matrix,
-            vector: Param::from_tensor(vector(&start.vector)),
-        }
-        .train()
+        Self { matrix, vector: Param::from_tensor(vector(&start.vector)) }.train()
     }
 
     /// Gradients that are exactly `wanted`: those of the dot product with it.
@@ -135,19 +131,9 @@ impl Case {
 
     /// Rate and decay of the parameter at `path` in `step`.
     fn rates(&self, path: &str, step: usize) -> ParameterRates {
-        let settings = self
-            .groups
-            .as_ref()
-            .map_or(&self.settings, |groups| &groups[path]);
-        let rate = self
-            .rates
-            .as_ref()
-            .map(|rates| rates[step])
-            .or(settings.lr)
-            .unwrap_or(1e-3);
-        let weight_decay = settings
-            .weight_decay
-            .unwrap_or(self.config().weight_decay());
+        let settings = self.groups.as_ref().map_or(&self.settings, |groups| &groups[path]);
+        let rate = self.rates.as_ref().map(|rates| rates[step]).or(settings.lr).unwrap_or(1e-3);
+        let weight_decay = settings.weight_decay.unwrap_or(self.config().weight_decay());
         ParameterRates { rate, weight_decay }
     }
 }
@@ -166,17 +152,11 @@ fn every_trajectory_is_pytorchs() {
             assert!(norm.not_finite.is_empty());
             if case.clip.is_some() {
                 let recorded = case.norms_before_clipping[step];
-                assert!(
-                    (norm.norm / recorded - 1.0).abs() < 1e-6,
-                    "{}: {}",
-                    case.name,
-                    norm.norm
-                );
+                assert!((norm.norm / recorded - 1.0).abs() < 1e-6, "{}: {}", case.name, norm.norm);
             }
             let scale = norm.clip_scale(case.clip);
-            problem = optimizer.step(problem, &mut gradients, scale, |path, _| {
-                case.rates(path, step)
-            });
+            problem =
+                optimizer.step(problem, &mut gradients, scale, |path, _| case.rates(path, step));
             let found = problem.values();
             for (name, expected) in expected {
                 for (found, expected) in found[name].iter().zip(expected) {
@@ -200,16 +180,9 @@ fn the_defaults_are_pytorchs() {
 #[test]
 fn a_restored_optimizer_continues_bit_for_bit() {
     let fixture = fixture();
-    let nesterov = OptimizerConfig::Sgd {
-        momentum: 0.9,
-        nesterov: true,
-        weight_decay: 0.01,
-    };
+    let nesterov = OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.01 };
     for config in [OptimizerConfig::default(), OptimizerConfig::sgd(), nesterov] {
-        let rates = |_: &str, _| ParameterRates {
-            rate: 0.03,
-            weight_decay: config.weight_decay(),
-        };
+        let rates = |_: &str, _| ParameterRates { rate: 0.03, weight_decay: config.weight_decay() };
         let mut optimizer = Optimizer::new(config);
         let mut problem = Problem::new(&fixture.start);
         let mut resumed = None;
@@ -221,9 +194,8 @@ fn a_restored_optimizer_continues_bit_for_bit() {
                 let device = Device::flex().autodiff();
                 let restored = Optimizer::restore(config, saved, &device);
                 let mut found = problem.values();
-                let other = map_values(Problem::new(&fixture.start), |info| {
-                    found.remove(&info.path)
-                });
+                let other =
+                    map_values(Problem::new(&fixture.start), |info| found.remove(&info.path));
                 resumed = Some((other, restored));
             }
             let mut gradients = problem.gradients(&fixture.gradients[step]);
@@ -241,28 +213,16 @@ fn a_restored_optimizer_continues_bit_for_bit() {
 
 #[test]
 fn a_norm_below_the_limit_is_left_and_one_above_is_brought_down_to_it() {
-    let norm = GradientNorm {
-        norm: 4.0,
-        not_finite: Vec::new(),
-    };
+    let norm = GradientNorm { norm: 4.0, not_finite: Vec::new() };
     assert_eq!(norm.clip_scale(None), 1.0);
     assert_eq!(norm.clip_scale(Some(5.0)), 1.0);
     assert!((norm.clip_scale(Some(1.0)) - 0.25).abs() < 1e-6);
     // All gradients together, not each alone: 3 and 4 make 5.
-    let mut wanted = Values {
-        matrix: vec![0.0; 12],
-        vector: vec![0.0; 5],
-    };
+    let mut wanted = Values { matrix: vec![0.0; 12], vector: vec![0.0; 5] };
     (wanted.matrix[2], wanted.vector[4]) = (3.0, -4.0);
     let problem = Problem::new(&fixture().start);
     let found = gradient_norm(&problem, &problem.gradients(&wanted)).unwrap();
-    assert_eq!(
-        found,
-        GradientNorm {
-            norm: 5.0,
-            not_finite: Vec::new()
-        }
-    );
+    assert_eq!(found, GradientNorm { norm: 5.0, not_finite: Vec::new() });
 }
 
 #[test]
@@ -287,26 +247,13 @@ fn a_norm_over_several_pieces_is_the_same_at_every_call() {
     let ramp: Vec<f32> = (0..count).map(|at| (at % 1000) as f32 / 1000.0).collect();
     let device = Device::flex();
     let tensor = Tensor::<1>::from_data(TensorData::new(ramp.clone(), [count]), &device);
-    let large = Large {
-        values: Param::from_tensor(tensor.clone()),
-    }
-    .train();
+    let large = Large { values: Param::from_tensor(tensor.clone()) }.train();
     let gradients = (large.values.val() * tensor.autodiff()).sum().backward();
     let first = gradient_norm(&large, &gradients).unwrap().norm;
-    let exact = ramp
-        .iter()
-        .map(|value| f64::from(*value).powi(2))
-        .sum::<f64>()
-        .sqrt();
-    assert!(
-        (first / exact - 1.0).abs() < 1e-5,
-        "{first} against {exact}"
-    );
+    let exact = ramp.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    assert!((first / exact - 1.0).abs() < 1e-5, "{first} against {exact}");
     for _ in 0..3 {
-        assert_eq!(
-            gradient_norm(&large, &gradients).unwrap().norm.to_bits(),
-            first.to_bits()
-        );
+        assert_eq!(gradient_norm(&large, &gradients).unwrap().norm.to_bits(), first.to_bits());
     }
 }
 
@@ -318,10 +265,7 @@ fn a_frozen_parameter_is_left_alone_whatever_the_decay() {
     let mut optimizer = Optimizer::new(OptimizerConfig::default());
     let loss = (problem.matrix.val().sum() + problem.vector.val().sum()).backward();
     let mut gradients = loss;
-    let rates = |_: &str, _| ParameterRates {
-        rate: 0.1,
-        weight_decay: 0.5,
-    };
+    let rates = |_: &str, _| ParameterRates { rate: 0.1, weight_decay: 0.5 };
     problem = optimizer.step(problem, &mut gradients, 1.0, rates);
     assert_eq!(problem.values()["vector"], start.vector);
     assert_ne!(problem.values()["matrix"], start.matrix);
@@ -335,9 +279,9 @@ fn every_schedule_is_pytorchs_or_the_papers() {
     for case in cases {
         let schedule = match case.name.as_str() {
             "one_cycle" => Schedule::OneCycle,
-            "warmup_cosine" => Schedule::WarmupCosine {
-                warmup: case.warmup as f64 / case.total as f64,
-            },
+            "warmup_cosine" => {
+                Schedule::WarmupCosine { warmup: case.warmup as f64 / case.total as f64 }
+            }
             "slanted_triangular" => Schedule::SlantedTriangular {
                 cut: case.cut_fraction.unwrap(),
                 ratio: case.ratio.unwrap(),
@@ -349,11 +293,7 @@ fn every_schedule_is_pytorchs_or_the_papers() {
             // Ours ends at 0; a cosine that ends elsewhere is the same one, moved and scaled.
             let factor = schedule.factor(step as u64, case.total);
             let rate = case.last + (case.rate - case.last) * factor;
-            assert!(
-                (rate - expected).abs() < 1e-12,
-                "{} {step}: {rate} {expected}",
-                case.name
-            );
+            assert!((rate - expected).abs() < 1e-12, "{} {step}: {rate} {expected}", case.name);
         }
     }
 }
@@ -372,16 +312,12 @@ fn every_factor_lies_between_0_and_1_even_in_the_shortest_run() {
     ];
     for schedule in all {
         for total in 0..40u64 {
-            let factors: Vec<f64> = (0..total + 2)
-                .map(|step| schedule.factor(step, total))
-                .collect();
+            let factors: Vec<f64> =
+                (0..total + 2).map(|step| schedule.factor(step, total)).collect();
             let sound = factors.iter().all(|factor| (0.0..=1.0).contains(factor));
             assert!(sound, "{schedule:?} over {total}: {factors:?}");
             let moves = factors[..total as usize].iter().any(|factor| *factor > 0.0);
-            assert!(
-                moves || total == 0,
-                "{schedule:?} over {total} trains nothing"
-            );
+            assert!(moves || total == 0, "{schedule:?} over {total} trains nothing");
         }
     }
 }

@@ -11,9 +11,7 @@ fn stages() -> Vec<Stage> {
 }
 
 fn resolve(phase: Phase) -> Result<ResolvedPhase, CoreError> {
-    Plan::new(vec![phase])
-        .resolve(&stages())
-        .map(|mut phases| phases.remove(0))
+    Plan::new(vec![phase]).resolve(&stages()).map(|mut phases| phases.remove(0))
 }
 
 fn refused(phase: Phase) -> CoreError {
@@ -32,18 +30,9 @@ fn an_unknown_stage_is_an_error_that_lists_the_stages() {
     ] {
         let error = refused(phase);
         let stages = NAMES.map(String::from).to_vec();
-        assert_eq!(
-            error,
-            CoreError::UnknownStage {
-                name: "layer9".into(),
-                stages
-            }
-        );
+        assert_eq!(error, CoreError::UnknownStage { name: "layer9".into(), stages });
         let message = error.to_string();
-        assert!(
-            message.contains("stem, layer1, layer2, layer3, layer4"),
-            "{message}"
-        );
+        assert!(message.contains("stem, layer1, layer2, layer3, layer4"), "{message}");
     }
 }
 
@@ -52,19 +41,14 @@ fn a_pattern_that_matches_nothing_is_an_error_that_lists_the_stages() {
     // The name begins so, but is longer; of two patterns the second is at fault.
     for phase in [
         Phase::finetune(1).freeze_matching("layer"),
-        Phase::finetune(1)
-            .freeze_matching("layer1")
-            .freeze_matching("layer"),
+        Phase::finetune(1).freeze_matching("layer1").freeze_matching("layer"),
     ] {
         let error = refused(phase);
         let stages = NAMES.map(String::from).to_vec();
         let pattern = "layer".to_string();
         assert_eq!(error, CoreError::PatternMatchesNothing { pattern, stages });
         let message = error.to_string();
-        assert!(
-            message.contains("stem, layer1, layer2, layer3, layer4"),
-            "{message}"
-        );
+        assert!(message.contains("stem, layer1, layer2, layer3, layer4"), "{message}");
     }
 }
 
@@ -72,11 +56,7 @@ fn a_pattern_that_matches_nothing_is_an_error_that_lists_the_stages() {
 fn a_pattern_that_is_no_regular_expression_is_an_error_in_one_line() {
     for pattern in ["layer[", "(", "*", ")", "a)(b"] {
         let error = refused(Phase::finetune(1).freeze_matching(pattern));
-        let CoreError::BadPattern {
-            pattern: named,
-            reason,
-        } = error
-        else {
+        let CoreError::BadPattern { pattern: named, reason } = error else {
             panic!("{pattern}: {error}")
         };
         assert_eq!(named, pattern);
@@ -90,28 +70,17 @@ fn numbers_that_make_no_sense_are_errors_that_name_them() {
     let bad = [f64::NAN, f64::INFINITY, -1e-3, 0.0];
     let mut cases = Vec::new();
     for value in bad {
-        cases.push((
-            "the head's learning rate",
-            value,
-            phase().rates(value, 1e-4),
-        ));
+        cases.push(("the head's learning rate", value, phase().rates(value, 1e-4)));
         cases.push(("the learning rate", value, phase().rates(1e-3, value)));
         cases.push((
             "the learning rate of stage layer2",
             value,
             phase().stage_rate("layer2", value),
         ));
-        cases.push((
-            "the learning rate of stage head",
-            value,
-            phase().stage_rate("head", value),
-        ));
+        cases.push(("the learning rate of stage head", value, phase().stage_rate("head", value)));
         cases.push(("the layer decay", value, phase().layer_decay(value)));
         cases.push(("the largest gradient norm", value, phase().clip_norm(value)));
-        let schedule = Schedule::SlantedTriangular {
-            cut: value,
-            ratio: 32.0,
-        };
+        let schedule = Schedule::SlantedTriangular { cut: value, ratio: 32.0 };
         cases.push(("the cut", value, phase().schedule(schedule)));
     }
     for value in [f64::NAN, -0.1, 1.0] {
@@ -120,18 +89,13 @@ fn numbers_that_make_no_sense_are_errors_that_name_them() {
         cases.push(("the warm-up", value, phase().schedule(schedule)));
     }
     for value in [f64::NAN, f64::INFINITY, 0.5] {
-        let schedule = Schedule::SlantedTriangular {
-            cut: 0.1,
-            ratio: value,
-        };
+        let schedule = Schedule::SlantedTriangular { cut: 0.1, ratio: value };
         cases.push(("the ratio", value, phase().schedule(schedule)));
     }
     cases.push(("the layer decay", 1.5, phase().layer_decay(1.5)));
     for (expected, number, phase) in cases {
         let error = refused(phase);
-        let CoreError::BadNumber { what, value, .. } = &error else {
-            panic!("{error}")
-        };
+        let CoreError::BadNumber { what, value, .. } = &error else { panic!("{error}") };
         assert_eq!(what, &format!("{expected} of phase \"finetune\""));
         assert_eq!(value.to_bits(), number.to_bits());
     }
@@ -145,11 +109,8 @@ fn optimizers_that_make_no_sense_are_errors() {
         epsilon,
         weight_decay,
     };
-    let sgd = |momentum, weight_decay| OptimizerConfig::Sgd {
-        momentum,
-        nesterov: false,
-        weight_decay,
-    };
+    let sgd =
+        |momentum, weight_decay| OptimizerConfig::Sgd { momentum, nesterov: false, weight_decay };
     let nan = f64::NAN;
     for optimizer in [
         adamw(1.0, 0.999, 1e-8, 0.0),
@@ -163,23 +124,14 @@ fn optimizers_that_make_no_sense_are_errors() {
     ] {
         let plan = Plan::new(vec![Phase::probe(1)]).optimizer(optimizer);
         let error = plan.resolve(&stages()).unwrap_err();
-        assert!(
-            matches!(error, CoreError::BadNumber { .. }),
-            "{optimizer:?}: {error}"
-        );
+        assert!(matches!(error, CoreError::BadNumber { .. }), "{optimizer:?}: {error}");
     }
 }
 
 #[test]
 fn a_plan_without_phases_and_a_phase_without_epochs_are_errors() {
     let error = Plan::new(Vec::new()).resolve(&stages()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the plan is empty; give it at least one phase"
-    );
+    assert_eq!(error.to_string(), "the plan is empty; give it at least one phase");
     let error = refused(Phase::finetune(0));
-    assert_eq!(
-        error.to_string(),
-        "phase \"finetune\" is empty; give it at least one epoch"
-    );
+    assert_eq!(error.to_string(), "phase \"finetune\" is empty; give it at least one epoch");
 }

@@ -29,10 +29,7 @@ pub struct CropRange {
 impl Default for CropRange {
     /// 8 % to 100 % of the area, 3∶4 to 4∶3.
     fn default() -> Self {
-        Self {
-            scale: [0.08, 1.0],
-            ratio: [3.0 / 4.0, 4.0 / 3.0],
-        }
+        Self { scale: [0.08, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0] }
     }
 }
 
@@ -50,10 +47,7 @@ impl Augment {
     pub fn validate(&self) -> Result<(), DataError> {
         let wrong = |problem: String| Err(DataError::Augment(problem));
         if !(0.0..=1.0).contains(&self.flip) {
-            return wrong(format!(
-                "the probability of a flip is {}: use 0 to 1",
-                self.flip
-            ));
+            return wrong(format!("the probability of a flip is {}: use 0 to 1", self.flip));
         }
         let Some(CropRange { scale, ratio }) = self.random_resized_crop else {
             return Ok(());
@@ -96,25 +90,14 @@ impl CropRange {
             if (1..=width).contains(&cut_width) && (1..=height).contains(&cut_height) {
                 let top = random.below(height - cut_height + 1);
                 let left = random.below(width - cut_width + 1);
-                return Cut {
-                    left,
-                    top,
-                    width: cut_width,
-                    height: cut_height,
-                };
+                return Cut { left, top, width: cut_width, height: cut_height };
             }
         }
         let ratio = width as f64 / height as f64;
         let (cut_width, cut_height) = if ratio < self.ratio[0] {
-            (
-                width,
-                (width as f64 / self.ratio[0]).round_ties_even() as usize,
-            )
+            (width, (width as f64 / self.ratio[0]).round_ties_even() as usize)
         } else if ratio > self.ratio[1] {
-            (
-                (height as f64 * self.ratio[1]).round_ties_even() as usize,
-                height,
-            )
+            ((height as f64 * self.ratio[1]).round_ties_even() as usize, height)
         } else {
             (width, height)
         };
@@ -134,18 +117,12 @@ mod tests {
 
     #[test]
     fn a_crop_keeps_to_its_ranges_and_inside_the_image() {
-        let range = CropRange {
-            scale: [0.2, 0.6],
-            ratio: [0.5, 2.0],
-        };
+        let range = CropRange { scale: [0.2, 0.6], ratio: [0.5, 2.0] };
         let (width, height) = (200, 160);
         let mut corners = std::collections::HashSet::new();
         for index in 0..500 {
             let cut = range.draw(width, height, &mut tl_random::rng(1, "test", 0, index));
-            assert!(
-                cut.left + cut.width <= width && cut.top + cut.height <= height,
-                "{cut:?}"
-            );
+            assert!(cut.left + cut.width <= width && cut.top + cut.height <= height, "{cut:?}");
             let share = (cut.width * cut.height) as f64 / (width * height) as f64;
             let ratio = cut.width as f64 / cut.height as f64;
             // Rounding to whole pixels moves both by about one in a hundred.
@@ -158,31 +135,12 @@ mod tests {
 
     #[test]
     fn where_nothing_fits_the_middle_is_taken() {
-        let range = CropRange {
-            scale: [0.9, 1.0],
-            ratio: [0.75, 4.0 / 3.0],
-        };
+        let range = CropRange { scale: [0.9, 1.0], ratio: [0.75, 4.0 / 3.0] };
         let mut random = tl_random::rng(1, "test", 0, 0);
         let wide = range.draw(100, 6, &mut random);
-        assert_eq!(
-            wide,
-            Cut {
-                left: 46,
-                top: 0,
-                width: 8,
-                height: 6
-            }
-        );
+        assert_eq!(wide, Cut { left: 46, top: 0, width: 8, height: 6 });
         let tall = range.draw(6, 100, &mut random);
-        assert_eq!(
-            tall,
-            Cut {
-                left: 0,
-                top: 46,
-                width: 6,
-                height: 8
-            }
-        );
+        assert_eq!(tall, Cut { left: 0, top: 46, width: 6, height: 8 });
     }
 
     #[test]
@@ -199,14 +157,8 @@ mod tests {
             crop([0.5, f64::NAN], [0.75, 1.5]),
             crop([0.5, 1.0], [-1.0, 1.5]),
             crop([0.5, 1.0], [1.0, f64::INFINITY]),
-            Augment {
-                flip: 1.5,
-                ..Augment::none()
-            },
-            Augment {
-                flip: f64::NAN,
-                ..Augment::none()
-            },
+            Augment { flip: 1.5, ..Augment::none() },
+            Augment { flip: f64::NAN, ..Augment::none() },
         ];
         for augment in bad {
             assert!(augment.validate().is_err(), "{augment:?}");

@@ -60,9 +60,7 @@ impl Shared {
         }
         queue.handed_out = end;
         self.changed.notify_all();
-        (start..end)
-            .filter_map(|position| queue.finished.remove(&position))
-            .collect()
+        (start..end).filter_map(|position| queue.finished.remove(&position)).collect()
     }
 }
 
@@ -92,26 +90,13 @@ impl Batches {
             length: order.len(),
             handed_out: 0,
             // Every thread has work, however small a batch is.
-            ahead: batch_size
-                .saturating_mul(BATCHES_AHEAD)
-                .max(threads.saturating_mul(2)),
+            ahead: batch_size.saturating_mul(BATCHES_AHEAD).max(threads.saturating_mul(2)),
             stopped: false,
         };
         let (queue, changed) = (Mutex::new(queue), Condvar::new());
         let workers = threads.min(order.len());
-        let shared = Arc::new(Shared {
-            source,
-            order,
-            view,
-            queue,
-            changed,
-        });
-        let mut batches = Self {
-            shared,
-            batch_size,
-            workers: Vec::new(),
-            fault: None,
-        };
+        let shared = Arc::new(Shared { source, order, view, queue, changed });
+        let mut batches = Self { shared, batch_size, workers: Vec::new(), fault: None };
         for number in 0..workers {
             let shared = Arc::clone(&batches.shared);
             let builder = std::thread::Builder::new().name(format!("images-{number}"));
@@ -156,11 +141,7 @@ impl Batches {
     fn assemble(&self, start: usize, end: usize) -> Result<Batch, DataError> {
         let source = &self.shared.source;
         let size = 3 * source.preprocess.crop * source.preprocess.crop;
-        let mut batch = Batch {
-            indices: Vec::new(),
-            pixels: Vec::new(),
-            labels: Vec::new(),
-        };
+        let mut batch = Batch { indices: Vec::new(), pixels: Vec::new(), labels: Vec::new() };
         batch.pixels.reserve_exact((end - start) * size);
         let loaded = self.shared.take(start, end);
         for (&index, loaded) in self.shared.order[start..end].iter().zip(loaded) {
@@ -172,10 +153,7 @@ impl Batches {
                     batch.pixels.extend_from_slice(&pixels);
                 }
                 Err(reason) if source.strict => {
-                    return Err(DataError::Broken {
-                        name: item.name.clone(),
-                        reason,
-                    });
+                    return Err(DataError::Broken { name: item.name.clone(), reason });
                 }
                 Err(reason) => {
                     lock(&source.skipped).insert(index, reason);

@@ -19,10 +19,8 @@ impl Split {
             let Some(item) = images.items.get(index) else {
                 continue;
             };
-            let label = item
-                .label
-                .and_then(|label| images.classes.get(label))
-                .map_or("", String::as_str);
+            let label =
+                item.label.and_then(|label| images.classes.get(label)).map_or("", String::as_str);
             text.push_str(&format!("{},{},{part}\n", quote(&item.name), quote(label)));
         }
         text
@@ -41,10 +39,7 @@ impl Split {
             .map(|(index, item)| (item.name.as_str(), index))
             .collect();
         let mut records = records(text)?.into_iter();
-        if records
-            .next()
-            .is_none_or(|(_, fields)| fields.join(",") != HEADER)
-        {
+        if records.next().is_none_or(|(_, fields)| fields.join(",") != HEADER) {
             let problem = format!("the first line must be `{HEADER}`");
             return Err(DataError::SplitFile { line: 1, problem });
         }
@@ -65,9 +60,7 @@ impl Split {
                 .and_then(|label| images.classes.get(label))
                 .map_or("", String::as_str);
             if own != label {
-                return Err(wrong(format!(
-                    "{name:?} is labelled {label:?}, in the data {own:?}"
-                )));
+                return Err(wrong(format!("{name:?} is labelled {label:?}, in the data {own:?}")));
             }
             if std::mem::replace(&mut used[index], true) {
                 return Err(wrong(format!("{name:?} stands here a second time")));
@@ -88,11 +81,7 @@ impl Split {
     }
 
     fn parts(&self) -> [(&Vec<usize>, Part); 3] {
-        [
-            (&self.train, Part::Train),
-            (&self.validation, Part::Validation),
-            (&self.test, Part::Test),
-        ]
+        [(&self.train, Part::Train), (&self.validation, Part::Validation), (&self.test, Part::Test)]
     }
 }
 
@@ -172,10 +161,7 @@ mod tests {
             ("name,label,part\n\ntrain/000000,1,train\n", "line 3"),
             ("name,label,part\ntrain/000000,0,dev\n", "line 2"),
             ("name,label,part\ntrain/000000,0\n", "line 2"),
-            (
-                "name,label,part\ntrain/000000,0,test\ntrain/000000,0,train\n",
-                "line 3",
-            ),
+            ("name,label,part\ntrain/000000,0,test\ntrain/000000,0,train\n", "line 3"),
             ("name,label,part\n\"train/000000,0,test\n", "line 2"),
         ];
         for (table, line) in bad {

@@ -25,10 +25,7 @@ pub(crate) fn read_image_file(path: &Path) -> Result<Vec<u8>, String> {
         .read_to_end(&mut bytes)
         .map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!(
-            "the file is larger than {} MiB",
-            MAX_FILE_BYTES >> 20
-        ));
+        return Err(format!("the file is larger than {} MiB", MAX_FILE_BYTES >> 20));
     }
     Ok(bytes)
 }
@@ -50,9 +47,8 @@ fn decode_unguarded(bytes: &[u8]) -> Result<Rgb8, String> {
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|error| error.to_string())?;
-    let format = reader
-        .format()
-        .ok_or("not an image that is read here (jpeg, png, bmp, gif, webp)")?;
+    let format =
+        reader.format().ok_or("not an image that is read here (jpeg, png, bmp, gif, webp)")?;
     if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
         // The decoder fills what is missing with grey and reports success.
         return Err("the JPEG is cut short".into());
@@ -63,9 +59,7 @@ fn decode_unguarded(bytes: &[u8]) -> Result<Rgb8, String> {
     let decoder = reader.into_decoder().map_err(|error| error.to_string())?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(format!(
-            "{width}×{height} pixels are too many: the limit is {MAX_PIXELS}"
-        ));
+        return Err(format!("{width}×{height} pixels are too many: the limit is {MAX_PIXELS}"));
     }
     let decoded = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
     to_rgb8(decoded).map_err(|error| error.to_string())
@@ -81,23 +75,19 @@ fn to_rgb8(image: DynamicImage) -> Result<Rgb8, crate::DataError> {
         DynamicImage::ImageLumaA8(pixels) => {
             pixels.pixels().flat_map(|pixel| [pixel.0[0]; 3]).collect()
         }
-        DynamicImage::ImageRgba8(pixels) => pixels
-            .pixels()
-            .flat_map(|pixel| first_three(pixel.0))
-            .collect(),
-        DynamicImage::ImageLuma16(pixels) => pixels
-            .pixels()
-            .flat_map(|pixel| [upper(pixel.0[0]); 3])
-            .collect(),
-        DynamicImage::ImageLumaA16(pixels) => pixels
-            .pixels()
-            .flat_map(|pixel| [upper(pixel.0[0]); 3])
-            .collect(),
+        DynamicImage::ImageRgba8(pixels) => {
+            pixels.pixels().flat_map(|pixel| first_three(pixel.0)).collect()
+        }
+        DynamicImage::ImageLuma16(pixels) => {
+            pixels.pixels().flat_map(|pixel| [upper(pixel.0[0]); 3]).collect()
+        }
+        DynamicImage::ImageLumaA16(pixels) => {
+            pixels.pixels().flat_map(|pixel| [upper(pixel.0[0]); 3]).collect()
+        }
         DynamicImage::ImageRgb16(pixels) => pixels.iter().map(|&value| upper(value)).collect(),
-        DynamicImage::ImageRgba16(pixels) => pixels
-            .pixels()
-            .flat_map(|pixel| first_three(pixel.0).map(upper))
-            .collect(),
+        DynamicImage::ImageRgba16(pixels) => {
+            pixels.pixels().flat_map(|pixel| first_three(pixel.0).map(upper)).collect()
+        }
         other => other.into_rgb8().into_raw(),
     };
     Rgb8::new(width, height, bytes)
@@ -125,9 +115,8 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
             return true;
         } else if stands_alone(marker) {
             position += 2;
-        } else if let Some(&[high, low]) = bytes
-            .get(position + 2..position + 4)
-            .and_then(|b| b.first_chunk())
+        } else if let Some(&[high, low]) =
+            bytes.get(position + 2..position + 4).and_then(|b| b.first_chunk())
         {
             position += 2 + usize::from(u16::from_be_bytes([high, low]));
         } else {
@@ -149,9 +138,7 @@ mod tests {
     }
 
     fn photo() -> RgbImage {
-        RgbImage::from_fn(40, 30, |x, y| {
-            Rgb([(x * 6) as u8, (y * 8) as u8, (x * y) as u8])
-        })
+        RgbImage::from_fn(40, 30, |x, y| Rgb([(x * 6) as u8, (y * 8) as u8, (x * y) as u8]))
     }
 
     #[test]
@@ -170,10 +157,7 @@ mod tests {
         let deep_alpha = ImageBuffer::from_pixel(1, 1, Rgba([0x1000u16, 0x2000, 0x3000, 0]));
         assert_eq!(png(deep_alpha.into()).bytes(), [0x10, 0x20, 0x30]);
         // A palette: GIF has no other kind of pixel.
-        let gif = encode(
-            RgbImage::from_pixel(3, 2, Rgb([200, 10, 30])),
-            ImageFormat::Gif,
-        );
+        let gif = encode(RgbImage::from_pixel(3, 2, Rgb([200, 10, 30])), ImageFormat::Gif);
         assert_eq!(decode_bytes(&gif).unwrap().bytes()[..3], [200, 10, 30]);
     }
 
@@ -183,28 +167,15 @@ mod tests {
             let decoded = decode_bytes(&encode(photo(), format)).unwrap();
             assert_eq!(decoded.bytes(), photo().as_raw(), "{format:?}");
         }
-        assert_eq!(
-            decode_bytes(&encode(photo(), ImageFormat::Jpeg))
-                .unwrap()
-                .width(),
-            40
-        );
+        assert_eq!(decode_bytes(&encode(photo(), ImageFormat::Jpeg)).unwrap().width(), 40);
     }
 
     #[test]
     fn a_file_cut_short_anywhere_is_refused() {
-        for format in [
-            ImageFormat::Jpeg,
-            ImageFormat::Png,
-            ImageFormat::Bmp,
-            ImageFormat::WebP,
-        ] {
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP] {
             let bytes = encode(photo(), format);
             for length in (0..bytes.len() - 16).step_by(7) {
-                assert!(
-                    decode_bytes(&bytes[..length]).is_err(),
-                    "{format:?} cut to {length}"
-                );
+                assert!(decode_bytes(&bytes[..length]).is_err(), "{format:?} cut to {length}");
             }
         }
         let jpeg = encode(photo(), ImageFormat::Jpeg);
@@ -223,11 +194,7 @@ mod tests {
 
     #[test]
     fn text_and_nothing_are_no_image() {
-        assert!(
-            decode_bytes(b"no image at all")
-                .unwrap_err()
-                .contains("not an image")
-        );
+        assert!(decode_bytes(b"no image at all").unwrap_err().contains("not an image"));
         assert!(decode_bytes(b"").unwrap_err().contains("empty"));
     }
 
@@ -264,10 +231,7 @@ mod tests {
                     bytes[place] = random.next_u32() as u8;
                 }
                 if let Err(reason) = decode_bytes(&bytes) {
-                    assert!(
-                        !reason.is_empty() && !reason.contains('\n'),
-                        "{format:?}: {reason:?}"
-                    );
+                    assert!(!reason.is_empty() && !reason.contains('\n'), "{format:?}: {reason:?}");
                 }
             }
         }

@@ -10,10 +10,7 @@ pub enum DataError {
     NoSuchPath(PathBuf),
 
     #[error("cannot read {}: {source}", path.display())]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
 
     #[error("{} is a folder where an image file was expected: open the folder by itself", .0.display())]
     IsFolder(PathBuf),
@@ -67,11 +64,7 @@ pub enum DataError {
     #[error(
         "class {class:?} has {available} training images, {wanted} shots were asked for: ask for at most {available}"
     )]
-    TooFewShots {
-        class: String,
-        available: usize,
-        wanted: usize,
-    },
+    TooFewShots { class: String, available: usize, wanted: usize },
 
     #[error("0 shots per class leave nothing to train on: ask for 1 or more")]
     ZeroShots,
@@ -108,9 +101,6 @@ impl DataError {
     }
 
     pub(crate) fn idx(what: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Idx {
-            what: what.into(),
-            problem: problem.into(),
-        }
+        Self::Idx { what: what.into(), problem: problem.into() }
     }
 }

@@ -13,11 +13,8 @@ pub(crate) fn scan(root: &Path) -> Result<Images, DataError> {
     let listing = Listing::of(root)?;
     let mut seen = Seen::default();
     seen.enter(root)?;
-    let parts: Vec<(Part, &Entry)> = listing
-        .folders
-        .iter()
-        .filter_map(|entry| Some((part_of(&entry.name)?, entry)))
-        .collect();
+    let parts: Vec<(Part, &Entry)> =
+        listing.folders.iter().filter_map(|entry| Some((part_of(&entry.name)?, entry))).collect();
     // A folder `train` beside `bus` and `car` is a class, unless it holds folders itself.
     let mut splits = !parts.is_empty() && parts.len() == listing.folders.len();
     for (_, folder) in parts.iter().filter(|(part, _)| *part == Part::Train) {
@@ -28,9 +25,7 @@ pub(crate) fn scan(root: &Path) -> Result<Images, DataError> {
     } else {
         scan_classes(root, &listing, &seen)?
     };
-    images
-        .items
-        .sort_by(|one, other| one.name.as_bytes().cmp(other.name.as_bytes()));
+    images.items.sort_by(|one, other| one.name.as_bytes().cmp(other.name.as_bytes()));
     Ok(images)
 }
 
@@ -50,11 +45,7 @@ fn scan_parts(
     parts: &[(Part, &Entry)],
     seen: &Seen,
 ) -> Result<Images, DataError> {
-    if let Some(other) = listing
-        .folders
-        .iter()
-        .find(|entry| part_of(&entry.name).is_none())
-    {
+    if let Some(other) = listing.folders.iter().find(|entry| part_of(&entry.name).is_none()) {
         return Err(DataError::BesideParts(other.path.clone()));
     }
     let mut found: Vec<(Part, String, Item)> = Vec::new();
@@ -62,10 +53,7 @@ fn scan_parts(
     let mut classes: BTreeMap<String, Vec<Part>> = BTreeMap::new();
     let mut notes = beside(&listing.images);
     for (position, (part, folder)) in parts.iter().enumerate() {
-        if let Some((_, first)) = parts[..position]
-            .iter()
-            .find(|(earlier, _)| earlier == part)
-        {
+        if let Some((_, first)) = parts[..position].iter().find(|(earlier, _)| earlier == part) {
             let (first, second) = (first.path.clone(), folder.path.clone());
             return Err(DataError::PartTwice { first, second });
         }
@@ -91,38 +79,21 @@ fn scan_parts(
                 });
             }
             classes.entry(class.name.clone()).or_default().push(*part);
-            found.extend(
-                files
-                    .into_iter()
-                    .map(|item| (*part, class.name.clone(), item)),
-            );
+            found.extend(files.into_iter().map(|item| (*part, class.name.clone(), item)));
         }
     }
     let trained = parts.iter().any(|(part, _)| *part == Part::Train);
-    let untrained = classes
-        .iter()
-        .find(|(_, parts)| trained && !parts.contains(&Part::Train));
+    let untrained = classes.iter().find(|(_, parts)| trained && !parts.contains(&Part::Train));
     if let Some((class, parts)) = untrained {
         let part = parts.first().map_or("", |part| part.name()).to_string();
-        return Err(DataError::UntrainedClass {
-            class: class.clone(),
-            part,
-        });
+        return Err(DataError::UntrainedClass { class: class.clone(), part });
     }
     let classes: Vec<String> = classes.into_keys().collect();
     let items = found.into_iter().map(|(part, class, item)| {
         let label = classes.binary_search(&class).ok();
-        Item {
-            label,
-            part: Some(part),
-            ..item
-        }
+        Item { label, part: Some(part), ..item }
     });
-    Ok(Images {
-        items: items.collect(),
-        classes,
-        notes,
-    })
+    Ok(Images { items: items.collect(), classes, notes })
 }
 
 /// `root/class/…`, or images in `root` itself when no folder below holds one.
@@ -142,28 +113,16 @@ fn scan_classes(root: &Path, listing: &Listing, seen: &Seen) -> Result<Images, D
         items.extend(files.into_iter().map(|item| Item { label, ..item }));
     }
     if items.is_empty() && !listing.images.is_empty() {
-        let items = listing
-            .images
-            .iter()
-            .map(|entry| entry.item(&entry.name))
-            .collect::<Result<_, _>>()?;
-        return Ok(Images {
-            classes: Vec::new(),
-            items,
-            notes: Vec::new(),
-        });
+        let items =
+            listing.images.iter().map(|entry| entry.item(&entry.name)).collect::<Result<_, _>>()?;
+        return Ok(Images { classes: Vec::new(), items, notes: Vec::new() });
     }
     match empty {
-        Some(class) => Err(DataError::EmptyClass {
-            class: class.name.clone(),
-            path: class.path.clone(),
-        }),
+        Some(class) => {
+            Err(DataError::EmptyClass { class: class.name.clone(), path: class.path.clone() })
+        }
         None if items.is_empty() => Err(DataError::NothingToRead(root.to_path_buf())),
-        None => Ok(Images {
-            classes,
-            items,
-            notes: beside(&listing.images),
-        }),
+        None => Ok(Images { classes, items, notes: beside(&listing.images) }),
     }
 }
 
@@ -174,10 +133,7 @@ fn beside(images: &[Entry]) -> Vec<String> {
     };
     let many = if images.len() == 1 { "image" } else { "images" };
     let path = first.path.display();
-    vec![format!(
-        "{} {many} beside the class folders left out, the first is {path}",
-        images.len()
-    )]
+    vec![format!("{} {many} beside the class folders left out, the first is {path}", images.len())]
 }
 
 /// All images at any depth below `folder`; `None` when the folder was seen before.
@@ -213,9 +169,7 @@ mod tests {
     }
 
     fn failure(names: &[&str]) -> String {
-        Images::open(folder_with(names).path())
-            .unwrap_err()
-            .to_string()
+        Images::open(folder_with(names).path()).unwrap_err().to_string()
     }
 
     #[test]
@@ -227,10 +181,7 @@ mod tests {
         write_image(&folder.path().join(".cache/1.png"), 3, 3);
         let images = Images::open(folder.path()).unwrap();
         assert_eq!(images.classes, ["Ant", "cat", "dog"]);
-        assert_eq!(
-            names(&images),
-            ["Ant/x.bmp", "cat/1.PNG", "dog/a/z.png", "dog/b.png"]
-        );
+        assert_eq!(names(&images), ["Ant/x.bmp", "cat/1.PNG", "dog/a/z.png", "dog/b.png"]);
         let labels: Vec<_> = images.items.iter().map(|item| item.label).collect();
         assert_eq!(labels, [Some(0), Some(1), Some(2), Some(2)]);
         assert!(images.items.iter().all(|item| item.part.is_none()));
@@ -240,28 +191,16 @@ mod tests {
 
     #[test]
     fn folders_named_for_parts_divide_the_images() {
-        let folder = folder_with(&[
-            "train/a/1.png",
-            "train/b/2.png",
-            "val/a/3.png",
-            "test/b/4.png",
-        ]);
+        let folder =
+            folder_with(&["train/a/1.png", "train/b/2.png", "val/a/3.png", "test/b/4.png"]);
         let images = Images::open(folder.path()).unwrap();
         assert_eq!(images.classes, ["a", "b"]);
         assert_eq!(
             names(&images),
-            [
-                "test/b/4.png",
-                "train/a/1.png",
-                "train/b/2.png",
-                "val/a/3.png"
-            ]
+            ["test/b/4.png", "train/a/1.png", "train/b/2.png", "val/a/3.png"]
         );
         let parts: Vec<_> = images.items.iter().map(|item| item.part.unwrap()).collect();
-        assert_eq!(
-            parts,
-            [Part::Test, Part::Train, Part::Train, Part::Validation]
-        );
+        assert_eq!(parts, [Part::Test, Part::Train, Part::Train, Part::Validation]);
         assert_eq!(images.items[0].label, Some(1));
     }
 
@@ -277,10 +216,7 @@ mod tests {
         let images = Images::open(folder.path()).unwrap();
         assert_eq!(names(&images), ["a.png", "b.png"]);
         assert!(images.items.iter().all(|item| item.label.is_none()));
-        assert!(matches!(
-            images.require_classes(),
-            Err(DataError::NoClasses)
-        ));
+        assert!(matches!(images.require_classes(), Err(DataError::NoClasses)));
         let one = Images::open(&folder.path().join("b.png")).unwrap();
         assert_eq!(one.decode(0).unwrap().height(), 6);
         let wrong = Images::from_files(&[folder.path().to_path_buf()]);
@@ -301,11 +237,7 @@ mod tests {
         assert!(matches!(nowhere, DataError::NoSuchPath(_)));
         let one_class = Images::open(folder_with(&["cat/1.png"]).path()).unwrap();
         assert!(
-            one_class
-                .require_classes()
-                .unwrap_err()
-                .to_string()
-                .contains("\"cat\" is the only")
+            one_class.require_classes().unwrap_err().to_string().contains("\"cat\" is the only")
         );
     }
 
@@ -313,11 +245,7 @@ mod tests {
     fn images_beside_the_class_folders_are_left_out_and_noted() {
         let images = Images::open(folder_with(&["a/1.png", "b/1.png", "x.png"]).path()).unwrap();
         assert_eq!(images.len(), 2);
-        assert!(
-            images.notes[0].starts_with("1 image beside"),
-            "{:?}",
-            images.notes
-        );
+        assert!(images.notes[0].starts_with("1 image beside"), "{:?}", images.notes);
     }
 
     #[test]

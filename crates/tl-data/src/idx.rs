@@ -34,11 +34,7 @@ pub(crate) fn find(folder: &Path) -> Result<Option<Images>, DataError> {
     let mut pairs: BTreeMap<Part, Pair> = BTreeMap::new();
     for entry in std::fs::read_dir(folder).map_err(broken)? {
         let path = entry.map_err(broken)?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some((part, holds_images)) = role(&name) else {
             continue;
         };
@@ -46,11 +42,7 @@ pub(crate) fn find(folder: &Path) -> Result<Option<Images>, DataError> {
             continue;
         }
         let pair = pairs.entry(part).or_default();
-        let place = if holds_images {
-            &mut pair.images
-        } else {
-            &mut pair.labels
-        };
+        let place = if holds_images { &mut pair.images } else { &mut pair.labels };
         // Compressed and plain beside each other: the plain one, whatever the order of the listing.
         if place.is_none() || !name.ends_with(".gz") {
             *place = Some(path);
@@ -63,11 +55,7 @@ pub(crate) fn find(folder: &Path) -> Result<Option<Images>, DataError> {
     let mut parts = Vec::new();
     for (part, pair) in &pairs {
         let (Some(images), Some(labels)) = (&pair.images, &pair.labels) else {
-            let missing = if pair.images.is_none() {
-                "images"
-            } else {
-                "labels"
-            };
+            let missing = if pair.images.is_none() { "images" } else { "labels" };
             return Err(DataError::idx(
                 format!("in {}", folder.display()),
                 format!("the {part} part lacks its file of {missing}"),
@@ -76,12 +64,9 @@ pub(crate) fn find(folder: &Path) -> Result<Option<Images>, DataError> {
         parts.push((*part, load(images)?, load(labels)?));
     }
     let classes = match std::fs::read_to_string(folder.join("classes.txt")) {
-        Ok(text) => text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .map(String::from)
-            .collect(),
+        Ok(text) => {
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect()
+        }
         Err(_) => Vec::new(),
     };
     let parts: Vec<(Part, &[u8], &[u8])> = parts
@@ -121,32 +106,19 @@ pub(crate) fn read(
         let ([count], labels) = unpack::<1>(labels, LABELS_MAGIC, &format!("{part} labels"))?;
         let [images, height, width] = sizes;
         if images != count {
-            return Err(DataError::idx(
-                what,
-                format!("{images} images, but {count} labels"),
-            ));
+            return Err(DataError::idx(what, format!("{images} images, but {count} labels")));
         }
         if images > 0 && (height == 0 || width == 0) {
-            return Err(DataError::idx(
-                what,
-                format!("an image of {width}×{height} pixels"),
-            ));
+            return Err(DataError::idx(what, format!("an image of {width}×{height} pixels")));
         }
-        let block = Arc::new(GreyBlock {
-            width,
-            height,
-            pixels,
-        });
+        let block = Arc::new(GreyBlock { width, height, pixels });
         // Two blocks of one part count on, so that names stay unique.
         let start = next.entry(*part).or_default();
         items.extend(labels.iter().enumerate().map(|(index, &label)| Item {
             name: format!("{part}/{:06}", *start + index),
             label: Some(usize::from(label)),
             part: Some(*part),
-            source: Source::Grey {
-                block: Arc::clone(&block),
-                index,
-            },
+            source: Source::Grey { block: Arc::clone(&block), index },
         }));
         *start += count;
     }
@@ -156,18 +128,12 @@ pub(crate) fn read(
     if classes.is_empty() {
         classes = (0..=largest).map(|label| label.to_string()).collect();
     } else if largest >= classes.len() {
-        let problem = format!(
-            "label {largest}, but only {} classes (counted from 0)",
-            classes.len()
-        );
+        let problem =
+            format!("label {largest}, but only {} classes (counted from 0)", classes.len());
         return Err(DataError::idx("labels", problem));
     }
     items.sort_by(|one, other| one.name.as_bytes().cmp(other.name.as_bytes()));
-    Ok(Images {
-        classes,
-        items,
-        notes: Vec::new(),
-    })
+    Ok(Images { classes, items, notes: Vec::new() })
 }
 
 /// The sizes and the bytes of an IDX array of `RANK` dimensions, gzip-compressed or plain.
@@ -178,11 +144,8 @@ fn unpack<const RANK: usize>(
 ) -> Result<([usize; RANK], Vec<u8>), DataError> {
     let wrong = |problem: String| DataError::idx(what, problem);
     let gzip = bytes.starts_with(&[0x1f, 0x8b]);
-    let mut reader: Box<dyn Read + '_> = if gzip {
-        Box::new(MultiGzDecoder::new(bytes))
-    } else {
-        Box::new(bytes)
-    };
+    let mut reader: Box<dyn Read + '_> =
+        if gzip { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
     let mut number = || -> Result<u32, DataError> {
         let mut word = [0; 4];
         reader
@@ -200,15 +163,10 @@ fn unpack<const RANK: usize>(
     for size in &mut sizes {
         *size = number()? as usize;
     }
-    let total = sizes
-        .iter()
-        .try_fold(1u64, |total, &size| total.checked_mul(size as u64));
+    let total = sizes.iter().try_fold(1u64, |total, &size| total.checked_mul(size as u64));
     let total = total.filter(|&total| total <= MAX_BYTES);
-    let total = total.ok_or_else(|| {
-        wrong(format!(
-            "the header announces {sizes:?} bytes, which is too much"
-        ))
-    })?;
+    let total = total
+        .ok_or_else(|| wrong(format!("the header announces {sizes:?} bytes, which is too much")))?;
     // Grows with what is there, not with what the header announces.
     let mut data = Vec::new();
     reader
@@ -262,21 +220,12 @@ mod tests {
         write("train-labels-idx1-ubyte.gz", &compressed(&labels));
         write("t10k-images.idx3-ubyte", &pixels);
         let error = Images::open(folder.path()).unwrap_err().to_string();
-        assert!(
-            error.contains("test part lacks its file of labels"),
-            "{error}"
-        );
+        assert!(error.contains("test part lacks its file of labels"), "{error}");
         write("t10k-labels.idx1-ubyte", &labels);
         write("classes.txt", b"shirt\nshoe\n");
         let images = Images::open(folder.path()).unwrap();
         assert_eq!(images.classes, ["shirt", "shoe"]);
-        let count = |part| {
-            images
-                .items
-                .iter()
-                .filter(|item| item.part == Some(part))
-                .count()
-        };
+        let count = |part| images.items.iter().filter(|item| item.part == Some(part)).count();
         assert_eq!((count(Part::Train), count(Part::Test)), (3, 3));
     }
 
@@ -302,17 +251,11 @@ mod tests {
             (&pixels, &fewer, "3 images, but 2 labels"),
         ];
         for (pixels, labels, wanted) in bad {
-            let error = read(&[(Part::Train, pixels, labels)], Vec::new())
-                .unwrap_err()
-                .to_string();
+            let error = read(&[(Part::Train, pixels, labels)], Vec::new()).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }
         let one = read(&[(Part::Train, &pixels, &labels)], vec!["only".into()]);
-        assert!(
-            one.unwrap_err()
-                .to_string()
-                .contains("label 1, but only 1 classes")
-        );
+        assert!(one.unwrap_err().to_string().contains("label 1, but only 1 classes"));
         assert!(read(&[], Vec::new()).is_err());
     }
 }

@@ -128,25 +128,11 @@ impl Images {
             if !metadata.is_file() {
                 return Err(DataError::NotAFile(path.clone()));
             }
-            let name = path
-                .to_string_lossy()
-                .replace(std::path::MAIN_SEPARATOR, "/");
-            let source = Source::File {
-                path: path.clone(),
-                bytes: metadata.len(),
-            };
-            Ok(Item {
-                name,
-                label: None,
-                part: None,
-                source,
-            })
+            let name = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
+            let source = Source::File { path: path.clone(), bytes: metadata.len() };
+            Ok(Item { name, label: None, part: None, source })
         });
-        Ok(Self {
-            classes: Vec::new(),
-            items: items.collect::<Result<_, _>>()?,
-            notes: Vec::new(),
-        })
+        Ok(Self { classes: Vec::new(), items: items.collect::<Result<_, _>>()?, notes: Vec::new() })
     }
 
     /// IDX data from memory, each part as `(part, images, labels)`, gzip-compressed or plain.
@@ -173,10 +159,7 @@ impl Images {
     /// [`Images::classes`].
     pub fn class_counts(&self, indices: &[usize]) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
-        for label in indices
-            .iter()
-            .filter_map(|&index| self.items.get(index)?.label)
-        {
+        for label in indices.iter().filter_map(|&index| self.items.get(index)?.label) {
             if let Some(count) = counts.get_mut(label) {
                 *count += 1;
             }
@@ -223,11 +206,7 @@ impl Images {
                 }
             }
         }
-        hasher
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Reads and decodes one image.
@@ -240,24 +219,16 @@ impl Images {
     /// large.
     pub fn decode(&self, index: usize) -> Result<Rgb8, DataError> {
         let count = self.items.len();
-        let item = self
-            .items
-            .get(index)
-            .ok_or(DataError::NoSuchItem { index, count })?;
+        let item = self.items.get(index).ok_or(DataError::NoSuchItem { index, count })?;
         let decoded = match &item.source {
             Source::File { path, .. } => {
                 read_image_file(path).and_then(|bytes| decode_bytes(&bytes))
             }
-            Source::Grey { block, index } => Rgb8::from_grey(
-                block.width,
-                block.height,
-                block.image(*index).unwrap_or_default(),
-            )
-            .map_err(|error| error.to_string()),
+            Source::Grey { block, index } => {
+                Rgb8::from_grey(block.width, block.height, block.image(*index).unwrap_or_default())
+                    .map_err(|error| error.to_string())
+            }
         };
-        decoded.map_err(|reason| DataError::Broken {
-            name: item.name.clone(),
-            reason,
-        })
+        decoded.map_err(|reason| DataError::Broken { name: item.name.clone(), reason })
     }
 }

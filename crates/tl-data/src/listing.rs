@@ -20,9 +20,7 @@ pub(crate) struct Seen(HashSet<PathBuf>);
 impl Seen {
     /// Whether the folder is new.
     pub fn enter(&mut self, folder: &Path) -> Result<bool, DataError> {
-        let real = folder
-            .canonicalize()
-            .map_err(|source| DataError::read(folder, source))?;
+        let real = folder.canonicalize().map_err(|source| DataError::read(folder, source))?;
         Ok(self.0.insert(real))
     }
 }
@@ -38,16 +36,8 @@ impl Entry {
     pub fn item(&self, name: &str) -> Result<Item, DataError> {
         let metadata =
             std::fs::metadata(&self.path).map_err(|source| DataError::read(&self.path, source))?;
-        let source = Source::File {
-            path: self.path.clone(),
-            bytes: metadata.len(),
-        };
-        Ok(Item {
-            name: name.to_string(),
-            label: None,
-            part: None,
-            source,
-        })
+        let source = Source::File { path: self.path.clone(), bytes: metadata.len() };
+        Ok(Item { name: name.to_string(), label: None, part: None, source })
     }
 }
 
@@ -60,16 +50,10 @@ pub(crate) struct Listing {
 impl Listing {
     pub fn of(folder: &Path) -> Result<Self, DataError> {
         let broken = |source| DataError::read(folder, source);
-        let mut listing = Self {
-            folders: Vec::new(),
-            images: Vec::new(),
-        };
+        let mut listing = Self { folders: Vec::new(), images: Vec::new() };
         for entry in std::fs::read_dir(folder).map_err(broken)? {
             let entry = entry.map_err(broken)?;
-            let (name, path) = (
-                entry.file_name().to_string_lossy().into_owned(),
-                entry.path(),
-            );
+            let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
             if name.starts_with('.') || name == "__MACOSX" {
                 continue;
             }
@@ -92,8 +76,7 @@ impl Listing {
 }
 
 fn is_image(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    let extension =
+        path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
 }

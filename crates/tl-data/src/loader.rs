@@ -67,16 +67,8 @@ impl Loader {
         preprocess.validate()?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if threads == 0 { cores() } else { threads };
-        let source = LoaderSource {
-            images,
-            preprocess,
-            strict,
-            skipped: Mutex::default(),
-        };
-        Ok(Self {
-            source: Arc::new(source),
-            threads,
-        })
+        let source = LoaderSource { images, preprocess, strict, skipped: Mutex::default() };
+        Ok(Self { source: Arc::new(source), threads })
     }
 
     /// The images it reads.
@@ -96,13 +88,9 @@ impl Loader {
     /// error of the first call to `next`.
     pub fn batches(&self, order: Vec<usize>, batch_size: usize, view: Option<View>) -> Batches {
         match self.check(&order, batch_size, view.as_ref()) {
-            Ok(()) => Batches::start(
-                Arc::clone(&self.source),
-                order,
-                batch_size,
-                view,
-                self.threads,
-            ),
+            Ok(()) => {
+                Batches::start(Arc::clone(&self.source), order, batch_size, view, self.threads)
+            }
             Err(fault) => Batches::refuse(Arc::clone(&self.source), fault),
         }
     }
@@ -110,19 +98,12 @@ impl Loader {
     /// The images skipped so far, each once, in the order of the items.
     pub fn skipped(&self) -> Vec<Skipped> {
         let name = |index: usize| {
-            self.source
-                .images
-                .items
-                .get(index)
-                .map_or(String::new(), |item| item.name.clone())
+            self.source.images.items.get(index).map_or(String::new(), |item| item.name.clone())
         };
         let skipped = lock(&self.source.skipped);
         skipped
             .iter()
-            .map(|(&index, reason)| Skipped {
-                name: name(index),
-                reason: reason.clone(),
-            })
+            .map(|(&index, reason)| Skipped { name: name(index), reason: reason.clone() })
             .collect()
     }
 
@@ -156,14 +137,9 @@ impl LoaderSource {
             })?;
             Ok(match view {
                 None => self.preprocess.apply(&image),
-                Some(View {
-                    augment,
-                    seed,
-                    epoch,
-                }) => {
+                Some(View { augment, seed, epoch }) => {
                     let mut random = tl_random::rng(*seed, "augment", *epoch, index as u64);
-                    self.preprocess
-                        .apply_augmented(&image, augment, &mut random)
+                    self.preprocess.apply_augmented(&image, augment, &mut random)
                 }
             })
         };
@@ -181,14 +157,7 @@ mod tests {
 
     fn view(epoch: u64) -> Option<View> {
         let random_resized_crop = Some(CropRange::default());
-        Some(View {
-            augment: Augment {
-                random_resized_crop,
-                flip: 0.5,
-            },
-            seed: 7,
-            epoch,
-        })
+        Some(View { augment: Augment { random_resized_crop, flip: 0.5 }, seed: 7, epoch })
     }
 
     fn collect(batches: Batches) -> Vec<Batch> {
@@ -214,9 +183,7 @@ mod tests {
         for view in [None, view(0)] {
             let one = with(1, view.clone());
             assert_eq!(
-                one.iter()
-                    .map(|batch| batch.indices.len())
-                    .collect::<Vec<_>>(),
+                one.iter().map(|batch| batch.indices.len()).collect::<Vec<_>>(),
                 [6, 6, 6, 4]
             );
             assert_eq!(one[0].indices, [19, 18, 17, 16, 15, 14]);
@@ -236,10 +203,7 @@ mod tests {
         let backward = pixels((0..20).rev().collect(), 1);
         assert!(forward.iter().eq(backward.iter().rev()));
         let later = pixels((0..20).collect(), 2);
-        let changed = forward
-            .iter()
-            .zip(&later)
-            .filter(|(one, other)| one.pixels != other.pixels);
+        let changed = forward.iter().zip(&later).filter(|(one, other)| one.pixels != other.pixels);
         assert!(changed.count() > 10);
     }
 
@@ -256,10 +220,7 @@ mod tests {
             assert!(batches.iter().all(|batch| batch.labels.len() == 1));
         }
         let skipped = loader.skipped();
-        let names: Vec<_> = skipped
-            .iter()
-            .map(|skipped| skipped.name.as_str())
-            .collect();
+        let names: Vec<_> = skipped.iter().map(|skipped| skipped.name.as_str()).collect();
         assert_eq!(names, ["a/2.jpg", "b/3.png", "b/4.png"]);
         assert!(skipped[0].reason.contains("cut short"));
         assert!(skipped[1].reason.contains("not an image"));
@@ -273,24 +234,14 @@ mod tests {
         let mut batches = loader.batches((0..5).collect(), 1, None);
         assert_eq!(batches.next().unwrap().unwrap().indices, [0]);
         let error = batches.next().unwrap().unwrap_err().to_string();
-        assert!(
-            error.contains("a/2.jpg") && error.contains("cut short"),
-            "{error}"
-        );
+        assert!(error.contains("a/2.jpg") && error.contains("cut short"), "{error}");
         assert!(batches.next().is_none());
     }
 
     #[test]
     fn a_wrong_argument_is_one_error_and_the_end() {
         let loader = loader(unsplit(2, 2), 1, false);
-        let flip = View {
-            augment: Augment {
-                flip: 2.0,
-                ..Augment::none()
-            },
-            seed: 0,
-            epoch: 0,
-        };
+        let flip = View { augment: Augment { flip: 2.0, ..Augment::none() }, seed: 0, epoch: 0 };
         for mut batches in [
             loader.batches(vec![0], 0, None),
             loader.batches(vec![0, 4], 1, None),

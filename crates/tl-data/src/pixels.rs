@@ -16,20 +16,14 @@ impl Rgb8 {
     /// # Errors
     /// A side of 0, or a number of bytes that is not `height × width × 3`.
     pub fn new(width: usize, height: usize, bytes: Vec<u8>) -> Result<Self, DataError> {
-        let wanted = width
-            .checked_mul(height)
-            .and_then(|pixels| pixels.checked_mul(3));
+        let wanted = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(3));
         if width == 0 || height == 0 || wanted != Some(bytes.len()) {
             return Err(DataError::Broken {
                 name: "image".into(),
                 reason: format!("{width}×{height} pixels do not fit {} bytes", bytes.len()),
             });
         }
-        Ok(Self {
-            width,
-            height,
-            bytes,
-        })
+        Ok(Self { width, height, bytes })
     }
 
     /// An image from grey values, `[height, width]`: each becomes red, green and blue.
@@ -65,19 +59,11 @@ impl Rgb8 {
             let start = (row * self.width + left) * 3;
             bytes.extend_from_slice(&self.bytes[start..start + width * 3]);
         }
-        Self {
-            width,
-            height,
-            bytes,
-        }
+        Self { width, height, bytes }
     }
 
     pub(crate) fn from_parts(width: usize, height: usize, bytes: Vec<u8>) -> Self {
         debug_assert_eq!(bytes.len(), width * height * 3);
-        Self {
-            width,
-            height,
-            bytes,
-        }
+        Self { width, height, bytes }
     }
 }

@@ -52,10 +52,7 @@ impl Preprocess {
             return wrong(format!("the mean {:?} must be finite", self.mean));
         }
         if self.std.iter().any(|std| !(std.is_finite() && *std > 0.0)) {
-            return wrong(format!(
-                "the deviation {:?} must be finite and above 0",
-                self.std
-            ));
+            return wrong(format!("the deviation {:?} must be finite and above 0", self.std));
         }
         Ok(())
     }
@@ -67,12 +64,8 @@ impl Preprocess {
         // black around it.
         let (left, before_left) = middle(width, self.crop);
         let (top, before_top) = middle(height, self.crop);
-        let window = Window {
-            left,
-            top,
-            width: width.min(self.crop),
-            height: height.min(self.crop),
-        };
+        let window =
+            Window { left, top, width: width.min(self.crop), height: height.min(self.crop) };
         let resized = resize(image, width, height, window, self.interpolation);
         self.normalise(&resized, before_left, before_top, false)
     }
@@ -93,21 +86,14 @@ impl Preprocess {
         match cut {
             Some(cut) => {
                 let part = image.cut(cut.left, cut.top, cut.width, cut.height);
-                let whole = Window {
-                    left: 0,
-                    top: 0,
-                    width: crop,
-                    height: crop,
-                };
+                let whole = Window { left: 0, top: 0, width: crop, height: crop };
                 let resized = resize(&part, crop, crop, whole, self.interpolation);
                 self.normalise(&resized, 0, 0, mirrored)
             }
             None => {
                 let mut pixels = self.apply(image);
                 if mirrored {
-                    pixels
-                        .chunks_exact_mut(crop.max(1))
-                        .for_each(<[f32]>::reverse);
+                    pixels.chunks_exact_mut(crop.max(1)).for_each(<[f32]>::reverse);
                 }
                 pixels
             }
@@ -143,9 +129,7 @@ impl Preprocess {
             }
         }
         if mirrored {
-            pixels
-                .chunks_exact_mut(crop.max(1))
-                .for_each(<[f32]>::reverse);
+            pixels.chunks_exact_mut(crop.max(1)).for_each(<[f32]>::reverse);
         }
         pixels
     }
@@ -185,11 +169,7 @@ mod tests {
             for (position, pixel) in pixels.iter().enumerate() {
                 let byte = bytes[position % plane * 3 + position / plane];
                 let (filter, from) = (case.filter, case.from);
-                assert_eq!(
-                    *pixel,
-                    f32::from(byte) / 255.0,
-                    "{filter:?} {from:?} at {position}"
-                );
+                assert_eq!(*pixel, f32::from(byte) / 255.0, "{filter:?} {from:?} at {position}");
             }
         }
     }
@@ -208,11 +188,8 @@ mod tests {
     #[test]
     fn one_pixel_fills_the_whole_crop() {
         let image = Rgb8::new(1, 1, vec![9, 9, 9]).unwrap();
-        let preprocess = Preprocess {
-            mean: [0.0; 3],
-            std: [1.0; 3],
-            ..Preprocess::imagenet(16, 16)
-        };
+        let preprocess =
+            Preprocess { mean: [0.0; 3], std: [1.0; 3], ..Preprocess::imagenet(16, 16) };
         assert_eq!(preprocess.apply(&image), vec![9.0 / 255.0; 3 * 16 * 16]);
     }
 
@@ -223,38 +200,18 @@ mod tests {
         let mut random = tl_random::rng(0, "test", 0, 0);
         let plain = preprocess.apply(&image);
         let never = Augment::none();
-        let always = Augment {
-            flip: 1.0,
-            ..Augment::none()
-        };
-        let whole = CropRange {
-            scale: [1.0, 1.0],
-            ratio: [20.0 / 14.0; 2],
-        };
-        assert_eq!(
-            preprocess.apply_augmented(&image, &never, &mut random),
-            plain
-        );
+        let always = Augment { flip: 1.0, ..Augment::none() };
+        let whole = CropRange { scale: [1.0, 1.0], ratio: [20.0 / 14.0; 2] };
+        assert_eq!(preprocess.apply_augmented(&image, &never, &mut random), plain);
         let mirrored = preprocess.apply_augmented(&image, &always, &mut random);
         assert_ne!(mirrored, plain);
-        let back: Vec<f32> = mirrored
-            .chunks(8)
-            .flat_map(|row| row.iter().rev())
-            .copied()
-            .collect();
+        let back: Vec<f32> = mirrored.chunks(8).flat_map(|row| row.iter().rev()).copied().collect();
         assert_eq!(back, plain);
         // The same through a random crop that can only be the whole image.
-        let cropped = |flip| Augment {
-            random_resized_crop: Some(whole.clone()),
-            flip,
-        };
+        let cropped = |flip| Augment { random_resized_crop: Some(whole.clone()), flip };
         let straight = preprocess.apply_augmented(&image, &cropped(0.0), &mut random);
         let mirrored = preprocess.apply_augmented(&image, &cropped(1.0), &mut random);
-        let back: Vec<f32> = mirrored
-            .chunks(8)
-            .flat_map(|row| row.iter().rev())
-            .copied()
-            .collect();
+        let back: Vec<f32> = mirrored.chunks(8).flat_map(|row| row.iter().rev()).copied().collect();
         assert_eq!(back, straight);
     }
 
@@ -263,30 +220,12 @@ mod tests {
         let good = Preprocess::imagenet(256, 224);
         assert!(good.validate().is_ok());
         let bad = [
-            Preprocess {
-                resize: 0,
-                ..good.clone()
-            },
-            Preprocess {
-                crop: 0,
-                ..good.clone()
-            },
-            Preprocess {
-                crop: usize::MAX,
-                ..good.clone()
-            },
-            Preprocess {
-                mean: [f32::NAN, 0.0, 0.0],
-                ..good.clone()
-            },
-            Preprocess {
-                std: [1.0, 0.0, 1.0],
-                ..good.clone()
-            },
-            Preprocess {
-                std: [1.0, f32::INFINITY, 1.0],
-                ..good.clone()
-            },
+            Preprocess { resize: 0, ..good.clone() },
+            Preprocess { crop: 0, ..good.clone() },
+            Preprocess { crop: usize::MAX, ..good.clone() },
+            Preprocess { mean: [f32::NAN, 0.0, 0.0], ..good.clone() },
+            Preprocess { std: [1.0, 0.0, 1.0], ..good.clone() },
+            Preprocess { std: [1.0, f32::INFINITY, 1.0], ..good.clone() },
         ];
         for preprocess in bad {
             assert!(preprocess.validate().is_err(), "{preprocess:?}");
@@ -298,10 +237,7 @@ mod tests {
         let preprocess = Preprocess::imagenet(256, 224);
         let mut json = serde_json::to_value(&preprocess).unwrap();
         assert_eq!(json["interpolation"], "bilinear");
-        assert_eq!(
-            serde_json::from_value::<Preprocess>(json.clone()).unwrap(),
-            preprocess
-        );
+        assert_eq!(serde_json::from_value::<Preprocess>(json.clone()).unwrap(), preprocess);
         json["size"] = 3.into();
         assert!(serde_json::from_value::<Preprocess>(json).is_err());
     }

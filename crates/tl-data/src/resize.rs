@@ -63,11 +63,7 @@ pub(crate) fn resize(
     } else {
         across(image, &columns, first, last)
     };
-    if height == image.height() {
-        narrow
-    } else {
-        down(&narrow, &rows, first)
-    }
+    if height == image.height() { narrow } else { down(&narrow, &rows, first) }
 }
 
 /// For each output position the input positions that it is a sum of.
@@ -83,10 +79,7 @@ impl Weights {
         let scale = from as f64 / to as f64;
         let stretch = scale.max(1.0);
         let support = how.support() * stretch;
-        let mut result = Self {
-            spans: Vec::with_capacity(count),
-            weights: Vec::new(),
-        };
+        let mut result = Self { spans: Vec::with_capacity(count), weights: Vec::new() };
         let inverse = 1.0 / stretch;
         let mut weights = Vec::new();
         for position in start..start + count {
@@ -100,12 +93,8 @@ impl Weights {
             );
             let sum: f64 = weights.iter().sum();
             let normal = if sum == 0.0 { 1.0 } else { sum };
-            result
-                .spans
-                .push((first, result.weights.len(), weights.len()));
-            result
-                .weights
-                .extend(weights.iter().map(|weight| to_fixed(weight / normal)));
+            result.spans.push((first, result.weights.len(), weights.len()));
+            result.weights.extend(weights.iter().map(|weight| to_fixed(weight / normal)));
         }
         result
     }
@@ -113,31 +102,20 @@ impl Weights {
     /// The input positions in use, as a half-open range.
     fn reach(&self) -> (usize, usize) {
         let first = self.spans.iter().map(|span| span.0).min().unwrap_or(0);
-        let last = self
-            .spans
-            .iter()
-            .map(|span| span.0 + span.2)
-            .max()
-            .unwrap_or(0);
+        let last = self.spans.iter().map(|span| span.0 + span.2).max().unwrap_or(0);
         (first, last)
     }
 
     /// For each output position the first input position and the weights from there on.
     fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        self.spans
-            .iter()
-            .map(|&(first, start, count)| (first, &self.weights[start..start + count]))
+        self.spans.iter().map(|&(first, start, count)| (first, &self.weights[start..start + count]))
     }
 }
 
 fn to_fixed(weight: f64) -> i32 {
     let scaled = weight * f64::from(1 << PRECISION_BITS);
     // Half away from zero, by truncation.
-    (if weight < 0.0 {
-        scaled - 0.5
-    } else {
-        scaled + 0.5
-    }) as i32
+    (if weight < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32
 }
 
 /// The start of every sum: one half.
@@ -174,9 +152,8 @@ fn down(image: &Rgb8, rows: &Weights, offset: usize) -> Rgb8 {
     let mut sums = vec![HALF; stride];
     for (start, weights) in rows.iter() {
         sums.fill(HALF);
-        for (row, &weight) in image.bytes()[(start - offset) * stride..]
-            .chunks_exact(stride)
-            .zip(weights)
+        for (row, &weight) in
+            image.bytes()[(start - offset) * stride..].chunks_exact(stride).zip(weights)
         {
             for (sum, &byte) in sums.iter_mut().zip(row) {
                 *sum += i32::from(byte) * weight;
@@ -206,11 +183,7 @@ fn nearest(image: &Rgb8, width: usize, height: usize, window: Window) -> Rgb8 {
 fn nearest_positions(from: usize, to: usize, start: usize, count: usize) -> Vec<usize> {
     let scale = from as f64 / to as f64;
     let steps = std::iter::successors(Some(scale * 0.5), |position| Some(position + scale));
-    steps
-        .skip(start)
-        .take(count)
-        .map(|position| (position as usize).min(from - 1))
-        .collect()
+    steps.skip(start).take(count).map(|position| (position as usize).min(from - 1)).collect()
 }
 
 impl Interpolation {
@@ -246,11 +219,7 @@ impl Interpolation {
 }
 
 fn sinc(x: f64) -> f64 {
-    if x == 0.0 {
-        1.0
-    } else {
-        (x * PI).sin() / (x * PI)
-    }
+    if x == 0.0 { 1.0 } else { (x * PI).sin() / (x * PI) }
 }
 
 #[cfg(test)]
@@ -259,12 +228,7 @@ mod tests {
     use crate::testing::{formula_image, recorded};
 
     fn whole(width: usize, height: usize) -> Window {
-        Window {
-            left: 0,
-            top: 0,
-            width,
-            height,
-        }
+        Window { left: 0, top: 0, width, height }
     }
 
     #[test]
@@ -276,10 +240,7 @@ mod tests {
             let (width, height) = case.to;
             let resized = resize(&image, width, height, whole(width, height), case.filter);
             let (filter, from, to) = (case.filter, case.from, case.to);
-            assert!(
-                resized.bytes() == case.bytes(),
-                "{filter:?} {from:?} to {to:?}"
-            );
+            assert!(resized.bytes() == case.bytes(), "{filter:?} {from:?} to {to:?}");
         }
     }
 
@@ -295,12 +256,7 @@ mod tests {
         for (width, height) in [(17, 12), (50, 40), (31, 9), (11, 22)] {
             for how in filters {
                 let all = resize(&image, width, height, whole(width, height), how);
-                let window = Window {
-                    left: 3,
-                    top: 2,
-                    width: 8,
-                    height: 6,
-                };
+                let window = Window { left: 3, top: 2, width: 8, height: 6 };
                 let part = resize(&image, width, height, window, how);
                 assert!(part == all.cut(3, 2, 8, 6), "{how:?} {width}×{height}");
             }
@@ -311,12 +267,7 @@ mod tests {
     fn a_long_strip_costs_no_more_than_its_window() {
         let strip = Rgb8::from_grey(20_000, 1, &vec![7; 20_000]).unwrap();
         let (width, height) = (20_000 * 4_096, 4_096);
-        let window = Window {
-            left: width / 2,
-            top: 0,
-            width: 4,
-            height: 4,
-        };
+        let window = Window { left: width / 2, top: 0, width: 4, height: 4 };
         let resized = resize(&strip, width, height, window, Interpolation::Bicubic);
         assert_eq!(resized.bytes(), [7; 48]);
     }

@@ -24,16 +24,12 @@ impl Images {
     /// # Errors
     /// Fractions outside `0..=1` or that do not sum to 1; parts without any training image.
     pub fn split(&self, fractions: [f64; 3], seed: u64) -> Result<Split, DataError> {
-        let in_range = fractions
-            .iter()
-            .all(|fraction| (0.0..=1.0).contains(fraction));
+        let in_range = fractions.iter().all(|fraction| (0.0..=1.0).contains(fraction));
         if !in_range || (fractions.iter().sum::<f64>() - 1.0).abs() > 1e-6 {
             return Err(DataError::Fractions { fractions });
         }
         let of_part = |part| -> Vec<usize> {
-            (0..self.len())
-                .filter(|&index| self.items[index].part == Some(part))
-                .collect()
+            (0..self.len()).filter(|&index| self.items[index].part == Some(part)).collect()
         };
         if self.items.iter().all(|item| item.part.is_none()) {
             return Ok(self.stratify((0..self.len()).collect(), fractions, seed));
@@ -48,27 +44,17 @@ impl Images {
         }
         let fitting = fractions[0] + fractions[1];
         if !validation.is_empty() || fractions[1] == 0.0 {
-            return Ok(Split {
-                train,
-                validation,
-                test,
-            });
+            return Ok(Split { train, validation, test });
         }
         let share = fractions[1] / fitting;
-        Ok(Split {
-            test,
-            ..self.stratify(train, [1.0 - share, share, 0.0], seed)
-        })
+        Ok(Split { test, ..self.stratify(train, [1.0 - share, share, 0.0], seed) })
     }
 
     /// Divides `indices` class by class.
     fn stratify(&self, indices: Vec<usize>, fractions: [f64; 3], seed: u64) -> Split {
         let mut classes: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
         for index in indices {
-            classes
-                .entry(self.items[index].label)
-                .or_default()
-                .push(index);
+            classes.entry(self.items[index].label).or_default().push(index);
         }
         let mut split = Split::default();
         // What is due to a part and not yet given, in images: carried from class to class, so that
@@ -122,10 +108,7 @@ impl Split {
         let mut kept = Vec::new();
         for (label, class) in images.classes.iter().enumerate() {
             let has_label = |index: &usize| {
-                images
-                    .items
-                    .get(*index)
-                    .is_some_and(|item| item.label == Some(label))
+                images.items.get(*index).is_some_and(|item| item.label == Some(label))
             };
             let mut members: Vec<usize> = self.train.iter().copied().filter(has_label).collect();
             if members.len() < per_class {
@@ -147,14 +130,8 @@ impl Split {
     /// What a reader should be told, one line each: parts that are empty.
     pub fn notes(&self) -> Vec<String> {
         let empty = [
-            (
-                &self.validation,
-                "no validation part: nothing is chosen, the last weights are kept",
-            ),
-            (
-                &self.test,
-                "no test part: no figure here speaks for new images",
-            ),
+            (&self.validation, "no validation part: nothing is chosen, the last weights are kept"),
+            (&self.test, "no test part: no figure here speaks for new images"),
         ];
         empty
             .iter()
@@ -185,30 +162,16 @@ mod tests {
         let mut all = [split.train.clone(), split.validation, split.test].concat();
         all.sort_unstable();
         assert_eq!(all, (0..40).collect::<Vec<_>>());
-        assert_eq!(
-            split.train,
-            images.split([0.7, 0.15, 0.15], 7).unwrap().train
-        );
-        assert_ne!(
-            split.train,
-            images.split([0.7, 0.15, 0.15], 8).unwrap().train
-        );
+        assert_eq!(split.train, images.split([0.7, 0.15, 0.15], 7).unwrap().train);
+        assert_ne!(split.train, images.split([0.7, 0.15, 0.15], 8).unwrap().train);
     }
 
     #[test]
     fn small_classes_yield_validation_images_together() {
         let images = unsplit(20, 3);
         let split = images.split([0.8, 0.1, 0.1], 1).unwrap();
-        assert_eq!(
-            [split.train.len(), split.validation.len(), split.test.len()],
-            [48, 6, 6]
-        );
-        assert!(
-            images
-                .class_counts(&split.train)
-                .iter()
-                .all(|&count| count >= 1)
-        );
+        assert_eq!([split.train.len(), split.validation.len(), split.test.len()], [48, 6, 6]);
+        assert!(images.class_counts(&split.train).iter().all(|&count| count >= 1));
         let lonely = unsplit(20, 1).split([0.1, 0.5, 0.4], 1).unwrap();
         assert_eq!(lonely.train.len(), 20);
     }
@@ -217,10 +180,7 @@ mod tests {
     fn without_training_everything_goes_to_the_other_parts() {
         let images = unsplit(3, 5);
         assert_eq!(images.split([0.0, 0.0, 1.0], 1).unwrap().test.len(), 15);
-        assert_eq!(
-            images.split([0.0, 1.0, 0.0], 1).unwrap().validation.len(),
-            15
-        );
+        assert_eq!(images.split([0.0, 1.0, 0.0], 1).unwrap().validation.len(), 15);
         let both = images.split([0.0, 0.5, 0.5], 1).unwrap();
         assert_eq!(both.validation.len() + both.test.len(), 15);
     }
@@ -230,48 +190,27 @@ mod tests {
         let labels: Vec<u8> = (0..40).map(|index| index % 2).collect();
         let (pixels, train) = idx_bytes(&labels);
         let (few, test) = idx_bytes(&[0, 1]);
-        let parts = [
-            (Part::Train, &pixels[..], &train[..]),
-            (Part::Test, &few[..], &test[..]),
-        ];
+        let parts = [(Part::Train, &pixels[..], &train[..]), (Part::Test, &few[..], &test[..])];
         let images = Images::idx(&parts, Vec::new()).unwrap();
         let split = images.split([0.6, 0.2, 0.2], 3).unwrap();
         assert_eq!(images.class_counts(&split.train), [15, 15]);
         assert_eq!(images.class_counts(&split.validation), [5, 5]);
-        assert!(
-            split
-                .test
-                .iter()
-                .all(|&index| images.items[index].part == Some(Part::Test))
-        );
+        assert!(split.test.iter().all(|&index| images.items[index].part == Some(Part::Test)));
         assert_eq!(split.test.len(), 2);
         assert_eq!(images.split([0.8, 0.0, 0.2], 3).unwrap().train.len(), 40);
         assert!(split.notes().is_empty());
-        let only_train = Images::idx(&parts[..1], Vec::new())
-            .unwrap()
-            .split([0.6, 0.2, 0.2], 3);
+        let only_train = Images::idx(&parts[..1], Vec::new()).unwrap().split([0.6, 0.2, 0.2], 3);
         assert!(only_train.unwrap().notes()[0].contains("no test part"));
         let only_test = Images::idx(&parts[1..], Vec::new()).unwrap();
-        assert!(matches!(
-            only_test.split([0.6, 0.2, 0.2], 3),
-            Err(DataError::NoTrainPart)
-        ));
+        assert!(matches!(only_test.split([0.6, 0.2, 0.2], 3), Err(DataError::NoTrainPart)));
     }
 
     #[test]
     fn fractions_that_do_not_sum_to_one_are_refused() {
         let images = unsplit(2, 5);
-        for fractions in [
-            [0.7, 0.2, 0.2],
-            [1.2, -0.2, 0.0],
-            [f64::NAN, 0.5, 0.5],
-            [0.0; 3],
-        ] {
+        for fractions in [[0.7, 0.2, 0.2], [1.2, -0.2, 0.0], [f64::NAN, 0.5, 0.5], [0.0; 3]] {
             let split = images.split(fractions, 1);
-            assert!(
-                matches!(split, Err(DataError::Fractions { .. })),
-                "{fractions:?}"
-            );
+            assert!(matches!(split, Err(DataError::Fractions { .. })), "{fractions:?}");
         }
     }
 
@@ -287,9 +226,6 @@ mod tests {
         assert_ne!(two.train, split.clone().shots(&images, 2, 6).unwrap().train);
         let error = split.clone().shots(&images, 9, 5).unwrap_err().to_string();
         assert!(error.contains("\"0\" has 8"), "{error}");
-        assert!(matches!(
-            split.shots(&images, 0, 5),
-            Err(DataError::ZeroShots)
-        ));
+        assert!(matches!(split.shots(&images, 0, 5), Err(DataError::ZeroShots)));
     }
 }

@@ -62,10 +62,7 @@ pub fn recorded() -> Recorded {
 }
 
 fn base64(text: &str) -> Vec<u8> {
-    let alphabet = ('A'..='Z')
-        .chain('a'..='z')
-        .chain('0'..='9')
-        .chain(['+', '/']);
+    let alphabet = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']);
     let digits: Vec<char> = alphabet.collect();
     let mut bytes = Vec::new();
     let (mut bits, mut count) = (0u32, 0);
@@ -113,9 +110,7 @@ pub fn idx_bytes(labels: &[u8]) -> (Vec<u8>, Vec<u8>) {
 
 /// IDX data in memory without a division into parts: `per_class` images for each of `classes`.
 pub fn unsplit(classes: usize, per_class: usize) -> Images {
-    let labels: Vec<u8> = (0..classes * per_class)
-        .map(|index| (index % classes) as u8)
-        .collect();
+    let labels: Vec<u8> = (0..classes * per_class).map(|index| (index % classes) as u8).collect();
     let (pixels, labels) = idx_bytes(&labels);
     let mut images = Images::idx(&[(Part::Train, &pixels, &labels)], Vec::new()).unwrap();
     images.items.iter_mut().for_each(|item| item.part = None);

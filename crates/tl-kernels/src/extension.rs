@@ -66,9 +66,7 @@ pub(crate) fn batch_norm_train_unit(
     if runs_on_flex(&x)
         && runs_on_flex(&weight)
         && [weight.dims(), bias.dims()] == [[x.dims()[1]]; 2]
-        && residual
-            .as_ref()
-            .is_none_or(|residual| residual.dims() == x.dims())
+        && residual.as_ref().is_none_or(|residual| residual.dims() == x.dims())
     {
         return operations::batch_norm_train(x, weight, bias, residual, epsilon, act);
     }
@@ -109,8 +107,5 @@ fn runs_on_flex<const D: usize>(tensor: &Tensor<D>) -> bool {
     use burn::backend::DispatchDevice;
     use burn::tensor::DType;
     tensor.dtype() == DType::F32
-        && matches!(
-            tensor.device().inner().as_dispatch(),
-            DispatchDevice::Flex(_)
-        )
+        && matches!(tensor.device().inner().as_dispatch(), DispatchDevice::Flex(_))
 }

@@ -1,4 +1,4 @@
-//! The layers that architectures are built of, and the CPU kernels behind them.
+#![doc = include_str!("../README.md")]
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -28,8 +28,7 @@ pub trait Architecture: Backbone {
     where
         Self: Sized,
     {
-        let head =
-            LinearHead::new(self.head_input_width(), classes, self.head_dropout(), device);
+        let head = LinearHead::new(self.head_input_width(), classes, self.head_dropout(), device);
         initialise(Model { backbone: self, head }, seed, |_| true)
     }
 }

@@ -1,4 +1,4 @@
-//! Architectures by their origin's names and numerics, and their weights.
+#![doc = include_str!("../README.md")]
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -37,12 +37,7 @@ pub enum LoadError {
          {network}, or another --model",
         .missing.len(), first(.missing), .unused.len(), first(.unused)
     )]
-    Names {
-        file: String,
-        network: &'static str,
-        missing: Vec<String>,
-        unused: Vec<String>,
-    },
+    Names { file: String, network: &'static str, missing: Vec<String>, unused: Vec<String> },
 }
 
 fn first(names: &[String]) -> String {

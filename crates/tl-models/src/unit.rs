@@ -19,7 +19,12 @@ impl ConvNorm {
         conv_norm(&self.conv, &self.norm, input, None, activation)
     }
 
-    pub(crate) fn forward_residual(&self, input: Tensor<4>, residual: Option<Tensor<4>>, activation: Nonlinearity) -> Tensor<4> {
+    pub(crate) fn forward_residual(
+        &self,
+        input: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        activation: Nonlinearity,
+    ) -> Tensor<4> {
         conv_norm(&self.conv, &self.norm, input, residual, activation)
     }
 }

@@ -23,25 +23,14 @@ fn check<B: Architecture + Sync + 'static>(backbone: B) {
     let mut owned = vec![0; stages.len()];
     let tensors = parameters(backbone).into_iter().map(|info| info.path);
     for path in tensors.chain(training::flags(backbone).into_keys()) {
-        let owners: Vec<usize> = (0..stages.len())
-            .filter(|&at| stages[at].owns(&path))
-            .collect();
+        let owners: Vec<usize> = (0..stages.len()).filter(|&at| stages[at].owns(&path)).collect();
         assert_eq!(owners.len(), 1, "{path} belongs to {owners:?}");
         owned[owners[0]] += 1;
         // The selection for Burn's own functions is the same.
         let anyone = burn::module::ParamId::from(0);
-        assert!(
-            stages[owners[0]]
-                .group()
-                .unwrap()
-                .matches(&anyone, Some(&path)),
-            "{path}"
-        );
+        assert!(stages[owners[0]].group().unwrap().matches(&anyone, Some(&path)), "{path}");
     }
-    assert!(
-        owned.iter().all(|count| *count > 0),
-        "a stage owns nothing: {owned:?}"
-    );
+    assert!(owned.iter().all(|count| *count > 0), "a stage owns nothing: {owned:?}");
 
     let smallest = backbone.expected_input().smallest;
     let channels = backbone.expected_input().channels;
@@ -63,23 +52,14 @@ fn check<B: Architecture + Sync + 'static>(backbone: B) {
         let shape = front.row_shape();
         let front_rows = rows(front.clone());
         assert_eq!(front_rows.len(), 2 * shape.elements());
-        let back = backbone
-            .forward_stages(front, cut..stages.len(), pass)
-            .unwrap();
-        assert!(
-            rows(back) == whole,
-            "0..{cut} and {cut}.. differ from 0..{}",
-            stages.len()
-        );
+        let back = backbone.forward_stages(front, cut..stages.len(), pass).unwrap();
+        assert!(rows(back) == whole, "0..{cut} and {cut}.. differ from 0..{}", stages.len());
 
         // A prefix compiled from the network in training is the network in evaluation.
         let prefix = trained.compile(0..cut);
         assert_eq!(prefix.range(), 0..cut);
         let off = deviation_f32(&rows(prefix.forward(batch()).unwrap()), &front_rows);
-        assert!(
-            off <= 1e-5,
-            "the compiled prefix 0..{cut} is off by {off:.1e}"
-        );
+        assert!(off <= 1e-5, "the compiled prefix 0..{cut} is off by {off:.1e}");
     }
 
     let embedding = backbone.embed(batch()).unwrap();
@@ -89,31 +69,13 @@ fn check<B: Architecture + Sync + 'static>(backbone: B) {
 
     // A range that does not exist and vectors where images are due are errors, not panics.
     let beyond = stages.len() + 1;
-    let wrong = backbone
-        .forward_stages(batch(), 0..beyond, pass)
-        .unwrap_err();
-    assert_eq!(
-        wrong,
-        CoreError::BadRange {
-            start: 0,
-            end: beyond,
-            stages: stages.len()
-        }
-    );
+    let wrong = backbone.forward_stages(batch(), 0..beyond, pass).unwrap_err();
+    assert_eq!(wrong, CoreError::BadRange { start: 0, end: beyond, stages: stages.len() });
     let backwards = Range { start: 1, end: 0 };
     assert!(backbone.forward_stages(batch(), backwards, pass).is_err());
     let vectors = Activation::Vector(backbone.embed(batch()).unwrap());
     let wrong = backbone.forward_stages(vectors, 0..1, pass).unwrap_err();
-    assert!(
-        matches!(
-            wrong,
-            CoreError::WrongActivation {
-                found: "vectors",
-                ..
-            }
-        ),
-        "{wrong}"
-    );
+    assert!(matches!(wrong, CoreError::WrongActivation { found: "vectors", .. }), "{wrong}");
 }
 
 mod every_backbone_keeps_its_contract {
@@ -132,10 +94,7 @@ fn images_of_another_channel_count_or_too_small_are_errors() {
     let vgg = tl_models::Vgg::new(tl_models::VggDepth::D11, false, &device);
     assert!(vgg.forward_stages(grey(), 0..5, pass).is_err());
     let tiny = Activation::image(images("input", [1, 3, 31, 31]));
-    let message = vgg
-        .forward_stages(tiny, 0..5, pass)
-        .unwrap_err()
-        .to_string();
+    let message = vgg.forward_stages(tiny, 0..5, pass).unwrap_err().to_string();
     assert_eq!(message.lines().count(), 1);
     assert!(message.contains("32"), "{message}");
 }

@@ -17,11 +17,7 @@ use training::{bits, flags};
 const CLASSES: usize = 3;
 
 fn resnet18() -> Classifier<ResNet> {
-    filled(
-        ResNet::new(ResNetDepth::D18, &Device::flex()),
-        CLASSES,
-        &Rule::plain(),
-    )
+    filled(ResNet::new(ResNetDepth::D18, &Device::flex()), CLASSES, &Rule::plain())
 }
 
 fn mobilenet() -> Classifier<MobileNetV2> {
@@ -34,12 +30,7 @@ fn optimizer() -> Optimizer {
 }
 
 fn optimizer_config() -> OptimizerConfig {
-    OptimizerConfig::AdamW {
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weight_decay: 0.5,
-    }
+    OptimizerConfig::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.5 }
 }
 
 fn resolve<B: Architecture>(phase: Phase, model: &Classifier<B>) -> ResolvedPhase {
@@ -70,10 +61,7 @@ fn check_phase<B: Architecture>(model: Classifier<B>, phase: Phase, trained: &[&
         model = step(model, &mut optimizer, &resolved, number);
     }
     let after = bits(&model);
-    assert_eq!(
-        before.keys().collect::<Vec<_>>(),
-        after.keys().collect::<Vec<_>>()
-    );
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
     for (path, old) in &before {
         let stage = match path.strip_prefix("backbone.") {
             Some(inner) => &stages.iter().find(|stage| stage.owns(inner)).unwrap().name,
@@ -81,19 +69,12 @@ fn check_phase<B: Architecture>(model: Classifier<B>, phase: Phase, trained: &[&
         };
         let moves = trained.contains(&stage)
             && (!is_statistic(path) || resolved.phase.norm == NormPolicy::Train);
-        assert_eq!(
-            *old != after[path],
-            moves,
-            "{path} of {stage} should move: {moves}"
-        );
+        assert_eq!(*old != after[path], moves, "{path} of {stage} should move: {moves}");
     }
     let state = optimizer.save().unwrap();
     for path in state.keys() {
         let setting = resolved.setting(path).unwrap();
-        assert!(
-            trained.contains(&setting.name.as_str()),
-            "{path} has moments"
-        );
+        assert!(trained.contains(&setting.name.as_str()), "{path} has moments");
     }
     assert_eq!(bits(&model.valid()), after, "valid() holds other values");
 }
@@ -110,16 +91,8 @@ fn a_probe_leaves_every_stage_bit_identical() {
 fn the_stages_before_the_cut_are_bit_identical_after_training_the_rest() {
     for norm in [NormPolicy::Frozen, NormPolicy::Train] {
         let trained = ["layer3", "layer4", "head"];
-        check_phase(
-            resnet18(),
-            Phase::finetune(1).from("layer3").norm(norm),
-            &trained,
-        );
-        check_phase(
-            resnet18(),
-            Phase::finetune(1).freeze_through("layer2").norm(norm),
-            &trained,
-        );
+        check_phase(resnet18(), Phase::finetune(1).from("layer3").norm(norm), &trained);
+        check_phase(resnet18(), Phase::finetune(1).freeze_through("layer2").norm(norm), &trained);
         let phase = Phase::finetune(1).from("features.17").norm(norm);
         check_phase(mobilenet(), phase, &["features.17", "features.18", "head"]);
     }
@@ -127,13 +100,9 @@ fn the_stages_before_the_cut_are_bit_identical_after_training_the_rest() {
 
 #[test]
 fn a_frozen_stage_in_the_middle_is_frozen_whole() {
-    let phase = Phase::finetune(1)
-        .freeze_matching("layer[23]")
-        .norm(NormPolicy::Train);
+    let phase = Phase::finetune(1).freeze_matching("layer[23]").norm(NormPolicy::Train);
     check_phase(resnet18(), phase, &["stem", "layer1", "layer4", "head"]);
-    let phase = Phase::finetune(1)
-        .freeze_matching("features\\.([2-9]|1.)")
-        .norm(NormPolicy::Train);
+    let phase = Phase::finetune(1).freeze_matching("features\\.([2-9]|1.)").norm(NormPolicy::Train);
     check_phase(mobilenet(), phase, &["features.0", "features.1", "head"]);
 }
 
@@ -141,21 +110,13 @@ fn a_frozen_stage_in_the_middle_is_frozen_whole() {
 #[test]
 fn a_frozen_norm_keeps_its_statistics() {
     let everything = ["stem", "layer1", "layer2", "layer3", "layer4", "head"];
-    check_phase(
-        resnet18(),
-        Phase::finetune(1).norm(NormPolicy::Frozen),
-        &everything,
-    );
+    check_phase(resnet18(), Phase::finetune(1).norm(NormPolicy::Frozen), &everything);
 }
 
 #[test]
 fn the_statistics_of_a_trained_norm_move() {
     let everything = ["stem", "layer1", "layer2", "layer3", "layer4", "head"];
-    check_phase(
-        resnet18(),
-        Phase::finetune(1).norm(NormPolicy::Train),
-        &everything,
-    );
+    check_phase(resnet18(), Phase::finetune(1).norm(NormPolicy::Train), &everything);
 }
 
 fn check_set<B: Architecture>(model: &Classifier<B>, phase: &ResolvedPhase, when: &str) {
@@ -166,11 +127,7 @@ fn check_set<B: Architecture>(model: &Classifier<B>, phase: &ResolvedPhase, when
     }
     for (path, on) in flags(model) {
         let stage = phase.setting(&path).unwrap();
-        let expected = if path.contains("dropout") {
-            stage.trained
-        } else {
-            stage.statistics_move
-        };
+        let expected = if path.contains("dropout") { stage.trained } else { stage.statistics_move };
         assert_eq!(on, expected, "{path} {when}");
     }
 }
@@ -181,16 +138,8 @@ fn check_apply<B: Architecture>(model: Classifier<B>, phases: Vec<Phase>) {
         let model = model.clone();
         let applied = |model| apply(&phase, model);
         check_set(&applied(model.clone().train()), &phase, "after train");
-        check_set(
-            &applied(model.clone().train().freeze()),
-            &phase,
-            "after freeze",
-        );
-        check_set(
-            &applied(model.clone().train().unfreeze()),
-            &phase,
-            "after unfreeze",
-        );
+        check_set(&applied(model.clone().train().freeze()), &phase, "after freeze");
+        check_set(&applied(model.clone().train().unfreeze()), &phase, "after unfreeze");
         let group = ParamGroup::from_regex("layer|blocks").unwrap();
         let touched = model.clone().train().freeze().unfreeze_group(group);
         check_set(&applied(touched), &phase, "after unfreezing a group");
@@ -200,11 +149,7 @@ fn check_apply<B: Architecture>(model: Classifier<B>, phases: Vec<Phase>) {
         let kept = applied(model.train());
         let _ = kept.valid();
         check_set(&kept, &phase, "beside valid");
-        check_set(
-            &kept.valid().train(),
-            &phase,
-            "after valid and train, unapplied",
-        );
+        check_set(&kept.valid().train(), &phase, "after valid and train, unapplied");
     }
 }
 
@@ -225,13 +170,7 @@ fn apply_sets_every_gradient_and_flag_whatever_they_were() {
     check_apply(mobilenet(), phases("features.9", "features.1."));
     // Dropout between two stages, one of them trained.
     let vgg = Vgg::new(VggDepth::D11, true, &Device::flex()).with_zero_head();
-    check_apply(
-        vgg,
-        vec![
-            Phase::finetune(1).from("classifier.3"),
-            Phase::finetune(1).norm(train),
-        ],
-    );
+    check_apply(vgg, vec![Phase::finetune(1).from("classifier.3"), Phase::finetune(1).norm(train)]);
 }
 
 trait ZeroHead: Architecture + Sized {
@@ -239,10 +178,7 @@ trait ZeroHead: Architecture + Sized {
     fn with_zero_head(self) -> Classifier<Self> {
         let (width, dropout) = (self.head_input_width(), self.head_dropout());
         let head = tl_kernels::LinearHead::new(width, CLASSES, dropout, &Device::flex());
-        tl_core::Model {
-            backbone: self,
-            head,
-        }
+        tl_core::Model { backbone: self, head }
     }
 }
 impl<B: Architecture> ZeroHead for B {}
@@ -277,10 +213,7 @@ fn unfreezing_keeps_every_moment() {
     model = step(model, &mut optimizer, &all, 3);
     let after = optimizer.save().unwrap();
     assert_eq!(after[path].steps, 3);
-    assert_eq!(
-        after.keys().collect::<Vec<_>>(),
-        before.keys().collect::<Vec<_>>()
-    );
+    assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
     assert_eq!(bits(&other), bits(&model));
     assert_eq!(restored.save().unwrap(), after);
 }
@@ -288,23 +221,15 @@ fn unfreezing_keeps_every_moment() {
 #[test]
 fn the_plain_prefix_and_the_frozen_stages_on_the_autodiff_device_train_the_same_head() {
     let model = resnet18();
-    let phase = resolve(
-        Phase::finetune(1).from("layer4").norm(NormPolicy::Train),
-        &model,
-    );
+    let phase = resolve(Phase::finetune(1).from("layer4").norm(NormPolicy::Train), &model);
     assert_eq!(phase.cut, 4);
     let model = apply(&phase, model.train());
     let batch = images("input.0", [4, 3, 32, 32]);
     let pass = Pass::default();
-    let features = model
-        .backbone
-        .compile(0..phase.cut)
-        .forward(Activation::image(batch.clone()));
+    let features = model.backbone.compile(0..phase.cut).forward(Activation::image(batch.clone()));
     let features = features.unwrap().autodiff();
     let one = model.forward_from(features, phase.cut, pass).unwrap();
-    let other = model
-        .forward(Activation::image(batch.autodiff()), pass)
-        .unwrap();
+    let other = model.forward(Activation::image(batch.autodiff()), pass).unwrap();
     let read = |logits: Tensor<2>| logits.without_autodiff().into_data().try_into_vec::<f32>();
     let off = formula::deviation_f32(&read(one).unwrap(), &read(other).unwrap());
     assert!(off <= 1e-5, "{off:.1e}");

@@ -75,25 +75,16 @@ fn what_is_saved_is_loaded_bit_for_bit() {
 #[test]
 fn a_saved_file_counts_batches_for_each_norm_as_torchvision_expects() {
     let folder = tempfile::tempdir().unwrap();
-    let path = saved(
-        folder.path(),
-        &filled(resnet(ResNetDepth::D18), 5, &Rule::plain()),
-    );
+    let path = saved(folder.path(), &filled(resnet(ResNetDepth::D18), 5, &Rule::plain()));
     let file = WeightsFile::open(&path).unwrap();
-    let norms: Vec<&str> = file
-        .names()
-        .filter_map(|n| n.strip_suffix("running_var"))
-        .collect();
+    let norms: Vec<&str> = file.names().filter_map(|n| n.strip_suffix("running_var")).collect();
     assert_eq!(norms.len(), 20);
     for norm in &norms {
         let name = format!("{norm}num_batches_tracked");
         assert_eq!(file.shape(&name), Some(&[][..]), "{name}");
         assert_eq!(file.dtype(&name).unwrap().to_string(), "I64");
     }
-    let counters = file
-        .names()
-        .filter(|name| name.ends_with("num_batches_tracked"))
-        .count();
+    let counters = file.names().filter(|name| name.ends_with("num_batches_tracked")).count();
     assert_eq!(counters, norms.len());
     // 20 convolutions, 20 norms of 5 tensors, weight and bias of the head.
     assert_eq!(file.len(), 122);
@@ -106,23 +97,12 @@ fn a_stage_of_another_shape_is_one_clear_error() {
         tensors[0].1 = vec![64, 1, 7, 7];
         tensors[0].2.truncate(64 * 49);
     });
-    let error = load(
-        resnet18(),
-        &file,
-        LoadOptions {
-            partial: true,
-            fresh_head: true,
-        },
-    )
-    .unwrap_err();
+    let error =
+        load(resnet18(), &file, LoadOptions { partial: true, fresh_head: true }).unwrap_err();
     let message = error.to_string();
-    for part in [
-        "resnet18",
-        "conv1.weight",
-        "[64, 1, 7, 7]",
-        "[64, 3, 7, 7]",
-        "changed.safetensors",
-    ] {
+    for part in
+        ["resnet18", "conv1.weight", "[64, 1, 7, 7]", "[64, 3, 7, 7]", "changed.safetensors"]
+    {
         assert!(message.contains(part), "{message}");
     }
     assert_eq!(message.lines().count(), 1);
@@ -139,51 +119,29 @@ fn missing_and_unused_tensors_are_an_error_unless_asked_for() {
     });
     let error = load(resnet18(), &file, LoadOptions::default()).unwrap_err();
     let message = error.to_string();
-    let LoadError::Names {
-        missing,
-        unused,
-        network,
-        ..
-    } = error
-    else {
-        panic!("{message}")
-    };
+    let LoadError::Names { missing, unused, network, .. } = error else { panic!("{message}") };
     assert_eq!(missing, ["layer2.0.conv1.weight"]);
     assert_eq!(unused, ["layer5.0.conv1.weight", "fc_old.weight"]);
     assert_eq!(network, "resnet18");
     assert_eq!(message.lines().count(), 1);
-    for part in [
-        "layer2.0.conv1.weight",
-        "layer5.0.conv1.weight",
-        "1 of its",
-        "2 others",
-    ] {
+    for part in ["layer2.0.conv1.weight", "layer5.0.conv1.weight", "1 of its", "2 others"] {
         assert!(message.contains(part), "{message}");
     }
 
     let before = bits(&resnet18());
-    let partial = LoadOptions {
-        partial: true,
-        ..LoadOptions::default()
-    };
+    let partial = LoadOptions { partial: true, ..LoadOptions::default() };
     let (loaded, report) = load(resnet18(), &file, partial).unwrap();
     let after = bits(&loaded);
     assert_eq!(report.missing, ["layer2.0.conv1.weight"]);
     assert_eq!(report.unused, ["layer5.0.conv1.weight", "fc_old.weight"]);
-    let kept: Vec<&String> = before
-        .keys()
-        .filter(|path| before[*path] == after[*path])
-        .collect();
+    let kept: Vec<&String> = before.keys().filter(|path| before[*path] == after[*path]).collect();
     assert_eq!(kept, ["backbone.layer2.0.conv1.weight"]);
 }
 
 #[test]
 fn the_weights_of_another_network_are_refused_both_ways() {
     let folder = tempfile::tempdir().unwrap();
-    let path = saved(
-        folder.path(),
-        &filled(resnet(ResNetDepth::D34), 5, &Rule::plain()),
-    );
+    let path = saved(folder.path(), &filled(resnet(ResNetDepth::D34), 5, &Rule::plain()));
     let larger = WeightsFile::open(&path).unwrap();
     assert!(matches!(
         load(resnet18(), &larger, LoadOptions::default()),
@@ -205,10 +163,7 @@ fn a_head_of_another_size_keeps_its_initial_values_and_is_reported_as_reshaped()
     let before = bits(&model);
     let (loaded, report) = load(model, &file, LoadOptions::default()).unwrap();
     let after = bits(&loaded);
-    let kept: Vec<&String> = before
-        .keys()
-        .filter(|path| before[*path] == after[*path])
-        .collect();
+    let kept: Vec<&String> = before.keys().filter(|path| before[*path] == after[*path]).collect();
     assert_eq!(kept, ["head.linear.bias", "head.linear.weight"]);
     let reshaped: HashMap<&str, (&[usize], &[usize])> = report
         .reshaped
@@ -226,19 +181,10 @@ fn a_fresh_head_is_left_alone_even_where_the_file_has_one_of_its_shape() {
     let folder = tempfile::tempdir().unwrap();
     let file = changed_resnet18(folder.path(), |_| ());
     let before = bits(&resnet18());
-    let fresh = LoadOptions {
-        fresh_head: true,
-        ..LoadOptions::default()
-    };
+    let fresh = LoadOptions { fresh_head: true, ..LoadOptions::default() };
     let (loaded, report) = load(resnet18(), &file, fresh).unwrap();
-    assert_eq!(
-        bits(&loaded)["head.linear.weight"],
-        before["head.linear.weight"]
-    );
-    assert_eq!(
-        bits(&loaded)["head.linear.bias"],
-        before["head.linear.bias"]
-    );
+    assert_eq!(bits(&loaded)["head.linear.weight"], before["head.linear.weight"]);
+    assert_eq!(bits(&loaded)["head.linear.bias"], before["head.linear.bias"]);
     assert_eq!(report.applied, parameters(&loaded).len() - 2);
     // Nothing has another shape; the file's head found no place.
     assert!(report.reshaped.is_empty());

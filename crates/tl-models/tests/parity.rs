@@ -64,17 +64,11 @@ impl Fixture {
 
 /// Logits of a batch, on whichever device the images are.
 fn logits<B: Architecture>(model: &Classifier<B>, images: Tensor<4>) -> Tensor<2> {
-    model
-        .forward(Activation::image(images), Pass::default())
-        .unwrap()
+    model.forward(Activation::image(images), Pass::default()).unwrap()
 }
 
 fn logit_deviation(found: Tensor<2>, expected: &[Vec<f64>]) -> f64 {
-    let found = found
-        .without_autodiff()
-        .into_data()
-        .try_into_vec::<f32>()
-        .unwrap();
+    let found = found.without_autodiff().into_data().try_into_vec::<f32>().unwrap();
     let found: Vec<f64> = found.into_iter().map(f64::from).collect();
     deviation(&found, &expected.concat())
 }
@@ -97,8 +91,7 @@ fn gradients_of<M: Module>(
             if (self.wanted)(&path) {
                 let gradient = param.val().grad(self.gradients).unwrap();
                 let count = gradient.shape().num_elements();
-                self.found
-                    .insert(path, values(gradient.reshape([count])).unwrap());
+                self.found.insert(path, values(gradient.reshape([count])).unwrap());
             }
         }
         fn enter_module(&mut self, name: &str, _: &str) {
@@ -109,12 +102,7 @@ fn gradients_of<M: Module>(
         }
     }
     let path = ModulePath::default();
-    let mut visitor = Visitor {
-        path,
-        gradients,
-        wanted,
-        found: HashMap::new(),
-    };
+    let mut visitor = Visitor { path, gradients, wanted, found: HashMap::new() };
     module.visit(&mut visitor);
     visitor.found
 }
@@ -130,21 +118,10 @@ fn gradient_deviation<B: Architecture>(
     assert_eq!(found.len(), expected.len());
     let mut worst = 0.0f64;
     for (path, values) in found {
-        let Gradient {
-            norm,
-            projections: expected,
-        } = &expected[&name(&path)];
-        let length = values
-            .iter()
-            .map(|v| f64::from(*v).powi(2))
-            .sum::<f64>()
-            .sqrt();
+        let Gradient { norm, projections: expected } = &expected[&name(&path)];
+        let length = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         let found = projections(&values, expected.len());
-        let squares: f64 = found
-            .iter()
-            .zip(expected)
-            .map(|(a, b)| (a - b).powi(2))
-            .sum();
+        let squares: f64 = found.iter().zip(expected).map(|(a, b)| (a - b).powi(2)).sum();
         // A projection moves by about 1/√3 of the error in the gradient.
         let error = (3.0 * squares / expected.len() as f64).sqrt();
         worst = worst.max((length - norm).abs() / norm).max(error / norm);
@@ -160,11 +137,7 @@ fn statistic_deviation<B: Architecture>(
     let (mut worst, mut seen) = (0.0f64, 0);
     visit_parameters(model, |info, tensor| {
         if let Some(norm) = expected.get(&origin_name(&model.backbone, &info.path)) {
-            let squares: f64 = values(tensor)
-                .unwrap()
-                .iter()
-                .map(|v| f64::from(*v).powi(2))
-                .sum();
+            let squares: f64 = values(tensor).unwrap().iter().map(|v| f64::from(*v).powi(2)).sum();
             worst = worst.max((squares.sqrt() - norm).abs() / norm);
             seen += 1;
         }
@@ -198,19 +171,9 @@ fn check_pass<B: Architecture>(
         if training { "train" } else { "eval" }
     );
     assert!(off <= MOST_LOGIT_DEVIATION, "logits {off:.1e}");
-    assert!(
-        loss_off <= MOST_LOGIT_DEVIATION,
-        "loss {found_loss} against {}",
-        mode.loss
-    );
-    assert!(
-        gradient_off <= MOST_GRADIENT_DEVIATION,
-        "gradients {gradient_off:.1e}"
-    );
-    assert!(
-        statistic_off <= MOST_STATISTIC_DEVIATION,
-        "statistics {statistic_off:.1e}"
-    );
+    assert!(loss_off <= MOST_LOGIT_DEVIATION, "loss {found_loss} against {}", mode.loss);
+    assert!(gradient_off <= MOST_GRADIENT_DEVIATION, "gradients {gradient_off:.1e}");
+    assert!(statistic_off <= MOST_STATISTIC_DEVIATION, "statistics {statistic_off:.1e}");
 }
 
 fn check<B: Architecture>(backbone: B) {
@@ -226,10 +189,7 @@ fn check<B: Architecture>(backbone: B) {
     let batch = images(&fixture.eval.input, fixture.input_shape);
     let off = logit_deviation(logits(&model, batch.clone()), &fixture.eval.logits);
     println!("{:12} plain logits {off:.1e}", fixture.architecture);
-    assert!(
-        off <= MOST_LOGIT_DEVIATION,
-        "logits on the plain device {off:.1e}"
-    );
+    assert!(off <= MOST_LOGIT_DEVIATION, "logits on the plain device {off:.1e}");
 
     check_pass(&model, &fixture, &fixture.eval, false);
     check_pass(&model, &fixture, &fixture.train, true);
@@ -237,14 +197,8 @@ fn check<B: Architecture>(backbone: B) {
     // The comparison can fail: two convolutions of one shape, swapped, are noticed.
     let (one, other) = convolutions_of_one_shape(&fixture.entries);
     let off = deviation_when_swapped(model, &fixture, batch, &one, &other);
-    println!(
-        "{:12} {one} and {other} swapped: {off:.1e}",
-        fixture.architecture
-    );
-    assert!(
-        off > 10.0 * MOST_LOGIT_DEVIATION,
-        "{one} and {other} swapped: {off:.1e}"
-    );
+    println!("{:12} {one} and {other} swapped: {off:.1e}", fixture.architecture);
+    assert!(off > 10.0 * MOST_LOGIT_DEVIATION, "{one} and {other} swapped: {off:.1e}");
 }
 
 fn convolutions_of_one_shape(entries: &BTreeMap<String, Vec<usize>>) -> (String, String) {
@@ -293,18 +247,12 @@ fn check_swaps<B: Architecture>(backbone: B) {
         if let Some(before) = last.insert((info.shape, kind), name.clone()) {
             let off =
                 deviation_when_swapped(model.clone(), &fixture, batch.clone(), &before, &name);
-            assert!(
-                off > 10.0 * MOST_LOGIT_DEVIATION,
-                "{before} and {name} swapped: {off:.1e}"
-            );
+            assert!(off > 10.0 * MOST_LOGIT_DEVIATION, "{before} and {name} swapped: {off:.1e}");
             least = least.min(off);
             pairs += 1;
         }
     }
-    println!(
-        "{:12} {pairs} swaps, the least noticed {least:.1e}",
-        fixture.architecture
-    );
+    println!("{:12} {pairs} swaps, the least noticed {least:.1e}", fixture.architecture);
     assert!(pairs > 50);
 }
 
@@ -318,18 +266,7 @@ mod any_two_tensors_of_one_kind_and_shape_swapped_are_noticed {
 #[test]
 fn the_formula_takes_the_values_that_python_computes() {
     let first = |name: &str| signed(name).take(3).collect::<Vec<_>>();
-    assert_eq!(
-        first("input"),
-        [
-            -0.7193933725357056,
-            -0.8787211179733276,
-            -0.2358555793762207
-        ]
-    );
-    let expected = [
-        -0.4551053047180176,
-        -0.9978117942810059,
-        -0.9483293294906616,
-    ];
+    assert_eq!(first("input"), [-0.7193933725357056, -0.8787211179733276, -0.2358555793762207]);
+    let expected = [-0.4551053047180176, -0.9978117942810059, -0.9483293294906616];
     assert_eq!(first("features.0.0.weight"), expected);
 }

@@ -63,10 +63,7 @@ fn the_embedded_weights_see_on_photos_what_torchvision_sees() {
     let file = WeightsFile::open(&assets().join("mobilenet_v2.safetensors")).unwrap();
     let model = MobileNetV2::new(&device).with_head(names.len(), 0, &device);
     let (model, report) = load(model, &file, LoadOptions::default()).unwrap();
-    assert_eq!(
-        report.applied,
-        file.names().filter(|n| !n.ends_with("tracked")).count()
-    );
+    assert_eq!(report.applied, file.names().filter(|n| !n.ends_with("tracked")).count());
     assert!(report.missing.is_empty() && report.unused.is_empty() && report.reshaped.is_empty());
     assert!(!report.untrained);
 
@@ -76,23 +73,13 @@ fn the_embedded_weights_see_on_photos_what_torchvision_sees() {
         let pixels = preprocess.apply(&images.decode(0).unwrap());
         let bytes = bytes(&pixels, &preprocess);
         let pixel = [0, 1, 2].map(|channel| bytes[(channel * 224 + 112) * 224 + 100]);
-        assert_eq!(
-            pixel, photo.pixel,
-            "{name}: a pixel after resizing and cropping"
-        );
-        assert_eq!(
-            bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>(),
-            photo.pixel_sum
-        );
+        assert_eq!(pixel, photo.pixel, "{name}: a pixel after resizing and cropping");
+        assert_eq!(bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>(), photo.pixel_sum);
 
         let batch = Tensor::from_data(TensorData::new(pixels, [1, 3, 224, 224]), &device);
-        let logits = model
-            .forward(Activation::image(batch), Pass::default())
-            .unwrap();
+        let logits = model.forward(Activation::image(batch), Pass::default()).unwrap();
         let logits = logits.into_data().try_into_vec::<f32>().unwrap();
-        let best = (0..logits.len())
-            .max_by(|a, b| logits[*a].total_cmp(&logits[*b]))
-            .unwrap();
+        let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
         assert_eq!(best, photo.top5[0].class, "{name} is {}", names[best]);
         assert_eq!(names[best], photo.top5[0].name);
 
@@ -101,11 +88,7 @@ fn the_embedded_weights_see_on_photos_what_torchvision_sees() {
         let worst = recorded
             .map(|(class, expected)| (f64::from(logits[class]) - expected).abs())
             .fold(0.0, f64::max);
-        let norm = logits
-            .iter()
-            .map(|v| f64::from(*v).powi(2))
-            .sum::<f64>()
-            .sqrt();
+        let norm = logits.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         // The typical size of one of the thousand logits.
         let typical = photo.logits_norm / (logits.len() as f64).sqrt();
         println!(
@@ -114,10 +97,7 @@ fn the_embedded_weights_see_on_photos_what_torchvision_sees() {
             worst / typical
         );
         assert!(worst / typical <= 1e-4, "{name}: a logit is off by {worst}");
-        assert!(
-            (norm / photo.logits_norm - 1.0).abs() <= 1e-5,
-            "{name}: norm {norm}"
-        );
+        assert!((norm / photo.logits_norm - 1.0).abs() <= 1e-5, "{name}: norm {norm}");
     }
     assert_eq!(fixture.photos.len(), 3);
 }

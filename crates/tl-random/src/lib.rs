@@ -1,17 +1,4 @@
-//! A counter-based random generator.
-//!
-//! Everything random in the workspace (initialisation, dropout, masks, shuffles, augmentation) is a
-//! pure function of `(seed, purpose, step, index)`. The order in which things are created, the number
-//! of threads and an interruption in the middle therefore change no drawn number.
-//!
-//! ```
-//! use tl_random::rng;
-//!
-//! // The order of the images in epoch 3 of the run with seed 7, whoever asks and whenever:
-//! let order = rng(7, "shuffle", 3, 0).permutation(5);
-//! assert_eq!(order, rng(7, "shuffle", 3, 0).permutation(5));
-//! assert_ne!(order, rng(7, "shuffle", 4, 0).permutation(5));
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: *Parallel Random Numbers: As Easy as
 //! 1, 2, 3*, SC 2011).
@@ -26,14 +13,7 @@ use philox::philox4x32;
 /// numbers. `step` and `index` are whatever counts there: epoch and image, step and layer.
 pub fn rng(seed: u64, purpose: &str, step: u64, index: u64) -> Rng {
     let key = mix(mix(mix(seed) ^ hash(purpose)) ^ step);
-    Rng {
-        key: halves(key),
-        index: halves(index),
-        block: 0,
-        ready: [0; 4],
-        used: 4,
-        spare: None,
-    }
+    Rng { key: halves(key), index: halves(index), block: 0, ready: [0; 4], used: 4, spare: None }
 }
 
 /// A 64-bit hash of a text (FNV-1a), stable across platforms and versions.
@@ -151,7 +131,9 @@ mod tests {
         let draw = |seed, purpose, step, index| rng(seed, purpose, step, index).next_u64();
         let base = draw(1, "a", 2, 3);
         assert_eq!(base, draw(1, "a", 2, 3));
-        for other in [draw(2, "a", 2, 3), draw(1, "b", 2, 3), draw(1, "a", 3, 3), draw(1, "a", 2, 4)] {
+        for other in
+            [draw(2, "a", 2, 3), draw(1, "b", 2, 3), draw(1, "a", 3, 3), draw(1, "a", 2, 4)]
+        {
             assert_ne!(base, other);
         }
     }
@@ -163,7 +145,8 @@ mod tests {
         let uniform: Vec<f64> = (0..n).map(|_| f64::from(generator.uniform())).collect();
         let normal: Vec<f64> = (0..n).map(|_| generator.normal()).collect();
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-        let variance = |v: &[f64]| mean(&v.iter().map(|x| x * x).collect::<Vec<_>>()) - mean(v).powi(2);
+        let variance =
+            |v: &[f64]| mean(&v.iter().map(|x| x * x).collect::<Vec<_>>()) - mean(v).powi(2);
         // Standard errors: 0.29 / √200,000 = 0.00065 and 1 / √200,000 = 0.0022; the bounds are over 4 of them.
         assert!((mean(&uniform) - 0.5).abs() < 0.003);
         assert!((variance(&uniform) - 1.0 / 12.0).abs() < 0.002);

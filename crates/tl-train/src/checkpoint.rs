@@ -7,10 +7,10 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use tl_core::optimizer::SavedMoments;
 
+use crate::TrainError;
 use crate::ema::Snapshot;
 use crate::files::write_bytes;
 use crate::progress::EpochRow;
-use crate::TrainError;
 
 /// The name of the file in a run's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -105,7 +105,8 @@ impl Checkpoint {
             optimizer_steps: self.optimizer.iter().map(|(p, m)| (p.clone(), m.steps)).collect(),
             has_best: self.best.is_some(),
         };
-        let numbers = serde_json::to_string(&numbers).map_err(|reason| damaged(reason.to_string()))?;
+        let numbers =
+            serde_json::to_string(&numbers).map_err(|reason| damaged(reason.to_string()))?;
         let bytes: Vec<Vec<u8>> = tensors
             .iter()
             .map(|(_, values)| values.iter().flat_map(|value| value.to_le_bytes()).collect())
@@ -119,7 +120,8 @@ impl Checkpoint {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|reason| damaged(reason.to_string()))?;
         let metadata = [("numbers".to_string(), numbers)].into_iter().collect();
-        let file = serialize(views, Some(metadata)).map_err(|reason| damaged(reason.to_string()))?;
+        let file =
+            serialize(views, Some(metadata)).map_err(|reason| damaged(reason.to_string()))?;
         write_bytes(path, &file)
     }
 
@@ -135,10 +137,13 @@ impl Checkpoint {
             SafeTensors::read_metadata(&bytes).map_err(|reason| damaged(reason.to_string()))?;
         let numbers = header.metadata().as_ref().and_then(|metadata| metadata.get("numbers"));
         let numbers: Numbers = match numbers {
-            Some(text) => serde_json::from_str(text).map_err(|reason| damaged(reason.to_string()))?,
+            Some(text) => {
+                serde_json::from_str(text).map_err(|reason| damaged(reason.to_string()))?
+            }
             None => return Err(damaged("it is no checkpoint of this program".into())),
         };
-        let file = SafeTensors::deserialize(&bytes).map_err(|reason| damaged(reason.to_string()))?;
+        let file =
+            SafeTensors::deserialize(&bytes).map_err(|reason| damaged(reason.to_string()))?;
         let mut kinds: BTreeMap<String, Snapshot> = BTreeMap::new();
         for (name, view) in file.iter() {
             let Some((kind, rest)) = name.split_once('/') else { continue };

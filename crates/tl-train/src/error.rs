@@ -23,7 +23,9 @@ pub enum TrainError {
     #[error("{} was made with another {what}; resume with the same, or choose another --out", path.display())]
     OtherRun { path: PathBuf, what: &'static str },
     /// A loss or a gradient that is no number.
-    #[error("step {step} of phase \"{phase}\": {what} is not finite, first in {place}; lower the learning rate (--lr) or clip the gradient")]
+    #[error(
+        "step {step} of phase \"{phase}\": {what} is not finite, first in {place}; lower the learning rate (--lr) or clip the gradient"
+    )]
     NotFinite { step: u64, phase: String, what: &'static str, place: String },
     /// A number that makes no sense.
     #[error("{what} is {value}; give {expected}")]

@@ -73,7 +73,9 @@ impl FeatureStore {
         };
         let bytes = (shape.elements() * expected * size_of::<f32>()) as u64;
         match room.folder {
-            Some(folder) if bytes > room.memory => Self::fill_disk(batches, shape, folder, &room.key),
+            Some(folder) if bytes > room.memory => {
+                Self::fill_disk(batches, shape, folder, &room.key)
+            }
             _ => Self::fill_memory(batches, shape, expected),
         }
         .map(Some)
@@ -213,7 +215,11 @@ fn read_at(file: &File, bytes: &mut [u8], place: u64) -> std::io::Result<()> {
 fn read_at(file: &File, bytes: &mut [u8], place: u64) -> std::io::Result<()> {
     let mut done = 0;
     while done < bytes.len() {
-        let read = std::os::windows::fs::FileExt::seek_read(file, &mut bytes[done..], place + done as u64)?;
+        let read = std::os::windows::fs::FileExt::seek_read(
+            file,
+            &mut bytes[done..],
+            place + done as u64,
+        )?;
         if read == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }

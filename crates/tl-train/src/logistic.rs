@@ -37,11 +37,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            l2: 1.0,
-            max_iterations: 1000,
-            tolerance: 1e-4,
-        }
+        Self { l2: 1.0, max_iterations: 1000, tolerance: 1e-4 }
     }
 }
 
@@ -55,12 +51,7 @@ pub enum LogisticError {
     #[error(
         "{values} feature values for {examples} examples of the {part} part; each needs {expected}"
     )]
-    Shape {
-        part: &'static str,
-        values: usize,
-        examples: usize,
-        expected: String,
-    },
+    Shape { part: &'static str, values: usize, examples: usize, expected: String },
     /// There is nothing to tell apart.
     #[error("a classifier needs at least two classes with examples, here is {found}; add another")]
     OneClass { found: usize },
@@ -71,22 +62,12 @@ pub enum LogisticError {
     #[error(
         "example {example} of the {part} part has the label {label}, but there are {classes} classes"
     )]
-    Label {
-        part: &'static str,
-        example: usize,
-        label: usize,
-        classes: usize,
-    },
+    Label { part: &'static str, example: usize, label: usize, classes: usize },
     /// A feature is NaN or infinite (or so large that its square is).
     #[error(
         "example {example} of the {part} part, feature {feature} is {value}; the weights or the input are damaged"
     )]
-    NonFinite {
-        part: &'static str,
-        example: usize,
-        feature: usize,
-        value: f32,
-    },
+    NonFinite { part: &'static str, example: usize, feature: usize, value: f32 },
     /// An option has no meaning.
     #[error("{name} is {value}, it must be a positive finite number")]
     Option { name: &'static str, value: f64 },
@@ -129,10 +110,7 @@ impl LinearHead {
     /// The likeliest class of each row of features `[n, width]`.
     pub fn predict(&self, features: &[f32]) -> Vec<usize> {
         let logits = self.logits(features);
-        logits
-            .chunks_exact(self.classes().max(1))
-            .map(argmax)
-            .collect()
+        logits.chunks_exact(self.classes().max(1)).map(argmax).collect()
     }
 }
 
@@ -203,18 +181,10 @@ pub fn fit_chosen(
     }
     ordered.sort_by(f64::total_cmp);
     ordered.dedup();
-    check_options(&Options {
-        l2: 1.0,
-        ..*options
-    })?;
+    check_options(&Options { l2: 1.0, ..*options })?;
     check_training(training.features, training.labels, classes)?;
     let width = training.features.len() / training.labels.len();
-    check_examples(
-        "validation",
-        validation.features,
-        validation.labels,
-        classes,
-    )?;
+    check_examples("validation", validation.features, validation.labels, classes)?;
     if validation.features.len() != validation.labels.len() * width {
         return Err(shape("validation", validation, width.to_string()));
     }
@@ -224,18 +194,11 @@ pub fn fit_chosen(
     let mut tried = Vec::new();
     let mut best: Option<(LinearHead, f64, f64)> = None;
     for c in ordered {
-        let options = Options {
-            l2: 1.0 / c,
-            ..*options
-        };
+        let options = Options { l2: 1.0 / c, ..*options };
         let (head, reached) = fit_from(&rows, point, &options);
         point = reached;
         let predicted = head.predict(validation.features);
-        let right = predicted
-            .iter()
-            .zip(validation.labels)
-            .filter(|(p, l)| p == l)
-            .count();
+        let right = predicted.iter().zip(validation.labels).filter(|(p, l)| p == l).count();
         let accuracy = right as f64 / validation.labels.len() as f64;
         tried.push(Candidate {
             c,
@@ -243,37 +206,22 @@ pub fn fit_chosen(
             iterations: head.iterations,
             converged: head.converged,
         });
-        if best
-            .as_ref()
-            .is_none_or(|(_, _, highest)| accuracy > *highest)
-        {
+        if best.as_ref().is_none_or(|(_, _, highest)| accuracy > *highest) {
             best = Some((head, c, accuracy));
         }
     }
     let (head, c, _) = best.ok_or(LogisticError::NoCandidate)?;
-    Ok(Chosen {
-        head,
-        c,
-        candidates: tried,
-    })
+    Ok(Chosen { head, c, candidates: tried })
 }
 
 /// The head and the point in the objective's own unknowns, from which the next fit may start.
 fn fit_from(rows: &Rows, start: Vec<f64>, options: &Options) -> (LinearHead, Vec<f64>) {
     let objective = Objective::new(rows, options.l2);
-    let Minimum {
-        point,
-        iterations,
-        converged,
-    } = minimize(&objective, start, options.max_iterations, options.tolerance);
+    let Minimum { point, iterations, converged } =
+        minimize(&objective, start, options.max_iterations, options.tolerance);
     let (weight, bias) = rows.head(&point);
-    let head = LinearHead {
-        weight,
-        bias,
-        iterations,
-        converged,
-        loss: objective.mean_loss(&point),
-    };
+    let head =
+        LinearHead { weight, bias, iterations, converged, loss: objective.mean_loss(&point) };
     (head, point)
 }
 
@@ -290,10 +238,7 @@ fn check_options(options: &Options) -> Result<(), LogisticError> {
     positive("l2", options.l2)?;
     positive("tolerance", options.tolerance)?;
     if options.max_iterations == 0 {
-        return Err(LogisticError::Option {
-            name: "max_iterations",
-            value: 0.0,
-        });
+        return Err(LogisticError::Option { name: "max_iterations", value: 0.0 });
     }
     Ok(())
 }
@@ -335,12 +280,7 @@ fn check_examples(
         return Err(shape(part, examples, "the same number of them".to_string()));
     }
     if let Some(example) = labels.iter().position(|&label| label >= classes) {
-        return Err(LogisticError::Label {
-            part,
-            example,
-            label: labels[example],
-            classes,
-        });
+        return Err(LogisticError::Label { part, example, label: labels[example], classes });
     }
     // 10¹⁵ squared, times a million features, still fits into f32.
     let sound = |value: &f32| value.abs() < 1e15;

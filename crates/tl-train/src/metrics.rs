@@ -26,31 +26,18 @@ pub enum MetricsError {
     Empty,
     /// The scores do not fit the number of images and classes.
     #[error("{scores} scores for {images} images and {classes} classes, {} were expected; evaluate with the network's own labels", images * classes)]
-    Shape {
-        scores: usize,
-        images: usize,
-        classes: usize,
-    },
+    Shape { scores: usize, images: usize, classes: usize },
     /// A true class is not among the labels.
     #[error(
         "image {image} is of class {class}, but there are {classes} classes (0 to {}); evaluate with the labels the network was trained on",
         classes.saturating_sub(1)
     )]
-    Class {
-        image: usize,
-        class: usize,
-        classes: usize,
-    },
+    Class { image: usize, class: usize, classes: usize },
     /// A score is NaN or infinite, or a probability outside of 0 to 1.
     #[error(
         "image {image}, class {class}: the score {score} is no {kind}; the weights or the input are damaged"
     )]
-    Score {
-        image: usize,
-        class: usize,
-        score: f32,
-        kind: &'static str,
-    },
+    Score { image: usize, class: usize, score: f32, kind: &'static str },
 }
 
 /// A classifier measured on one part of a data set.
@@ -116,29 +103,16 @@ impl Evaluation {
             return Err(MetricsError::Empty);
         }
         if classes == 0 || scores.len() != images * classes {
-            return Err(MetricsError::Shape {
-                scores: scores.len(),
-                images,
-                classes,
-            });
+            return Err(MetricsError::Shape { scores: scores.len(), images, classes });
         }
         let mut confusion = Confusion::new(classes);
         let mut total = 0.0;
         for (image, (row, &class)) in scores.chunks_exact(classes).zip(truth).enumerate() {
             if class >= classes {
-                return Err(MetricsError::Class {
-                    image,
-                    class,
-                    classes,
-                });
+                return Err(MetricsError::Class { image, class, classes });
             }
             if let Some(class) = row.iter().position(|&score| !valid(score)) {
-                return Err(MetricsError::Score {
-                    image,
-                    class,
-                    score: row[class],
-                    kind,
-                });
+                return Err(MetricsError::Score { image, class, score: row[class], kind });
             }
             confusion.add(class, argmax(row));
             total += loss(row, class);
@@ -206,11 +180,7 @@ mod tests {
     #[test]
     fn huge_logits_neither_overflow_nor_lose_the_loss() {
         close(cross_entropy(&[1e30, -1e30], 0), 0.0, 0.0);
-        close(
-            cross_entropy(&[-1000.0, -1001.0], 0),
-            (1.0 + (-1f64).exp()).ln(),
-            1e-12,
-        );
+        close(cross_entropy(&[-1000.0, -1001.0], 0), (1.0 + (-1f64).exp()).ln(), 1e-12);
         close(cross_entropy(&[900.0, 1000.0], 0), 100.0, 1e-9);
     }
 
@@ -235,9 +205,7 @@ mod tests {
     fn what_cannot_be_evaluated_is_an_error_that_says_why() {
         let names = labels(&["a", "b"]);
         let error = |logits: &[f32], truth: &[usize]| {
-            Evaluation::from_logits(&names, logits, truth)
-                .unwrap_err()
-                .to_string()
+            Evaluation::from_logits(&names, logits, truth).unwrap_err().to_string()
         };
         assert!(error(&[], &[]).contains("no image"));
         assert!(error(&[0.0; 3], &[0, 1]).contains("3 scores for 2 images and 2 classes, 4"));
@@ -252,9 +220,6 @@ mod tests {
         let names = labels(&["a", "b"]);
         let evaluation = Evaluation::from_logits(&names, &[0.1, 0.3], &[1]).unwrap();
         let text = serde_json::to_string(&evaluation).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Evaluation>(&text).unwrap(),
-            evaluation
-        );
+        assert_eq!(serde_json::from_str::<Evaluation>(&text).unwrap(), evaluation);
     }
 }

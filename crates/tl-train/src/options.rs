@@ -57,9 +57,8 @@ impl Settings {
     /// # Errors
     /// A number that makes no sense, or settings that need another.
     pub fn validate(&self) -> Result<(), TrainError> {
-        let bad = |what, value: String, expected| {
-            Err(TrainError::BadOption { what, value, expected })
-        };
+        let bad =
+            |what, value: String, expected| Err(TrainError::BadOption { what, value, expected });
         if self.batch_size == 0 {
             return bad("the batch size", "0".into(), "a whole number from 1");
         }
@@ -67,7 +66,11 @@ impl Settings {
             return bad("epochs between two validations", "0".into(), "a whole number from 1");
         }
         if let Some(decay) = self.ema.filter(|decay| !(0.0..1.0).contains(decay)) {
-            return bad("the moving average's decay", decay.to_string(), "a number from 0, below 1");
+            return bad(
+                "the moving average's decay",
+                decay.to_string(),
+                "a number from 0, below 1",
+            );
         }
         if self.patience == Some(0) {
             return bad("the patience", "0".into(), "a whole number of epochs from 1");

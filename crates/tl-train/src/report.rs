@@ -78,11 +78,7 @@ pub struct Accuracy {
 
 impl From<&Evaluation> for Accuracy {
     fn from(evaluation: &Evaluation) -> Self {
-        Self {
-            accuracy: evaluation.accuracy,
-            interval: evaluation.interval,
-            n: evaluation.n,
-        }
+        Self { accuracy: evaluation.accuracy, interval: evaluation.interval, n: evaluation.n }
     }
 }
 

@@ -8,8 +8,8 @@ use burn::prelude::*;
 use tl_core::backbone::check_range;
 use tl_core::parameters::{map_values, values, visit_parameters};
 use tl_core::{
-    Activation, Backbone, CoreError, ExpectedInput, Model, NormPolicy, OptimizerConfig, Pass, Phase,
-    Plan, Stage, rng,
+    Activation, Backbone, CoreError, ExpectedInput, Model, NormPolicy, OptimizerConfig, Pass,
+    Phase, Plan, Stage, rng,
 };
 use tl_data::{Augment, Loader, Preprocess, Split};
 use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, LinearHead, Nonlinearity, conv_norm};

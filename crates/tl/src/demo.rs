@@ -177,7 +177,8 @@ pub fn run(
 /// Logistic regression on the grey values, 0..1, of the 28×28 images.
 fn raw(cell: Cell, images: &Images) -> Result<CellResult, Error> {
     let started = Instant::now();
-    let split: Split = images.split([1.0, 0.0, 0.0], cell.seed)?.shots(images, cell.shots, cell.seed)?;
+    let split: Split =
+        images.split([1.0, 0.0, 0.0], cell.seed)?.shots(images, cell.shots, cell.seed)?;
     let rows = |items: &[usize]| -> Result<(Vec<f32>, Vec<usize>), Error> {
         let (mut values, mut labels) = (Vec::new(), Vec::new());
         for &item in items {

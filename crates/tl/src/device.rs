@@ -49,7 +49,10 @@ pub fn device(name: &str) -> Result<Device, Error> {
         return Err(Error::Device {
             name: name.to_string(),
             problem: "is not part of this build".into(),
-            mend: format!("build with --features {backend}, or choose one of {}", built_in().join(", ")),
+            mend: format!(
+                "build with --features {backend}, or choose one of {}",
+                built_in().join(", ")
+            ),
         });
     }
     if index.is_some() && matches!(backend, "flex" | "ndarray") {

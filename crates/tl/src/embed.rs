@@ -52,7 +52,8 @@ pub fn embed_items(
     let backbone = model.backbone.valid();
     let images = loader.images();
     let size = loader.preprocess().crop;
-    let mut found = Embeddings { names: Vec::new(), values: Vec::new(), width: backbone.embedding_width() };
+    let mut found =
+        Embeddings { names: Vec::new(), values: Vec::new(), width: backbone.embedding_width() };
     progress.begin("embedding", items.len() as u64);
     for batch in loader.batches(items.to_vec(), batch_size, None) {
         let batch = batch?;

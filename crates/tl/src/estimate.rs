@@ -37,7 +37,8 @@ pub(crate) fn cache_sizes(
     let mut elements = vec![shape.elements()];
     let deepest = phases.iter().map(|phase| phase.cut).max().unwrap_or(0);
     for stage in 0..deepest.min(stages) {
-        activation = plain.backbone.forward_stages(activation, stage..stage + 1, Pass::default())?;
+        activation =
+            plain.backbone.forward_stages(activation, stage..stage + 1, Pass::default())?;
         elements.push(activation.row_shape().elements());
     }
     if deepest == stages {
@@ -93,7 +94,8 @@ pub(crate) fn costs(
         let batch = settings.batch_size.min(extent.train.max(1));
         // Through the frozen stages: once for each image, or in every epoch without a cache.
         let frozen = line(FEW.map(|count| forward(phase, model, count, extent.size, device)))?;
-        let step = line(FEW.map(|count| train(phase, model, optimizer, count, extent.size, device)))?;
+        let step =
+            line(FEW.map(|count| train(phase, model, optimizer, count, extent.size, device)))?;
         let passes = if stored { 1 } else { row.epochs };
         let mut seconds = frozen.seconds(1) * (rows * passes) as f64;
         let mut bytes = frozen.bytes(batch);
@@ -205,7 +207,8 @@ fn train(
         let loss = cross_entropy(logits, &vec![0; count], phase.phase.label_smoothing);
         let mut gradients = loss.backward();
         // The numbers are those of empty images: no step is taken that anyone keeps.
-        model = Some(optimizer.step(before, &mut gradients, 0.0, |path, rank| phase.rates(path, rank)));
+        model =
+            Some(optimizer.step(before, &mut gradients, 0.0, |path, rank| phase.rates(path, rank)));
         Ok(())
     })
 }

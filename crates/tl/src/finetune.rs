@@ -240,7 +240,8 @@ impl Prepared {
         record.steps = outcome.steps;
         record.skipped = self.loader.skipped();
         record.seconds = outcome.rows.iter().map(|row| row.seconds).sum();
-        let last = if outcome.test.is_some() { &outcome.test_logits } else { &outcome.validation_logits };
+        let last =
+            if outcome.test.is_some() { &outcome.test_logits } else { &outcome.validation_logits };
         let table = crate::predict::to_csv(last, images, &labels_of(images));
         record.validation = outcome.validation;
         record.test = outcome.test;

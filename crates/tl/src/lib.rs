@@ -46,7 +46,9 @@ pub use run::Run;
 pub use source::{preprocess, pretrained};
 
 pub use burn;
-pub use {tl_core as core, tl_data as data, tl_kernels as kernels, tl_models as models, tl_train as train};
+pub use {
+    tl_core as core, tl_data as data, tl_kernels as kernels, tl_models as models, tl_train as train,
+};
 
 /// What most programs need.
 pub mod prelude {

@@ -7,9 +7,7 @@ use burn::module::{
 };
 use burn::tensor::Device;
 use tl_core::{Activation, Backbone, CoreError, ExpectedInput, Pass, Stage};
-use tl_models::{
-    Architecture, Initial, MobileNetV2, ResNet, ResNetDepth, Vgg, VggDepth,
-};
+use tl_models::{Architecture, Initial, MobileNetV2, ResNet, ResNetDepth, Vgg, VggDepth};
 
 use crate::Error;
 
@@ -42,6 +40,8 @@ pub fn networks() -> Vec<&'static str> {
 }
 
 /// A network that was chosen by name at run time.
+// One value of it lives at a time, and its fields are handles to tensors: a box would save nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug)]
 pub enum Network {
     MobileNetV2(MobileNetV2),
@@ -55,9 +55,11 @@ impl Network {
     /// # Errors
     /// A name that no network has.
     pub fn by_name(name: &str, device: &Device) -> Result<Self, Error> {
-        NETWORKS.iter().find(|(known, _)| *known == name).map(|(_, build)| build(device)).ok_or_else(
-            || Error::UnknownNetwork { name: name.to_string(), known: networks() },
-        )
+        NETWORKS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, build)| build(device))
+            .ok_or_else(|| Error::UnknownNetwork { name: name.to_string(), known: networks() })
     }
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tl_train::{Keep, Settings};
 
-use crate::recipe::Tuning;
 use crate::EMBEDDED_NETWORK;
+use crate::recipe::Tuning;
 
 /// Everything that decides what a fitting does, beside the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,9 @@
 //! From a run's record to its report.
 
 use tl_train::EpochRow;
-use tl_train::report::{Accuracy, Headline, ReportInput, SkippedImage, TrainableRow, render as render_page};
+use tl_train::report::{
+    Accuracy, Headline, ReportInput, SkippedImage, TrainableRow, render as render_page,
+};
 
 use crate::record::{RunRecord, Status};
 
@@ -13,17 +15,18 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow]) -> String {
         Status::Failed => "failed",
         Status::Finished => "finished",
     };
-    let trainable = record.trainable_report.iter().flat_map(|report| &report.phases).flat_map(|phase| {
-        phase.stages.iter().map(|row| TrainableRow {
-            phase: phase.phase.clone(),
-            stage: row.stage.clone(),
-            trainable: row.trainable,
-            frozen: row.frozen,
-            rate: row.rate,
-            norm: row.norm.clone(),
-            cached: row.cached,
-        })
-    });
+    let trainable =
+        record.trainable_report.iter().flat_map(|report| &report.phases).flat_map(|phase| {
+            phase.stages.iter().map(|row| TrainableRow {
+                phase: phase.phase.clone(),
+                stage: row.stage.clone(),
+                trainable: row.trainable,
+                frozen: row.frozen,
+                rate: row.rate,
+                norm: row.norm.clone(),
+                cached: row.cached,
+            })
+        });
     let load = record.load_report.as_ref().map(ToString::to_string).unwrap_or_default();
     render_page(&ReportInput {
         title: format!("{} on {}", record.network, record.data.path),

@@ -151,7 +151,11 @@ impl Tuning {
 /// A regular expression that matches `name` alone.
 fn literal(name: &str) -> String {
     name.chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c.to_string() } else { format!("\\{c}") })
+        .map(
+            |c| {
+                if c.is_ascii_alphanumeric() || c == '_' { c.to_string() } else { format!("\\{c}") }
+            },
+        )
         .collect()
 }
 
@@ -194,8 +198,12 @@ mod tests {
         for (_, recipe) in Recipe::ALL {
             let through = Tuning { recipe, freeze_through: Some("b".into()), ..Tuning::default() };
             let error = through.plan(&stages(), 50).unwrap_err().to_string();
-            assert!(error.contains("no stage is called \"b\"; the stages are: a.0, a.1"), "{error}");
-            let matching = Tuning { recipe, freeze_matching: Some("b".into()), ..Tuning::default() };
+            assert!(
+                error.contains("no stage is called \"b\"; the stages are: a.0, a.1"),
+                "{error}"
+            );
+            let matching =
+                Tuning { recipe, freeze_matching: Some("b".into()), ..Tuning::default() };
             let error = matching.plan(&stages(), 50).unwrap_err().to_string();
             assert!(error.contains("\"b\" matches no stage"), "{error}");
         }

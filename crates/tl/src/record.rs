@@ -98,7 +98,10 @@ impl RunRecord {
             fail(format!("is no record of a run ({reason})"), "give the folder of a run")
         })?;
         if record.schema > RUN_SCHEMA {
-            let problem = format!("has schema version {}, this program reads up to {RUN_SCHEMA}", record.schema);
+            let problem = format!(
+                "has schema version {}, this program reads up to {RUN_SCHEMA}",
+                record.schema
+            );
             return Err(fail(problem, "use a newer program"));
         }
         Ok(record)

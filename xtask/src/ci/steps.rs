@@ -8,16 +8,8 @@ use crate::shell::{During, Failure, Outcome, Written, cargo, exists, program, qu
 use crate::{check, consumers, table};
 
 pub(super) const STEPS: &[Step] = &[
-    Step {
-        name: "fmt",
-        shows: "the code is formatted",
-        run: fmt,
-    },
-    Step {
-        name: "test",
-        shows: "the README's test command passes",
-        run: test,
-    },
+    Step { name: "fmt", shows: "the code is formatted", run: fmt },
+    Step { name: "test", shows: "the README's test command passes", run: test },
     Step {
         name: "demo",
         shows: "the README's demo runs, and builds Burn no second time",
@@ -28,36 +20,16 @@ pub(super) const STEPS: &[Step] = &[
         shows: "each crate's README program runs outside the workspace",
         run: consumers,
     },
-    Step {
-        name: "assets",
-        shows: "the checks that need fetched assets pass",
-        run: assets,
-    },
+    Step { name: "assets", shows: "the checks that need fetched assets pass", run: assets },
     Step {
         name: "table",
         shows: "a cell of the demo's table, computed again, is the same",
         run: verify,
     },
-    Step {
-        name: "clippy",
-        shows: "no warning",
-        run: clippy,
-    },
-    Step {
-        name: "docs",
-        shows: "the documentation builds without a warning",
-        run: docs,
-    },
-    Step {
-        name: "cuda",
-        shows: "the cuda feature type-checks (nothing is run)",
-        run: cuda,
-    },
-    Step {
-        name: "wgpu",
-        shows: "ndarray and wgpu (software Vulkan) agree with flex",
-        run: wgpu,
-    },
+    Step { name: "clippy", shows: "no warning", run: clippy },
+    Step { name: "docs", shows: "the documentation builds without a warning", run: docs },
+    Step { name: "cuda", shows: "the cuda feature type-checks (nothing is run)", run: cuda },
+    Step { name: "wgpu", shows: "ndarray and wgpu (software Vulkan) agree with flex", run: wgpu },
     Step {
         name: "hub",
         shows: "weights are fetched from a hub on the loopback interface",
@@ -82,15 +54,8 @@ fn fmt() -> Outcome<usize> {
 }
 
 fn clippy() -> Outcome<usize> {
-    let arguments = [
-        "clippy",
-        "--release",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "--deny",
-        "warnings",
-    ];
+    let arguments =
+        ["clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     watched(cargo(&arguments)).map(|_| 1)
 }
 
@@ -115,9 +80,7 @@ fn demo() -> Outcome<usize> {
     println!("the demo took {seconds:.0} s");
     // 90 seconds are promised on 2 cores; twice that leaves room for a busy machine.
     if seconds > 180.0 {
-        return Err(Failure::new(format!(
-            "the demo took {seconds:.0} s; 90 are promised"
-        )));
+        return Err(Failure::new(format!("the demo took {seconds:.0} s; 90 are promised")));
     }
     Ok(1)
 }
@@ -144,14 +107,7 @@ fn verify() -> Outcome<usize> {
 
 /// Building for CUDA fetches a compiler bundle; `DOCS_RS` leaves that out, so that types are checked alone.
 fn cuda() -> Outcome<usize> {
-    let mut command = cargo(&[
-        "check",
-        "--release",
-        "--package",
-        "tl-cli",
-        "--features",
-        "cuda",
-    ]);
+    let mut command = cargo(&["check", "--release", "--package", "tl-cli", "--features", "cuda"]);
     command.env("DOCS_RS", "1");
     watched(command).map(|_| 1)
 }
@@ -172,17 +128,10 @@ fn hub() -> Outcome<usize> {
 /// Installs those of the Debian `packages` that are absent.
 fn installed(packages: &[&str]) -> Outcome<()> {
     let there = |package: &&&str| {
-        let asked = quietly(program(
-            "dpkg-query",
-            &["--show", "--showformat=${Status}", package],
-        ));
+        let asked = quietly(program("dpkg-query", &["--show", "--showformat=${Status}", package]));
         asked.is_ok_and(|status| status.trim() == "install ok installed")
     };
-    let absent: Vec<&str> = packages
-        .iter()
-        .filter(|package| !there(package))
-        .copied()
-        .collect();
+    let absent: Vec<&str> = packages.iter().filter(|package| !there(package)).copied().collect();
     if absent.is_empty() {
         return Ok(());
     }
@@ -194,11 +143,7 @@ fn installed(packages: &[&str]) -> Outcome<()> {
     }
     let root = quietly(program("id", &["--user"]))?.trim() == "0";
     let apt = |arguments: &[&str]| {
-        let mut words = if root {
-            vec![]
-        } else {
-            vec!["sudo", "--non-interactive"]
-        };
+        let mut words = if root { vec![] } else { vec!["sudo", "--non-interactive"] };
         words.push("apt-get");
         words.extend(arguments);
         let mut command = program(words[0], &words[1..]);
@@ -208,9 +153,7 @@ fn installed(packages: &[&str]) -> Outcome<()> {
     apt(&["update", "--quiet"])?;
     let mut install = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
     install.extend(&absent);
-    apt(&install)
-        .map(|_| ())
-        .during(format_args!("cannot install {}", absent.join(" and ")))
+    apt(&install).map(|_| ()).during(format_args!("cannot install {}", absent.join(" and ")))
 }
 
 /// The number of tests that passed.

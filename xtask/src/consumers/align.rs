@@ -33,10 +33,7 @@ impl Aligner {
     /// # Errors
     /// When cargo cannot list the workspace's dependencies.
     pub fn new(folder: &Path) -> Outcome<Self> {
-        Ok(Self {
-            folder: folder.to_path_buf(),
-            everywhere: features(&["--workspace"], None)?,
-        })
+        Ok(Self { folder: folder.to_path_buf(), everywhere: features(&["--workspace"], None)? })
     }
 
     /// Adds to the `manifest` of the `consumer` of crate `name` what it takes, and writes it.
@@ -53,9 +50,7 @@ impl Aligner {
                 .filter_map(|(package, own)| Some((package, own, self.everywhere.get(package)?)))
                 .filter(|(_, own, wanted)| !wanted.is_subset(own))
                 .collect();
-            let dependencies = manifest
-                .get_mut("dependencies")
-                .and_then(toml::Value::as_table_mut);
+            let dependencies = manifest.get_mut("dependencies").and_then(toml::Value::as_table_mut);
             let (Some(dependencies), false) = (dependencies, missing.is_empty()) else {
                 break;
             };
@@ -63,45 +58,28 @@ impl Aligner {
                 let (key, value) = dependency(package, wanted);
                 dependencies.insert(key, value);
             }
-            write(
-                &self.folder.join(name).join("Cargo.toml"),
-                manifest.to_string().as_bytes(),
-            )?;
+            write(&self.folder.join(name).join("Cargo.toml"), manifest.to_string().as_bytes())?;
         }
         Ok(())
     }
 }
 
 fn dependency((name, version): &Package, features: &BTreeSet<String>) -> (String, toml::Value) {
-    let list: Vec<toml::Value> = features
-        .iter()
-        .map(|feature| feature.as_str().into())
-        .collect();
+    let list: Vec<toml::Value> = features.iter().map(|feature| feature.as_str().into()).collect();
     let mut value = toml::Table::new();
     value.insert("package".into(), name.as_str().into());
     value.insert("version".into(), format!("={version}").into());
     value.insert("default-features".into(), false.into());
     value.insert("features".into(), list.into());
-    (
-        format!("aligned-{name}-{}", version.replace(['.', '+'], "-")),
-        value.into(),
-    )
+    (format!("aligned-{name}-{}", version.replace(['.', '+'], "-")), value.into())
 }
 
 /// The packages that are linked into a selection of cargo's, in `folder` or the workspace.
 fn features(selection: &[&str], folder: Option<&Path>) -> Outcome<Features> {
-    let mut command = cargo(&[
-        "tree",
-        "--edges",
-        "normal,no-proc-macro",
-        "--prefix",
-        "none",
-    ]);
+    let mut command = cargo(&["tree", "--edges", "normal,no-proc-macro", "--prefix", "none"]);
     command.args(["--format", "{p}|{f}"]).args(selection);
     if let Some(folder) = folder {
-        command
-            .arg("--manifest-path")
-            .arg(folder.join("Cargo.toml"));
+        command.arg("--manifest-path").arg(folder.join("Cargo.toml"));
     }
     Ok(parse(&quietly(command)?))
 }
@@ -120,14 +98,8 @@ fn parse(text: &str) -> Features {
         if version.contains(' ') {
             continue;
         }
-        let features = list
-            .split(',')
-            .filter(|feature| !feature.is_empty())
-            .map(str::to_string);
-        found
-            .entry((name.to_string(), version.to_string()))
-            .or_default()
-            .extend(features);
+        let features = list.split(',').filter(|feature| !feature.is_empty()).map(str::to_string);
+        found.entry((name.to_string(), version.to_string())).or_default().extend(features);
     }
     found
 }

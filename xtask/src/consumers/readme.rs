@@ -10,27 +10,21 @@ pub struct Program {
 
 /// The first block of Rust with a `fn main` in the Markdown `text`.
 pub fn program(text: &str) -> Option<Program> {
-    blocks(text)
-        .into_iter()
-        .find(|block| block.contains("fn main("))
-        .map(|block| {
-            // rustdoc hides lines that begin with "# "; a package needs them whole.
-            let whole = |line: &str| match line.strip_prefix("# ") {
-                Some(hidden) => hidden.to_string(),
-                None => line.to_string(),
-            };
-            let lines: Vec<String> = block.lines().map(whole).collect();
-            let needs = lines
-                .iter()
-                .filter_map(|line| line.trim().strip_prefix("// needs:"))
-                .flat_map(|names| names.split(','))
-                .map(|name| name.trim().to_string())
-                .collect();
-            Program {
-                code: lines.join("\n") + "\n",
-                needs,
-            }
-        })
+    blocks(text).into_iter().find(|block| block.contains("fn main(")).map(|block| {
+        // rustdoc hides lines that begin with "# "; a package needs them whole.
+        let whole = |line: &str| match line.strip_prefix("# ") {
+            Some(hidden) => hidden.to_string(),
+            None => line.to_string(),
+        };
+        let lines: Vec<String> = block.lines().map(whole).collect();
+        let needs = lines
+            .iter()
+            .filter_map(|line| line.trim().strip_prefix("// needs:"))
+            .flat_map(|names| names.split(','))
+            .map(|name| name.trim().to_string())
+            .collect();
+        Program { code: lines.join("\n") + "\n", needs }
+    })
 }
 
 fn blocks(text: &str) -> Vec<String> {
@@ -55,10 +49,7 @@ mod tests {
     fn the_first_block_with_a_main_is_taken_with_its_hidden_lines_and_needs() {
         let text = "a\n```rust\nlet x = 1;\n```\n```text\nfn main()\n```\n```rust,no_run\n# use a::b;\n// needs: burn, serde\nfn main() {}\n```\n";
         let program = program(text).unwrap();
-        assert_eq!(
-            program.code,
-            "use a::b;\n// needs: burn, serde\nfn main() {}\n"
-        );
+        assert_eq!(program.code, "use a::b;\n// needs: burn, serde\nfn main() {}\n");
         assert_eq!(program.needs, ["burn", "serde"]);
     }
 

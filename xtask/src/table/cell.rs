@@ -29,15 +29,8 @@ pub struct Pattern(Vec<String>);
 impl Pattern {
     /// Whether `cell` is among those meant.
     pub fn matches(&self, cell: &Cell) -> bool {
-        let parts = [
-            cell.method.clone(),
-            cell.shots.to_string(),
-            cell.seed.to_string(),
-        ];
-        self.0
-            .iter()
-            .zip(parts)
-            .all(|(wanted, part)| wanted == "*" || *wanted == part)
+        let parts = [cell.method.clone(), cell.shots.to_string(), cell.seed.to_string()];
+        self.0.iter().zip(parts).all(|(wanted, part)| wanted == "*" || *wanted == part)
     }
 }
 
@@ -93,10 +86,7 @@ impl Record {
 /// # Errors
 /// When a line is no record.
 pub fn parse(text: &str) -> Outcome<Vec<Record>> {
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(index, line)| {
             let mut record: Record = serde_json::from_str(line)
@@ -115,10 +105,7 @@ pub fn mean_and_deviation(values: &[f64]) -> Option<(f64, Option<f64>)> {
     }
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    Some((
-        mean,
-        (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()),
-    ))
+    Some((mean, (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt())))
 }
 
 #[cfg(test)]
@@ -127,11 +114,7 @@ mod tests {
 
     #[test]
     fn a_pattern_leaves_out_what_stands_for_any() {
-        let cell = Cell {
-            method: "probe".into(),
-            shots: 5,
-            seed: 2,
-        };
+        let cell = Cell { method: "probe".into(), shots: 5, seed: 2 };
         for (pattern, matches) in [
             ("probe", true),
             ("*:5", true),
@@ -139,11 +122,7 @@ mod tests {
             ("raw:5:2", false),
             ("probe:20", false),
         ] {
-            assert_eq!(
-                pattern.parse::<Pattern>().unwrap().matches(&cell),
-                matches,
-                "{pattern}"
-            );
+            assert_eq!(pattern.parse::<Pattern>().unwrap().matches(&cell), matches, "{pattern}");
         }
         assert!("a:b".parse::<Pattern>().is_err());
     }

@@ -20,10 +20,7 @@ const PEERS: [(&str, &str); 5] = [
     ("raw", "PyTorch: raw pixels, scikit-learn"),
     ("scratch", "PyTorch: the same network from scratch"),
     ("features", "PyTorch: frozen features, scikit-learn"),
-    (
-        "finetune_frozen_statistics",
-        "PyTorch: fine-tuning, norm statistics frozen",
-    ),
+    ("finetune_frozen_statistics", "PyTorch: fine-tuning, norm statistics frozen"),
     ("finetune", "PyTorch: fine-tuning, norm statistics moving"),
 ];
 
@@ -56,20 +53,14 @@ pub fn tolerance(cell: &Cell) -> f64 {
 
 /// The page in Markdown.
 pub fn page(records: &[Record], peers: &[Record]) -> String {
-    let columns: String = SHOTS
-        .iter()
-        .map(|shots| format!(" {shots} per class |"))
-        .collect();
+    let columns: String = SHOTS.iter().map(|shots| format!(" {shots} per class |")).collect();
     let mut text = format!(
         "Accuracy on the 1,000 test images: mean ± sample deviation over {SEEDS} seeds; a number of seeds in \
          brackets where fewer are computed yet.\n\n| method |{columns} trained parameters |\n|---|---|---|---|---|\n"
     );
     for (method, title) in METHODS {
         let accuracies = row(records, method, |record| Some(record.accuracy), accuracy);
-        text += &format!(
-            "| {title} |{accuracies} {} |\n",
-            parameters(records, method)
-        );
+        text += &format!("| {title} |{accuracies} {} |\n", parameters(records, method));
     }
     for (method, title) in PEERS {
         if peers.iter().any(|record| record.cell.method == method) {
@@ -99,12 +90,7 @@ pub fn page(records: &[Record], peers: &[Record]) -> String {
     for (method, title) in METHODS.iter().filter(|(method, _)| *method != "scratch") {
         text += &format!(
             "| {title} |{}\n",
-            row(
-                records,
-                method,
-                |record| until_scratch(records, record),
-                seconds
-            )
+            row(records, method, |record| until_scratch(records, record), seconds)
         );
     }
     text += &choice(records);
@@ -136,9 +122,7 @@ fn of<'a>(
     method: &'a str,
     shots: usize,
 ) -> impl Iterator<Item = &'a Record> {
-    records
-        .iter()
-        .filter(move |record| record.cell.method == method && record.cell.shots == shots)
+    records.iter().filter(move |record| record.cell.method == method && record.cell.shots == shots)
 }
 
 fn accuracy(mean: f64, deviation: Option<f64>) -> String {
@@ -149,11 +133,7 @@ fn accuracy(mean: f64, deviation: Option<f64>) -> String {
 }
 
 fn seconds(mean: f64, _: Option<f64>) -> String {
-    if mean < 10.0 {
-        format!("{mean:.1}")
-    } else {
-        format!("{mean:.0}")
-    }
+    if mean < 10.0 { format!("{mean:.1}") } else { format!("{mean:.0}") }
 }
 
 fn parameters(records: &[Record], method: &str) -> String {
@@ -172,11 +152,8 @@ fn until_scratch(records: &[Record], record: &Record) -> Option<f64> {
         .find(|scratch| scratch.cell.seed == record.cell.seed)?;
     let reached = scratch.course.iter().map(|(_, accuracy)| *accuracy);
     let best = reached.fold(scratch.validation_accuracy, f64::max);
-    let on_the_way = record
-        .course
-        .iter()
-        .find(|(_, accuracy)| *accuracy >= best)
-        .map(|(seconds, _)| *seconds);
+    let on_the_way =
+        record.course.iter().find(|(_, accuracy)| *accuracy >= best).map(|(seconds, _)| *seconds);
     on_the_way.or((record.validation_accuracy >= best).then_some(record.seconds))
 }
 
@@ -189,11 +166,7 @@ fn choice(records: &[Record]) -> String {
     let mut text = String::new();
     for shots in SHOTS {
         let by_validation = METHODS.iter().filter_map(|(method, title)| {
-            Some((
-                title,
-                method,
-                mean(method, shots, |record| record.validation_accuracy)?,
-            ))
+            Some((title, method, mean(method, shots, |record| record.validation_accuracy)?))
         });
         let chosen = by_validation.max_by(|a, b| a.2.total_cmp(&b.2));
         let scratch = mean("scratch", shots, |record| record.accuracy);
@@ -209,21 +182,14 @@ fn choice(records: &[Record]) -> String {
              against the same network from scratch.\n"
         );
     }
-    if text.is_empty() {
-        text
-    } else {
-        format!("\n{text}")
-    }
+    if text.is_empty() { text } else { format!("\n{text}") }
 }
 
 fn made(records: &[Record]) -> String {
     let minutes = records.iter().fold(0.0, |sum, record| sum + record.seconds) / 60.0;
     let missing = cells().len() - records.len().min(cells().len());
-    let rest = if missing > 0 {
-        format!(" {missing} cells are not computed yet.")
-    } else {
-        String::new()
-    };
+    let rest =
+        if missing > 0 { format!(" {missing} cells are not computed yet.") } else { String::new() };
     format!("\nMade by `cargo xtask table demo`; fitting took {minutes:.0} minutes in all.{rest}\n")
 }
 
@@ -233,11 +199,7 @@ mod tests {
 
     fn record(method: &str, seed: u64, accuracy: f64, course: &[(f64, f64)]) -> Record {
         Record {
-            cell: Cell {
-                method: method.into(),
-                shots: 5,
-                seed,
-            },
+            cell: Cell { method: method.into(), shots: 5, seed },
             accuracy,
             validation_accuracy: accuracy,
             n: 1000,
@@ -256,23 +218,11 @@ mod tests {
             .map(|(accuracy, seed)| record("probe", seed, *accuracy, &[]));
         let mut records: Vec<Record> = three.collect();
         let line = |records: &[Record]| {
-            page(records, &[])
-                .lines()
-                .find(|line| line.contains("probe"))
-                .unwrap()
-                .to_string()
+            page(records, &[]).lines().find(|line| line.contains("probe")).unwrap().to_string()
         };
-        assert!(
-            line(&records).contains("| 0.700 ± 0.100 | – | – | 7 |"),
-            "{}",
-            line(&records)
-        );
+        assert!(line(&records).contains("| 0.700 ± 0.100 | – | – | 7 |"), "{}", line(&records));
         records.pop();
-        assert!(
-            line(&records).contains("0.650 ± 0.071 (2)"),
-            "{}",
-            line(&records)
-        );
+        assert!(line(&records).contains("0.650 ± 0.071 (2)"), "{}", line(&records));
     }
 
     #[test]
@@ -291,11 +241,7 @@ mod tests {
     fn the_choice_is_made_on_the_validation_part() {
         let mut lucky = record("raw", 0, 0.9, &[]);
         lucky.validation_accuracy = 0.1;
-        let records = [
-            lucky,
-            record("probe", 0, 0.7, &[]),
-            record("scratch", 0, 0.2, &[]),
-        ];
+        let records = [lucky, record("probe", 0, 0.7, &[]), record("scratch", 0, 0.2, &[])];
         assert!(
             choice(&records)
                 .contains("*probe: frozen features, logistic regression*, +50.0 points")

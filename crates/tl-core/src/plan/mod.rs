@@ -56,10 +56,7 @@ impl Plan {
 
     /// A head on frozen stages first, then everything (Kumar et al. 2022, LP-FT).
     pub fn probe_then_finetune(epochs: usize) -> Self {
-        Self::new(vec![
-            Phase::probe(1).solver(Solver::LogisticRegression),
-            Phase::finetune(epochs),
-        ])
+        Self::new(vec![Phase::probe(1).solver(Solver::LogisticRegression), Phase::finetune(epochs)])
     }
 
     /// Gradual unfreezing (Howard and Ruder 2018): the head first, then stages from the last to the

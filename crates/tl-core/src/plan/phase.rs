@@ -202,7 +202,10 @@ impl Phase {
 
     pub(super) fn validate(&self) -> Result<(), CoreError> {
         if self.epochs == 0 {
-            return Err(CoreError::Empty { what: format!("phase \"{}\"", self.name), needs: "epoch" });
+            return Err(CoreError::Empty {
+                what: format!("phase \"{}\"", self.name),
+                needs: "epoch",
+            });
         }
         let positive = |what: &str, value: f64| {
             if value.is_finite() && value > 0.0 {
@@ -233,9 +236,19 @@ impl Phase {
             })
         };
         let decay = self.rates.layer_decay;
-        between("the layer decay", decay, decay > 0.0 && decay <= 1.0, "a number above 0, at most 1")?;
+        between(
+            "the layer decay",
+            decay,
+            decay > 0.0 && decay <= 1.0,
+            "a number above 0, at most 1",
+        )?;
         let share = self.label_smoothing;
-        between("the label smoothing", share, (0.0..1.0).contains(&share), "a number from 0, below 1")?;
+        between(
+            "the label smoothing",
+            share,
+            (0.0..1.0).contains(&share),
+            "a number from 0, below 1",
+        )?;
         match self.schedule {
             Schedule::WarmupCosine { warmup } => between(
                 "the warm-up",

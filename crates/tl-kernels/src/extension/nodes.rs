@@ -95,10 +95,7 @@ fn record<C: CheckpointStrategy, K: Kept, const N: usize>(
         // `Parents::record` chooses N by the number of guards, and no unit has more than four parents.
         unreachable!("a node has from one to four parents")
     };
-    match Backward::<Flex, N>::prepare::<C>(Node(PhantomData), guards)
-        .compute_bound()
-        .stateful()
-    {
+    match Backward::<Flex, N>::prepare::<C>(Node(PhantomData), guards).compute_bound().stateful() {
         OpsKind::Tracked(node) => node.finish(kept, output),
         OpsKind::UnTracked(node) => node.finish(output),
     }
@@ -147,17 +144,10 @@ impl Kept for Convolution {
             self.x.as_ref().map(values),
             self.w.as_ref().map(values),
             values(&gradient),
-            self.output
-                .as_ref()
-                .map(|output| (values(output), self.act)),
+            self.output.as_ref().map(|output| (values(output), self.act)),
             self.wanted,
         );
-        let Geometry {
-            batch,
-            channels,
-            input,
-            ..
-        } = self.geometry;
+        let Geometry { batch, channels, input, .. } = self.geometry;
         let weight = [
             channels[1],
             self.geometry.channels_per_group(),
@@ -165,9 +155,7 @@ impl Kept for Convolution {
             self.geometry.kernel[1],
         ];
         let mut gradients = vec![
-            found
-                .input
-                .map(|values| tensor(values, [batch, channels[0], input[0], input[1]])),
+            found.input.map(|values| tensor(values, [batch, channels[0], input[0], input[1]])),
             found.weight.map(|values| tensor(values, weight)),
         ];
         if self.has_bias {
@@ -209,9 +197,7 @@ impl Kept for Norm {
             inputs,
             shape[2] * shape[3],
             values(&gradient),
-            self.output
-                .as_ref()
-                .map(|output| (values(output), self.act)),
+            self.output.as_ref().map(|output| (values(output), self.act)),
             self.wants_input,
         );
         vec![
@@ -238,12 +224,7 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
         let has_bias = matches!(bias, Maybe::Present(_));
         let (bias, wants_bias) = parents.take_maybe(bias);
         let (residual, wants_residual) = parents.take_maybe(residual);
-        let wanted = Wanted {
-            input,
-            weight,
-            bias: wants_bias,
-            residual: wants_residual,
-        };
+        let wanted = Wanted { input, weight, bias: wants_bias, residual: wants_residual };
         let output = Flex::convolution_unit(x.clone(), w.clone(), bias, residual, shape, act);
         let Some(geometry) = Geometry::new(shape4(&x), shape4(&w), shape) else {
             return Tracked::new(output);
@@ -285,10 +266,6 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
             wants_input,
             wants_residual,
         };
-        (
-            parents.record::<C>(kept, output),
-            Tracked::new(mean),
-            Tracked::new(variance),
-        )
+        (parents.record::<C>(kept, output), Tracked::new(mean), Tracked::new(variance))
     }
 }

@@ -106,18 +106,12 @@ impl Units for Flex {
             act,
         );
         let statistics = |values| tensor(values, [shape[1]]);
-        (
-            tensor(normed.output, shape),
-            statistics(normed.mean),
-            statistics(normed.variance),
-        )
+        (tensor(normed.output, shape), statistics(normed.mean), statistics(normed.variance))
     }
 }
 
 fn maybe<const D: usize>(tensor: Option<Tensor<D>>) -> Maybe<Dispatch> {
-    tensor.map_or(Maybe::Absent, |tensor| {
-        Maybe::Present(tensor.into_dispatch())
-    })
+    tensor.map_or(Maybe::Absent, |tensor| Maybe::Present(tensor.into_dispatch()))
 }
 
 pub(super) fn conv2d(
@@ -129,14 +123,7 @@ pub(super) fn conv2d(
     act: Nonlinearity,
 ) -> Tensor<4> {
     let (x, w) = (x.into_dispatch(), w.into_dispatch());
-    Tensor::from_dispatch(Dispatch::convolution_unit(
-        x,
-        w,
-        maybe(b),
-        maybe(residual),
-        shape,
-        act,
-    ))
+    Tensor::from_dispatch(Dispatch::convolution_unit(x, w, maybe(b), maybe(residual), shape, act))
 }
 
 pub(super) fn batch_norm_train(
@@ -148,14 +135,8 @@ pub(super) fn batch_norm_train(
     act: Nonlinearity,
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
     let (weight, bias) = (weight.into_dispatch(), bias.into_dispatch());
-    let (output, mean, variance) = Dispatch::norm_unit(
-        x.into_dispatch(),
-        weight,
-        bias,
-        maybe(residual),
-        epsilon,
-        act,
-    );
+    let (output, mean, variance) =
+        Dispatch::norm_unit(x.into_dispatch(), weight, bias, maybe(residual), epsilon, act);
     let statistics =
         [mean, variance].map(|tensor| Tensor::from_dispatch(tensor).without_autodiff());
     let [mean, variance] = statistics;

@@ -12,10 +12,7 @@ pub struct Array {
 
 impl Array {
     pub fn zeros(shape: &[usize]) -> Self {
-        Self {
-            values: vec![0.0; shape.iter().product()],
-            shape: shape.to_vec(),
-        }
+        Self { values: vec![0.0; shape.iter().product()], shape: shape.to_vec() }
     }
 
     /// Values in -1..1 that look random, the same for the same `salt`; all of them exact in f32.
@@ -156,10 +153,7 @@ pub fn normalise(x: &Array, epsilon: f64) -> [Array; 3] {
     let mut squares = normed.clone();
     squares.values.iter_mut().for_each(|value| *value *= *value);
     let mut variance = channel_sums(&squares);
-    variance
-        .values
-        .iter_mut()
-        .for_each(|variance| *variance /= count);
+    variance.values.iter_mut().for_each(|variance| *variance /= count);
     for (index, value) in normed.values.iter_mut().enumerate() {
         *value /= (variance.values[index / plane % channels] + epsilon).sqrt();
     }
@@ -172,11 +166,7 @@ pub fn norm_backward(x: &Array, weight: &Array, gradient: &Array, epsilon: f64) 
     let count = (x.values.len() / channels) as f64;
     let [normed, _, variance] = normalise(x, epsilon);
     let mut product = gradient.clone();
-    product
-        .values
-        .iter_mut()
-        .zip(&normed.values)
-        .for_each(|(value, normed)| *value *= normed);
+    product.values.iter_mut().zip(&normed.values).for_each(|(value, normed)| *value *= normed);
     let (weights, biases) = (channel_sums(&product), channel_sums(gradient));
     let mut input = gradient.clone();
     for (index, value) in input.values.iter_mut().enumerate() {

@@ -20,16 +20,10 @@ fn tensor<const D: usize>(array: &Array, device: &Device) -> Tensor<D> {
 fn assert_close<const D: usize>(found: Tensor<D>, expected: &Array, what: &str) {
     assert_eq!(found.dims().to_vec(), expected.shape, "{what}: the shape");
     let found: Vec<f32> = found.into_data().try_to_vec().unwrap();
-    let scale = expected
-        .values
-        .iter()
-        .fold(1e-6f64, |scale, value| scale.max(value.abs()));
+    let scale = expected.values.iter().fold(1e-6f64, |scale, value| scale.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(&expected.values).enumerate() {
         let difference = (f64::from(*found) - expected).abs() / scale;
-        assert!(
-            difference < 1e-5,
-            "{what}: {found} at {index} should be {expected}"
-        );
+        assert!(difference < 1e-5, "{what}: {found} at {index} should be {expected}");
     }
 }
 
@@ -50,18 +44,9 @@ fn case(
     dilation: usize,
     groups: usize,
 ) -> Case {
-    let shape = ConvShape {
-        stride: [stride; 2],
-        padding: [padding; 2],
-        dilation: [dilation; 2],
-        groups,
-    };
-    Case {
-        x,
-        outputs,
-        kernel: [kernel; 2],
-        shape,
-    }
+    let shape =
+        ConvShape { stride: [stride; 2], padding: [padding; 2], dilation: [dilation; 2], groups };
+    Case { x, outputs, kernel: [kernel; 2], shape }
 }
 
 /// Every path of the kernels, at sizes that leave remainders.
@@ -99,20 +84,12 @@ fn cases() -> Vec<Case> {
     ];
     let mut uneven = case([2, 3, 9, 12], 3, 3, 1, 1, 1, 3);
     uneven.kernel = [3, 5];
-    uneven.shape = ConvShape {
-        stride: [2, 1],
-        padding: [0, 2],
-        dilation: [1, 2],
-        groups: 3,
-    };
+    uneven.shape = ConvShape { stride: [2, 1], padding: [0, 2], dilation: [1, 2], groups: 3 };
     cases.push(uneven);
     cases.push(Case {
         x: [2, 3, 9, 12],
         outputs: 4,
-        shape: ConvShape {
-            groups: 1,
-            ..uneven.shape
-        },
+        shape: ConvShape { groups: 1, ..uneven.shape },
         ..uneven
     });
     cases
@@ -132,12 +109,7 @@ fn arrays(case: &Case) -> Arrays {
     let [kernel_height, kernel_width] = case.kernel;
     let x = Array::scattered(&case.x, 1);
     let mut w = Array::scattered(
-        &[
-            case.outputs,
-            case.x[1] / case.shape.groups,
-            kernel_height,
-            kernel_width,
-        ],
+        &[case.outputs, case.x[1] / case.shape.groups, kernel_height, kernel_width],
         2,
     );
     // Large enough that ReLU6 reaches its upper end.

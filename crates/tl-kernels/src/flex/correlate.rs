@@ -66,10 +66,7 @@ fn products_body<const FUSED: bool>(
                     sums
                 }
             };
-            totals
-                .iter_mut()
-                .zip(sums)
-                .for_each(|(total, sum)| *total += f64::from(sum));
+            totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += f64::from(sum));
             start = end;
         }
     }
@@ -89,10 +86,8 @@ fn run_of_group<const FUSED: bool, const TAPS: usize>(
     for position in (0..gradient.len() / LANES * LANES).step_by(LANES) {
         let gradient = &gradient[position..][..LANES];
         for (sums, line) in sums.iter_mut().zip(&lines) {
-            for ((sum, value), gradient) in sums
-                .iter_mut()
-                .zip(&line[position..][..LANES])
-                .zip(gradient)
+            for ((sum, value), gradient) in
+                sums.iter_mut().zip(&line[position..][..LANES]).zip(gradient)
             {
                 *sum = multiply_add::<FUSED>(*value, *gradient, *sum);
             }
@@ -116,9 +111,7 @@ mod tests {
     use super::*;
 
     fn line(length: usize, factor: f32) -> Vec<f32> {
-        (0..length)
-            .map(|index| (index as f32 * factor).sin())
-            .collect()
+        (0..length).map(|index| (index as f32 * factor).sin()).collect()
     }
 
     #[test]
@@ -126,19 +119,13 @@ mod tests {
         let source = line(4 * BLOCK + 90, 0.7);
         for count in [0, 1, 4, 9, 25] {
             let taps: Vec<Tap> = (0..count)
-                .map(|tap| Tap {
-                    offset: tap * 7 % 90,
-                    weight: (tap as f32).cos(),
-                })
+                .map(|tap| Tap { offset: tap * 7 % 90, weight: (tap as f32).cos() })
                 .collect();
             let (mut found, mut expected) = (vec![7.0; 4 * BLOCK], vec![9.0; 4 * BLOCK]);
             correlate(&mut found, &source, &taps, 0.5);
             correlate_body::<false>(&mut expected, &source, &taps, 0.5);
             for (found, expected) in found.iter().zip(&expected) {
-                assert!(
-                    (found - expected).abs() < 1e-5,
-                    "{found} should be {expected}"
-                );
+                assert!((found - expected).abs() < 1e-5, "{found} should be {expected}");
             }
 
             let gradient = line(4 * BLOCK, 0.3);
@@ -147,10 +134,7 @@ mod tests {
             add_products(&gradient, &source, &offsets, &mut found);
             products_body::<false>(&gradient, &source, &offsets, &mut expected);
             for (found, expected) in found.iter().zip(&expected) {
-                assert!(
-                    (found - expected).abs() < 1e-4,
-                    "{found} should be {expected}"
-                );
+                assert!((found - expected).abs() < 1e-4, "{found} should be {expected}");
             }
         }
     }

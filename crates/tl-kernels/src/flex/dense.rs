@@ -27,11 +27,7 @@ fn weight_block<'a>(
 ) -> Matrix<'a> {
     let kernel = g.kernel[0] * g.kernel[1];
     let first = outputs.start * g.depth() + channels.start * kernel;
-    Matrix::rows(
-        &w[first..],
-        [outputs.len(), channels.len() * kernel],
-        g.depth(),
-    )
+    Matrix::rows(&w[first..], [outputs.len(), channels.len() * kernel], g.depth())
 }
 
 /// Channels in the parts that one task treats: all of them, or a part of a group where the batch is small.
@@ -63,17 +59,13 @@ pub(super) fn forward(
 ) -> Vec<f32> {
     let tiles = Tiles::new(*g);
     let plane = g.output_plane();
-    let per_task = if tiles.images() == 1 {
-        channels_per_task(g, g.channels[1])
-    } else {
-        g.channels[1]
-    };
+    let per_task =
+        if tiles.images() == 1 { channels_per_task(g, g.channels[1]) } else { g.channels[1] };
     let task_values = tiles.images() * per_task * plane;
     let mut output = vec![0.0; g.batch * g.channels[1] * plane];
-    output
-        .par_chunks_mut(task_values)
-        .enumerate()
-        .for_each_init(Scratch::default, |scratch, (task, output)| {
+    output.par_chunks_mut(task_values).enumerate().for_each_init(
+        Scratch::default,
+        |scratch, (task, output)| {
             let parts = g.channels[1] / per_task;
             let (first_image, part) = (task / parts * tiles.images(), task % parts);
             let channels = part * per_task..(part + 1) * per_task;
@@ -101,7 +93,8 @@ pub(super) fn forward(
                     );
                 }
             }
-        });
+        },
+    );
     output
 }
 
@@ -109,9 +102,7 @@ pub(super) fn forward(
 fn group_parts(g: &Geometry, channels: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let per_group = g.channels[1] / g.shape.groups;
     let end = channels.end;
-    (channels.start..end)
-        .step_by(per_group)
-        .map(move |first| first..(first + per_group).min(end))
+    (channels.start..end).step_by(per_group).map(move |first| first..(first + per_group).min(end))
 }
 
 /// For each of the first `planes` output planes, its number and where the tile's rows of it lie.
@@ -145,22 +136,10 @@ fn forward_tile(
         let weights = weight_block(g, w, outputs, &channels);
         if single {
             let first = tile.rows.start * g.output[1];
-            multiply(
-                &mut output[first..],
-                plane,
-                channels.start > 0,
-                weights,
-                columns,
-            );
+            multiply(&mut output[first..], plane, channels.start > 0, weights, columns);
         } else {
             scratch.product.resize(outputs.len() * width, 0.0);
-            multiply(
-                &mut scratch.product,
-                width,
-                channels.start > 0,
-                weights,
-                columns,
-            );
+            multiply(&mut scratch.product, width, channels.start > 0, weights, columns);
         }
     }
     if !single {
@@ -186,11 +165,7 @@ fn gradient_rows<'a>(
     let first = (tile.images.start * g.channels[1] + outputs.start) * plane;
     let size = [outputs.len(), width];
     if tile.images.len() == 1 {
-        return Matrix::rows(
-            &gradient[first + tile.rows.start * g.output[1]..],
-            size,
-            plane,
-        );
+        return Matrix::rows(&gradient[first + tile.rows.start * g.output[1]..], size, plane);
     }
     scratch.resize(size[0] * width, 0.0);
     for (channel, row) in scratch.chunks_exact_mut(width).enumerate() {
@@ -209,10 +184,9 @@ pub(super) fn input_gradient(g: &Geometry, w: &[f32], gradient: &[f32]) -> Vec<f
     let image_values = g.channels[0] * g.input_plane();
     let mut target = vec![0.0; g.batch * image_values];
     let per_group = g.channels[1] / g.shape.groups;
-    target
-        .par_chunks_mut(tiles.images() * image_values)
-        .enumerate()
-        .for_each_init(Scratch::default, |scratch, (unit, target)| {
+    target.par_chunks_mut(tiles.images() * image_values).enumerate().for_each_init(
+        Scratch::default,
+        |scratch, (unit, target)| {
             for tile in tiles.of_unit(unit * tiles.images()) {
                 for group in 0..g.shape.groups {
                     let outputs = group * per_group..(group + 1) * per_group;
@@ -234,7 +208,8 @@ pub(super) fn input_gradient(g: &Geometry, w: &[f32], gradient: &[f32]) -> Vec<f
                     }
                 }
             }
-        });
+        },
+    );
     target
 }
 
@@ -274,18 +249,12 @@ pub(super) fn weight_gradient(g: &Geometry, x: &[f32], gradient: &[f32]) -> Vec<
         },
     );
     let (total, rest) = partials.split_at_mut(values);
-    total
-        .par_chunks_mut(1 << 13)
-        .enumerate()
-        .for_each(|(block, total)| {
-            for partial in rest.chunks_exact(values) {
-                let partial = &partial[block << 13..];
-                total
-                    .iter_mut()
-                    .zip(partial)
-                    .for_each(|(total, value)| *total += value);
-            }
-        });
+    total.par_chunks_mut(1 << 13).enumerate().for_each(|(block, total)| {
+        for partial in rest.chunks_exact(values) {
+            let partial = &partial[block << 13..];
+            total.iter_mut().zip(partial).for_each(|(total, value)| *total += value);
+        }
+    });
     partials.truncate(values);
     partials
 }

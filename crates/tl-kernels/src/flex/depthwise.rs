@@ -126,10 +126,7 @@ fn take_every_second_body<const FUSED: bool>(target: &mut [f32], source: &[f32])
     if let ([value], Some(last)) = (pairs.remainder(), target.last_mut()) {
         *last = *value;
     }
-    target
-        .iter_mut()
-        .zip(pairs)
-        .for_each(|(target, pair)| *target = pair[0]);
+    target.iter_mut().zip(pairs).for_each(|(target, pair)| *target = pair[0]);
 }
 
 by_processor! {
@@ -178,25 +175,15 @@ pub(super) fn forward(
     let lines = Lines::new(*g);
     let (channels, input, output) = (g.channels[0], g.input_plane(), g.output_plane());
     let mut target = vec![0.0; g.batch * channels * output];
-    let scratch = || {
-        (
-            vec![0.0; lines.phases() * lines.room()],
-            vec![0.0; lines.length],
-        )
-    };
-    planes_by_channel(&mut target, channels, output)
-        .into_par_iter()
-        .enumerate()
-        .for_each_init(scratch, |(source, sums), (channel, mut planes)| {
+    let scratch = || (vec![0.0; lines.phases() * lines.room()], vec![0.0; lines.length]);
+    planes_by_channel(&mut target, channels, output).into_par_iter().enumerate().for_each_init(
+        scratch,
+        |(source, sums), (channel, mut planes)| {
             let weights = &w[channel * lines.taps.len()..];
-            let taps = lines
-                .taps
-                .iter()
-                .zip(weights)
-                .map(|(&(phase, offset), &weight)| Tap {
-                    offset: phase * lines.room() + offset,
-                    weight,
-                });
+            let taps = lines.taps.iter().zip(weights).map(|(&(phase, offset), &weight)| Tap {
+                offset: phase * lines.room() + offset,
+                weight,
+            });
             let taps: Vec<Tap> = taps.collect();
             let start = bias.map_or(0.0, |bias| bias[channel]);
             for (line, planes) in planes.chunks_mut(lines.images).enumerate() {
@@ -220,7 +207,8 @@ pub(super) fn forward(
                     );
                 }
             }
-        });
+        },
+    );
     target
 }
 
@@ -244,55 +232,24 @@ pub(super) fn backward(
     let lines = Lines::new(*g);
     let (channels, taps) = (g.channels[0], lines.taps.len());
     let (x, w) = (x.filter(|_| wanted.weight), w.filter(|_| wanted.input));
-    let mut input_gradient = vec![
-        0.0;
-        if w.is_some() {
-            g.batch * channels * g.input_plane()
-        } else {
-            0
-        }
-    ];
+    let mut input_gradient =
+        vec![0.0; if w.is_some() { g.batch * channels * g.input_plane() } else { 0 }];
     let mut weight_gradient = vec![0.0; channels * taps];
     let mut bias_gradient = vec![0.0; channels];
     let tasks: Vec<Channel<'_>> = planes_by_channel(&mut input_gradient, channels, g.input_plane())
         .into_iter()
-        .zip(
-            weight_gradient
-                .chunks_exact_mut(taps)
-                .zip(&mut bias_gradient),
-        )
+        .zip(weight_gradient.chunks_exact_mut(taps).zip(&mut bias_gradient))
         .enumerate()
-        .map(|(number, (planes, (weight, bias)))| Channel {
-            number,
-            planes,
-            weight,
-            bias,
-        })
+        .map(|(number, (planes, (weight, bias)))| Channel { number, planes, weight, bias })
         .collect();
     let scratch = || Scratch {
-        source: vec![
-            0.0;
-            if x.is_some() {
-                lines.phases() * lines.room()
-            } else {
-                0
-            }
-        ],
+        source: vec![0.0; if x.is_some() { lines.phases() * lines.room() } else { 0 }],
         gradient: vec![0.0; lines.reach + lines.room()],
-        product: vec![
-            0.0;
-            if w.is_some() {
-                lines.phases() * lines.length
-            } else {
-                0
-            }
-        ],
+        product: vec![0.0; if w.is_some() { lines.phases() * lines.length } else { 0 }],
     };
-    tasks
-        .into_par_iter()
-        .for_each_init(scratch, |scratch, channel| {
-            backward_channel(&lines, x, w, gradient, output, scratch, channel);
-        });
+    tasks.into_par_iter().for_each_init(scratch, |scratch, channel| {
+        backward_channel(&lines, x, w, gradient, output, scratch, channel);
+    });
     Gradients {
         input: w.map(|_| input_gradient),
         weight: x.map(|_| weight_gradient),
@@ -317,11 +274,8 @@ fn backward_channel(
 ) {
     let g = &lines.geometry;
     let (input_plane, plane, width) = (g.input_plane(), g.output_plane(), g.output[1]);
-    let offsets: Vec<usize> = lines
-        .taps
-        .iter()
-        .map(|(phase, offset)| phase * lines.room() + offset)
-        .collect();
+    let offsets: Vec<usize> =
+        lines.taps.iter().map(|(phase, offset)| phase * lines.room() + offset).collect();
     let weights = w.map(|w| &w[channel.number * offsets.len()..][..offsets.len()]);
     // Phase by phase the taps that write to it. A gradient begins `reach` into its line, so that a tap reads it from
     // `reach - offset` on.
@@ -329,11 +283,8 @@ fn backward_channel(
         .map(|wanted| {
             let taps = lines.taps.iter().zip(weights.unwrap_or_default());
             let taps = taps.filter(|((phase, _), _)| *phase == wanted);
-            taps.map(|((_, offset), &weight)| Tap {
-                offset: lines.reach - offset,
-                weight,
-            })
-            .collect()
+            taps.map(|((_, offset), &weight)| Tap { offset: lines.reach - offset, weight })
+                .collect()
         })
         .collect();
     let (mut weight_totals, mut bias_total) = (vec![0.0; offsets.len()], 0.0);
@@ -349,20 +300,9 @@ fn backward_channel(
             let target = &mut scratch.gradient[lines.reach + image * lines.image..];
             // Without a nonlinearity its output is not asked for.
             let (output, act) = output.unwrap_or((gradient, Nonlinearity::None));
-            slope_rows(
-                target,
-                lines.pitch,
-                width,
-                &gradient[values.clone()],
-                &output[values],
-                act,
-            );
+            slope_rows(target, lines.pitch, width, &gradient[values.clone()], &output[values], act);
             if let Some(x) = x {
-                lines.spread(
-                    image,
-                    &x[index * input_plane..][..input_plane],
-                    &mut scratch.source,
-                );
+                lines.spread(image, &x[index * input_plane..][..input_plane], &mut scratch.source);
             }
         }
         let gradient = &scratch.gradient[lines.reach..][..lines.length];
@@ -379,10 +319,6 @@ fn backward_channel(
             }
         }
     }
-    channel
-        .weight
-        .iter_mut()
-        .zip(weight_totals)
-        .for_each(|(target, total)| *target = total as f32);
+    channel.weight.iter_mut().zip(weight_totals).for_each(|(target, total)| *target = total as f32);
     *channel.bias = bias_total as f32;
 }

@@ -69,9 +69,7 @@ fn add_act_body<const FUSED: bool>(
         Some(residual) => values.iter_mut().zip(residual).for_each(|(value, other)| {
             *value = value_after(*value + shift + other, ACT);
         }),
-        None => values
-            .iter_mut()
-            .for_each(|value| *value = value_after(*value + shift, ACT)),
+        None => values.iter_mut().for_each(|value| *value = value_after(*value + shift, ACT)),
     });
 }
 
@@ -95,9 +93,7 @@ fn act_rows_body<const FUSED: bool>(
 ) {
     for_each_act!(act, |ACT| {
         for (row, source) in plane.chunks_exact_mut(width).zip(source.chunks(pitch)) {
-            row.iter_mut()
-                .zip(source)
-                .for_each(|(value, sum)| *value = value_after(*sum, ACT));
+            row.iter_mut().zip(source).for_each(|(value, sum)| *value = value_after(*sum, ACT));
         }
     });
 }
@@ -122,9 +118,8 @@ fn slope_body<const FUSED: bool>(
     output: &[f32],
     act: Nonlinearity,
 ) {
-    let rows = target
-        .chunks_mut(pitch)
-        .zip(gradient.chunks_exact(width).zip(output.chunks_exact(width)));
+    let rows =
+        target.chunks_mut(pitch).zip(gradient.chunks_exact(width).zip(output.chunks_exact(width)));
     for_each_act!(act, |ACT| rows.for_each(|(target, (gradient, output))| {
         for (target, (gradient, output)) in target.iter_mut().zip(gradient.iter().zip(output)) {
             *target = gradient_before(*gradient, *output, ACT);
@@ -179,11 +174,7 @@ fn sum_body<const FUSED: bool>(values: &[f32], total: &mut f64) {
                 *lane += value;
             }
         }
-        *total += lanes
-            .iter()
-            .chain(rows.remainder())
-            .map(|&value| f64::from(value))
-            .sum::<f64>();
+        *total += lanes.iter().chain(rows.remainder()).map(|&value| f64::from(value)).sum::<f64>();
     }
 }
 

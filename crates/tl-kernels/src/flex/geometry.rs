@@ -20,12 +20,7 @@ impl Geometry {
     /// The sizes for an input `[batch, in, height, width]` and a weight `[out, in / groups, height, width]`; `None`
     /// where they do not fit each other.
     pub fn new(x: [usize; 4], w: [usize; 4], shape: ConvShape) -> Option<Self> {
-        let ConvShape {
-            stride,
-            padding,
-            dilation,
-            groups,
-        } = shape;
+        let ConvShape { stride, padding, dilation, groups } = shape;
         let fits = groups > 0
             && x.iter().chain(&w).all(|&size| size > 0)
             && x[1] == w[1] * groups

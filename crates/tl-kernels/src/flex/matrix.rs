@@ -13,11 +13,7 @@ pub(super) struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// A matrix stored row by row, `row_stride` values apart.
     pub fn rows(data: &'a [f32], size: [usize; 2], row_stride: usize) -> Self {
-        Self {
-            data,
-            size,
-            strides: [row_stride, 1],
-        }
+        Self { data, size, strides: [row_stride, 1] }
     }
 
     pub fn transposed(self) -> Self {
@@ -86,9 +82,7 @@ mod tests {
     use super::*;
 
     fn values(count: usize) -> Vec<f32> {
-        (0..count)
-            .map(|index| ((index * 37 % 101) as f32 - 50.0) / 50.0)
-            .collect()
+        (0..count).map(|index| ((index * 37 % 101) as f32 - 50.0) / 50.0).collect()
     }
 
     #[test]
@@ -111,10 +105,7 @@ mod tests {
                             let left = left[row * a.strides[0] + k * a.strides[1]];
                             sum + left * right[k * (columns + 3) + column]
                         });
-                        assert!(
-                            (found - expected).abs() < 1e-4,
-                            "{found} should be {expected}"
-                        );
+                        assert!((found - expected).abs() < 1e-4, "{found} should be {expected}");
                     }
                     assert_eq!(line[columns..], [0.5; 4]);
                 }
@@ -127,12 +118,6 @@ mod tests {
     fn a_matrix_that_reaches_out_of_its_slice_is_refused() {
         let short = values(11);
         let a = Matrix::rows(&short, [3, 4], 4);
-        multiply(
-            &mut [0.0; 3],
-            1,
-            false,
-            a,
-            Matrix::rows(&[1.0; 4], [4, 1], 1),
-        );
+        multiply(&mut [0.0; 3], 1, false, a, Matrix::rows(&[1.0; 4], [4, 1], 1));
     }
 }

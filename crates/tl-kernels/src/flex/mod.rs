@@ -69,11 +69,7 @@ pub(crate) fn convolve_backward(
     let sums = || channel_sums(gradient, geometry.channels[1], geometry.output_plane());
     Gradients {
         bias: wanted.bias.then(sums),
-        weight: x
-            .filter(|_| wanted.weight)
-            .map(|x| dense::weight_gradient(geometry, x, gradient)),
-        input: w
-            .filter(|_| wanted.input)
-            .map(|w| dense::input_gradient(geometry, w, gradient)),
+        weight: x.filter(|_| wanted.weight).map(|x| dense::weight_gradient(geometry, x, gradient)),
+        input: w.filter(|_| wanted.input).map(|w| dense::input_gradient(geometry, w, gradient)),
     }
 }

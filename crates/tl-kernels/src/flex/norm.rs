@@ -25,10 +25,7 @@ fn squares_body<const FUSED: bool>(values: &[f32], mean: f32, total: &mut f64) {
                 *lane = multiply_add::<FUSED>(value - mean, value - mean, *lane);
             }
         }
-        let rest = rows
-            .remainder()
-            .iter()
-            .map(|value| (value - mean) * (value - mean));
+        let rest = rows.remainder().iter().map(|value| (value - mean) * (value - mean));
         *total += lanes.into_iter().chain(rest).map(f64::from).sum::<f64>();
     }
 }
@@ -43,11 +40,8 @@ fn moments_body<const FUSED: bool>(gradient: &[f32], x: &[f32], mean: f32, total
     for (gradient, x) in gradient.chunks(4096).zip(x.chunks(4096)) {
         let mut lanes = [0.0f32; 16];
         let (gradients, values) = (gradient.chunks_exact(16), x.chunks_exact(16));
-        let rest = gradients
-            .remainder()
-            .iter()
-            .zip(values.remainder())
-            .map(|(g, x)| g * (x - mean));
+        let rest =
+            gradients.remainder().iter().zip(values.remainder()).map(|(g, x)| g * (x - mean));
         let rest: f64 = rest.map(f64::from).sum();
         for (gradients, values) in gradients.zip(values) {
             for ((lane, gradient), value) in lanes.iter_mut().zip(gradients).zip(values) {
@@ -128,22 +122,13 @@ pub(crate) fn normalise(
             let scale = (f64::from(weight[channel]) / (variance + epsilon).sqrt()) as f32;
             for (image, target) in targets.into_iter().enumerate() {
                 affine(target, &x[range(image)], mean, scale, bias[channel]);
-                add_act(
-                    target,
-                    0.0,
-                    residual.map(|residual| &residual[range(image)]),
-                    act,
-                );
+                add_act(target, 0.0, residual.map(|residual| &residual[range(image)]), act);
             }
             (mean, variance as f32)
         })
         .collect();
     let (mean, variance) = statistics.into_iter().unzip();
-    Normed {
-        output,
-        mean,
-        variance,
-    }
+    Normed { output, mean, variance }
 }
 
 /// What a norm's gradients are read off.

@@ -36,11 +36,7 @@ impl Tiles {
             1 => (width / geometry.output[1]).clamp(1, geometry.output[0]),
             _ => geometry.output[0],
         };
-        Self {
-            geometry,
-            images,
-            rows,
-        }
+        Self { geometry, images, rows }
     }
 
     /// Images that are treated together.
@@ -52,10 +48,9 @@ impl Tiles {
     pub fn of_unit(&self, first: usize) -> impl Iterator<Item = Tile> {
         let images = first..(first + self.images).min(self.geometry.batch);
         let (rows, height) = (self.rows, self.geometry.output[0]);
-        (0..height).step_by(rows).map(move |row| Tile {
-            images: images.clone(),
-            rows: row..(row + rows).min(height),
-        })
+        (0..height)
+            .step_by(rows)
+            .map(move |row| Tile { images: images.clone(), rows: row..(row + rows).min(height) })
     }
 
     /// Output pixels of a tile.
@@ -72,14 +67,9 @@ impl Tiles {
     pub fn channel_blocks(&self, tile: &Tile) -> impl Iterator<Item = Range<usize>> + use<> {
         let channels = self.geometry.channels_per_group();
         let kernel = self.geometry.kernel[0] * self.geometry.kernel[1];
-        let block = if self.columns_lie_ready(tile) {
-            channels
-        } else {
-            BLOCK_ROWS.div_ceil(kernel)
-        };
-        (0..channels)
-            .step_by(block)
-            .map(move |first| first..(first + block).min(channels))
+        let block =
+            if self.columns_lie_ready(tile) { channels } else { BLOCK_ROWS.div_ceil(kernel) };
+        (0..channels).step_by(block).map(move |first| first..(first + block).min(channels))
     }
 
     /// What the outputs of `tile` are sums over, `[channels·kernel, width]`, for some channels of a group.
@@ -96,11 +86,7 @@ impl Tiles {
         if self.columns_lie_ready(tile) {
             let first = (tile.images.start * g.channels[0] + first_channel) * g.input_plane()
                 + tile.rows.start * g.input[1];
-            return Matrix::rows(
-                &x[first..],
-                [channels.len(), self.width(tile)],
-                g.input_plane(),
-            );
+            return Matrix::rows(&x[first..], [channels.len(), self.width(tile)], g.input_plane());
         }
         let width = self.width(tile);
         let size = [channels.len() * g.kernel[0] * g.kernel[1], width];
@@ -162,25 +148,14 @@ fn inside(
     padding: usize,
 ) -> (Range<usize>, usize) {
     let first = padding.saturating_sub(offset).div_ceil(stride).min(outputs);
-    let end = (size + padding)
-        .saturating_sub(offset)
-        .div_ceil(stride)
-        .clamp(first, outputs);
-    (
-        first..end,
-        (first * stride + offset).saturating_sub(padding),
-    )
+    let end = (size + padding).saturating_sub(offset).div_ceil(stride).clamp(first, outputs);
+    (first..end, (first * stride + offset).saturating_sub(padding))
 }
 
 fn gather(g: &Geometry, plane: &[f32], rows: &Range<usize>, tap: [usize; 2], target: &mut [f32]) {
     let [stride_y, stride_x] = g.shape.stride;
-    let (columns, source) = inside(
-        g.output[1],
-        g.input[1],
-        tap[1] * g.shape.dilation[1],
-        stride_x,
-        g.shape.padding[1],
-    );
+    let (columns, source) =
+        inside(g.output[1], g.input[1], tap[1] * g.shape.dilation[1], stride_x, g.shape.padding[1]);
     for (row, target) in rows.clone().zip(target.chunks_exact_mut(g.output[1])) {
         let y = (row * stride_y + tap[0] * g.shape.dilation[0]).checked_sub(g.shape.padding[0]);
         let Some(y) = y.filter(|&y| y < g.input[0] && !columns.is_empty()) else {
@@ -203,13 +178,8 @@ fn gather(g: &Geometry, plane: &[f32], rows: &Range<usize>, tap: [usize; 2], tar
 
 fn scatter(g: &Geometry, plane: &mut [f32], rows: &Range<usize>, tap: [usize; 2], source: &[f32]) {
     let [stride_y, stride_x] = g.shape.stride;
-    let (columns, target) = inside(
-        g.output[1],
-        g.input[1],
-        tap[1] * g.shape.dilation[1],
-        stride_x,
-        g.shape.padding[1],
-    );
+    let (columns, target) =
+        inside(g.output[1], g.input[1], tap[1] * g.shape.dilation[1], stride_x, g.shape.padding[1]);
     for (row, source) in rows.clone().zip(source.chunks_exact(g.output[1])) {
         let y = (row * stride_y + tap[0] * g.shape.dilation[0]).checked_sub(g.shape.padding[0]);
         let Some(y) = y.filter(|&y| y < g.input[0] && !columns.is_empty()) else {
@@ -218,10 +188,7 @@ fn scatter(g: &Geometry, plane: &mut [f32], rows: &Range<usize>, tap: [usize; 2]
         let source = &source[columns.clone()];
         let line = &mut plane[y * g.input[1] + target..(y + 1) * g.input[1]];
         match stride_x {
-            1 => line
-                .iter_mut()
-                .zip(source)
-                .for_each(|(target, value)| *target += value),
+            1 => line.iter_mut().zip(source).for_each(|(target, value)| *target += value),
             _ => line
                 .iter_mut()
                 .step_by(stride_x)

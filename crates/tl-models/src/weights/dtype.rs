@@ -40,12 +40,7 @@ impl DType {
     /// Little-endian elements as f32; integers beyond 2²⁴ are rounded. None for [`DType::Other`].
     pub(super) fn decode(self, bytes: &[u8]) -> Option<Vec<f32>> {
         fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-            bytes
-                .as_chunks::<N>()
-                .0
-                .iter()
-                .map(|element| value(*element))
-                .collect()
+            bytes.as_chunks::<N>().0.iter().map(|element| value(*element)).collect()
         }
         Some(match self {
             Self::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),

@@ -13,17 +13,10 @@ pub enum WeightsError {
     NoModelInFolder(PathBuf),
 
     #[error("cannot read {file}: {source}")]
-    Read {
-        file: String,
-        source: std::io::Error,
-    },
+    Read { file: String, source: std::io::Error },
 
     #[error("{file} is {found}: give a safetensors or PyTorch file{mend}")]
-    UnknownFormat {
-        file: String,
-        found: String,
-        mend: &'static str,
-    },
+    UnknownFormat { file: String, found: String, mend: &'static str },
 
     #[error("{file} is damaged: {problem}; fetch or save it again")]
     Damaged { file: String, problem: String },
@@ -38,33 +31,18 @@ pub enum WeightsError {
     NoTensors { file: String },
 
     #[error("{file} has no tensor {name:?}{}", near(.nearest))]
-    NoSuchTensor {
-        file: String,
-        name: String,
-        nearest: Option<String>,
-    },
+    NoSuchTensor { file: String, name: String, nearest: Option<String> },
 
     #[error(
         "{file}: tensor {name:?} is {dtype}, which cannot become f32: save it as F32, F16 or BF16"
     )]
-    NoSuchConversion {
-        file: String,
-        name: String,
-        dtype: String,
-    },
+    NoSuchConversion { file: String, name: String, dtype: String },
 
     #[error("cannot write {}: {source}", path.display())]
-    Write {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Write { path: PathBuf, source: std::io::Error },
 
     #[error("cannot write {}: tensor {name:?} {problem}", path.display())]
-    Unwritable {
-        path: PathBuf,
-        name: String,
-        problem: String,
-    },
+    Unwritable { path: PathBuf, name: String, problem: String },
 
     #[error("{0:?} is no hub source: write hub:owner/repo/file or hub:owner/repo/file@revision")]
     HubAddress(String),
@@ -78,19 +56,12 @@ pub enum WeightsError {
     NotCached { source_name: String, cache: PathBuf },
 
     #[error("{source_name}: {problem}")]
-    Hub {
-        source_name: String,
-        problem: String,
-    },
+    Hub { source_name: String, problem: String },
 
     #[error(
         "{source_name}: the download has sha256 {found} where {expected} was expected; it was removed: try again"
     )]
-    WrongHash {
-        source_name: String,
-        expected: String,
-        found: String,
-    },
+    WrongHash { source_name: String, expected: String, found: String },
 }
 
 fn near(nearest: &Option<String>) -> String {

@@ -94,10 +94,7 @@ impl WeightsFile {
         let name = path.display().to_string();
         let unreadable = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => WeightsError::NoSuchPath(path.clone()),
-            _ => WeightsError::Read {
-                file: name.clone(),
-                source,
-            },
+            _ => WeightsError::Read { file: name.clone(), source },
         };
         let mut file = File::open(&path).map_err(unreadable)?;
         let status = file.metadata().map_err(unreadable)?;
@@ -106,10 +103,7 @@ impl WeightsFile {
         }
         let length = status.len();
         let mut head = Vec::with_capacity(HEAD);
-        Read::by_ref(&mut file)
-            .take(HEAD as u64)
-            .read_to_end(&mut head)
-            .map_err(unreadable)?;
+        Read::by_ref(&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
         let format = recognise(&name, &path, &head, length)?;
         let contents = match format {
             Format::Safetensors => {
@@ -118,14 +112,7 @@ impl WeightsFile {
             }
             _ => pytorch::read_table(&name, &path, length)?,
         };
-        Self::new(
-            name,
-            Some(path),
-            format,
-            contents,
-            length,
-            Bytes::File(Mutex::new(file)),
-        )
+        Self::new(name, Some(path), format, contents, length, Bytes::File(Mutex::new(file)))
     }
 
     /// Reads a safetensors file that is already in memory, such as weights embedded in the program; `name` is what
@@ -155,29 +142,19 @@ impl WeightsFile {
         length: u64,
         bytes: Bytes,
     ) -> Result<Self, WeightsError> {
-        let Contents {
-            mut entries,
-            metadata,
-            nested_in,
-        } = contents;
+        let Contents { mut entries, metadata, nested_in } = contents;
         if entries.is_empty() {
             return Err(WeightsError::NoTensors { file: description });
         }
         let mut stripped_prefix = String::new();
-        while let Some(wrapper) = WRAPPERS
-            .iter()
-            .find(|w| entries.iter().all(|entry| entry.name.starts_with(**w)))
+        while let Some(wrapper) =
+            WRAPPERS.iter().find(|w| entries.iter().all(|entry| entry.name.starts_with(**w)))
         {
             stripped_prefix.push_str(wrapper);
-            entries
-                .iter_mut()
-                .for_each(|entry| drop(entry.name.drain(..wrapper.len())));
+            entries.iter_mut().for_each(|entry| drop(entry.name.drain(..wrapper.len())));
         }
-        let position = entries
-            .iter()
-            .enumerate()
-            .map(|(index, entry)| (entry.name.clone(), index))
-            .collect();
+        let position =
+            entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
         let stripped_prefix = (!stripped_prefix.is_empty()).then_some(stripped_prefix);
         Ok(Self {
             description,
@@ -273,10 +250,7 @@ impl WeightsFile {
             other.rsplit('.').next() == Some(last)
                 && other.split('.').next() == name.split('.').next()
         };
-        self.names()
-            .find(alike)
-            .or_else(|| self.names().find(same_module))
-            .map(str::to_owned)
+        self.names().find(alike).or_else(|| self.names().find(same_module)).map(str::to_owned)
     }
 
     /// What the file says about itself: safetensors' metadata, or the plain values beside a PyTorch state dict.
@@ -292,10 +266,7 @@ impl WeightsFile {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
                 file.rewind()
                     .and_then(|()| sha256_of(&mut *file))
-                    .map_err(|source| WeightsError::Read {
-                        file: self.description.clone(),
-                        source,
-                    })
+                    .map_err(|source| WeightsError::Read { file: self.description.clone(), source })
             }
         }
     }

@@ -24,11 +24,7 @@ pub enum Format {
 pub(super) const HEAD: usize = 512;
 
 pub(super) fn unknown(file: &str, found: &str, mend: &'static str) -> WeightsError {
-    WeightsError::UnknownFormat {
-        file: file.to_owned(),
-        found: found.to_owned(),
-        mend,
-    }
+    WeightsError::UnknownFormat { file: file.to_owned(), found: found.to_owned(), mend }
 }
 
 /// Tells the format by content, because extensions lie: `.bin` and `.pt` are both zip and legacy, and downloads are
@@ -49,13 +45,8 @@ pub(super) fn recognise(
     if head.get(257..262) == Some(b"ustar") {
         return Ok(Format::PytorchTar);
     }
-    let pickle = head[0] == 0x80
-        && head
-            .get(1)
-            .is_some_and(|protocol| (1..=5).contains(protocol));
-    let header = head
-        .first_chunk::<8>()
-        .map(|bytes| u64::from_le_bytes(*bytes));
+    let pickle = head[0] == 0x80 && head.get(1).is_some_and(|protocol| (1..=5).contains(protocol));
+    let header = head.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
     if head.get(8) == Some(&b'{') && (!pickle || header.is_some_and(|header| header < length)) {
         return Ok(Format::Safetensors);
     }
@@ -79,11 +70,7 @@ pub(super) fn recognise(
     if text.starts_with("<!doctype") || text.starts_with("<html") {
         return Err(unknown(name, "a web page", " (download the raw file)"));
     }
-    let extension = path
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match extension.as_str() {
         // The oldest pickles have no magic number; a safetensors file cut before its ninth byte has none either.
         "pth" | "pt" | "bin" | "pkl" | "ckpt" => Ok(Format::PytorchLegacy),

@@ -53,9 +53,7 @@ pub fn fetch(
     _revision: Option<&str>,
     _options: &HubOptions,
 ) -> Result<PathBuf, WeightsError> {
-    Err(WeightsError::HubFeature(format!(
-        "hub:{owner}/{repo}/{file}"
-    )))
+    Err(WeightsError::HubFeature(format!("hub:{owner}/{repo}/{file}")))
 }
 
 #[cfg(feature = "hub")]
@@ -114,18 +112,11 @@ mod with_client {
 
     impl Request<'_> {
         fn failed(&self, problem: impl Into<String>) -> WeightsError {
-            WeightsError::Hub {
-                source_name: self.name.clone(),
-                problem: problem.into(),
-            }
+            WeightsError::Hub { source_name: self.name.clone(), problem: problem.into() }
         }
 
         fn fetch(&self) -> Result<PathBuf, WeightsError> {
-            let cache = self
-                .options
-                .cache
-                .clone()
-                .map_or_else(Cache::from_env, Cache::new);
+            let cache = self.options.cache.clone().map_or_else(Cache::from_env, Cache::new);
             if let Some(path) = cache.repo(self.repo.clone()).get(self.file) {
                 // Its hash was compared when it came; a hash that the caller names is compared every time.
                 self.verify(&path, self.options.sha256.clone())?;
@@ -145,24 +136,16 @@ mod with_client {
             if let Some(token) = &self.options.token {
                 builder = builder.with_token(Some(token.clone()));
             }
-            let client = builder
-                .build()
-                .map_err(|error| self.failed(one_line(error)))?;
-            let path = client
-                .repo(self.repo.clone())
-                .download(self.file)
-                .map_err(|error| {
-                    if !matches!(error, ApiError::IoError(_) | ApiError::LockAcquisition(_)) {
-                        // What a cut download left is continued next time. Any other failure may come from just that
-                        // remainder (complete already, or too long), and would then come again for ever.
-                        remove_partial(&blobs);
-                    }
-                    self.failed(explain(&error))
-                })?;
-            self.verify(
-                &path,
-                self.options.sha256.clone().or_else(|| hash_by_name(&path)),
-            )?;
+            let client = builder.build().map_err(|error| self.failed(one_line(error)))?;
+            let path = client.repo(self.repo.clone()).download(self.file).map_err(|error| {
+                if !matches!(error, ApiError::IoError(_) | ApiError::LockAcquisition(_)) {
+                    // What a cut download left is continued next time. Any other failure may come from just that
+                    // remainder (complete already, or too long), and would then come again for ever.
+                    remove_partial(&blobs);
+                }
+                self.failed(explain(&error))
+            })?;
+            self.verify(&path, self.options.sha256.clone().or_else(|| hash_by_name(&path)))?;
             Ok(path)
         }
 
@@ -171,13 +154,10 @@ mod with_client {
             let Some(expected) = expected.map(|hash| hash.to_lowercase()) else {
                 return Ok(());
             };
-            let unreadable = |source: io::Error| WeightsError::Read {
-                file: path.display().to_string(),
-                source,
-            };
-            let found = File::open(path)
-                .and_then(|mut file| sha256_of(&mut file))
-                .map_err(unreadable)?;
+            let unreadable =
+                |source: io::Error| WeightsError::Read { file: path.display().to_string(), source };
+            let found =
+                File::open(path).and_then(|mut file| sha256_of(&mut file)).map_err(unreadable)?;
             if found == expected {
                 return Ok(());
             }
@@ -187,11 +167,7 @@ mod with_client {
             if blob != path {
                 let _ = fs::remove_file(blob); // gone already where the entry was no link
             }
-            Err(WeightsError::WrongHash {
-                source_name: self.name.clone(),
-                expected,
-                found,
-            })
+            Err(WeightsError::WrongHash { source_name: self.name.clone(), expected, found })
         }
     }
 
@@ -204,18 +180,10 @@ mod with_client {
     }
 
     fn remove_partial(blobs: &Path) {
-        let partial = |path: &PathBuf| {
-            path.extension()
-                .is_some_and(|extension| extension == "part")
-        };
-        let files = fs::read_dir(blobs)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path());
-        files
-            .filter(partial)
-            .for_each(|path| drop(fs::remove_file(path)));
+        let partial =
+            |path: &PathBuf| path.extension().is_some_and(|extension| extension == "part");
+        let files = fs::read_dir(blobs).into_iter().flatten().flatten().map(|entry| entry.path());
+        files.filter(partial).for_each(|path| drop(fs::remove_file(path)));
     }
 
     /// A failure of the client in words, with the mend.

@@ -5,15 +5,9 @@ use super::{HubOptions, fetch};
 #[cfg(not(feature = "hub"))]
 #[test]
 fn without_the_feature_a_hub_source_says_which_one_to_build_with() {
-    let message = fetch(
-        "owner",
-        "repo",
-        "model.safetensors",
-        None,
-        &HubOptions::default(),
-    )
-    .unwrap_err()
-    .to_string();
+    let message = fetch("owner", "repo", "model.safetensors", None, &HubOptions::default())
+        .unwrap_err()
+        .to_string();
     assert!(
         message.contains("hub:owner/repo/model.safetensors") && message.contains("--features hub"),
         "{message}"
@@ -77,21 +71,12 @@ mod with_client {
                     let _ = answer(connection.unwrap(), &shared);
                 }
             });
-            Self {
-                address,
-                behaviour,
-                over,
-                thread: Some(thread),
-            }
+            Self { address, behaviour, over, thread: Some(thread) }
         }
 
         fn options(&self, cache: &Path) -> HubOptions {
             let endpoint = Some(format!("http://{}/", self.address));
-            HubOptions {
-                endpoint,
-                cache: Some(cache.to_owned()),
-                ..HubOptions::default()
-            }
+            HubOptions { endpoint, cache: Some(cache.to_owned()), ..HubOptions::default() }
         }
 
         fn ranges(&self) -> Vec<String> {
@@ -119,11 +104,9 @@ mod with_client {
                 b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
             );
         }
-        let range = lines.iter().find_map(|line| {
-            line.to_lowercase()
-                .strip_prefix("range: bytes=")
-                .map(str::to_owned)
-        });
+        let range = lines
+            .iter()
+            .find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
         let range = range.unwrap();
         behaviour.ranges.lock().unwrap().push(range.clone());
         let (start, end) = range.split_once('-').unwrap();
@@ -134,9 +117,7 @@ mod with_client {
         let cut = download
             && behaviour
                 .cuts
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |cuts| {
-                    cuts.checked_sub(1)
-                })
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |cuts| cuts.checked_sub(1))
                 .is_ok();
         write!(
             connection,
@@ -154,10 +135,7 @@ mod with_client {
     }
 
     fn hash(bytes: &[u8]) -> String {
-        Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn get(options: &HubOptions) -> Result<std::path::PathBuf, WeightsError> {
@@ -222,16 +200,12 @@ mod with_client {
     fn a_file_with_another_hash_than_asked_for_is_removed_when_it_comes_and_when_it_is_cached() {
         let cache = tempfile::tempdir().unwrap();
         let hub = FakeHub::new(&body(), "a-name-that-is-no-hash", 0);
-        let wrong = HubOptions {
-            sha256: Some(hash(b"something else")),
-            ..hub.options(cache.path())
-        };
+        let wrong =
+            HubOptions { sha256: Some(hash(b"something else")), ..hub.options(cache.path()) };
         assert!(matches!(get(&wrong), Err(WeightsError::WrongHash { .. })));
         assert!(finished(cache.path()).is_empty());
-        let right = HubOptions {
-            sha256: Some(hash(&body()).to_uppercase()),
-            ..hub.options(cache.path())
-        };
+        let right =
+            HubOptions { sha256: Some(hash(&body()).to_uppercase()), ..hub.options(cache.path()) };
         get(&right).unwrap();
         assert!(matches!(get(&wrong), Err(WeightsError::WrongHash { .. })));
         assert!(finished(cache.path()).is_empty());
@@ -241,15 +215,9 @@ mod with_client {
     fn offline_a_filled_cache_serves_and_an_empty_one_is_one_clear_line() {
         let cache = tempfile::tempdir().unwrap();
         let hub = FakeHub::new(&body(), &hash(&body()), 0);
-        let offline = HubOptions {
-            offline: true,
-            ..hub.options(cache.path())
-        };
+        let offline = HubOptions { offline: true, ..hub.options(cache.path()) };
         let message = get(&offline).unwrap_err().to_string();
-        assert!(
-            message.contains("not in the cache") && message.lines().count() == 1,
-            "{message}"
-        );
+        assert!(message.contains("not in the cache") && message.lines().count() == 1, "{message}");
         let path = get(&hub.options(cache.path())).unwrap();
         assert_eq!(get(&offline).unwrap(), path);
 
@@ -257,9 +225,7 @@ mod with_client {
         let options = hub.options(cache.path());
         drop(hub);
         assert_eq!(get(&options).unwrap(), path);
-        let message = fetch("owner", "repo", "other.bin", None, &options)
-            .unwrap_err()
-            .to_string();
+        let message = fetch("owner", "repo", "other.bin", None, &options).unwrap_err().to_string();
         assert!(
             message.contains("check the connection") && message.lines().count() == 1,
             "{message}"
@@ -270,18 +236,9 @@ mod with_client {
     fn a_file_that_the_hub_does_not_have_is_named() {
         let cache = tempfile::tempdir().unwrap();
         let hub = FakeHub::new(&body(), "x", 0);
-        let message = fetch(
-            "owner",
-            "repo",
-            "absent.bin",
-            Some("v2"),
-            &hub.options(cache.path()),
-        )
-        .unwrap_err()
-        .to_string();
-        assert!(
-            message.starts_with("hub:owner/repo/absent.bin@v2: not found"),
-            "{message}"
-        );
+        let message = fetch("owner", "repo", "absent.bin", Some("v2"), &hub.options(cache.path()))
+            .unwrap_err()
+            .to_string();
+        assert!(message.starts_with("hub:owner/repo/absent.bin@v2: not found"), "{message}");
     }
 }

@@ -56,23 +56,13 @@ pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
         .names()
         .filter_map(|name| {
             let (shape, dtype) = (file.shape(name)?.to_vec(), file.dtype(name)?);
-            Some(TensorSummary {
-                name: name.to_owned(),
-                shape,
-                dtype,
-            })
+            Some(TensorSummary { name: name.to_owned(), shape, dtype })
         })
         .collect();
     let parameters = tensors
         .iter()
         .filter(|tensor| tensor.dtype.is_float() && !tensor.name.contains("running_"))
-        .map(|tensor| {
-            tensor
-                .shape
-                .iter()
-                .map(|extent| *extent as u64)
-                .product::<u64>()
-        })
+        .map(|tensor| tensor.shape.iter().map(|extent| *extent as u64).product::<u64>())
         .sum();
     let (looks_like, outputs) = looks::like(&file);
     Ok(Inspection {
@@ -108,12 +98,7 @@ impl fmt::Display for Inspection {
         if let Some(outputs) = self.outputs {
             write!(formatter, " with {outputs} outputs")?;
         }
-        writeln!(
-            formatter,
-            ": {} tensors, {} parameters",
-            self.tensors.len(),
-            self.parameters
-        )?;
+        writeln!(formatter, ": {} tensors, {} parameters", self.tensors.len(), self.parameters)?;
         let trained = match self.looks_untrained {
             Some(true) => "looks untrained: every norm still has its initial scale and mean",
             Some(false) => "looks trained: its norms have moved",
@@ -129,12 +114,8 @@ impl fmt::Display for Inspection {
         for (key, value) in &self.metadata {
             writeln!(formatter, "{key}: {value}")?;
         }
-        let width = self
-            .tensors
-            .iter()
-            .map(|tensor| tensor.name.chars().count())
-            .max()
-            .unwrap_or(0);
+        let width =
+            self.tensors.iter().map(|tensor| tensor.name.chars().count()).max().unwrap_or(0);
         for tensor in &self.tensors {
             writeln!(
                 formatter,
@@ -156,9 +137,7 @@ pub fn looks_untrained(file: &WeightsFile) -> Option<bool> {
         if statistics.is_some() && file.values(name).ok()?.iter().any(|mean| *mean != 0.0) {
             return Some(false);
         }
-        let Some(module) = name
-            .strip_suffix(".weight")
-            .or_else(|| name.strip_suffix(".gamma"))
+        let Some(module) = name.strip_suffix(".weight").or_else(|| name.strip_suffix(".gamma"))
         else {
             continue;
         };

@@ -6,11 +6,7 @@ use crate::weights::{Inspection, WeightsFile, inspect, looks_untrained, save_saf
 type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
 
 fn filled(name: impl Into<String>, shape: &[usize], value: f32) -> (String, Vec<usize>, Vec<f32>) {
-    (
-        name.into(),
-        shape.to_vec(),
-        vec![value; shape.iter().product()],
-    )
+    (name.into(), shape.to_vec(), vec![value; shape.iter().product()])
 }
 
 fn inspected(tensors: &Tensors) -> Inspection {
@@ -33,44 +29,27 @@ fn norm(module: &str, scale: f32, mean: f32) -> Tensors {
 
 #[test]
 fn norms_at_their_initial_values_look_untrained_and_one_that_moved_does_not() {
-    assert_eq!(
-        untrained([norm("a", 1.0, 0.0), norm("b", 1.0, 0.0)].concat()),
-        Some(true)
-    );
+    assert_eq!(untrained([norm("a", 1.0, 0.0), norm("b", 1.0, 0.0)].concat()), Some(true));
     assert_eq!(
         untrained([norm("a", 1.0, 0.0), norm("b", 0.0, 0.0)].concat()),
         Some(true),
         "a zero-initialised branch"
     );
-    assert_eq!(
-        untrained([norm("a", 1.0, 0.0), norm("b", 1.0, 0.01)].concat()),
-        Some(false)
-    );
-    assert_eq!(
-        untrained([norm("a", 1.0, 0.0), norm("b", 0.99, 0.0)].concat()),
-        Some(false)
-    );
+    assert_eq!(untrained([norm("a", 1.0, 0.0), norm("b", 1.0, 0.01)].concat()), Some(false));
+    assert_eq!(untrained([norm("a", 1.0, 0.0), norm("b", 0.99, 0.0)].concat()), Some(false));
 }
 
 #[test]
 fn layer_norms_tell_too_and_a_file_without_norms_tells_nothing() {
-    assert_eq!(
-        untrained(vec![filled("h.0.ln_1.weight", &[4], 1.0)]),
-        Some(true)
-    );
-    assert_eq!(
-        untrained(vec![filled("encoder.LayerNorm.weight", &[4], 0.5)]),
-        Some(false)
-    );
+    assert_eq!(untrained(vec![filled("h.0.ln_1.weight", &[4], 1.0)]), Some(true));
+    assert_eq!(untrained(vec![filled("encoder.LayerNorm.weight", &[4], 0.5)]), Some(false));
     assert_eq!(untrained(vec![filled("fc.weight", &[4, 1], 1.0)]), None);
 }
 
 /// A residual network's telling tensors, as torchvision names them.
 fn resnet(blocks: [usize; 4], bottleneck: bool) -> Tensors {
-    let mut tensors = vec![
-        filled("conv1.weight", &[64, 3, 7, 7], 0.0),
-        filled("fc.weight", &[10, 2], 0.0),
-    ];
+    let mut tensors =
+        vec![filled("conv1.weight", &[64, 3, 7, 7], 0.0), filled("fc.weight", &[10, 2], 0.0)];
     for (layer, count) in (1..).zip(blocks) {
         for block in 0..count {
             let width = if layer == 1 { 64 } else { 1 };
@@ -110,39 +89,19 @@ fn other_architectures_are_told_by_their_names() {
         let width = |place: usize| if place == 0 { 64 } else { 1 };
         places
             .iter()
-            .map(|place| {
-                filled(
-                    format!("features.{place}.weight"),
-                    &[width(*place), 1, 3, 3],
-                    0.0,
-                )
-            })
+            .map(|place| filled(format!("features.{place}.weight"), &[width(*place), 1, 3, 3], 0.0))
             .collect::<Tensors>()
     };
-    let named = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| filled(*name, &[1], 0.0))
-            .collect::<Tensors>()
-    };
-    assert_eq!(
-        inspected(&vgg(&[0, 3, 6, 8, 11, 13, 16, 18])).looks_like,
-        "vgg11"
-    );
+    let named =
+        |names: &[&str]| names.iter().map(|name| filled(*name, &[1], 0.0)).collect::<Tensors>();
+    assert_eq!(inspected(&vgg(&[0, 3, 6, 8, 11, 13, 16, 18])).looks_like, "vgg11");
     let mut with_norm = vgg(&[0, 4, 8, 11, 15, 18, 22, 25]);
     with_norm.push(filled("features.1.running_mean", &[64], 0.0));
     assert_eq!(inspected(&with_norm).looks_like, "vgg11_bn");
+    assert_eq!(inspected(&named(&["wte.weight", "h.0.attn.c_attn.weight"])).looks_like, "gpt2");
     assert_eq!(
-        inspected(&named(&["wte.weight", "h.0.attn.c_attn.weight"])).looks_like,
-        "gpt2"
-    );
-    assert_eq!(
-        inspected(&named(&[
-            "cls_token",
-            "patch_embed.proj.weight",
-            "blocks.0.attn.qkv.weight"
-        ]))
-        .looks_like,
+        inspected(&named(&["cls_token", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight"]))
+            .looks_like,
         "vit"
     );
     let bert = [
@@ -159,10 +118,7 @@ fn the_embedded_weights_are_a_trained_mobilenet_of_3_504_872_parameters() {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../assets/mobilenet_v2.safetensors");
     let inspection = inspect(&path).unwrap();
-    assert_eq!(
-        (inspection.looks_like.as_str(), inspection.outputs),
-        ("mobilenet_v2", Some(1000))
-    );
+    assert_eq!((inspection.looks_like.as_str(), inspection.outputs), ("mobilenet_v2", Some(1000)));
     // The number that torchvision documents for this network.
     assert_eq!(inspection.parameters, 3_504_872);
     assert_eq!(inspection.looks_untrained, Some(false));
@@ -171,10 +127,7 @@ fn the_embedded_weights_are_a_trained_mobilenet_of_3_504_872_parameters() {
     assert_eq!(looks_untrained(&file), Some(false));
     let bytes = std::fs::read(&path).unwrap();
     assert_eq!(
-        WeightsFile::from_bytes(bytes, "embedded")
-            .unwrap()
-            .sha256()
-            .unwrap(),
+        WeightsFile::from_bytes(bytes, "embedded").unwrap().sha256().unwrap(),
         inspection.sha256
     );
     let text = inspection.to_string();
@@ -184,8 +137,5 @@ fn the_embedded_weights_are_a_trained_mobilenet_of_3_504_872_parameters() {
         "{text}"
     );
     let json = serde_json::to_string(&inspection).unwrap();
-    assert_eq!(
-        serde_json::from_str::<Inspection>(&json).unwrap(),
-        inspection
-    );
+    assert_eq!(serde_json::from_str::<Inspection>(&json).unwrap(), inspection);
 }

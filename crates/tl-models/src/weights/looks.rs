@@ -7,12 +7,7 @@ pub(super) fn like(file: &WeightsFile) -> (String, Option<usize>) {
     let guesses = [mobilenet_v2, resnet, vgg, vision_transformer, bert, gpt2];
     guesses.iter().find_map(|guess| guess(file)).map_or_else(
         || ("unknown".to_owned(), None),
-        |(name, head)| {
-            (
-                name,
-                file.shape(head).and_then(|shape| shape.first().copied()),
-            )
-        },
+        |(name, head)| (name, file.shape(head).and_then(|shape| shape.first().copied())),
     )
 }
 
@@ -22,18 +17,13 @@ type Guess = Option<(String, &'static str)>;
 fn has(file: &WeightsFile, name: &str, shape: &[usize]) -> bool {
     file.shape(name).is_some_and(|found| {
         found.len() == shape.len()
-            && found
-                .iter()
-                .zip(shape)
-                .all(|(found, wanted)| *wanted == 0 || found == wanted)
+            && found.iter().zip(shape).all(|(found, wanted)| *wanted == 0 || found == wanted)
     })
 }
 
 /// How many blocks `0, 1, …` a file has, each told by one tensor's name.
 fn blocks(file: &WeightsFile, name: impl Fn(usize) -> String) -> usize {
-    (0..)
-        .take_while(|index| file.contains(&name(*index)))
-        .count()
+    (0..).take_while(|index| file.contains(&name(*index))).count()
 }
 
 fn mobilenet_v2(file: &WeightsFile) -> Guess {
@@ -66,11 +56,8 @@ fn vgg(file: &WeightsFile) -> Guess {
         return None;
     }
     let plain = |name: &&str| name.starts_with("features.") && name.matches('.').count() == 2;
-    let convolutions = file
-        .names()
-        .filter(plain)
-        .filter(|name| has(file, name, &[0, 0, 3, 3]))
-        .count();
+    let convolutions =
+        file.names().filter(plain).filter(|name| has(file, name, &[0, 0, 3, 3])).count();
     let depth = match convolutions {
         8 => 11,
         10 => 13,
@@ -78,11 +65,7 @@ fn vgg(file: &WeightsFile) -> Guess {
         16 => 19,
         _ => return None,
     };
-    let norm = if file.contains("features.1.running_mean") {
-        "_bn"
-    } else {
-        ""
-    };
+    let norm = if file.contains("features.1.running_mean") { "_bn" } else { "" };
     Some((format!("vgg{depth}{norm}"), "classifier.6.weight"))
 }
 
@@ -110,9 +93,7 @@ fn bert(file: &WeightsFile) -> Guess {
     let found = ["", "bert."].iter().any(|prefix| {
         file.contains(&format!("{prefix}embeddings.word_embeddings.weight"))
             && file.contains(&format!("{prefix}embeddings.token_type_embeddings.weight"))
-            && file.contains(&format!(
-                "{prefix}encoder.layer.0.attention.self.query.weight"
-            ))
+            && file.contains(&format!("{prefix}encoder.layer.0.attention.self.query.weight"))
     });
     found.then(|| ("bert".to_owned(), "classifier.weight"))
 }

@@ -42,13 +42,10 @@ pub(super) fn read_table(file: &str, path: &Path, length: u64) -> Result<Content
     }
     let PickleValue::Dict(_) = &root else {
         return Err(match root {
-            PickleValue::Unsupported(object) if object != TENSOR => WeightsError::UnknownObject {
-                file: file.to_owned(),
-                object: one_line(object),
-            },
-            _ => WeightsError::NoTensors {
-                file: file.to_owned(),
-            },
+            PickleValue::Unsupported(object) if object != TENSOR => {
+                WeightsError::UnknownObject { file: file.to_owned(), object: one_line(object) }
+            }
+            _ => WeightsError::NoTensors { file: file.to_owned() },
         });
     };
     let (nesting, state_dict) = descend(&root);
@@ -60,10 +57,8 @@ pub(super) fn read_table(file: &str, path: &Path, length: u64) -> Result<Content
     }
     let metadata = plain_values(&root);
 
-    let tensors = guarded(file, || {
-        PytorchReader::new(path).map_err(|error| damaged(file, error))
-    })?
-    .into_tensors();
+    let tensors = guarded(file, || PytorchReader::new(path).map_err(|error| damaged(file, error)))?
+        .into_tensors();
     let prefix: String = nesting.iter().flat_map(|key| [key.as_str(), "."]).collect();
     let mut entries = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -88,11 +83,7 @@ pub(super) fn read_table(file: &str, path: &Path, length: u64) -> Result<Content
         });
     }
     sort_by_appearance(path, &mut entries);
-    Ok(Contents {
-        entries,
-        metadata,
-        nested_in: (!nesting.is_empty()).then(|| nesting.join(".")),
-    })
+    Ok(Contents { entries, metadata, nested_in: (!nesting.is_empty()).then(|| nesting.join(".")) })
 }
 
 /// The bytes of one tensor, little-endian and in row-major order.
@@ -103,19 +94,15 @@ pub(super) fn read_bytes(file: &str, tensor: &Tensor) -> Result<Vec<u8>, Weights
 /// The reader's error as ours. A whole module, as TorchScript saves it, is a sound file that we have no use for.
 fn refused(file: &str, error: PytorchError) -> WeightsError {
     match error {
-        PytorchError::Pickle(PickleError::UnsupportedType(object)) => WeightsError::UnknownObject {
-            file: file.to_owned(),
-            object: one_line(object),
-        },
+        PytorchError::Pickle(PickleError::UnsupportedType(object)) => {
+            WeightsError::UnknownObject { file: file.to_owned(), object: one_line(object) }
+        }
         error => damaged(file, error),
     }
 }
 
 fn damaged(file: &str, problem: impl std::fmt::Display) -> WeightsError {
-    WeightsError::Damaged {
-        file: file.to_owned(),
-        problem: one_line(problem),
-    }
+    WeightsError::Damaged { file: file.to_owned(), problem: one_line(problem) }
 }
 
 /// The last resort against a file that the reader was not prepared for: its panic becomes an error.
@@ -162,9 +149,7 @@ fn children(value: &PickleValue) -> Box<dyn Iterator<Item = &PickleValue> + '_> 
 fn find_object<'a>(value: &'a PickleValue, wanted: &dyn Fn(&str) -> bool) -> Option<&'a str> {
     match value {
         PickleValue::Unsupported(object) => wanted(object).then_some(object),
-        _ => children(value)
-            .filter_map(|child| find_object(child, wanted))
-            .min(),
+        _ => children(value).filter_map(|child| find_object(child, wanted)).min(),
     }
 }
 
@@ -211,9 +196,7 @@ fn harmful(root: &PickleValue) -> Option<&str> {
 /// An object in the state dict itself that is neither a tensor nor one of the values PyTorch puts beside them.
 fn stranger(state_dict: &PickleValue) -> Option<&str> {
     find_object(state_dict, &|object| {
-        !["torch.", "numpy.", "collections."]
-            .iter()
-            .any(|known| object.starts_with(known))
+        !["torch.", "numpy.", "collections."].iter().any(|known| object.starts_with(known))
     })
 }
 
@@ -233,13 +216,10 @@ fn descend(root: &PickleValue) -> (Vec<String>, &PickleValue) {
             matches!(value, PickleValue::Dict(_))
                 && find_object(value, &|object| object == TENSOR).is_some()
         };
-        let candidates: Vec<(&String, &PickleValue)> = fields
-            .iter()
-            .filter(|(_, value)| holds_tensors(value))
-            .collect();
-        let known = STATE_DICT_KEYS
-            .iter()
-            .find_map(|key| candidates.iter().find(|(name, _)| name == key));
+        let candidates: Vec<(&String, &PickleValue)> =
+            fields.iter().filter(|(_, value)| holds_tensors(value)).collect();
+        let known =
+            STATE_DICT_KEYS.iter().find_map(|key| candidates.iter().find(|(name, _)| name == key));
         let only = candidates.first().filter(|_| candidates.len() == 1);
         // Several unknown dictionaries are the parts of one model: their keys stay in the names.
         let Some((key, inner)) = known.or(only) else {
@@ -264,10 +244,7 @@ fn plain_values(root: &PickleValue) -> BTreeMap<String, String> {
         PickleValue::String(value) if value.len() <= LONGEST => Some(value.clone()),
         _ => None,
     };
-    fields
-        .iter()
-        .filter_map(|(key, value)| Some((key.clone(), text(value)?)))
-        .collect()
+    fields.iter().filter_map(|(key, value)| Some((key.clone(), text(value)?))).collect()
 }
 
 /// Puts the tensors into the order in which their names stand in the pickle, which is the model's own; the reader
@@ -278,10 +255,8 @@ fn sort_by_appearance(path: &Path, entries: &mut [Entry]) {
     let mut bytes = Vec::new();
     // Order is a courtesy: a file that cannot be read again says so when its values are read.
     let _ = File::open(path).and_then(|file| file.take(SEARCHED).read_to_end(&mut bytes));
-    let mut appearance: HashMap<&[u8], usize> = entries
-        .iter()
-        .map(|entry| (entry.name.as_bytes(), usize::MAX))
-        .collect();
+    let mut appearance: HashMap<&[u8], usize> =
+        entries.iter().map(|entry| (entry.name.as_bytes(), usize::MAX)).collect();
     let mut left = appearance.len();
     for index in 0..bytes.len() {
         // A string is an opcode and its length: BINUNICODE (`X`, four bytes) or SHORT_BINUNICODE (0x8c, one byte).
@@ -293,9 +268,7 @@ fn sort_by_appearance(path: &Path, entries: &mut [Entry]) {
         if length > LONGEST {
             continue;
         }
-        let found = bytes
-            .get(start..start + length)
-            .and_then(|name| appearance.get_mut(name));
+        let found = bytes.get(start..start + length).and_then(|name| appearance.get_mut(name));
         if let Some(position) = found.filter(|position| **position == usize::MAX) {
             *position = index;
             left -= 1;
@@ -304,20 +277,12 @@ fn sort_by_appearance(path: &Path, entries: &mut [Entry]) {
             }
         }
     }
-    let appearance: HashMap<Vec<u8>, usize> = appearance
-        .into_iter()
-        .map(|(name, index)| (name.to_vec(), index))
-        .collect();
-    let position = |entry: &Entry| {
-        appearance
-            .get(entry.name.as_bytes())
-            .copied()
-            .unwrap_or(usize::MAX)
-    };
+    let appearance: HashMap<Vec<u8>, usize> =
+        appearance.into_iter().map(|(name, index)| (name.to_vec(), index)).collect();
+    let position =
+        |entry: &Entry| appearance.get(entry.name.as_bytes()).copied().unwrap_or(usize::MAX);
     entries.sort_by(|left, right| {
-        position(left)
-            .cmp(&position(right))
-            .then_with(|| left.name.cmp(&right.name))
+        position(left).cmp(&position(right)).then_with(|| left.name.cmp(&right.name))
     });
 }
 

@@ -36,12 +36,7 @@ pub struct LoadReport {
 const LISTED: usize = 10;
 
 fn listed<T: fmt::Display>(items: &[T]) -> String {
-    let mut line = items
-        .iter()
-        .take(LISTED)
-        .map(T::to_string)
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut line = items.iter().take(LISTED).map(T::to_string).collect::<Vec<_>>().join(", ");
     if items.len() > LISTED {
         line.push_str(&format!(" and {} more", items.len() - LISTED));
     }
@@ -56,37 +51,17 @@ impl fmt::Display for Reshaped {
 
 impl fmt::Display for LoadReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            source,
-            applied,
-            missing,
-            unused,
-            reshaped,
-            untrained,
-        } = self;
+        let Self { source, applied, missing, unused, reshaped, untrained } = self;
         let plural = if *applied == 1 { "" } else { "s" };
-        write!(
-            formatter,
-            "weights {source}: {applied} tensor{plural} applied"
-        )?;
+        write!(formatter, "weights {source}: {applied} tensor{plural} applied")?;
         if !missing.is_empty() {
-            write!(
-                formatter,
-                "\n  missing {}: {}",
-                missing.len(),
-                listed(missing)
-            )?;
+            write!(formatter, "\n  missing {}: {}", missing.len(), listed(missing))?;
         }
         if !unused.is_empty() {
             write!(formatter, "\n  unused {}: {}", unused.len(), listed(unused))?;
         }
         if !reshaped.is_empty() {
-            write!(
-                formatter,
-                "\n  reshaped {}: {}",
-                reshaped.len(),
-                listed(reshaped)
-            )?;
+            write!(formatter, "\n  reshaped {}: {}", reshaped.len(), listed(reshaped))?;
         }
         if *untrained {
             write!(
@@ -135,11 +110,8 @@ mod tests {
 
     #[test]
     fn a_full_load_is_one_line() {
-        let report = LoadReport {
-            source: "embedded".to_owned(),
-            applied: 314,
-            ..LoadReport::default()
-        };
+        let report =
+            LoadReport { source: "embedded".to_owned(), applied: 314, ..LoadReport::default() };
         assert_eq!(report.to_string(), "weights embedded: 314 tensors applied");
     }
 }

@@ -36,19 +36,11 @@ pub(super) fn read_table(
     reader: &mut impl Read,
     length: u64,
 ) -> Result<Contents, WeightsError> {
-    let damaged = |problem: String| WeightsError::Damaged {
-        file: file.to_owned(),
-        problem,
-    };
+    let damaged = |problem: String| WeightsError::Damaged { file: file.to_owned(), problem };
     if length < PREFIX {
-        return Err(damaged(format!(
-            "{length} bytes are too few for a safetensors file"
-        )));
+        return Err(damaged(format!("{length} bytes are too few for a safetensors file")));
     }
-    let unreadable = |source| WeightsError::Read {
-        file: file.to_owned(),
-        source,
-    };
+    let unreadable = |source| WeightsError::Read { file: file.to_owned(), source };
     let mut prefix = [0; PREFIX as usize];
     reader.read_exact(&mut prefix).map_err(unreadable)?;
     let header_length = u64::from_le_bytes(prefix);
@@ -66,17 +58,12 @@ pub(super) fn read_table(
     let mut header = vec![0; header_length as usize];
     reader.read_exact(&mut header).map_err(unreadable)?;
     let Header { metadata, tensors } = serde_json::from_slice(&header).map_err(|error| {
-        damaged(format!(
-            "its header is not as the format says ({})",
-            one_line(error)
-        ))
+        damaged(format!("its header is not as the format says ({})", one_line(error)))
     })?;
 
     let mut tensors: Vec<(String, TensorInfo)> = tensors.into_iter().collect();
     tensors.sort_by(|(left_name, left), (right_name, right)| {
-        left.data_offsets
-            .cmp(&right.data_offsets)
-            .then_with(|| left_name.cmp(right_name))
+        left.data_offsets.cmp(&right.data_offsets).then_with(|| left_name.cmp(right_name))
     });
     let data = PREFIX + header_length;
     let mut expected = 0;
@@ -88,10 +75,8 @@ pub(super) fn read_table(
                 "tensor {name:?} claims bytes {start}..{end} where byte {expected} comes next"
             )));
         }
-        let elements = info
-            .shape
-            .iter()
-            .try_fold(1usize, |product, extent| product.checked_mul(*extent));
+        let elements =
+            info.shape.iter().try_fold(1usize, |product, extent| product.checked_mul(*extent));
         let bits = elements.and_then(|elements| elements.checked_mul(info.dtype.bitsize()));
         if bits != (end - start).checked_mul(8) {
             let (bytes, shape, dtype) = (end - start, &info.shape, info.dtype);
@@ -100,16 +85,8 @@ pub(super) fn read_table(
             )));
         }
         expected = end;
-        let data = Data::Span {
-            start: data + start as u64,
-            length: end - start,
-        };
-        entries.push(Entry {
-            name,
-            shape: info.shape,
-            dtype: dtype(info.dtype),
-            data,
-        });
+        let data = Data::Span { start: data + start as u64, length: end - start };
+        entries.push(Entry { name, shape: info.shape, dtype: dtype(info.dtype), data });
     }
     if expected as u64 != length - data {
         return Err(damaged(format!(
@@ -117,11 +94,7 @@ pub(super) fn read_table(
             length - data
         )));
     }
-    Ok(Contents {
-        entries,
-        metadata,
-        nested_in: None,
-    })
+    Ok(Contents { entries, metadata, nested_in: None })
 }
 
 fn dtype(dtype: Dtype) -> DType {
@@ -174,15 +147,9 @@ pub fn save_safetensors(
         for value in tensors.iter().flat_map(|(_, _, values)| values) {
             writer.write_all(&value.to_le_bytes())?;
         }
-        writer
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()
+        writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     };
-    write_aside(path, write).map_err(|source| WeightsError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    write_aside(path, write).map_err(|source| WeightsError::Write { path: path.to_owned(), source })
 }
 
 /// The header's JSON, padded so that the data begins at a multiple of 8 bytes; integers come first, which keeps
@@ -199,26 +166,17 @@ fn header(
         problem,
     };
     let mut metadata = metadata.clone();
-    metadata
-        .entry("format".to_owned())
-        .or_insert_with(|| "pt".to_owned());
+    metadata.entry("format".to_owned()).or_insert_with(|| "pt".to_owned());
 
     let mut fields = serde_json::Map::new();
     let mut end = 0;
     let mut add = |name: &str, dtype, shape: &[usize], bytes: usize| {
         let start = end;
         end += bytes as u64;
-        let entry = serde_json::to_value(Written {
-            dtype,
-            shape,
-            data_offsets: (start, end),
-        });
+        let entry = serde_json::to_value(Written { dtype, shape, data_offsets: (start, end) });
         let entry = entry.map_err(|error| unwritable(name, one_line(error)))?;
         match name == "__metadata__" || fields.insert(name.to_owned(), entry).is_some() {
-            true => Err(unwritable(
-                name,
-                "would be there twice: names must differ".to_owned(),
-            )),
+            true => Err(unwritable(name, "would be there twice: names must differ".to_owned())),
             false => Ok(()),
         }
     };
@@ -226,9 +184,7 @@ fn header(
         add(name, Dtype::I64, &[], size_of::<i64>())?;
     }
     for (name, shape, values) in tensors {
-        if shape
-            .iter()
-            .try_fold(1usize, |product, extent| product.checked_mul(*extent))
+        if shape.iter().try_fold(1usize, |product, extent| product.checked_mul(*extent))
             != Some(values.len())
         {
             return Err(unwritable(
@@ -246,25 +202,18 @@ fn header(
 
 /// Lets `write` fill a new file beside `path`, then renames it to `path`; removes it when anything fails.
 fn write_aside(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> io::Result<()> {
-    let name = path
-        .file_name()
-        .ok_or(io::ErrorKind::InvalidInput)?
-        .to_string_lossy();
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     // One name for all tries: what a killed program left is overwritten by the next.
     let aside = path.with_file_name(format!(".{name}.partial"));
-    let done = File::create(&aside)
-        .and_then(write)
-        .and_then(|()| fs::rename(&aside, path));
+    let done = File::create(&aside).and_then(write).and_then(|()| fs::rename(&aside, path));
     if done.is_err() {
         // The first failure is the one to report.
         let _ = fs::remove_file(&aside);
     }
     done?;
     // A rename is on disk once its folder is; where folders cannot be synced the data itself already is.
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }

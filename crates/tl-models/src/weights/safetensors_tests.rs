@@ -12,13 +12,8 @@ fn bytes(header: &str, data: usize) -> Vec<u8> {
 }
 
 fn refusal(bytes: Vec<u8>) -> String {
-    let message = WeightsFile::from_bytes(bytes, "false.safetensors")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.starts_with("false.safetensors") && message.lines().count() == 1,
-        "{message}"
-    );
+    let message = WeightsFile::from_bytes(bytes, "false.safetensors").unwrap_err().to_string();
+    assert!(message.starts_with("false.safetensors") && message.lines().count() == 1, "{message}");
     message
 }
 
@@ -27,51 +22,30 @@ fn what_is_saved_is_read_back_with_its_metadata() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     let tensors = [
-        (
-            "z.weight".to_owned(),
-            vec![2, 2],
-            vec![1.5, -2.0, f32::MIN_POSITIVE, 1e30],
-        ),
+        ("z.weight".to_owned(), vec![2, 2], vec![1.5, -2.0, f32::MIN_POSITIVE, 1e30]),
         ("a.bias".to_owned(), vec![2], vec![0.0, -0.0]),
         ("none".to_owned(), vec![0, 3], vec![]),
     ];
     let metadata = BTreeMap::from([("architecture".to_owned(), "resnet18".to_owned())]);
-    save_safetensors(
-        &path,
-        &tensors,
-        &[("bn.num_batches_tracked".to_owned(), 1 << 40)],
-        &metadata,
-    )
-    .unwrap();
+    save_safetensors(&path, &tensors, &[("bn.num_batches_tracked".to_owned(), 1 << 40)], &metadata)
+        .unwrap();
 
-    for file in [
-        WeightsFile::open(&path).unwrap(),
-        WeightsFile::open(folder.path()).unwrap(),
-    ] {
+    for file in [WeightsFile::open(&path).unwrap(), WeightsFile::open(folder.path()).unwrap()] {
         assert_eq!(file.format(), Format::Safetensors);
         for (name, shape, values) in &tensors {
             assert_eq!(file.shape(name), Some(shape.as_slice()));
-            let bits = |values: &[f32]| {
-                values
-                    .iter()
-                    .map(|value| value.to_bits())
-                    .collect::<Vec<_>>()
-            };
+            let bits =
+                |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&file.values(name).unwrap()), bits(values));
         }
         assert_eq!(file.dtype("bn.num_batches_tracked"), Some(DType::I64));
         assert_eq!(file.shape("bn.num_batches_tracked"), Some(&[][..]));
-        assert_eq!(
-            file.values("bn.num_batches_tracked").unwrap(),
-            [(1u64 << 40) as f32]
-        );
+        assert_eq!(file.values("bn.num_batches_tracked").unwrap(), [(1u64 << 40) as f32]);
         assert_eq!(file.metadata()["format"], "pt");
         assert_eq!(file.metadata()["architecture"], "resnet18");
     }
-    let only: Vec<_> = fs::read_dir(folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let only: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(only, ["model.safetensors"], "nothing is left beside it");
     let again = folder.path().join("again.safetensors");
     save_safetensors(
@@ -92,17 +66,9 @@ fn what_is_saved_is_read_back_with_its_metadata() {
 fn the_formats_own_library_reads_what_is_saved() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    let tensors = [
-        ("b".to_owned(), vec![3], vec![1.0, 2.0, 3.0]),
-        ("a".to_owned(), vec![1, 1], vec![4.0]),
-    ];
-    save_safetensors(
-        &path,
-        &tensors,
-        &[("count".to_owned(), 5)],
-        &BTreeMap::new(),
-    )
-    .unwrap();
+    let tensors =
+        [("b".to_owned(), vec![3], vec![1.0, 2.0, 3.0]), ("a".to_owned(), vec![1, 1], vec![4.0])];
+    save_safetensors(&path, &tensors, &[("count".to_owned(), 5)], &BTreeMap::new()).unwrap();
     let bytes = fs::read(&path).unwrap();
     let read = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(read.tensor("a").unwrap().data(), 4f32.to_le_bytes());
@@ -115,18 +81,11 @@ fn a_save_that_cannot_be_leaves_the_older_file_and_nothing_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     fs::write(&path, "older").unwrap();
-    let twice = [
-        ("a".to_owned(), vec![1], vec![1.0]),
-        ("a".to_owned(), vec![1], vec![1.0]),
-    ];
-    let message = save_safetensors(&path, &twice, &[], &BTreeMap::new())
-        .unwrap_err()
-        .to_string();
+    let twice = [("a".to_owned(), vec![1], vec![1.0]), ("a".to_owned(), vec![1], vec![1.0])];
+    let message = save_safetensors(&path, &twice, &[], &BTreeMap::new()).unwrap_err().to_string();
     assert!(message.contains("\"a\" would be there twice"), "{message}");
     let short = [("a".to_owned(), vec![2, 2], vec![1.0])];
-    let message = save_safetensors(&path, &short, &[], &BTreeMap::new())
-        .unwrap_err()
-        .to_string();
+    let message = save_safetensors(&path, &short, &[], &BTreeMap::new()).unwrap_err().to_string();
     assert!(message.contains("[2, 2] has 1 values"), "{message}");
     assert_eq!(fs::read(&path).unwrap(), b"older");
 
@@ -161,19 +120,13 @@ fn every_float_type_is_read_as_f32() {
     file.extend(0.1f64.to_le_bytes());
     file.push(0);
     let file = WeightsFile::from_bytes(file, "small").unwrap();
-    assert_eq!(
-        file.names().collect::<Vec<_>>(),
-        ["half", "brain", "flag", "double", "eight"]
-    );
+    assert_eq!(file.names().collect::<Vec<_>>(), ["half", "brain", "flag", "double", "eight"]);
     assert_eq!(file.values("half").unwrap(), [1.5, 2f32.powi(-24)]);
     assert_eq!(file.values("brain").unwrap(), [1.5]);
     assert_eq!(file.values("flag").unwrap(), [1.0, 0.0]);
     assert_eq!(file.values("double").unwrap(), [0.1]);
     let message = file.values("eight").unwrap_err().to_string();
-    assert!(
-        message.contains("\"eight\"") && message.contains("cannot become f32"),
-        "{message}"
-    );
+    assert!(message.contains("\"eight\"") && message.contains("cannot become f32"), "{message}");
 }
 
 #[test]
@@ -189,11 +142,8 @@ fn a_header_that_is_no_json_or_lacks_a_field_is_refused() {
     assert!(refusal(bytes("{\"a\": ", 0)).contains("header is not as the format says"));
     assert!(refusal(bytes(r#"{"a":{"dtype":"F32","shape":[1]}}"#, 4)).contains("data_offsets"));
     assert!(
-        refusal(bytes(
-            r#"{"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}}"#,
-            4
-        ))
-        .contains("F99")
+        refusal(bytes(r#"{"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}}"#, 4))
+            .contains("F99")
     );
 }
 
@@ -241,10 +191,7 @@ fn what_is_no_weights_file_is_named_for_what_it_is() {
     let path = folder.path().join("model.pth");
     for (content, expected) in [
         (&b""[..], "is empty"),
-        (
-            b"version https://git-lfs.github.com/spec/v1\n",
-            "git lfs pull",
-        ),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (b"plain text", "not a PyTorch checkpoint"),
@@ -260,20 +207,12 @@ fn what_is_no_weights_file_is_named_for_what_it_is() {
     }
     let text = folder.path().join("notes.txt");
     fs::write(&text, "plain text").unwrap();
-    assert!(
-        WeightsFile::open(&text)
-            .unwrap_err()
-            .to_string()
-            .contains("of no known format")
-    );
+    assert!(WeightsFile::open(&text).unwrap_err().to_string().contains("of no known format"));
     assert!(matches!(
         WeightsFile::open(&folder.path().join("absent")),
         Err(WeightsError::NoSuchPath(_))
     ));
-    assert!(matches!(
-        WeightsFile::open(folder.path()),
-        Err(WeightsError::NoModelInFolder(_))
-    ));
+    assert!(matches!(WeightsFile::open(folder.path()), Err(WeightsError::NoModelInFolder(_))));
 }
 
 #[test]
@@ -281,8 +220,5 @@ fn an_absent_tensor_is_named_with_its_likeliest_neighbour() {
     let header = r#"{"backbone.fc.weight":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
     let file = WeightsFile::from_bytes(bytes(header, 1), "small").unwrap();
     let message = file.values("fc.weight").unwrap_err().to_string();
-    assert_eq!(
-        message,
-        "small has no tensor \"fc.weight\": did you mean \"backbone.fc.weight\"?"
-    );
+    assert_eq!(message, "small has no tensor \"fc.weight\": did you mean \"backbone.fc.weight\"?");
 }

@@ -16,12 +16,7 @@ pub enum Source {
     /// A run directory, whose `model.safetensors` is meant.
     Run(PathBuf),
     /// A file in a model hub's repository; `revision` is a branch, a tag or a commit.
-    Hub {
-        owner: String,
-        repo: String,
-        file: String,
-        revision: Option<String>,
-    },
+    Hub { owner: String, repo: String, file: String, revision: Option<String> },
     /// No weights: the seeded initial values.
     Random,
     /// The weights that are part of the program.
@@ -39,12 +34,7 @@ impl Source {
     pub fn open_with(&self, options: &HubOptions) -> Result<Option<WeightsFile>, WeightsError> {
         match self {
             Self::File(path) | Self::Run(path) => WeightsFile::open(path).map(Some),
-            Self::Hub {
-                owner,
-                repo,
-                file,
-                revision,
-            } => {
+            Self::Hub { owner, repo, file, revision } => {
                 let path = hub::fetch(owner, repo, file, revision.as_deref(), options)?;
                 WeightsFile::open(&path).map(Some)
             }
@@ -64,11 +54,7 @@ impl FromStr for Source {
         }
         let Some(address) = text.strip_prefix("hub:") else {
             let path = PathBuf::from(text);
-            return Ok(if Path::new(text).is_dir() {
-                Self::Run(path)
-            } else {
-                Self::File(path)
-            });
+            return Ok(if Path::new(text).is_dir() { Self::Run(path) } else { Self::File(path) });
         };
         let (address, revision) = match address.split_once('@') {
             Some((address, revision)) => (address, Some(revision)),
@@ -79,17 +65,11 @@ impl FromStr for Source {
             !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', '?', '#', '%', ' '])
         };
         // Parts become folders of the cache and segments of an address: none may lead elsewhere.
-        let revision_parts = revision
-            .into_iter()
-            .flat_map(|revision| revision.split('/'));
+        let revision_parts = revision.into_iter().flat_map(|revision| revision.split('/'));
         match parts.as_slice() {
             [owner, repo, file @ ..]
                 if !file.is_empty()
-                    && parts
-                        .iter()
-                        .copied()
-                        .chain(revision_parts)
-                        .all(|part| plain(&part)) =>
+                    && parts.iter().copied().chain(revision_parts).all(|part| plain(&part)) =>
             {
                 Ok(Self::Hub {
                     owner: (*owner).to_owned(),
@@ -107,16 +87,9 @@ impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) | Self::Run(path) => write!(formatter, "{}", path.display()),
-            Self::Hub {
-                owner,
-                repo,
-                file,
-                revision,
-            } => {
+            Self::Hub { owner, repo, file, revision } => {
                 write!(formatter, "hub:{owner}/{repo}/{file}")?;
-                revision
-                    .iter()
-                    .try_for_each(|revision| write!(formatter, "@{revision}"))
+                revision.iter().try_for_each(|revision| write!(formatter, "@{revision}"))
             }
             Self::Random => formatter.write_str("random"),
             Self::Embedded => formatter.write_str("embedded"),
@@ -139,22 +112,13 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
-        let Source::Hub {
-            owner,
-            repo,
-            file,
-            revision,
-        } = "hub:a/b/c/d.bin@refs/pr/1".parse().unwrap()
+        let Source::Hub { owner, repo, file, revision } =
+            "hub:a/b/c/d.bin@refs/pr/1".parse().unwrap()
         else {
             panic!()
         };
         assert_eq!(
-            (
-                owner.as_str(),
-                repo.as_str(),
-                file.as_str(),
-                revision.as_deref()
-            ),
+            (owner.as_str(), repo.as_str(), file.as_str(), revision.as_deref()),
             ("a", "b", "c/d.bin", Some("refs/pr/1"))
         );
     }
@@ -163,10 +127,7 @@ mod tests {
     fn an_existing_folder_is_a_run_directory() {
         let folder = tempfile::tempdir().unwrap();
         let text = folder.path().display().to_string();
-        assert_eq!(
-            text.parse::<Source>().unwrap(),
-            Source::Run(folder.path().to_owned())
-        );
+        assert_eq!(text.parse::<Source>().unwrap(), Source::Run(folder.path().to_owned()));
     }
 
     #[test]

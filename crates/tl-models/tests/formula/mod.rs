@@ -31,11 +31,7 @@ pub struct Scale {
 impl Rule {
     /// One that suits every architecture where no recorded number is compared.
     pub fn plain() -> Self {
-        Self {
-            gain: 1.0,
-            bias_offset: 0.0,
-            scales: Vec::new(),
-        }
+        Self { gain: 1.0, bias_offset: 0.0, scales: Vec::new() }
     }
 }
 
@@ -61,10 +57,7 @@ pub fn fill(name: &str, shape: &[usize], rule: &Rule) -> Vec<f32> {
         "running_var" => draw(&|s| 1.0 + 0.5 * s),
         "running_mean" => draw(&|s| 0.1 * s),
         "weight" => {
-            let listed = rule
-                .scales
-                .iter()
-                .find(|entry| name.ends_with(&entry.suffix));
+            let listed = rule.scales.iter().find(|entry| name.ends_with(&entry.suffix));
             let scale = listed.map_or(1.0, |entry| entry.scale);
             draw(&|s| scale * (1.0 + 0.2 * s))
         }
@@ -85,11 +78,7 @@ pub fn projections(values: &[f32], count: usize) -> Vec<f64> {
     (0..count)
         .map(|k| {
             let direction = signed(&format!("projection.{k}"));
-            values
-                .iter()
-                .zip(direction)
-                .map(|(value, s)| f64::from(*value) * s)
-                .sum()
+            values.iter().zip(direction).map(|(value, s)| f64::from(*value) * s).sum()
         })
         .collect()
 }
@@ -98,9 +87,7 @@ pub fn projections(values: &[f32], count: usize) -> Vec<f64> {
 pub fn filled<B: Architecture>(backbone: B, classes: usize, rule: &Rule) -> Classifier<B> {
     let (width, dropout) = (backbone.head_input_width(), backbone.head_dropout());
     let head = LinearHead::new(width, classes, dropout, &Device::flex());
-    refill(Model { backbone, head }, rule, |name| {
-        Some(name.to_string())
-    })
+    refill(Model { backbone, head }, rule, |name| Some(name.to_string()))
 }
 
 /// Gives every tensor, by its origin's name, the values of the name that `rename` answers, and leaves
@@ -114,9 +101,7 @@ pub fn refill<B: Architecture>(
         .into_iter()
         .map(|info| (info.path.clone(), origin_name(&model.backbone, &info.path)))
         .collect();
-    map_values(model, |info| {
-        rename(&names[&info.path]).map(|name| fill(&name, &info.shape, rule))
-    })
+    map_values(model, |info| rename(&names[&info.path]).map(|name| fill(&name, &info.shape, rule)))
 }
 
 /// The values of an activation, example after example.

@@ -15,11 +15,7 @@ use tl_models::{Architecture, Classifier};
 pub fn bits<M: Module>(model: &M) -> BTreeMap<String, Vec<u32>> {
     let mut all = BTreeMap::new();
     visit_parameters(model, |info, tensor| {
-        let bits = values(tensor)
-            .unwrap()
-            .iter()
-            .map(|value| value.to_bits())
-            .collect();
+        let bits = values(tensor).unwrap().iter().map(|value| value.to_bits()).collect();
         all.insert(info.path.clone(), bits);
     });
     all
@@ -68,15 +64,8 @@ pub fn step<B: Architecture>(
     labels: &[usize],
     number: u64,
 ) -> Classifier<B> {
-    let pass = Pass {
-        seed: 1,
-        step: number,
-    };
-    let logits = model
-        .forward(Activation::image(batch.autodiff()), pass)
-        .unwrap();
+    let pass = Pass { seed: 1, step: number };
+    let logits = model.forward(Activation::image(batch.autodiff()), pass).unwrap();
     let mut gradients = cross_entropy(logits, labels).backward();
-    optimizer.step(model, &mut gradients, 1.0, |path, rank| {
-        phase.rates(path, rank)
-    })
+    optimizer.step(model, &mut gradients, 1.0, |path, rank| phase.rates(path, rank))
 }

@@ -184,7 +184,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let plain = model.valid();
         let mut measure = |model| -> Result<Option<Evaluation>, TrainError> {
             let batch_size = self.settings.batch_size;
-            let found = classify(model, feed, phase.cut, &items, batch_size, &self.device, progress)?;
+            let found =
+                classify(model, feed, phase.cut, &items, batch_size, &self.device, progress)?;
             found.evaluate(&self.task.loader.images().classes, &self.labels)
         };
         let validation = if wanted { measure(&plain)? } else { None };
@@ -201,11 +202,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
                     || (found.accuracy == best.accuracy && found.loss < best.loss)
             });
             if better {
-                self.state.best = Some(BestEpoch {
-                    epoch,
-                    accuracy: found.accuracy,
-                    loss: found.loss,
-                });
+                self.state.best =
+                    Some(BestEpoch { epoch, accuracy: found.accuracy, loss: found.loss });
                 self.best = Some(snapshot(&plain)?);
                 self.state.stale = 0;
             } else {

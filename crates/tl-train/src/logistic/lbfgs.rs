@@ -60,11 +60,7 @@ pub(super) fn minimize(
         at = next;
         iterations += 1;
     }
-    Minimum {
-        converged: at.steepness() <= tolerance,
-        point: at.point,
-        iterations,
-    }
+    Minimum { converged: at.steepness() <= tolerance, point: at.point, iterations }
 }
 
 /// A point with its value and gradient.
@@ -78,18 +74,12 @@ impl Place {
     fn new(function: &impl Smooth, point: Vec<f64>) -> Self {
         let mut gradient = vec![0.0; point.len()];
         let value = function.value_and_gradient(&point, &mut gradient);
-        Self {
-            point,
-            value,
-            gradient,
-        }
+        Self { point, value, gradient }
     }
 
     /// The largest entry of the gradient by size.
     fn steepness(&self) -> f64 {
-        self.gradient
-            .iter()
-            .fold(0.0, |largest, g| g.abs().max(largest))
+        self.gradient.iter().fold(0.0, |largest, g| g.abs().max(largest))
     }
 }
 
@@ -98,9 +88,7 @@ fn dot(left: &[f64], right: &[f64]) -> f64 {
 }
 
 fn add(sum: &mut [f64], factor: f64, other: &[f64]) {
-    sum.iter_mut()
-        .zip(other)
-        .for_each(|(sum, value)| *sum += factor * value);
+    sum.iter_mut().zip(other).for_each(|(sum, value)| *sum += factor * value);
 }
 
 fn difference(left: &[f64], right: &[f64]) -> Vec<f64> {
@@ -135,11 +123,7 @@ impl Memory {
             self.pairs.pop_front();
         }
         self.scale = Some(product / squares);
-        self.pairs.push_back(Pair {
-            step,
-            change,
-            inverse: 1.0 / product,
-        });
+        self.pairs.push_back(Pair { step, change, inverse: 1.0 / product });
     }
 
     /// −H·gradient, with H the remembered guess of the inverse Hessian.
@@ -152,10 +136,7 @@ impl Memory {
             factors.push(factor);
         }
         let scale = self.scale.unwrap_or(1.0);
-        direction
-            .iter_mut()
-            .zip(curvature)
-            .for_each(|(d, c)| *d *= scale / c);
+        direction.iter_mut().zip(curvature).for_each(|(d, c)| *d *= scale / c);
         for (pair, factor) in self.pairs.iter().zip(factors.iter().rev()) {
             let back = pair.inverse * dot(&pair.change, &direction);
             add(&mut direction, factor - back, &pair.step);
@@ -175,11 +156,7 @@ struct Trial {
 /// A place along `direction` that fulfils the strong Wolfe conditions, or the one on slopes where the
 /// values no longer tell.
 fn line_search(function: &impl Smooth, from: &Place, direction: &[f64]) -> Option<Place> {
-    let origin = Trial {
-        length: 0.0,
-        value: from.value,
-        slope: dot(&from.gradient, direction),
-    };
+    let origin = Trial { length: 0.0, value: from.value, slope: dot(&from.gradient, direction) };
     if !(origin.slope < 0.0 && origin.slope.is_finite()) {
         return None;
     }
@@ -192,11 +169,7 @@ fn line_search(function: &impl Smooth, from: &Place, direction: &[f64]) -> Optio
         let mut point = from.point.clone();
         add(&mut point, length, direction);
         let place = Place::new(function, point);
-        let trial = Trial {
-            length,
-            value: place.value,
-            slope: dot(&place.gradient, direction),
-        };
+        let trial = Trial { length, value: place.value, slope: dot(&place.gradient, direction) };
         if !(trial.value.is_finite() && trial.slope.is_finite()) {
             high = None;
             length = low.length + 0.1 * (length - low.length);
@@ -208,11 +181,7 @@ fn line_search(function: &impl Smooth, from: &Place, direction: &[f64]) -> Optio
         if flat && (promised || level) {
             return Some(place);
         }
-        let higher = if level {
-            trial.slope > 0.0
-        } else {
-            !promised || trial.value > low.value
-        };
+        let higher = if level { trial.slope > 0.0 } else { !promised || trial.value > low.value };
         if higher {
             high = Some(trial);
         } else {
@@ -244,9 +213,7 @@ fn between(low: Trial, high: Trial, noise: f64) -> f64 {
         low.slope / (low.slope - high.slope)
     } else {
         let first = low.slope + high.slope - 3.0 * (high.value - low.value) / span;
-        let second = (first * first - low.slope * high.slope)
-            .sqrt()
-            .copysign(span);
+        let second = (first * first - low.slope * high.slope).sqrt().copysign(span);
         1.0 - (high.slope + second - first) / (high.slope - low.slope + 2.0 * second)
     };
     // No such minimum: a root of a negative number or a division by zero.
@@ -282,11 +249,7 @@ mod tests {
             for ((g, x), c) in gradient.iter_mut().zip(point).zip(&self.0) {
                 *g = c * x - 1.0;
             }
-            point
-                .iter()
-                .zip(&self.0)
-                .map(|(x, c)| 0.5 * c * x * x - x)
-                .sum()
+            point.iter().zip(&self.0).map(|(x, c)| 0.5 * c * x * x - x).sum()
         }
 
         fn curvature(&self) -> &[f64] {
@@ -304,12 +267,7 @@ mod tests {
     #[test]
     fn a_true_curvature_finds_a_badly_scaled_minimum_in_one_step() {
         let scales: Vec<f64> = (0..8).map(|i| 10f64.powi(i - 4)).collect();
-        let known = minimize(
-            &Bowl(scales.clone(), scales.clone()),
-            vec![0.0; 8],
-            100,
-            1e-9,
-        );
+        let known = minimize(&Bowl(scales.clone(), scales.clone()), vec![0.0; 8], 100, 1e-9);
         assert!(known.converged && known.iterations == 1, "{known:?}");
         let unknown = minimize(&Bowl(scales.clone(), vec![1.0; 8]), vec![0.0; 8], 500, 1e-7);
         assert!(unknown.converged && unknown.iterations > 5, "{unknown:?}");

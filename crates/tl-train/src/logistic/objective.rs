@@ -28,9 +28,7 @@ impl<'a> Rows<'a> {
         let width = features.len() / examples;
         let mut mean = vec![0.0; width];
         for row in features.chunks_exact(width) {
-            mean.iter_mut()
-                .zip(row)
-                .for_each(|(sum, &x)| *sum += f64::from(x));
+            mean.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
         }
         mean.iter_mut().for_each(|sum| *sum /= examples as f64);
         let mut centred = Vec::with_capacity(features.len());
@@ -42,13 +40,7 @@ impl<'a> Rows<'a> {
                 centred.push(difference as f32);
             }
         }
-        Self {
-            centred,
-            mean,
-            variance,
-            labels,
-            classes,
-        }
+        Self { centred, mean, variance, labels, classes }
     }
 
     fn width(&self) -> usize {
@@ -63,13 +55,10 @@ impl<'a> Rows<'a> {
     /// Weight and bias for the features as they came.
     pub(super) fn head(&self, point: &[f64]) -> (Vec<f32>, Vec<f32>) {
         let (weight, bias) = point.split_at(self.classes * self.width());
-        let bias = bias
-            .iter()
-            .zip(weight.chunks_exact(self.width()))
-            .map(|(bias, weight)| {
-                let shift: f64 = weight.iter().zip(&self.mean).map(|(w, m)| w * m).sum();
-                (bias - shift) as f32
-            });
+        let bias = bias.iter().zip(weight.chunks_exact(self.width())).map(|(bias, weight)| {
+            let shift: f64 = weight.iter().zip(&self.mean).map(|(w, m)| w * m).sum();
+            (bias - shift) as f32
+        });
         (weight.iter().map(|&w| w as f32).collect(), bias.collect())
     }
 }
@@ -93,18 +82,11 @@ impl<'a> Objective<'a> {
         let examples = rows.labels.len() as f64;
         // The diagonal of the Hessian where all classes are equally likely.
         let even = 1.0 / rows.classes as f64 * (1.0 - 1.0 / rows.classes as f64);
-        let of_weight = rows
-            .variance
-            .iter()
-            .map(|variance| even * variance + l2 / examples);
+        let of_weight = rows.variance.iter().map(|variance| even * variance + l2 / examples);
         let of_weight: Vec<f64> = of_weight.collect();
         let mut curvature = of_weight.repeat(rows.classes);
         curvature.resize(rows.unknowns(), even);
-        Self {
-            rows,
-            l2,
-            curvature,
-        }
+        Self { rows, l2, curvature }
     }
 
     /// Mean cross-entropy in nats, without the penalty.
@@ -121,19 +103,14 @@ impl<'a> Objective<'a> {
 
     fn share(&self, rows: &[f32], labels: &[usize], weight: &[f32], bias: &[f64]) -> Share {
         let (width, classes) = (self.rows.width(), self.rows.classes);
-        let mut share = Share {
-            loss: 0.0,
-            gradient: vec![0.0; self.rows.unknowns()],
-        };
+        let mut share = Share { loss: 0.0, gradient: vec![0.0; self.rows.unknowns()] };
         let (of_weight, of_bias) = share.gradient.split_at_mut(classes * width);
         let mut scores = vec![0.0; EXAMPLES * classes];
         let mut slopes = vec![0.0f32; EXAMPLES * classes];
         let mut block = vec![0.0; width];
         for (rows, labels) in rows.chunks(EXAMPLES * width).zip(labels.chunks(EXAMPLES)) {
             scores_into(rows, weight, bias, &mut scores[..labels.len() * classes]);
-            let of_row = scores
-                .chunks_exact(classes)
-                .zip(slopes.chunks_exact_mut(classes));
+            let of_row = scores.chunks_exact(classes).zip(slopes.chunks_exact_mut(classes));
             for ((scores, slopes), &label) in of_row.zip(labels) {
                 // d loss / d score = probability − 1 for the label, probability elsewhere.
                 let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -171,15 +148,9 @@ impl Smooth for Objective<'_> {
         let mut loss = 0.0;
         for share in shares {
             loss += share.loss;
-            gradient
-                .iter_mut()
-                .zip(share.gradient)
-                .for_each(|(sum, part)| *sum += part);
+            gradient.iter_mut().zip(share.gradient).for_each(|(sum, part)| *sum += part);
         }
-        let penalty = weight
-            .iter()
-            .map(|w| self.l2 * w)
-            .chain(std::iter::repeat(0.0));
+        let penalty = weight.iter().map(|w| self.l2 * w).chain(std::iter::repeat(0.0));
         for (slope, penalty) in gradient.iter_mut().zip(penalty) {
             *slope = (*slope + penalty) / examples as f64;
         }
@@ -198,16 +169,14 @@ mod tests {
     #[test]
     fn the_gradient_is_the_slope_of_the_value() {
         let (examples, width, classes) = (40, 6, 3);
-        let features: Vec<f32> = (0..examples * width)
-            .map(|i| ((i * i + 3) % 17) as f32 / 8.0)
-            .collect();
+        let features: Vec<f32> =
+            (0..examples * width).map(|i| ((i * i + 3) % 17) as f32 / 8.0).collect();
         let labels: Vec<usize> = (0..examples).map(|i| (i * 5 + i / 7) % classes).collect();
         let rows = Rows::new(&features, &labels, classes);
         let objective = Objective::new(&rows, 0.7);
         // Points and steps are sums of few powers of two, so that they are the same in f32 and f64.
-        let point: Vec<f64> = (0..rows.unknowns())
-            .map(|i| ((i * 7) % 5) as f64 / 4.0 - 0.5)
-            .collect();
+        let point: Vec<f64> =
+            (0..rows.unknowns()).map(|i| ((i * 7) % 5) as f64 / 4.0 - 0.5).collect();
         let mut gradient = vec![0.0; point.len()];
         objective.value_and_gradient(&point, &mut gradient);
         let step = 1.0 / 128.0;
@@ -219,11 +188,7 @@ mod tests {
             };
             // Central differences of fourth order.
             let slope = (8.0 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12.0 * step);
-            assert!(
-                (slope - gradient[index]).abs() < 2e-6,
-                "{index}: {slope} {}",
-                gradient[index]
-            );
+            assert!((slope - gradient[index]).abs() < 2e-6, "{index}: {slope} {}", gradient[index]);
         }
     }
 

@@ -30,9 +30,7 @@ pub(super) fn logits(features: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32>
         .for_each(|(out, rows)| {
             let mut scores = vec![0.0; out.len()];
             scores_into(rows, weight, &bias, &mut scores);
-            out.iter_mut()
-                .zip(scores)
-                .for_each(|(out, score)| *out = score as f32);
+            out.iter_mut().zip(scores).for_each(|(out, score)| *out = score as f32);
         });
     logits
 }
@@ -41,10 +39,7 @@ pub(super) fn logits(features: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32>
 pub(super) fn scores_into(rows: &[f32], weight: &[f32], bias: &[f64], scores: &mut [f64]) {
     let classes = bias.len();
     let width = weight.len() / classes;
-    for (row, scores) in rows
-        .chunks_exact(width)
-        .zip(scores.chunks_exact_mut(classes))
-    {
+    for (row, scores) in rows.chunks_exact(width).zip(scores.chunks_exact_mut(classes)) {
         scores.copy_from_slice(bias);
         for (group, scores) in scores.chunks_mut(CLASSES).enumerate() {
             let weight = &weight[group * CLASSES * width..][..scores.len() * width];
@@ -53,10 +48,7 @@ pub(super) fn scores_into(rows: &[f32], weight: &[f32], bias: &[f64], scores: &m
                 let part = |class: usize| &weight[class * width..][start..end];
                 if scores.len() == CLASSES {
                     let sums = dots(&row[start..end], [part(0), part(1), part(2), part(3)]);
-                    scores
-                        .iter_mut()
-                        .zip(sums)
-                        .for_each(|(score, sum)| *score += f64::from(sum));
+                    scores.iter_mut().zip(sums).for_each(|(score, sum)| *score += f64::from(sum));
                 } else {
                     for (class, score) in scores.iter_mut().enumerate() {
                         *score += f64::from(dots(&row[start..end], [part(class)])[0]);
@@ -118,9 +110,7 @@ pub(super) fn add_outer(
             block.iter_mut().zip(x).for_each(|(sum, x)| *sum += g * x);
             row += 1;
         }
-        sums.iter_mut()
-            .zip(block.iter())
-            .for_each(|(sum, part)| *sum += f64::from(*part));
+        sums.iter_mut().zip(block.iter()).for_each(|(sum, part)| *sum += f64::from(*part));
     }
 }
 
@@ -130,9 +120,7 @@ mod tests {
 
     /// Small whole numbers: every sum is exact in f32, so that blocks must not change a bit.
     fn whole(n: usize, salt: usize) -> Vec<f32> {
-        (0..n)
-            .map(|i| ((i * 7 + salt * 5) % 11) as f32 - 5.0)
-            .collect()
+        (0..n).map(|i| ((i * 7 + salt * 5) % 11) as f32 - 5.0).collect()
     }
 
     #[test]
@@ -144,14 +132,9 @@ mod tests {
             let found = logits(&x, &weight, &bias);
             for i in 0..n {
                 for c in 0..classes {
-                    let dot: f32 = (0..width)
-                        .map(|j| x[i * width + j] * weight[c * width + j])
-                        .sum();
-                    assert_eq!(
-                        found[i * classes + c],
-                        dot + bias[c],
-                        "{n} {width} {classes}"
-                    );
+                    let dot: f32 =
+                        (0..width).map(|j| x[i * width + j] * weight[c * width + j]).sum();
+                    assert_eq!(found[i * classes + c], dot + bias[c], "{n} {width} {classes}");
                 }
             }
             let slopes = whole(n * classes, 4);
@@ -159,9 +142,7 @@ mod tests {
             add_outer(&x, &slopes, width, &mut vec![9.0; width], &mut sums);
             for c in 0..classes {
                 for j in 0..width {
-                    let sum: f32 = (0..n)
-                        .map(|i| slopes[i * classes + c] * x[i * width + j])
-                        .sum();
+                    let sum: f32 = (0..n).map(|i| slopes[i * classes + c] * x[i * width + j]).sum();
                     assert_eq!(sums[c * width + j], f64::from(sum) + 1.0);
                 }
             }

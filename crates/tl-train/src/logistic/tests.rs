@@ -1,11 +1,7 @@
 use super::*;
 
 fn options(l2: f64, tolerance: f64) -> Options {
-    Options {
-        l2,
-        tolerance,
-        ..Options::default()
-    }
+    Options { l2, tolerance, ..Options::default() }
 }
 
 /// The examples of `xtask/parity/record_logistic.py`.
@@ -38,10 +34,7 @@ fn recorded() -> Vec<Case> {
 
 fn largest_difference(found: &[f32], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
-    let differences = found
-        .iter()
-        .zip(expected)
-        .map(|(f, e)| (f64::from(*f) - e).abs());
+    let differences = found.iter().zip(expected).map(|(f, e)| (f64::from(*f) - e).abs());
     differences.fold(0.0, f64::max)
 }
 
@@ -53,11 +46,7 @@ fn coefficients_and_loss_are_those_of_scikit_learn() {
         assert!(head.converged, "C = {}", case.c);
         let weight = largest_difference(&head.weight, &case.weight);
         let bias = largest_difference(&head.bias, &case.bias);
-        assert!(
-            weight < 1e-3 && bias < 1e-3,
-            "C = {}: {weight}, {bias}",
-            case.c
-        );
+        assert!(weight < 1e-3 && bias < 1e-3, "C = {}: {weight}, {bias}", case.c);
         assert!((head.loss - case.loss).abs() < 1e-6, "C = {}", case.c);
     }
 }
@@ -120,10 +109,7 @@ fn clouds(classes: usize, per_class: usize, width: usize, salt: u64) -> (Vec<f32
 fn the_number_of_threads_does_not_change_a_bit() {
     let (features, labels) = clouds(4, 150, 37, 1);
     let with = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| fit(&features, &labels, 4, &Options::default()).unwrap())
     };
     assert_eq!(with(1), with(3));
@@ -155,33 +141,16 @@ fn a_far_away_or_constant_feature_does_no_harm() {
 fn the_chosen_penalty_is_the_one_that_validates_best_and_ties_go_to_the_stronger() {
     let (features, labels) = clouds(3, 40, 24, 4);
     let (held_out, truth) = clouds(3, 200, 24, 5);
-    let training = Examples {
-        features: &features,
-        labels: &labels,
-    };
-    let validation = Examples {
-        features: &held_out,
-        labels: &truth,
-    };
+    let training = Examples { features: &features, labels: &labels };
+    let validation = Examples { features: &held_out, labels: &truth };
     let strict = options(1.0, 1e-6);
     let grid = [100.0, 0.01, 1.0, 1.0];
     let chosen = fit_chosen(training, validation, 3, &grid, &strict).unwrap();
-    let order: Vec<f64> = chosen
-        .candidates
-        .iter()
-        .map(|candidate| candidate.c)
-        .collect();
+    let order: Vec<f64> = chosen.candidates.iter().map(|candidate| candidate.c).collect();
     assert_eq!(order, [0.01, 1.0, 100.0]);
-    let accuracies = chosen
-        .candidates
-        .iter()
-        .map(|candidate| candidate.validation_accuracy);
+    let accuracies = chosen.candidates.iter().map(|candidate| candidate.validation_accuracy);
     let highest = accuracies.fold(0.0, f64::max);
-    let first = chosen
-        .candidates
-        .iter()
-        .find(|c| c.validation_accuracy == highest)
-        .unwrap();
+    let first = chosen.candidates.iter().find(|c| c.validation_accuracy == highest).unwrap();
     assert_eq!(chosen.c, first.c);
     // The warm start changes the way, not the optimum.
     let alone = fit(&features, &labels, 3, &options(1.0 / chosen.c, 1e-6)).unwrap();
@@ -190,17 +159,10 @@ fn the_chosen_penalty_is_the_one_that_validates_best_and_ties_go_to_the_stronger
 
     // Four points that every C separates: the smallest C wins.
     let (x, y) = ([0.0, 1.0, 5.0, 6.0], [0, 0, 1, 1]);
-    let part = Examples {
-        features: &x,
-        labels: &y,
-    };
+    let part = Examples { features: &x, labels: &y };
     let tied = fit_chosen(part, part, 2, &[10.0, 0.1, 1.0], &Options::default()).unwrap();
     assert_eq!(tied.c, 0.1);
-    assert!(
-        tied.candidates
-            .iter()
-            .all(|candidate| candidate.validation_accuracy == 1.0)
-    );
+    assert!(tied.candidates.iter().all(|candidate| candidate.validation_accuracy == 1.0));
 }
 
 #[test]
@@ -208,58 +170,23 @@ fn what_cannot_be_fitted_is_an_error_that_says_why() {
     let error = |features: &[f32], labels: &[usize], classes: usize| {
         fit(features, labels, classes, &Options::default()).unwrap_err()
     };
-    assert_eq!(
-        error(&[], &[], 2),
-        LogisticError::Empty { part: "training" }
-    );
-    assert_eq!(
-        error(&[], &[0, 1], 2),
-        LogisticError::Empty { part: "training" }
-    );
-    assert_eq!(
-        error(&[1.0, 2.0], &[0, 0], 1),
-        LogisticError::OneClass { found: 1 }
-    );
-    assert_eq!(
-        error(&[1.0, 2.0], &[1, 1], 2),
-        LogisticError::OneClass { found: 1 }
-    );
-    assert_eq!(
-        error(&[1.0, 2.0], &[0, 2], 3),
-        LogisticError::EmptyClass { class: 1 }
-    );
-    assert!(
-        error(&[1.0, 2.0, 3.0], &[0, 1], 2)
-            .to_string()
-            .contains("3 feature values for 2")
-    );
-    assert!(
-        error(&[1.0, 2.0], &[0, 5], 2)
-            .to_string()
-            .contains("label 5")
-    );
+    assert_eq!(error(&[], &[], 2), LogisticError::Empty { part: "training" });
+    assert_eq!(error(&[], &[0, 1], 2), LogisticError::Empty { part: "training" });
+    assert_eq!(error(&[1.0, 2.0], &[0, 0], 1), LogisticError::OneClass { found: 1 });
+    assert_eq!(error(&[1.0, 2.0], &[1, 1], 2), LogisticError::OneClass { found: 1 });
+    assert_eq!(error(&[1.0, 2.0], &[0, 2], 3), LogisticError::EmptyClass { class: 1 });
+    assert!(error(&[1.0, 2.0, 3.0], &[0, 1], 2).to_string().contains("3 feature values for 2"));
+    assert!(error(&[1.0, 2.0], &[0, 5], 2).to_string().contains("label 5"));
     for bad in [f32::NAN, f32::INFINITY, f32::MAX] {
         let text = error(&[1.0, 2.0, 3.0, bad], &[0, 1], 2).to_string();
-        assert!(
-            text.contains("example 1 of the training part, feature 1"),
-            "{text}"
-        );
+        assert!(text.contains("example 1 of the training part, feature 1"), "{text}");
     }
     for l2 in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::MIN_POSITIVE / 8.0] {
         let result = fit(&[1.0, 2.0], &[0, 1], 2, &options(l2, 1e-4));
-        assert!(matches!(
-            result,
-            Err(LogisticError::Option { name: "l2", .. })
-        ));
+        assert!(matches!(result, Err(LogisticError::Option { name: "l2", .. })));
     }
-    let part = Examples {
-        features: &[1.0, 2.0],
-        labels: &[0, 1],
-    };
-    let narrow = Examples {
-        features: &[1.0; 4],
-        labels: &[0, 1],
-    };
+    let part = Examples { features: &[1.0, 2.0], labels: &[0, 1] };
+    let narrow = Examples { features: &[1.0; 4], labels: &[0, 1] };
     let choose = |validation, grid: &[f64]| {
         fit_chosen(part, validation, 2, grid, &Options::default()).unwrap_err()
     };
@@ -273,11 +200,6 @@ fn extreme_penalties_and_features_end_without_a_panic() {
     let (features, labels) = (vec![1e14, -1e14, 1e-30, 2.0, 0.0, 0.0], vec![0, 1, 1]);
     for l2 in [1e-300, 1e-9, 1e9, 1e300] {
         let head = fit(&features, &labels, 2, &options(l2, 1e-6)).unwrap();
-        assert!(
-            head.weight
-                .iter()
-                .chain(&head.bias)
-                .all(|value| value.is_finite())
-        );
+        assert!(head.weight.iter().chain(&head.bias).all(|value| value.is_finite()));
     }
 }

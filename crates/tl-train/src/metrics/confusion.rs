@@ -25,17 +25,12 @@ pub struct ClassScore {
 impl Confusion {
     /// An empty matrix `[classes, classes]`.
     pub fn new(classes: usize) -> Self {
-        Self {
-            counts: vec![vec![0; classes]; classes],
-        }
+        Self { counts: vec![vec![0; classes]; classes] }
     }
 
     /// Counts one image; false, and nothing counted, when a class is out of range.
     pub fn add(&mut self, truth: usize, predicted: usize) -> bool {
-        let cell = self
-            .counts
-            .get_mut(truth)
-            .and_then(|row| row.get_mut(predicted));
+        let cell = self.counts.get_mut(truth).and_then(|row| row.get_mut(predicted));
         match cell {
             Some(count) => {
                 *count += 1;
@@ -92,10 +87,7 @@ impl Confusion {
 
     /// The harmonic mean of precision and recall, 2·hits / (support + predicted).
     pub fn f1(&self, class: usize) -> f64 {
-        ratio(
-            2 * self.counts[class][class],
-            self.support(class) + self.predicted(class),
-        )
+        ratio(2 * self.counts[class][class], self.support(class) + self.predicted(class))
     }
 
     /// The mean F1 over the classes that occur, be it as truth or as prediction.
@@ -109,11 +101,7 @@ impl Confusion {
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 #[cfg(test)]

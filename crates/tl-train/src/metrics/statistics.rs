@@ -17,10 +17,7 @@ impl Interval {
     /// when `n` is 0. Unlike the normal approximation it stays within 0 and 1 and holds for few images.
     pub fn wilson(correct: u64, n: u64) -> Self {
         if n == 0 {
-            return Self {
-                low: 0.0,
-                high: 1.0,
-            };
+            return Self { low: 0.0, high: 1.0 };
         }
         let n = n as f64;
         let share = correct as f64 / n;
@@ -28,10 +25,7 @@ impl Interval {
         let centre = (share + square / (2.0 * n)) / (1.0 + square / n);
         let half = QUANTILE / (1.0 + square / n)
             * (share * (1.0 - share) / n + square / (4.0 * n * n)).sqrt();
-        Self {
-            low: (centre - half).max(0.0),
-            high: (centre + half).min(1.0),
-        }
+        Self { low: (centre - half).max(0.0), high: (centre + half).min(1.0) }
     }
 }
 
@@ -85,22 +79,12 @@ mod tests {
 
     #[test]
     fn the_interval_stays_within_zero_and_one() {
-        assert_eq!(
-            Interval::wilson(0, 0),
-            Interval {
-                low: 0.0,
-                high: 1.0
-            }
-        );
+        assert_eq!(Interval::wilson(0, 0), Interval { low: 0.0, high: 1.0 });
         let square = QUANTILE * QUANTILE;
         // Closed forms at the borders: n / (n + z²) and z² / (n + z²).
         close(Interval::wilson(20, 20).low, 20.0 / (20.0 + square), 1e-12);
         close(Interval::wilson(20, 20).high, 1.0, 1e-12);
-        close(
-            Interval::wilson(0, 20).high,
-            square / (20.0 + square),
-            1e-12,
-        );
+        close(Interval::wilson(0, 20).high, square / (20.0 + square), 1e-12);
         close(Interval::wilson(0, 20).low, 0.0, 1e-12);
     }
 

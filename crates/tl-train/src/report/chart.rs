@@ -44,11 +44,7 @@ impl Chart<'_> {
     /// The chart as a `<figure>`; a sentence in place of the drawing when there is no finite value.
     pub(super) fn render(&self) -> String {
         let title = escape(self.title);
-        let values = self
-            .series
-            .iter()
-            .flat_map(|series| &series.points)
-            .map(|point| point.1);
+        let values = self.series.iter().flat_map(|series| &series.points).map(|point| point.1);
         let finite: Vec<f64> = values.clone().filter(|value| value.is_finite()).collect();
         let (Some(first), Some(last)) = (self.spans.first(), self.spans.last()) else {
             return format!(
@@ -67,12 +63,8 @@ impl Chart<'_> {
             to: WIDTH - RIGHT,
         };
         let ticks = ticks(&finite, self.bounds);
-        let y = Axis {
-            low: ticks[0],
-            high: ticks[ticks.len() - 1],
-            from: HEIGHT - BOTTOM,
-            to: TOP,
-        };
+        let y =
+            Axis { low: ticks[0], high: ticks[ticks.len() - 1], from: HEIGHT - BOTTOM, to: TOP };
         let mut svg = format!(
             "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
             escape(&self.description())
@@ -89,10 +81,7 @@ impl Chart<'_> {
             1 => " <span class=\"warn\">1 value is not finite and left out.</span>".to_string(),
             n => format!(" <span class=\"warn\">{n} values are not finite and left out.</span>"),
         };
-        format!(
-            "<figure><figcaption>{title}{}{note}</figcaption>{svg}</figure>",
-            self.legend()
-        )
+        format!("<figure><figcaption>{title}{}{note}</figcaption>{svg}</figure>", self.legend())
     }
 
     /// The chart in one sentence, for those who cannot see it.
@@ -113,10 +102,7 @@ impl Chart<'_> {
     }
 
     fn legend(&self) -> String {
-        let shown = self
-            .series
-            .iter()
-            .filter(|series| !series.points.is_empty());
+        let shown = self.series.iter().filter(|series| !series.points.is_empty());
         let entry = |series: &Series| {
             let dash =
                 "<svg class=\"key\" viewBox=\"0 0 24 8\" aria-hidden=\"true\"><path class=\"line";
@@ -165,10 +151,7 @@ impl Chart<'_> {
     /// A dashed line where a phase begins, and its name (its number, where the name has no room) above.
     fn phases(&self, svg: &mut String, x: &Axis) {
         for (index, span) in self.spans.iter().enumerate() {
-            let (from, to) = (
-                x.place(span.first as f64 - 0.5),
-                x.place(span.last as f64 + 0.5),
-            );
+            let (from, to) = (x.place(span.first as f64 - 0.5), x.place(span.last as f64 + 0.5));
             if index > 0 {
                 let _ = write!(
                     svg,
@@ -180,11 +163,7 @@ impl Chart<'_> {
             // A letter is at most about 7.5 units wide.
             let fits = |text: &str| text.chars().count() as f64 * 7.5 + 6.0 <= to - from;
             let numbered = (index + 1).to_string();
-            let text = if fits(&span.name) {
-                &span.name
-            } else {
-                &numbered
-            };
+            let text = if fits(&span.name) { &span.name } else { &numbered };
             if self.spans.len() > 1 && fits(text) {
                 let _ = write!(
                     svg,
@@ -207,11 +186,7 @@ impl Chart<'_> {
                 continue;
             }
             let (across, up) = (x.place(epoch as f64), y.place(value));
-            let _ = write!(
-                path,
-                "{}{across:.1} {up:.1}",
-                if pen_down { 'L' } else { 'M' }
-            );
+            let _ = write!(path, "{}{across:.1} {up:.1}", if pen_down { 'L' } else { 'M' });
             pen_down = true;
             if series.points.len() <= MARKED {
                 let _ = write!(
@@ -224,11 +199,7 @@ impl Chart<'_> {
             }
         }
         if !path.is_empty() {
-            let _ = write!(
-                svg,
-                "<path class=\"line {}\" d=\"{path}\"/>{marks}",
-                series.class
-            );
+            let _ = write!(svg, "<path class=\"line {}\" d=\"{path}\"/>{marks}", series.class);
         }
     }
 }
@@ -255,9 +226,8 @@ fn nice(step: f64) -> f64 {
         return 1.0;
     }
     let power = 10f64.powi(step.log10().floor() as i32);
-    let of_power = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .find(|factor| factor * power >= step * 0.999_999);
+    let of_power =
+        [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * power >= step * 0.999_999);
     of_power.unwrap_or(10.0) * power
 }
 
@@ -282,9 +252,7 @@ fn ticks(values: &[f64], bounds: (f64, f64)) -> Vec<f64> {
     {
         return vec![low.min(high / 2.0), high.max(low / 2.0)];
     }
-    (0..=(last - first) as u32)
-        .map(|index| (first + f64::from(index)) * step)
-        .collect()
+    (0..=(last - first) as u32).map(|index| (first + f64::from(index)) * step).collect()
 }
 
 /// A value at the axis of losses.
@@ -312,10 +280,7 @@ mod tests {
         ] {
             let ticks = of(&values);
             assert!((2..=12).contains(&ticks.len()), "{values:?}: {ticks:?}");
-            assert!(
-                ticks.windows(2).all(|pair| pair[0] < pair[1]),
-                "{values:?}: {ticks:?}"
-            );
+            assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "{values:?}: {ticks:?}");
             assert!(ticks.iter().all(|tick| tick.is_finite()));
             assert!(
                 ticks[0] <= values[0] && values[1] <= ticks[ticks.len() - 1],

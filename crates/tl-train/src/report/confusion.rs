@@ -11,11 +11,7 @@ const CLASSES: usize = 30;
 const PAIRS: usize = 30;
 
 pub(super) fn render(evaluation: &Evaluation) -> String {
-    if evaluation.per_class.len() <= CLASSES {
-        matrix(evaluation)
-    } else {
-        pairs(evaluation)
-    }
+    if evaluation.per_class.len() <= CLASSES { matrix(evaluation) } else { pairs(evaluation) }
 }
 
 fn label(evaluation: &Evaluation, class: usize) -> String {
@@ -31,19 +27,11 @@ fn matrix(evaluation: &Evaluation) -> String {
          <table class=\"confusion\"><thead><tr><td class=\"corner\">true \u{2193} predicted \u{2192}</td>",
     );
     for class in 0..classes {
-        let _ = write!(
-            html,
-            "<th scope=\"col\"><span>{}</span></th>",
-            label(evaluation, class)
-        );
+        let _ = write!(html, "<th scope=\"col\"><span>{}</span></th>", label(evaluation, class));
     }
     html.push_str("</tr></thead><tbody>");
     for (truth, row) in evaluation.confusion.iter().enumerate() {
-        let _ = write!(
-            html,
-            "<tr><th scope=\"row\">{}</th>",
-            label(evaluation, truth)
-        );
+        let _ = write!(html, "<tr><th scope=\"row\">{}</th>", label(evaluation, truth));
         let images = row.iter().sum::<u64>().max(1) as f64;
         for (predicted, &cell) in row.iter().enumerate() {
             if cell == 0 {
@@ -69,10 +57,7 @@ fn matrix(evaluation: &Evaluation) -> String {
 fn pairs(evaluation: &Evaluation) -> String {
     let mut pairs = Vec::new();
     for (truth, row) in evaluation.confusion.iter().enumerate() {
-        let wrong = row
-            .iter()
-            .enumerate()
-            .filter(|(predicted, n)| *predicted != truth && **n > 0);
+        let wrong = row.iter().enumerate().filter(|(predicted, n)| *predicted != truth && **n > 0);
         pairs.extend(wrong.map(|(predicted, &n)| (n, truth, predicted)));
     }
     if pairs.is_empty() {

@@ -16,16 +16,8 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
     let loss = Chart {
         title: "Loss",
         series: vec![
-            Series {
-                name: "training",
-                class: "a",
-                points: points(|row| Some(row.train_loss)),
-            },
-            Series {
-                name: "validation",
-                class: "b",
-                points: points(|row| row.validation_loss),
-            },
+            Series { name: "training", class: "a", points: points(|row| Some(row.train_loss)) },
+            Series { name: "validation", class: "b", points: points(|row| row.validation_loss) },
         ],
         spans: &spans,
         format: plain,
@@ -36,11 +28,7 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
     if !accuracy.is_empty() {
         let chart = Chart {
             title: "Accuracy",
-            series: vec![Series {
-                name: "validation",
-                class: "b",
-                points: accuracy,
-            }],
+            series: vec![Series { name: "validation", class: "b", points: accuracy }],
             spans: &spans,
             format: |share| format!("{}\u{202f}%", plain((share * 1e4).round() / 100.0)),
             bounds: (0.0, 1.0),
@@ -57,12 +45,8 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
             } else {
                 format!("epochs {}–{}", span.first, span.last)
             };
-            let _ = write!(
-                html,
-                "{separator}<b>{}</b> {} ({epochs})",
-                index + 1,
-                escape(&span.name)
-            );
+            let _ =
+                write!(html, "{separator}<b>{}</b> {} ({epochs})", index + 1, escape(&span.name));
         }
         html.push_str("</p>");
     }

@@ -31,30 +31,18 @@ pub(super) fn number(value: f64) -> String {
         return format!("{}e{power}", trim(digits));
     }
     // At least one digit before the point: 0.0012 keeps four digits after its zeros.
-    let whole = if size < 1e-9 {
-        0
-    } else {
-        size.log10().floor() as i32
-    };
+    let whole = if size < 1e-9 { 0 } else { size.log10().floor() as i32 };
     let digits = (3 - whole).clamp(0, 6) as usize;
     trim(&format!("{value:.digits$}")).to_string()
 }
 
 fn trim(digits: &str) -> &str {
-    if digits.contains('.') {
-        digits.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        digits
-    }
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
 }
 
 /// A share from 0 to 1 as a percentage with one decimal.
 pub(super) fn percent(share: f64) -> String {
-    if share.is_finite() {
-        format!("{:.1}\u{202f}%", share * 100.0)
-    } else {
-        "–".to_string()
-    }
+    if share.is_finite() { format!("{:.1}\u{202f}%", share * 100.0) } else { "–".to_string() }
 }
 
 /// A count with its thousands set apart.
@@ -106,18 +94,11 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_exact_enough() {
-        let shown = [
-            0.0, 1.0, 0.25, 2.71349, 1234.56, 0.001, 0.00123456, 3e-5, -2.5e7,
-        ];
-        let expected = [
-            "0", "1", "0.25", "2.713", "1235", "0.001", "0.001235", "3e-5", "-2.5e7",
-        ];
+        let shown = [0.0, 1.0, 0.25, 2.71349, 1234.56, 0.001, 0.00123456, 3e-5, -2.5e7];
+        let expected = ["0", "1", "0.25", "2.713", "1235", "0.001", "0.001235", "3e-5", "-2.5e7"];
         assert_eq!(shown.map(number), expected);
         assert_eq!(number(f64::NAN), "NaN");
-        assert_eq!(
-            [0, 999, 1000, 2_223_872].map(count),
-            ["0", "999", "1,000", "2,223,872"]
-        );
+        assert_eq!([0, 999, 1000, 2_223_872].map(count), ["0", "999", "1,000", "2,223,872"]);
         assert_eq!(
             [4.2, 59.97, 200.0, 7500.0].map(duration),
             ["4.2 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]

@@ -8,11 +8,7 @@ const STYLE: &str = include_str!("style.css");
 
 /// The report as one HTML document.
 pub fn render(input: &ReportInput) -> String {
-    let title = if input.title.is_empty() {
-        "Run"
-    } else {
-        &input.title
-    };
+    let title = if input.title.is_empty() { "Run" } else { &input.title };
     let title = escape(title);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -28,20 +24,13 @@ pub fn render(input: &ReportInput) -> String {
 fn subtitle(input: &ReportInput) -> String {
     let mut html = String::from("<p class=\"facts\">");
     if !input.status.is_empty() {
-        html.push_str(&format!(
-            "<span class=\"status\">{}</span>",
-            escape(&input.status)
-        ));
+        html.push_str(&format!("<span class=\"status\">{}</span>", escape(&input.status)));
     }
     if input.seconds > 0.0 {
         html.push_str(&format!("<span>{}</span>", duration(input.seconds)));
     }
     if !input.seeds.is_empty() {
-        let noun = if input.seeds.len() == 1 {
-            "seed"
-        } else {
-            "seeds"
-        };
+        let noun = if input.seeds.len() == 1 { "seed" } else { "seeds" };
         let seeds: Vec<String> = input.seeds.iter().map(u64::to_string).collect();
         html.push_str(&format!("<span>{noun} {}</span>", seeds.join(", ")));
     }
@@ -49,10 +38,8 @@ fn subtitle(input: &ReportInput) -> String {
     if !input.command.is_empty() {
         // Lines break between words, never within `--flag`.
         let words = escape(&input.command);
-        let words: Vec<String> = words
-            .split(' ')
-            .map(|word| format!("<span>{word}</span>"))
-            .collect();
+        let words: Vec<String> =
+            words.split(' ').map(|word| format!("<span>{word}</span>")).collect();
         html.push_str(&format!("<pre class=\"command\">{}</pre>", words.join(" ")));
     }
     html
@@ -98,10 +85,7 @@ fn sections(input: &ReportInput) -> String {
         section("Configuration", shown);
     }
     if !input.versions.is_empty() {
-        let entries = input
-            .versions
-            .iter()
-            .map(|(name, version)| (escape(name), escape(version)));
+        let entries = input.versions.iter().map(|(name, version)| (escape(name), escape(version)));
         section("Versions", pairs(entries));
     }
     html
@@ -110,10 +94,9 @@ fn sections(input: &ReportInput) -> String {
 fn headline(input: &ReportInput) -> String {
     let headline = &input.headline;
     let mut cards = String::new();
-    for (name, measured) in [
-        ("Test accuracy", &headline.test),
-        ("Validation accuracy", &headline.validation),
-    ] {
+    for (name, measured) in
+        [("Test accuracy", &headline.test), ("Validation accuracy", &headline.validation)]
+    {
         if let Some(measured) = measured {
             cards.push_str(&card(name, measured));
         }
@@ -133,11 +116,7 @@ fn headline(input: &ReportInput) -> String {
 fn card(name: &str, measured: &Accuracy) -> String {
     let [low, high] = measured.interval;
     let within = |share: f64| {
-        if share.is_finite() {
-            share.clamp(0.0, 1.0) * 200.0
-        } else {
-            0.0
-        }
+        if share.is_finite() { share.clamp(0.0, 1.0) * 200.0 } else { 0.0 }
     };
     // The whole bar is 0 to 100 %, the thick part the interval, the dot the accuracy.
     let bar = format!(

@@ -18,22 +18,14 @@ const NAMED: usize = 200;
 fn table(name: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
     let numeric: Vec<bool> = columns.iter().map(|column| column.ends_with('#')).collect();
     let class = |column: usize| {
-        if numeric.get(column) == Some(&true) {
-            " class=\"n\""
-        } else {
-            ""
-        }
+        if numeric.get(column) == Some(&true) { " class=\"n\"" } else { "" }
     };
     let mut html = format!(
         "<div class=\"scroll\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\"><table><thead><tr>"
     );
     for (index, column) in columns.iter().enumerate() {
-        let _ = write!(
-            html,
-            "<th scope=\"col\"{}>{}</th>",
-            class(index),
-            column.trim_end_matches('#')
-        );
+        let _ =
+            write!(html, "<th scope=\"col\"{}>{}</th>", class(index), column.trim_end_matches('#'));
     }
     html.push_str("</tr></thead><tbody>");
     for row in rows {
@@ -45,10 +37,7 @@ fn table(name: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
     }
     html.push_str("</tbody></table></div>");
     if rows.len() > ROWS {
-        return folded(
-            &format!("{name}: {}", counted(rows.len() as u64, "row")),
-            &html,
-        );
+        return folded(&format!("{name}: {}", counted(rows.len() as u64, "row")), &html);
     }
     html
 }
@@ -72,11 +61,7 @@ pub(super) fn per_class(evaluation: &Evaluation) -> String {
             ]
         })
         .collect();
-    table(
-        "Classes",
-        &["class", "precision#", "recall#", "F1#", "images#"],
-        &rows,
-    )
+    table("Classes", &["class", "precision#", "recall#", "F1#", "images#"], &rows)
 }
 
 pub(super) fn epochs(rows: &[EpochRow]) -> String {
@@ -129,11 +114,7 @@ pub(super) fn trainable(rows: &[TrainableRow]) -> String {
                     escape(&row.stage),
                     count(row.trainable),
                     count(row.frozen),
-                    if is_trained {
-                        number(row.rate)
-                    } else {
-                        "–".to_string()
-                    },
+                    if is_trained { number(row.rate) } else { "–".to_string() },
                     escape(&row.norm),
                     if row.cached { "yes" } else { "no" }.to_string(),
                 ]
@@ -168,10 +149,7 @@ pub(super) fn skipped(images: &[SkippedImage]) -> String {
 pub(super) fn configuration(value: &Value) -> String {
     let entries: Vec<(&str, &Value)> = match value {
         Value::Null => Vec::new(),
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| (key.as_str(), value))
-            .collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.as_str(), value)).collect(),
         other => vec![("configuration", other)],
     };
     pairs(entries.into_iter().map(|(key, value)| {

@@ -30,21 +30,14 @@ fn evaluation(classes: usize, images: usize) -> Evaluation {
         "Bag",
         "Ankle boot",
     ];
-    let label = |class: usize| {
-        names
-            .get(class)
-            .map_or(format!("class {class}"), |name| name.to_string())
-    };
+    let label =
+        |class: usize| names.get(class).map_or(format!("class {class}"), |name| name.to_string());
     let labels: Vec<String> = (0..classes).map(label).collect();
     let truth: Vec<usize> = (0..images).map(|image| image % classes).collect();
     let mut logits = vec![0.0; images * classes];
     for (image, &class) in truth.iter().enumerate() {
         let missed = image * 7919 % 11 < 1 + class % 4;
-        let predicted = if missed {
-            (class + 1 + image % 3) % classes
-        } else {
-            class
-        };
+        let predicted = if missed { (class + 1 + image % 3) % classes } else { class };
         logits[image * classes + predicted] = 3.0;
     }
     Evaluation::from_logits(&labels, &logits, &truth).unwrap()
@@ -52,16 +45,10 @@ fn evaluation(classes: usize, images: usize) -> Evaluation {
 
 fn sample(classes: usize) -> ReportInput {
     let measured = evaluation(classes, 1000);
-    let mut curves: Vec<EpochRow> = (1..=3)
-        .map(|e| epoch("probe", e, 1.4 / e as f64, Some(0.70 + 0.02 * e as f64)))
-        .collect();
+    let mut curves: Vec<EpochRow> =
+        (1..=3).map(|e| epoch("probe", e, 1.4 / e as f64, Some(0.70 + 0.02 * e as f64))).collect();
     curves.extend((4..=15).map(|e| {
-        epoch(
-            "finetune from features.14",
-            e,
-            0.5 / (e as f64 - 2.0),
-            Some(0.9 - 0.4 / e as f64),
-        )
+        epoch("finetune from features.14", e, 0.5 / (e as f64 - 2.0), Some(0.9 - 0.4 / e as f64))
     }));
     let stage = |phase: &str, stage: &str, trainable: u64, frozen: u64, rate: f64, cached: bool| {
         TrainableRow {
@@ -139,9 +126,7 @@ fn assert_balanced(page: &str) {
 fn the_page_is_balanced_and_refers_to_nothing_outside() {
     let page = render(&sample(10));
     assert_balanced(&page);
-    for foreign in [
-        "http:", "https:", "src=", "href=", "<script", "@import", "url(",
-    ] {
+    for foreign in ["http:", "https:", "src=", "href=", "<script", "@import", "url("] {
         assert!(!page.contains(foreign), "{foreign}");
     }
 }
@@ -192,10 +177,7 @@ fn text_from_outside_never_becomes_markup() {
     input.command = evil.clone();
     input.status = evil.clone();
     input.headline.weights = evil.clone();
-    input
-        .curves
-        .iter_mut()
-        .for_each(|row| row.phase = evil.clone());
+    input.curves.iter_mut().for_each(|row| row.phase = evil.clone());
     input.curves[0].phase = "x".to_string();
     input.evaluation_part = evil.clone();
     let labels = vec![evil.clone(), evil.clone()];
@@ -222,10 +204,7 @@ fn a_run_without_epochs_or_evaluation_still_has_a_page() {
 #[test]
 fn broken_and_single_epochs_are_drawn_as_far_as_they_go() {
     let page = |curves: Vec<EpochRow>| {
-        let page = render(&ReportInput {
-            curves,
-            ..ReportInput::default()
-        });
+        let page = render(&ReportInput { curves, ..ReportInput::default() });
         assert_balanced(&page);
         assert!(
             !page.contains("\"NaN") && !page.contains(" NaN") && !page.contains("inf"),
@@ -241,21 +220,11 @@ fn broken_and_single_epochs_are_drawn_as_far_as_they_go() {
         epoch("tune", 3, 0.5, Some(f64::INFINITY)),
     ]);
     assert_eq!(broken.matches("<circle class=\"mark a\"").count(), 2);
-    assert!(
-        broken.contains("2 values are not finite"),
-        "loss and its validation loss"
-    );
+    assert!(broken.contains("2 values are not finite"), "loss and its validation loss");
     let nothing = page(vec![epoch("probe", 1, f64::NAN, None)]);
     assert!(nothing.contains("No finite value was recorded"));
-    page(vec![
-        epoch("probe", 1, 1e300, None),
-        epoch("probe", 1000, -1e300, None),
-    ]);
-    page(
-        (1..=5000)
-            .map(|e| epoch("long", e, 1.0, Some(0.1)))
-            .collect(),
-    );
+    page(vec![epoch("probe", 1, 1e300, None), epoch("probe", 1000, -1e300, None)]);
+    page((1..=5000).map(|e| epoch("long", e, 1.0, Some(0.1))).collect());
 }
 
 #[test]

@@ -20,10 +20,7 @@ fn a_convolution_with_all_that_follows_equals_plain_f64_loops() {
                 let residual = has_residual.then_some(&arrays.residual);
                 let mut expected =
                     reference::convolve(&arrays.x, &arrays.w, bias, residual, case.shape);
-                expected
-                    .values
-                    .iter_mut()
-                    .for_each(|value| *value = reference::act(*value, act));
+                expected.values.iter_mut().for_each(|value| *value = reference::act(*value, act));
                 let found = conv2d_unit(
                     tensor(&arrays.x, &device),
                     tensor(&arrays.w, &device),
@@ -71,17 +68,9 @@ fn the_gradients_of_a_convolution_equal_plain_f64_loops() {
                 );
                 let found = weighted_sum(output, &arrays.gradient).backward();
                 assert_close(x.grad(&found).unwrap(), &input, &format!("input of {what}"));
-                assert_close(
-                    w.grad(&found).unwrap(),
-                    &weight,
-                    &format!("weight of {what}"),
-                );
+                assert_close(w.grad(&found).unwrap(), &weight, &format!("weight of {what}"));
                 if let Some(bias) = bias {
-                    assert_close(
-                        bias.grad(&found).unwrap(),
-                        &shift,
-                        &format!("bias of {what}"),
-                    );
+                    assert_close(bias.grad(&found).unwrap(), &shift, &format!("bias of {what}"));
                 }
                 if let Some(residual) = residual {
                     assert_close(
@@ -106,14 +95,8 @@ fn a_frozen_parent_gets_no_gradient_and_leaves_the_others_theirs() {
         for (trains_x, trains_w) in [(true, false), (false, true)] {
             let x = tensor::<4>(&arrays.x, &device).set_require_grad(trains_x);
             let w = tensor::<4>(&arrays.w, &device).set_require_grad(trains_w);
-            let output = conv2d_unit(
-                x.clone(),
-                w.clone(),
-                None,
-                None,
-                case.shape,
-                Nonlinearity::Relu6,
-            );
+            let output =
+                conv2d_unit(x.clone(), w.clone(), None, None, case.shape, Nonlinearity::Relu6);
             let found = weighted_sum(output, &arrays.gradient).backward();
             assert_eq!(x.grad(&found).is_some(), trains_x, "{case:?}");
             assert_eq!(w.grad(&found).is_some(), trains_w, "{case:?}");

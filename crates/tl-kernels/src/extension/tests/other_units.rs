@@ -13,12 +13,7 @@ fn a_value_that_is_no_number_passes_every_nonlinearity() {
     for act in ACTS {
         let x = Tensor::<4>::full([1, 1, 1, 20], f32::NAN, &device);
         let weight = Tensor::<4>::ones([1, 1, 1, 1], &device);
-        let shape = ConvShape {
-            stride: [1; 2],
-            padding: [0; 2],
-            dilation: [1; 2],
-            groups: 1,
-        };
+        let shape = ConvShape { stride: [1; 2], padding: [0; 2], dilation: [1; 2], groups: 1 };
         let output = conv2d_unit(x, weight, None, None, shape, act);
         let values: Vec<f32> = output.into_data().try_to_vec().unwrap();
         assert!(values.iter().all(|value| value.is_nan()), "{act:?}");
@@ -32,9 +27,7 @@ fn a_norm_with_batch_statistics_and_its_gradients_equal_plain_f64_loops() {
     for shape in [[3, 4, 9, 7], [2, 3, 1, 1], [1, 2, 70, 66], [20, 3, 3, 3]] {
         let [mut x, gradient, residual] = [1, 2, 3].map(|salt| Array::scattered(&shape, salt));
         // A mean far from 0 shows a variance that is not taken around it.
-        x.values
-            .iter_mut()
-            .for_each(|value| *value = *value * 3.0 + 5.0);
+        x.values.iter_mut().for_each(|value| *value = *value * 3.0 + 5.0);
         let [mut weight, bias] = [4, 5].map(|salt| Array::scattered(&[shape[1]], salt));
         weight.values.iter_mut().for_each(|value| *value *= 4.0);
         let [normed, mean, variance] = reference::normalise(&x, epsilon);
@@ -46,17 +39,10 @@ fn a_norm_with_batch_statistics_and_its_gradients_equal_plain_f64_loops() {
                 for (index, value) in sum.values.iter_mut().enumerate() {
                     let channel = index / plane % shape[1];
                     *value = *value * weight.values[channel] + bias.values[channel];
-                    *value += if has_residual {
-                        residual.values[index]
-                    } else {
-                        0.0
-                    };
+                    *value += if has_residual { residual.values[index] } else { 0.0 };
                 }
                 let mut expected = sum.clone();
-                expected
-                    .values
-                    .iter_mut()
-                    .for_each(|value| *value = reference::act(*value, act));
+                expected.values.iter_mut().for_each(|value| *value = reference::act(*value, act));
                 let before = reference::through_act(&sum, &gradient, act);
                 let [input, scale, shift] = reference::norm_backward(&x, &weight, &before, epsilon);
                 let [x, residual] =
@@ -81,16 +67,8 @@ fn a_norm_with_batch_statistics_and_its_gradients_equal_plain_f64_loops() {
                     // The gradient of two values is a difference that cancels.
                     assert_close(x.grad(&found).unwrap(), &input, &format!("input of {what}"));
                 }
-                assert_close(
-                    weight.grad(&found).unwrap(),
-                    &scale,
-                    &format!("weight of {what}"),
-                );
-                assert_close(
-                    bias.grad(&found).unwrap(),
-                    &shift,
-                    &format!("bias of {what}"),
-                );
+                assert_close(weight.grad(&found).unwrap(), &scale, &format!("weight of {what}"));
+                assert_close(bias.grad(&found).unwrap(), &shift, &format!("bias of {what}"));
                 if has_residual {
                     assert_close(
                         residual.grad(&found).unwrap(),
@@ -124,16 +102,9 @@ fn everything() -> Vec<TensorData> {
         let ones = Tensor::ones([case.outputs], &device).require_grad();
         let (output, mean, variance) =
             batch_norm_train_unit(output, ones, bias.clone(), None, 1e-5, Nonlinearity::Relu);
-        results.extend([
-            output.clone().into_data(),
-            mean.into_data(),
-            variance.into_data(),
-        ]);
+        results.extend([output.clone().into_data(), mean.into_data(), variance.into_data()]);
         let found = weighted_sum(output, &arrays.gradient).backward();
-        results.extend([
-            x.grad(&found).unwrap().into_data(),
-            w.grad(&found).unwrap().into_data(),
-        ]);
+        results.extend([x.grad(&found).unwrap().into_data(), w.grad(&found).unwrap().into_data()]);
         results.push(bias.grad(&found).unwrap().into_data());
     }
     results
@@ -142,10 +113,7 @@ fn everything() -> Vec<TensorData> {
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let with = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(everything)
     };
     let one = with(1);
@@ -177,12 +145,7 @@ fn a_unit_through_the_extension_equals_burns_own_operations() {
                     act,
                 )
             } else {
-                let ConvShape {
-                    stride,
-                    padding,
-                    dilation,
-                    groups,
-                } = case.shape;
+                let ConvShape { stride, padding, dilation, groups } = case.shape;
                 let options =
                     burn::tensor::ops::ConvOptions::new(stride, padding, dilation, groups);
                 let sum =
@@ -198,10 +161,7 @@ fn a_unit_through_the_extension_equals_burns_own_operations() {
         };
         let expected: Vec<f32> = run(false).into_data().try_to_vec().unwrap();
         let values = expected.iter().map(|&value| f64::from(value)).collect();
-        let expected = Array {
-            shape: vec![expected.len()],
-            values,
-        };
+        let expected = Array { shape: vec![expected.len()], values };
         assert_close(run(true), &expected, &format!("{case:?}"));
     }
 }
