@@ -65,7 +65,7 @@ pub(crate) struct Extent {
 }
 
 /// Images of the small steps that costs are measured with.
-const FEW: [usize; 2] = [2, 6];
+const FEW: [usize; 2] = [2, 8];
 
 /// Notes down the memory and the seconds of each phase: two small steps are carried out on a copy of the
 /// network and their costs drawn out to the batch. Only in a program that counts its memory
@@ -86,6 +86,7 @@ pub(crate) fn costs(
         return Ok(());
     }
     let weights = Module::num_params(model) * size_of::<f32>();
+    let begun_with = resident();
     for (phase, row) in phases.iter().zip(&mut report.phases) {
         let by_gradient = phase.phase.solver == Solver::Gradient;
         let rows = extent.train + extent.validation;
@@ -96,24 +97,25 @@ pub(crate) fn costs(
         let frozen = line(FEW.map(|count| forward(phase, model, count, extent.size, device)))?;
         let step =
             line(FEW.map(|count| train(phase, model, optimizer, count, extent.size, device)))?;
-        let passes = if stored { 1 } else { row.epochs };
-        let mut seconds = frozen.seconds(1) * (rows * passes) as f64;
-        let mut bytes = frozen.bytes(batch);
-        if by_gradient {
-            seconds += step.seconds(1) * (extent.train * row.epochs) as f64;
-            // Validation runs forward alone, about a third of a step.
-            seconds += step.seconds(1) / 3.0 * (extent.validation * row.epochs) as f64;
-            bytes = bytes.max(step.bytes(batch));
-        }
         // Decoded images ahead: three batches of pixels.
         let ahead = 3 * batch * 3 * extent.size * extent.size * size_of::<f32>();
-        let trained = row.trainable() as usize * size_of::<f32>();
-        // The model on the autodiff device and its plain copy, the best weights and the optimizer's state.
-        let held = 2 * weights + trained * if by_gradient { 2 } else { 0 };
-        // A checkpoint is laid out in memory before it is written: what it holds, thrice.
-        let held = held.max(3 * (2 * weights + if by_gradient { 2 * trained } else { 0 }));
-        let total = resident() + in_memory as usize + bytes + ahead + held;
-        row.memory_bytes = Some(total as u64);
+        let passes = if stored { 1 } else { row.epochs };
+        let mut seconds = frozen.each_second * (rows * passes) as f64;
+        let mut working = frozen.bytes(batch) + ahead;
+        let mut state = 0;
+        if by_gradient {
+            seconds += step.each_second * (extent.train * row.epochs) as f64;
+            // Validation runs forward alone, about a third of a step.
+            seconds += step.each_second / 3.0 * (extent.validation * row.epochs) as f64;
+            working = working.max(step.bytes(batch) + if stored { 0 } else { ahead });
+            state = 2 * row.trainable() as usize * size_of::<f32>();
+        }
+        // The weights in training, the best ones, and the optimizer's state.
+        let held = 2 * weights + state;
+        // Between steps a checkpoint of all that is laid out in memory, twice, before it is written.
+        let checkpoint = 2 * held;
+        row.memory_bytes =
+            Some((begun_with + held + in_memory as usize + working.max(checkpoint)) as u64);
         row.seconds = Some(seconds);
     }
     Ok(())
@@ -127,20 +129,16 @@ fn resident() -> usize {
     kilobytes.map_or_else(memory::in_use, |kilobytes| kilobytes * 1024)
 }
 
-/// A cost that grows with the number of images on a straight line.
+/// Bytes that grow with the number of images on a straight line, and the seconds of one image.
 struct Line {
-    base: [f64; 2],
-    each: [f64; 2],
+    base: f64,
+    each: f64,
+    each_second: f64,
 }
 
 impl Line {
     fn bytes(&self, images: usize) -> usize {
-        (self.base[0] + self.each[0] * images as f64).max(0.0) as usize
-    }
-
-    /// Seconds of `images` in a large batch.
-    fn seconds(&self, images: usize) -> f64 {
-        self.each[1] * images as f64
+        (self.base + self.each * images as f64).max(0.0) as usize
     }
 }
 
@@ -148,14 +146,11 @@ type Cost = Result<(usize, f64), Error>;
 
 fn line(costs: [Cost; 2]) -> Result<Line, Error> {
     let [few, more] = costs;
-    let ((few_bytes, few_seconds), (more_bytes, more_seconds)) = (few?, more?);
+    let ((few_bytes, _), (more_bytes, more_seconds)) = (few?, more?);
     let apart = (FEW[1] - FEW[0]) as f64;
-    let each_bytes = (more_bytes as f64 - few_bytes as f64).max(0.0) / apart;
-    let each_seconds = (more_seconds - few_seconds).max(0.0) / apart;
-    Ok(Line {
-        base: [few_bytes as f64 - each_bytes * FEW[0] as f64, few_seconds],
-        each: [each_bytes, each_seconds],
-    })
+    let each = (more_bytes as f64 - few_bytes as f64).max(0.0) / apart;
+    let base = few_bytes as f64 - each * FEW[0] as f64;
+    Ok(Line { base, each, each_second: more_seconds / FEW[1] as f64 })
 }
 
 /// Bytes and seconds of what `work` does, measured the second time: the first one also sets up what

@@ -235,7 +235,6 @@ impl Prepared {
         let outcome = self.train(Some(folder), progress)?;
         let images = self.loader.images();
         let record = &mut self.record;
-        record.trainable_report = Some(outcome.report);
         record.kept = Some(outcome.kept);
         record.steps = outcome.steps;
         record.skipped = self.loader.skipped();
