@@ -5,8 +5,8 @@
 //! | [`mobilenet_v2`], [`resnet`], [`vgg`] | one architecture each |
 //! | [`architecture`] | what an architecture adds to a backbone: names, initial values, [`Classifier`] |
 //! | [`weights`] | weights files: read, inspect, download, write |
-//! | [`load`] | from a file into a network, with a report |
-//! | [`save`] | from a network into a file, with the origin's names |
+//! | [`load`](mod@load) | from a file into a network, with a report |
+//! | [`save`](mod@save) | from a network into a file, with the origin's names |
 
 pub mod architecture;
 pub mod load;
