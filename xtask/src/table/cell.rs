@@ -64,6 +64,8 @@ pub struct Record {
     /// Seconds since the beginning and validation accuracy, epoch by epoch.
     #[serde(default)]
     pub course: Vec<(f64, f64)>,
+    /// Of the machine that made the cell.
+    pub cores: Option<u64>,
     /// The whole line as it stands in the file.
     #[serde(skip)]
     pub line: String,
@@ -106,6 +108,24 @@ pub fn mean_and_deviation(values: &[f64]) -> Option<(f64, Option<f64>)> {
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     Some((mean, (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt())))
+}
+
+#[cfg(test)]
+impl Record {
+    /// A small record for tests, as accurate on the validation part as on the test part.
+    pub fn example(method: &str, shots: usize, seed: u64, accuracy: f64) -> Self {
+        Self {
+            cell: Cell { method: method.into(), shots, seed },
+            accuracy,
+            validation_accuracy: accuracy,
+            n: 1000,
+            trained_parameters: Some(7),
+            seconds: 20.0,
+            course: Vec::new(),
+            cores: Some(2),
+            line: String::new(),
+        }
+    }
 }
 
 #[cfg(test)]

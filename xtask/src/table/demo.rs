@@ -1,14 +1,21 @@
 //! The table of `tl demo --full`.
 
+mod agreement;
+mod choice;
+mod reach;
+
+use std::collections::BTreeSet;
+
 use super::cell::{Cell, Record, mean_and_deviation};
 
 const SHOTS: [usize; 3] = [5, 20, 100];
 const SEEDS: u64 = 3;
+const SCRATCH: &str = "scratch";
 
 /// Names in cells, and in words.
 const METHODS: [(&str, &str); 7] = [
     ("raw", "raw pixels, logistic regression"),
-    ("scratch", "the same network from scratch"),
+    (SCRATCH, "the same network from scratch"),
     ("probe", "probe: frozen features, logistic regression"),
     ("finetune", "fine-tuning, every stage"),
     ("layer_decay", "fine-tuning + layer-wise decay"),
@@ -18,7 +25,7 @@ const METHODS: [(&str, &str); 7] = [
 
 const PEERS: [(&str, &str); 5] = [
     ("raw", "PyTorch: raw pixels, scikit-learn"),
-    ("scratch", "PyTorch: the same network from scratch"),
+    (SCRATCH, "PyTorch: the same network from scratch"),
     ("features", "PyTorch: frozen features, scikit-learn"),
     ("finetune_frozen_statistics", "PyTorch: fine-tuning, norm statistics frozen"),
     ("finetune", "PyTorch: fine-tuning, norm statistics moving"),
@@ -53,76 +60,116 @@ pub fn tolerance(cell: &Cell) -> f64 {
 
 /// The page in Markdown.
 pub fn page(records: &[Record], peers: &[Record]) -> String {
-    let columns: String = SHOTS.iter().map(|shots| format!(" {shots} per class |")).collect();
-    let mut text = format!(
-        "Accuracy on the 1,000 test images: mean ± sample deviation over {SEEDS} seeds; a number of seeds in \
-         brackets where fewer are computed yet.\n\n| method |{columns} trained parameters |\n|---|---|---|---|---|\n"
-    );
-    for (method, title) in METHODS {
-        let accuracies = row(records, method, |record| Some(record.accuracy), accuracy);
-        text += &format!("| {title} |{accuracies} {} |\n", parameters(records, method));
+    let mut text = made(records) + &accuracies(records, peers);
+    if !records.is_empty() {
+        text += &choice::section(records);
+        text += &seconds_of_fitting(records);
+        text += &reach::section(records);
+        text += &agreement::section(records, peers);
     }
+    text
+}
+
+/// By which command, on what, and how much of it is there.
+fn made(records: &[Record]) -> String {
+    let minutes = records.iter().map(|record| record.seconds).sum::<f64>() / 60.0;
+    let cores: BTreeSet<u64> = records.iter().filter_map(|record| record.cores).collect();
+    let cores: Vec<String> = cores.iter().map(u64::to_string).collect();
+    let mut text = "Made by `cargo xtask table demo`".to_string();
+    if !cores.is_empty() {
+        text += &format!(
+            ". Times are on {} cores; fitting took {minutes:.0} minutes in all",
+            cores.join(" or ")
+        );
+    }
+    let missing = cells().iter().filter(|cell| find(records, cell).is_none()).count();
+    if missing > 0 {
+        text += &format!(". {missing} of {} cells are not computed yet", cells().len());
+    }
+    text + ".\n\n"
+}
+
+fn accuracies(records: &[Record], peers: &[Record]) -> String {
+    let mut text = format!(
+        "Accuracy on the 1,000 test images: mean ± sample deviation over {SEEDS} seeds; here and below, a number \
+         of seeds in brackets where fewer are computed yet.\n\n"
+    ) + &heading("method", &["trained parameters"]);
+    for (method, title) in METHODS {
+        let cells = each(|shots| {
+            let values: Vec<f64> =
+                of(records, method, shots).map(|record| record.accuracy).collect();
+            summary(&values, accuracy)
+        });
+        text += &format!("| {title} |{cells} {} |\n", parameters(records, method));
+    }
+    text += &format!(
+        "| **chosen on the validation part** |{} |\n",
+        each(|shots| choice::accuracy_of(records, shots))
+    );
     for (method, title) in PEERS {
         if peers.iter().any(|record| record.cell.method == method) {
-            text += &format!(
-                "| {title} |{} |\n",
-                row(peers, method, |record| Some(record.accuracy), accuracy)
-            );
+            let cells = each(|shots| {
+                let values: Vec<f64> =
+                    of(peers, method, shots).map(|record| record.accuracy).collect();
+                summary(&values, accuracy)
+            });
+            text += &format!("| {title} |{cells} |\n");
         }
     }
-    if records.is_empty() {
-        return text + &made(records);
-    }
-    text += &format!(
-        "\nSeconds of fitting, validation included.\n\n| method |{columns}\n|---|---|---|---|\n"
-    );
+    text
+}
+
+fn seconds_of_fitting(records: &[Record]) -> String {
+    let mut text = "\nSeconds of fitting, validation included: mean ± sample deviation.\n\n"
+        .to_string()
+        + &heading("method", &[]);
     for (method, title) in METHODS {
-        text += &format!(
-            "| {title} |{}\n",
-            row(records, method, |record| Some(record.seconds), seconds)
-        );
+        let cells = each(|shots| {
+            let values: Vec<f64> =
+                of(records, method, shots).map(|record| record.seconds).collect();
+            summary(&values, seconds)
+        });
+        text += &format!("| {title} |{cells}\n");
     }
-    text += &format!(
-        "\nSeconds until the validation accuracy is at least the best that training from scratch reaches with \
-         the same images, over the seeds that reach it (their number in brackets where not all do).\n\n\
-         | method |{columns}\n|---|---|---|---|\n"
-    );
-    for (method, title) in METHODS.iter().filter(|(method, _)| *method != "scratch") {
-        text += &format!(
-            "| {title} |{}\n",
-            row(records, method, |record| until_scratch(records, record), seconds)
-        );
-    }
-    text += &choice(records);
-    text + &made(records)
+    text
 }
 
-fn row(
-    records: &[Record],
-    method: &str,
-    value: impl Fn(&Record) -> Option<f64>,
-    show: fn(f64, Option<f64>) -> String,
-) -> String {
-    let mut cells = String::new();
-    for shots in SHOTS {
-        let values: Vec<f64> = of(records, method, shots).filter_map(&value).collect();
-        cells += &match mean_and_deviation(&values) {
-            None => " – |".to_string(),
-            Some((mean, deviation)) if values.len() == SEEDS as usize => {
-                format!(" {} |", show(mean, deviation))
-            }
-            Some((mean, deviation)) => format!(" {} ({}) |", show(mean, deviation), values.len()),
-        };
-    }
-    cells
+/// The first two lines of a table with a column for each number of images per class.
+fn heading(first: &str, further: &[&str]) -> String {
+    let shots = SHOTS.map(|shots| format!("{shots} per class"));
+    let columns: Vec<&str> = std::iter::once(first)
+        .chain(shots.iter().map(String::as_str))
+        .chain(further.iter().copied())
+        .collect();
+    format!("| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()))
 }
 
-fn of<'a>(
-    records: &'a [Record],
-    method: &'a str,
-    shots: usize,
-) -> impl Iterator<Item = &'a Record> {
-    records.iter().filter(move |record| record.cell.method == method && record.cell.shots == shots)
+/// What `cell` says for each number of images per class, as the rest of a row.
+fn each(cell: impl Fn(usize) -> String) -> String {
+    SHOTS.iter().map(|shots| format!(" {} |", cell(*shots))).collect()
+}
+
+/// Mean and deviation as `show` writes them, with the number of values where seeds are missing.
+fn summary(values: &[f64], show: fn(f64, Option<f64>) -> String) -> String {
+    match mean_and_deviation(values) {
+        None => "–".to_string(),
+        Some((mean, deviation)) => show(mean, deviation) + &brackets(values.len()),
+    }
+}
+
+/// The number of seeds, where some are missing.
+fn brackets(seeds: usize) -> String {
+    if seeds == SEEDS as usize { String::new() } else { format!(" ({seeds})") }
+}
+
+fn find<'a>(records: &'a [Record], cell: &Cell) -> Option<&'a Record> {
+    records.iter().find(|record| record.cell == *cell)
+}
+
+/// The record of a method, seed by seed; seeds that are missing are left out.
+fn of<'a>(records: &'a [Record], method: &str, shots: usize) -> impl Iterator<Item = &'a Record> {
+    (0..SEEDS)
+        .filter_map(move |seed| find(records, &Cell { method: method.to_string(), shots, seed }))
 }
 
 fn accuracy(mean: f64, deviation: Option<f64>) -> String {
@@ -132,8 +179,16 @@ fn accuracy(mean: f64, deviation: Option<f64>) -> String {
     }
 }
 
-fn seconds(mean: f64, _: Option<f64>) -> String {
-    if mean < 10.0 { format!("{mean:.1}") } else { format!("{mean:.0}") }
+fn seconds(mean: f64, deviation: Option<f64>) -> String {
+    let digits = match mean {
+        ..1.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    match deviation {
+        Some(deviation) => format!("{mean:.digits$} ± {deviation:.digits$}"),
+        None => format!("{mean:.digits$}"),
+    }
 }
 
 fn parameters(records: &[Record], method: &str) -> String {
@@ -145,106 +200,63 @@ fn parameters(records: &[Record], method: &str) -> String {
     most.map_or_else(|| "–".to_string(), |count| count.to_string())
 }
 
-/// Seconds until `record` is as good on the validation part as training from scratch ever is with the
-/// same images.
-fn until_scratch(records: &[Record], record: &Record) -> Option<f64> {
-    let scratch = of(records, "scratch", record.cell.shots)
-        .find(|scratch| scratch.cell.seed == record.cell.seed)?;
-    let reached = scratch.course.iter().map(|(_, accuracy)| *accuracy);
-    let best = reached.fold(scratch.validation_accuracy, f64::max);
-    let on_the_way =
-        record.course.iter().find(|(_, accuracy)| *accuracy >= best).map(|(seconds, _)| *seconds);
-    on_the_way.or((record.validation_accuracy >= best).then_some(record.seconds))
-}
-
-/// Which method the validation part chooses, and how it compares with training from scratch.
-fn choice(records: &[Record]) -> String {
-    let mean = |method: &str, shots: usize, value: fn(&Record) -> f64| {
-        mean_and_deviation(&of(records, method, shots).map(value).collect::<Vec<_>>())
-            .map(|(mean, _)| mean)
-    };
-    let mut text = String::new();
-    for shots in SHOTS {
-        let by_validation = METHODS.iter().filter_map(|(method, title)| {
-            Some((title, method, mean(method, shots, |record| record.validation_accuracy)?))
-        });
-        let chosen = by_validation.max_by(|a, b| a.2.total_cmp(&b.2));
-        let scratch = mean("scratch", shots, |record| record.accuracy);
-        let Some(((title, method, _), scratch)) = chosen.zip(scratch) else {
-            continue;
-        };
-        let Some(accuracy) = mean(method, shots, |record| record.accuracy) else {
-            continue;
-        };
-        let gain = 100.0 * (accuracy - scratch);
-        text += &format!(
-            "- {shots} per class: the validation part chooses *{title}*, {gain:+.1} points of test accuracy \
-             against the same network from scratch.\n"
-        );
-    }
-    if text.is_empty() { text } else { format!("\n{text}") }
-}
-
-fn made(records: &[Record]) -> String {
-    let minutes = records.iter().fold(0.0, |sum, record| sum + record.seconds) / 60.0;
-    let missing = cells().len() - records.len().min(cells().len());
-    let rest =
-        if missing > 0 { format!(" {missing} cells are not computed yet.") } else { String::new() };
-    format!("\nMade by `cargo xtask table demo`; fitting took {minutes:.0} minutes in all.{rest}\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record(method: &str, seed: u64, accuracy: f64, course: &[(f64, f64)]) -> Record {
-        Record {
-            cell: Cell { method: method.into(), shots: 5, seed },
-            accuracy,
-            validation_accuracy: accuracy,
-            n: 1000,
-            trained_parameters: Some(7),
-            seconds: 20.0,
-            course: course.to_vec(),
-            line: String::new(),
-        }
+    fn probes() -> Vec<Record> {
+        let accuracies = [0.6, 0.7, 0.8].iter().zip(0..);
+        let records = accuracies.map(|(accuracy, seed)| Record {
+            seconds: 20.0 + seed as f64,
+            ..Record::example("probe", 5, seed, *accuracy)
+        });
+        records.collect()
+    }
+
+    fn row<'a>(section: &'a str, start: &str) -> &'a str {
+        section.lines().find(|line| line.starts_with(start)).unwrap()
     }
 
     #[test]
     fn the_page_holds_mean_and_deviation_and_says_how_many_seeds() {
-        let three = [0.6, 0.7, 0.8]
-            .iter()
-            .zip(0..)
-            .map(|(accuracy, seed)| record("probe", seed, *accuracy, &[]));
-        let mut records: Vec<Record> = three.collect();
-        let line = |records: &[Record]| {
-            page(records, &[]).lines().find(|line| line.contains("probe")).unwrap().to_string()
-        };
-        assert!(line(&records).contains("| 0.700 ± 0.100 | – | – | 7 |"), "{}", line(&records));
+        let mut records = probes();
+        let text = page(&records, &[]);
+        let line = row(&text, "| probe");
+        assert!(line.ends_with("| 0.700 ± 0.100 | – | – | 7 |"), "{line}");
         records.pop();
-        assert!(line(&records).contains("0.650 ± 0.071 (2)"), "{}", line(&records));
+        let text = page(&records, &[]);
+        let line = row(&text, "| probe");
+        assert!(line.contains("| 0.650 ± 0.071 (2) |"), "{line}");
     }
 
     #[test]
-    fn the_time_to_scratch_is_that_of_the_first_epoch_as_good_as_its_best() {
-        let scratch = record("scratch", 0, 0.5, &[(1.0, 0.3), (2.0, 0.6), (3.0, 0.5)]);
-        let quick = record("finetune", 0, 0.7, &[(4.0, 0.55), (8.0, 0.6), (12.0, 0.7)]);
-        let without_course = record("probe", 0, 0.65, &[]);
-        let never = record("raw", 0, 0.4, &[]);
-        let records = [scratch, quick, without_course, never];
-        assert_eq!(until_scratch(&records, &records[1]), Some(8.0));
-        assert_eq!(until_scratch(&records, &records[2]), Some(20.0));
-        assert_eq!(until_scratch(&records, &records[3]), None);
+    fn the_seconds_of_fitting_have_a_mean_and_a_deviation() {
+        let text = seconds_of_fitting(&probes());
+        assert!(row(&text, "| probe").ends_with("| 21.0 ± 1.0 | – | – |"), "{text}");
+        assert_eq!(seconds(0.046, None), "0.05");
+        assert_eq!(seconds(123.4, Some(1.2)), "123 ± 1");
     }
 
     #[test]
-    fn the_choice_is_made_on_the_validation_part() {
-        let mut lucky = record("raw", 0, 0.9, &[]);
-        lucky.validation_accuracy = 0.1;
-        let records = [lucky, record("probe", 0, 0.7, &[]), record("scratch", 0, 0.2, &[])];
-        assert!(
-            choice(&records)
-                .contains("*probe: frozen features, logistic regression*, +50.0 points")
-        );
+    fn the_head_of_the_page_names_command_cores_and_missing_cells() {
+        let text = made(&probes());
+        for part in ["`cargo xtask table demo`", "on 2 cores", " 1 minutes", "60 of 63 cells"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!made(&[]).contains("cores"));
+    }
+
+    #[test]
+    fn every_row_of_a_table_has_as_many_columns_as_its_heading_or_one_fewer() {
+        let mut columns = None;
+        for line in page(&probes(), &probes()).lines() {
+            let bars = line.matches('|').count();
+            if bars == 0 {
+                columns = None;
+                continue;
+            }
+            let heading = *columns.get_or_insert(bars);
+            assert!(bars == heading || bars + 1 == heading, "{line}");
+        }
     }
 }
