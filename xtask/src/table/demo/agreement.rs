@@ -1,14 +1,14 @@
 //! Whether our accuracies are those of PyTorch.
 
 use super::super::cell::{Record, mean_and_deviation};
-use super::{METHODS, SCRATCH, SHOTS, brackets, each, heading, of};
+use super::{SCRATCH, SHOTS, brackets, each, heading, of};
 
-/// Our method, that of PyTorch with the same recipe, and its name in words.
+/// Our method, that of PyTorch with the same recipe, and both in words.
 const PAIRS: [(&str, &str, &str); 4] = [
-    ("raw", "raw", "scikit-learn"),
-    (SCRATCH, SCRATCH, "PyTorch"),
-    ("probe", "features", "scikit-learn on PyTorch's features"),
-    ("finetune", "finetune_frozen_statistics", "PyTorch, norm statistics frozen"),
+    ("raw", "raw", "raw pixels: scikit-learn"),
+    (SCRATCH, SCRATCH, "from scratch: PyTorch"),
+    ("probe", "features", "probe: scikit-learn on PyTorch's features"),
+    ("finetune", "finetune_frozen_statistics", "fine-tuning: PyTorch, norm statistics frozen"),
 ];
 
 /// Ours less PyTorch's, beside the deviations; nothing where there is nothing to compare.
@@ -23,20 +23,18 @@ pub fn section(records: &[Record], peers: &[Record]) -> String {
     }
     let verdicts: Vec<bool> = all().filter_map(|difference| difference.within()).collect();
     let mut text = format!(
-        "\nAgreement with PyTorch: the difference of the means (ours less PyTorch's) in points of test accuracy, \
-         over the seeds that both have; then whether it lies within the sum of both sample deviations. \
+        "\n## Agreement with PyTorch\n\nThe difference of the means (ours less PyTorch's) in points of test accuracy, \
+         over the seeds that both have; then whether it lies within the sum of both sample deviations, in brackets. \
          {} of {} do.\n\n",
         verdicts.iter().filter(|within| **within).count(),
         verdicts.len()
-    ) + &heading("ours against", &[]);
-    for (ours, theirs, name) in PAIRS {
-        let title =
-            METHODS.iter().find(|(method, _)| *method == ours).map_or(ours, |(_, title)| *title);
+    ) + &heading("method, compared with", &[]);
+    for (ours, theirs, title) in PAIRS {
         let cells = each(|shots| {
             Difference::of(records, ours, peers, theirs, shots)
                 .map_or_else(|| "–".to_string(), |difference| difference.shown())
         });
-        text += &format!("| {title}, against {name} |{cells}\n");
+        text += &format!("| {title} |{cells}\n");
     }
     text
 }

@@ -11,7 +11,7 @@ pub fn accuracy_of(records: &[Record], shots: usize) -> String {
 
 /// Which methods are chosen, and how far they lie from training from scratch.
 pub fn section(records: &[Record]) -> String {
-    let mut text = "\nFor each seed, the validation part chooses among these methods but the one from scratch (of \
+    let mut text = "\n## Chosen on the validation part\n\nFor each seed, the validation part chooses among these methods but the one from scratch (of \
          equals the upper one). Points: of test accuracy, chosen less the same network from scratch with the \
          same images, mean ± sample deviation."
         .to_string();
@@ -19,7 +19,7 @@ pub fn section(records: &[Record]) -> String {
     if super::cells().iter().filter(candidates).any(|cell| find(records, cell).is_none()) {
         text += " Where cells are not computed yet, the choice is among the others.";
     }
-    text += "\n\n| images per class | chosen | points above from scratch |\n|---|---|---|\n";
+    text += "\n\n| images per class | chosen | points above scratch |\n|---|---|---|\n";
     for shots in SHOTS {
         let points = summary(&points(records, shots), |mean, deviation| match deviation {
             Some(deviation) => format!("{mean:+.1} ± {deviation:.1}"),
