@@ -43,8 +43,11 @@ impl<T, E: fmt::Display> During<T> for Result<T, E> {
 
 /// The root of the checkout.
 pub fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_path_buf()
+    // Cargo says at the run which checkout it runs for: where two share a folder to build into, the
+    // program may come from the other one.
+    let own = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    own.parent().unwrap_or(&own).to_path_buf()
 }
 
 /// The folder that cargo builds into: `$CARGO_TARGET_DIR`, else `target`.
