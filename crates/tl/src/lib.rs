@@ -57,3 +57,8 @@ pub mod prelude {
     pub use tl_data::Images;
     pub use tl_train::{Progress, Silent};
 }
+
+// The program in the project's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ProjectReadme;
