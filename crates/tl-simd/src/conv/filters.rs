@@ -1,0 +1,148 @@
+//! Weights in the order in which the tiles read them.
+
+use rayon::prelude::*;
+
+use super::geometry::{Correlation, Geometry};
+use crate::Level;
+use crate::tile::registers;
+
+/// The products that the values of a tile are summed over without a break, at most.
+///
+/// A panel of them (64 channels wide at AVX-512) then stays in the first-level cache while it meets all pixels.
+pub(crate) const DEPTH: usize = 192;
+
+/// A piece of a sum: `depth` neighbouring values of the source and as many rows of weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Offset in a padded source, in values, from the window's origin.
+    pub offset: isize,
+    pub depth: usize,
+}
+
+/// The order of the sum of one pass: for each block of it, its steps.
+pub(crate) type Blocks = Vec<Vec<Step>>;
+
+/// A convolution's weights, packed once for any number of calls.
+#[derive(Clone, Debug)]
+pub struct Filters {
+    pub(crate) level: Level,
+    pub(crate) correlation: Correlation,
+    /// Channels of the source and the target, of one group.
+    pub(crate) channels: [usize; 2],
+    pub(crate) groups: usize,
+    /// For each pass and group, panel after panel: `[depth][registers·lanes]`.
+    pub(crate) packed: Vec<Vec<f32>>,
+}
+
+impl Filters {
+    /// The weights `[out, in / groups, height, width]` as the forward pass reads them, each output channel times its
+    /// `scale`.
+    pub fn forward(level: Level, geometry: &Geometry, weight: &[f32], scale: Option<&[f32]>) -> Self {
+        let [output, input, height, width] = geometry.weight_shape();
+        let taps = height * width;
+        let groups = geometry.window.groups;
+        let view = View { target: input * taps, source: taps, group: output / groups * input * taps };
+        Self::pack(level, geometry.forward(), [input, output / groups], groups, weight, view, scale)
+    }
+
+    /// The weights as the gradient of the input reads them.
+    pub fn backward(level: Level, geometry: &Geometry, weight: &[f32]) -> Self {
+        let [output, input, height, width] = geometry.weight_shape();
+        let taps = height * width;
+        let groups = geometry.window.groups;
+        let view = View { target: taps, source: input * taps, group: output / groups * input * taps };
+        Self::pack(level, geometry.backward(), [output / groups, input], groups, weight, view, None)
+    }
+
+    fn pack(
+        level: Level,
+        correlation: Correlation,
+        channels: [usize; 2],
+        groups: usize,
+        weight: &[f32],
+        view: View,
+        scale: Option<&[f32]>,
+    ) -> Self {
+        let lanes = level.lanes();
+        let panel = registers(lanes) * lanes;
+        let mut packed = Vec::new();
+        for pass in &correlation.passes {
+            let depth = pass.taps.len() * channels[0];
+            for group in 0..groups {
+                let width = channels[1].div_ceil(lanes) * lanes;
+                let mut values = vec![0.0; depth * width];
+                values.par_chunks_mut((depth * panel).max(1)).enumerate().for_each(
+                    |(index, values)| {
+                        let first = index * panel;
+                        let count = panel.min(channels[1] - first);
+                        let row = panel.min(width - first);
+                        let scale = scale.map(|scale| &scale[group * channels[1] + first..]);
+                        for (tap, values) in pass.taps.iter().zip(values.chunks_mut(channels[0] * row)) {
+                            let origin = group * view.group + first * view.target + tap.weight;
+                            for (source, values) in values.chunks_exact_mut(row).enumerate() {
+                                let from = &weight[origin + source * view.source..];
+                                for (target, value) in values[..count].iter_mut().enumerate() {
+                                    let scale = scale.map_or(1.0, |scale| scale[target]);
+                                    *value = from[target * view.target] * scale;
+                                }
+                            }
+                        }
+                    },
+                );
+                packed.push(values);
+            }
+        }
+        Self { level, correlation, channels, groups, packed }
+    }
+
+    /// The order of each pass's sum over a source whose padded rows have `row` values and whose pixels have `pixel`.
+    pub(crate) fn blocks(&self, row: usize, pixel: usize) -> Vec<Blocks> {
+        let steps = |taps: &[super::geometry::Tap]| {
+            let mut steps: Vec<Step> = Vec::new();
+            for tap in taps {
+                let offset = tap.offset[0] * row as isize + tap.offset[1] * pixel as isize;
+                match steps.last_mut() {
+                    // Channels last, the pixels of a row lie one after the other: neighbouring taps are one step.
+                    Some(last) if last.offset + last.depth as isize == offset => {
+                        last.depth += self.channels[0];
+                    }
+                    _ => steps.push(Step { offset, depth: self.channels[0] }),
+                }
+            }
+            steps
+        };
+        self.correlation.passes.iter().map(|pass| cut(&steps(&pass.taps))).collect()
+    }
+}
+
+/// Where a weight lies: steps from one target channel, source channel and group to the next.
+struct View {
+    target: usize,
+    source: usize,
+    group: usize,
+}
+
+/// Cuts steps into blocks of about equal depth, none deeper than [`DEPTH`].
+fn cut(steps: &[Step]) -> Blocks {
+    let total: usize = steps.iter().map(|step| step.depth).sum();
+    let depth = total.div_ceil(total.div_ceil(DEPTH).max(1)).max(1);
+    let mut blocks: Blocks = Vec::new();
+    let mut room = 0;
+    for step in steps {
+        let (mut offset, mut left) = (step.offset, step.depth);
+        while left > 0 {
+            if room == 0 {
+                blocks.push(Vec::new());
+                room = depth;
+            }
+            let taken = left.min(room);
+            if let Some(block) = blocks.last_mut() {
+                block.push(Step { offset, depth: taken });
+            }
+            offset += taken as isize;
+            left -= taken;
+            room -= taken;
+        }
+    }
+    blocks
+}

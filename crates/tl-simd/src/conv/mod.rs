@@ -1,0 +1,42 @@
+//! Convolutions that mix channels, channels last.
+
+mod correlate;
+mod filters;
+mod geometry;
+mod weight_gradient;
+
+pub use correlate::Epilogue;
+pub use filters::Filters;
+pub use geometry::{Geometry, Window};
+
+use crate::Level;
+
+/// `act(conv(x, w) + bias + residual)`: `x` is `[batch, height, width, in]`, `output` `[batch, height, width, out]`.
+///
+/// `filters` come from [`Filters::forward`].
+pub fn forward(filters: &Filters, x: &[f32], epilogue: Epilogue, output: &mut [f32]) {
+    correlate::correlate(filters, x, output, epilogue);
+}
+
+/// The gradient of the input from that of the sum; `weight` is `[out, in / groups, height, width]`.
+pub fn input_gradient(
+    level: Level,
+    geometry: &Geometry,
+    weight: &[f32],
+    gradient: &[f32],
+    target: &mut [f32],
+) {
+    let filters = Filters::backward(level, geometry, weight);
+    correlate::correlate(&filters, gradient, target, Epilogue::NONE);
+}
+
+/// The gradient of the weight, `[out, in / groups, height, width]`, from that of the sum.
+pub fn weight_gradient(
+    level: Level,
+    geometry: &Geometry,
+    x: &[f32],
+    gradient: &[f32],
+    target: &mut [f32],
+) {
+    weight_gradient::weight_gradient(level, geometry, x, gradient, target);
+}

@@ -1,0 +1,261 @@
+//! Values of `[pixels, channels]` walked in full registers, whatever the number of channels.
+//!
+//! A row is as many pixels as it takes to fill whole registers, so that a channel meets the same lanes in every row:
+//! of 24 channels 16 lanes take two pixels. What belongs to channels (a scale, a sum) is laid out once per row.
+
+use pulp::{Simd, WithSimd};
+
+use crate::Level;
+
+/// Rows of fewer values than this hold several periods, so that loops over them are worth their start.
+const LEAST_WIDTH: usize = 512;
+/// Rows of more values than this would push what belongs to channels out of the nearest cache.
+const MOST_WIDTH: usize = 2048;
+/// Values of a chunk, about: 256 KB.
+const CHUNK: usize = 1 << 16;
+/// Rows that are summed at once, so that sums are loaded and stored less often than values.
+const GROUP: usize = 4;
+
+/// How values are cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows {
+    pub channels: usize,
+    /// Values of a row: whole pixels.
+    pub width: usize,
+    /// Values of a task: whole rows, no matter how many threads there are.
+    pub chunk: usize,
+}
+
+impl Rows {
+    /// `channels` is at least 1.
+    pub fn new(level: Level, channels: usize) -> Self {
+        let lanes = level.lanes();
+        let pixels = (1..=lanes).find(|pixels| pixels * channels % lanes == 0).unwrap_or(1);
+        let period = pixels * channels;
+        // Where the period is long, an unfilled register at the end of each pixel costs little.
+        let width = match period {
+            _ if period > MOST_WIDTH => channels,
+            _ => period * (LEAST_WIDTH / period).max(1),
+        };
+        Self { channels, width, chunk: (CHUNK / width).max(8 * GROUP) * width }
+    }
+}
+
+/// Adds up terms that are made of `N` inputs and `P` values of the channel, in `K` sums.
+pub(crate) trait Fold<const N: usize, const P: usize, const K: usize>: Copy + Sync {
+    fn add<S: Simd>(
+        self,
+        simd: S,
+        inputs: [S::f32s; N],
+        parameters: [S::f32s; P],
+        sums: [S::f32s; K],
+    ) -> [S::f32s; K];
+}
+
+/// Sums a chunk in f32; `sums` gets `[K, channels]`.
+pub(crate) fn fold<F, const N: usize, const P: usize, const K: usize>(
+    level: Level,
+    rows: Rows,
+    fold: F,
+    inputs: [&[f32]; N],
+    parameters: [&[f32]; P],
+    sums: &mut [f64],
+) where
+    F: Fold<N, P, K>,
+{
+    level.run(FoldChunk { rows, fold, inputs, parameters, sums });
+}
+
+struct FoldChunk<'a, F, const N: usize, const P: usize, const K: usize> {
+    rows: Rows,
+    fold: F,
+    inputs: [&'a [f32]; N],
+    parameters: [&'a [f32]; P],
+    sums: &'a mut [f64],
+}
+
+impl<F: Fold<N, P, K>, const N: usize, const P: usize, const K: usize> WithSimd
+    for FoldChunk<'_, F, N, P, K>
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Rows { channels, width, .. } = self.rows;
+        let parameters = laid_out::<S, P>(simd, self.parameters, width);
+        let mut sums = vec![[simd.splat_f32s(0.0); K]; width.div_ceil(S::F32_LANES)];
+        let length = self.inputs[0].len();
+        let mut start = 0;
+        while start + GROUP * width <= length {
+            let group = self.inputs.map(|input| &input[start..start + GROUP * width]);
+            add_rows::<S, F, N, P, K, GROUP>(simd, self.fold, group, &parameters, &mut sums);
+            start += GROUP * width;
+        }
+        while start < length {
+            let end = length.min(start + width);
+            let row = self.inputs.map(|input| &input[start..end]);
+            add_rows::<S, F, N, P, K, 1>(simd, self.fold, row, &parameters, &mut sums);
+            start = end;
+        }
+        let mut flat = vec![0.0f32; width];
+        for (k, totals) in self.sums.chunks_exact_mut(channels).enumerate() {
+            for (lanes, sum) in flat.chunks_mut(S::F32_LANES).zip(&sums) {
+                simd.partial_store_f32s(lanes, sum[k]);
+            }
+            totals.fill(0.0);
+            for pixel in flat.chunks_exact(channels) {
+                for (total, value) in totals.iter_mut().zip(pixel) {
+                    *total += f64::from(*value);
+                }
+            }
+        }
+    }
+}
+
+/// Adds `R` rows, which may be shorter than the sums.
+#[inline(always)]
+fn add_rows<S: Simd, F, const N: usize, const P: usize, const K: usize, const R: usize>(
+    simd: S,
+    fold: F,
+    inputs: [&[f32]; N],
+    parameters: &[[S::f32s; P]],
+    sums: &mut [[S::f32s; K]],
+) where
+    F: Fold<N, P, K>,
+{
+    let width = inputs[0].len() / R;
+    let full = width / S::F32_LANES;
+    let mut heads: [[&[S::f32s]; R]; N] = [[&[]; R]; N];
+    let mut tails: [[&[f32]; R]; N] = [[&[]; R]; N];
+    for n in 0..N {
+        for r in 0..R {
+            let (head, tail) = S::as_simd_f32s(&inputs[n][r * width..(r + 1) * width]);
+            (heads[n][r], tails[n][r]) = (&head[..full], tail);
+        }
+    }
+    for (v, (sum, parameter)) in sums.iter_mut().zip(parameters).take(full).enumerate() {
+        let mut total = *sum;
+        for r in 0..R {
+            let mut values = [simd.splat_f32s(0.0); N];
+            for n in 0..N {
+                values[n] = heads[n][r][v];
+            }
+            total = fold.add(simd, values, *parameter, total);
+        }
+        *sum = total;
+    }
+    if width > full * S::F32_LANES {
+        for r in 0..R {
+            let mut values = [simd.splat_f32s(0.0); N];
+            for n in 0..N {
+                values[n] = simd.partial_load_f32s(tails[n][r]);
+            }
+            sums[full] = fold.add(simd, values, parameters[full], sums[full]);
+        }
+    }
+}
+
+/// Makes `K` outputs of `N` inputs, `P` values of the channel and what the outputs held.
+pub(crate) trait Map<const N: usize, const P: usize, const K: usize>: Copy + Sync {
+    fn apply<S: Simd>(
+        self,
+        simd: S,
+        inputs: [S::f32s; N],
+        parameters: [S::f32s; P],
+        held: [S::f32s; K],
+    ) -> [S::f32s; K];
+}
+
+/// Writes a chunk of the outputs.
+pub(crate) fn map<F, const N: usize, const P: usize, const K: usize>(
+    level: Level,
+    rows: Rows,
+    map: F,
+    inputs: [&[f32]; N],
+    parameters: [&[f32]; P],
+    outputs: [&mut [f32]; K],
+) where
+    F: Map<N, P, K>,
+{
+    level.run(MapChunk { rows, map, inputs, parameters, outputs });
+}
+
+struct MapChunk<'a, F, const N: usize, const P: usize, const K: usize> {
+    rows: Rows,
+    map: F,
+    inputs: [&'a [f32]; N],
+    parameters: [&'a [f32]; P],
+    outputs: [&'a mut [f32]; K],
+}
+
+impl<F: Map<N, P, K>, const N: usize, const P: usize, const K: usize> WithSimd
+    for MapChunk<'_, F, N, P, K>
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { rows: Rows { width, .. }, map, inputs, mut outputs, .. } = self;
+        let parameters = laid_out::<S, P>(simd, self.parameters, width);
+        let length = outputs[0].len();
+        let mut start = 0;
+        while start < length {
+            let end = length.min(start + width);
+            let full = (end - start) / S::F32_LANES;
+            let (mut heads, mut tails): ([&[S::f32s]; N], [&[f32]; N]) = ([&[]; N], [&[]; N]);
+            for n in 0..N {
+                let (head, tail) = S::as_simd_f32s(&inputs[n][start..end]);
+                (heads[n], tails[n]) = (&head[..full], tail);
+            }
+            let mut written =
+                outputs.each_mut().map(|output| S::as_mut_simd_f32s(&mut output[start..end]));
+            for (v, parameter) in parameters.iter().take(full).enumerate() {
+                let mut values = [simd.splat_f32s(0.0); N];
+                for n in 0..N {
+                    values[n] = heads[n][v];
+                }
+                let mut held = [simd.splat_f32s(0.0); K];
+                for k in 0..K {
+                    held[k] = written[k].0[v];
+                }
+                let results = map.apply(simd, values, *parameter, held);
+                for k in 0..K {
+                    written[k].0[v] = results[k];
+                }
+            }
+            if end - start > full * S::F32_LANES {
+                let mut values = [simd.splat_f32s(0.0); N];
+                for n in 0..N {
+                    values[n] = simd.partial_load_f32s(tails[n]);
+                }
+                let mut held = [simd.splat_f32s(0.0); K];
+                for k in 0..K {
+                    held[k] = simd.partial_load_f32s(written[k].1);
+                }
+                let results = map.apply(simd, values, parameters[full], held);
+                for k in 0..K {
+                    simd.partial_store_f32s(written[k].1, results[k]);
+                }
+            }
+            start = end;
+        }
+    }
+}
+
+/// The values of the channels, repeated over a row.
+#[inline(always)]
+fn laid_out<S: Simd, const P: usize>(
+    simd: S,
+    parameters: [&[f32]; P],
+    width: usize,
+) -> Vec<[S::f32s; P]> {
+    let mut row = vec![0.0f32; width];
+    let mut lanes = vec![[simd.splat_f32s(0.0); P]; width.div_ceil(S::F32_LANES)];
+    for (p, parameter) in parameters.into_iter().enumerate() {
+        row.chunks_exact_mut(parameter.len()).for_each(|pixel| pixel.copy_from_slice(parameter));
+        for (lanes, values) in lanes.iter_mut().zip(row.chunks(S::F32_LANES)) {
+            lanes[p] = simd.partial_load_f32s(values);
+        }
+    }
+    lanes
+}
