@@ -10,6 +10,8 @@ use crate::tile::registers;
 ///
 /// A panel of them (64 channels wide at AVX-512) then stays in the first-level cache while it meets all pixels.
 pub(crate) const DEPTH: usize = 192;
+/// Source channels that are packed at once: what is read and written for them fits the first-level cache.
+const BLOCK: usize = 8;
 
 /// A piece of a sum: `depth` neighbouring values of the source and as many rows of weights.
 #[derive(Clone, Copy, Debug)]
@@ -77,13 +79,17 @@ impl Filters {
                         let count = panel.min(channels[1] - first);
                         let row = panel.min(width - first);
                         let scale = scale.map(|scale| &scale[group * channels[1] + first..]);
-                        for (tap, values) in pass.taps.iter().zip(values.chunks_mut(channels[0] * row)) {
-                            let origin = group * view.group + first * view.target + tap.weight;
-                            for (source, values) in values.chunks_exact_mut(row).enumerate() {
-                                let from = &weight[origin + source * view.source..];
-                                for (target, value) in values[..count].iter_mut().enumerate() {
-                                    let scale = scale.map_or(1.0, |scale| scale[target]);
-                                    *value = from[target * view.target] * scale;
+                        let origin = group * view.group + first * view.target;
+                        for begin in (0..channels[0]).step_by(BLOCK) {
+                            let sources = begin..channels[0].min(begin + BLOCK);
+                            for target in 0..count {
+                                let scale = scale.map_or(1.0, |scale| scale[target]);
+                                for source in sources.clone() {
+                                    let from = origin + target * view.target + source * view.source;
+                                    for (tap, place) in pass.taps.iter().zip(0..) {
+                                        values[(place * channels[0] + source) * row + target] =
+                                            weight[from + tap.weight] * scale;
+                                    }
                                 }
                             }
                         }

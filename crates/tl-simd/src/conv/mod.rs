@@ -5,6 +5,9 @@ mod filters;
 mod geometry;
 mod weight_gradient;
 
+#[cfg(test)]
+mod tests;
+
 pub use correlate::Epilogue;
 pub use filters::Filters;
 pub use geometry::{Geometry, Window};

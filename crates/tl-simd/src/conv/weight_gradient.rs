@@ -1,6 +1,7 @@
 //! The gradient of a weight: for every tap, a product of two matrices whose shared axis are all the pixels.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -10,10 +11,17 @@ use crate::Level;
 use crate::tile::{ROWS, accumulate, by_size, load, registers, store};
 
 /// Pixels that are gathered at once: of both operands they stay in the second-level cache.
-const PIXELS: usize = 512;
-/// Source channels of a task at most; fewer where the tasks would be too few to share out.
+const PIXELS: usize = 256;
+/// Source channels of a block at most; fewer where the blocks would be too few to share out.
 const CHANNELS: usize = 64;
 const TASKS: usize = 16;
+/// Output channels that are put into the weight's order at once.
+const OUTPUTS: usize = 16;
+/// A weight of fewer values is summed over parts of the batch at once: its sums stay in the cache while every pixel is
+/// read once.
+const SMALL: usize = 1 << 17;
+/// Parts of the batch then, however many threads there are.
+const PARTS: usize = 8;
 
 #[derive(Default)]
 struct Scratch {
@@ -26,12 +34,14 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// A part of the weight: one tap, some input channels, all output channels of a group.
-struct Task<'a> {
-    level: Level,
+/// Some rows of the weight's gradient: neighbouring taps, some input channels, all output channels of a group.
+struct Block<'a> {
     geometry: &'a Geometry,
+    /// The first of `taps` neighbouring taps.
     tap: [usize; 2],
+    taps: usize,
     group: usize,
+    /// Input channels of each tap.
     first: usize,
     count: usize,
 }
@@ -45,115 +55,247 @@ pub(super) fn weight_gradient(
     target: &mut [f32],
 ) {
     let [outputs, inputs, height, width] = geometry.weight_shape();
-    let groups = geometry.window.groups;
-    let parts = height * width * groups;
-    let channels = [CHANNELS, 32, 16]
-        .into_iter()
-        .find(|channels| parts * inputs.div_ceil(*channels) >= TASKS)
-        .unwrap_or(16);
+    let per_group = outputs / geometry.window.groups;
+    let pixels = geometry.batch * geometry.output[0] * geometry.output[1];
+    let small = target.len() <= SMALL;
+    let blocks = blocks(geometry, small);
+    let share = if small { pixels.div_ceil(PARTS).next_multiple_of(PIXELS) } else { pixels };
+    let together = if small { blocks.len() } else { 1 };
     let mut tasks = Vec::new();
-    for group in 0..groups {
-        for first in (0..inputs).step_by(channels) {
-            for tap in 0..height * width {
-                let count = channels.min(inputs - first);
-                let tap = [tap / width, tap % width];
-                tasks.push(Task { level, geometry, tap, group, first, count });
-            }
+    for first in (0..pixels).step_by(share.max(1)) {
+        for blocks in blocks.chunks(together.max(1)) {
+            let pixels = first..pixels.min(first + share);
+            tasks.push(Task { level, blocks, pixels, x, gradient });
         }
     }
-    // Each part is `[input channels, output channels of the group]`.
-    let per_group = outputs / groups;
     let sums: Vec<Vec<f32>> = tasks
         .par_iter()
-        .map(|task| SCRATCH.with_borrow_mut(|scratch| task.run(x, gradient, scratch)))
+        .map(|task| SCRATCH.with_borrow_mut(|scratch| task.run(scratch)))
         .collect();
-    let taps = height * width;
-    let blocks = inputs.div_ceil(channels) * taps;
-    target.par_chunks_mut((inputs * taps).max(1)).enumerate().for_each(|(output, target)| {
-        let (group, output) = (output / per_group, output % per_group);
-        for (index, sums) in sums[group * blocks..(group + 1) * blocks].iter().enumerate() {
-            let (first, tap) = (index / taps * channels, index % taps);
-            for (channel, row) in sums.chunks_exact(per_group).enumerate() {
-                target[(first + channel) * taps + tap] = row[output];
+    let row_values = inputs * height * width;
+    if sums.is_empty() || row_values == 0 {
+        return target.fill(0.0);
+    }
+    target.par_chunks_mut(OUTPUTS * row_values).enumerate().for_each(|(chunk, target)| {
+        let rows = target.len() / row_values;
+        target.fill(0.0);
+        for (task, sums) in tasks.iter().zip(&sums) {
+            let mut sums = sums.chunks_exact(per_group);
+            for block in task.blocks {
+                for (index, sums) in sums.by_ref().take(block.rows()).enumerate() {
+                    let tap = block.tap[0] * width + block.tap[1] + index / block.count;
+                    let place = (block.first + index % block.count) * height * width + tap;
+                    // A chunk may end in one group and begin in the next.
+                    let begin = (chunk * OUTPUTS).max(block.group * per_group);
+                    let end = (chunk * OUTPUTS + rows).min((block.group + 1) * per_group);
+                    for output in begin..end {
+                        target[(output - chunk * OUTPUTS) * row_values + place] +=
+                            sums[output - block.group * per_group];
+                    }
+                }
             }
         }
     });
 }
 
+fn blocks(geometry: &Geometry, small: bool) -> Vec<Block<'_>> {
+    let [_, inputs, height, width] = geometry.weight_shape();
+    let window = geometry.window;
+    // Of few channels, the neighbouring taps' lie side by side in memory and are taken together.
+    let together = match inputs < OUTPUTS && window.groups == 1 && window.dilation[1] == 1 {
+        true => width,
+        false => 1,
+    };
+    let parts = height * (width / together) * window.groups;
+    let channels = [CHANNELS, 32, 16]
+        .into_iter()
+        .find(|channels| small || parts * inputs.div_ceil(*channels) >= TASKS)
+        .unwrap_or(16);
+    let mut blocks = Vec::new();
+    for group in 0..window.groups {
+        for first in (0..inputs).step_by(channels) {
+            for row in 0..height {
+                for column in (0..width).step_by(together) {
+                    let count = channels.min(inputs - first);
+                    let tap = [row, column];
+                    blocks.push(Block { geometry, tap, taps: together, group, first, count });
+                }
+            }
+        }
+    }
+    blocks
+}
+
+impl Block<'_> {
+    fn rows(&self) -> usize {
+        self.taps * self.count
+    }
+}
+
+/// Some blocks' sums over some pixels.
+struct Task<'a> {
+    level: Level,
+    blocks: &'a [Block<'a>],
+    pixels: Range<usize>,
+    x: &'a [f32],
+    gradient: &'a [f32],
+}
+
 impl Task<'_> {
-    fn run(&self, x: &[f32], gradient: &[f32], scratch: &mut Scratch) -> Vec<f32> {
-        let g = self.geometry;
+    /// The sums, block after block `[taps, input channels, output channels of the group]`.
+    fn run(&self, scratch: &mut Scratch) -> Vec<f32> {
+        let Some(block) = self.blocks.first() else { return Vec::new() };
+        let g = block.geometry;
         let lanes = self.level.lanes();
         let panel = registers(lanes) * lanes;
         let outputs = g.channels[1] / g.window.groups;
-        let pixels = g.batch * g.output[0] * g.output[1];
         let width = outputs.div_ceil(lanes) * lanes;
-        let Scratch { source, gradient: gathered, sums } = scratch;
+        let Scratch { source, gradient, sums } = scratch;
+        let rows: usize = self.blocks.iter().map(Block::rows).sum();
+        let most = self.blocks.iter().map(Block::rows).max().unwrap_or(0);
         sums.clear();
-        sums.resize(self.count * width, 0.0);
-        source.resize(source.len().max(PIXELS * self.count), 0.0);
-        gathered.resize(gathered.len().max(PIXELS * panel), 0.0);
-        for first in (0..pixels).step_by(PIXELS) {
-            let count = PIXELS.min(pixels - first);
-            self.gather(x, first, &mut source[..count * self.count]);
-            for channel in (0..outputs).step_by(panel) {
-                let channels = panel.min(outputs - channel);
-                let row = channels.div_ceil(lanes) * lanes;
-                let origin = self.group * outputs + channel;
-                let gathered = &mut gathered[..count * row];
-                for (pixel, values) in gathered.chunks_exact_mut(row).enumerate() {
-                    let from = (first + pixel) * g.channels[1] + origin;
-                    values[..channels].copy_from_slice(&gradient[from..from + channels]);
-                    values[channels..].fill(0.0);
+        sums.resize(rows * width, 0.0);
+        source.resize(source.len().max(PIXELS * most), 0.0);
+        gradient.resize(gradient.len().max(PIXELS * width), 0.0);
+        for first in self.pixels.clone().step_by(PIXELS) {
+            let count = PIXELS.min(self.pixels.end - first);
+            let mut sums = &mut sums[..];
+            let mut group = None;
+            for block in self.blocks {
+                if group != Some(block.group) {
+                    self.gather_gradient(block.group, first, &mut gradient[..count * width]);
+                    group = Some(block.group);
                 }
-                self.level.run(Outer {
-                    source: &source[..count * self.count],
-                    channels: self.count,
-                    gradient: gathered,
-                    row,
-                    sums: &mut sums[self.count * channel..][..self.count * row],
-                });
+                let rows = block.rows();
+                let source = &mut source[..count * rows];
+                self.level.run(Gather { block, x: self.x, first, target: &mut *source });
+                for channel in (0..outputs).step_by(panel) {
+                    let row = (outputs - channel).min(panel).div_ceil(lanes) * lanes;
+                    let gradient = &gradient[count * channel..][..count * row];
+                    let (these, rest) = sums.split_at_mut(rows * row);
+                    sums = rest;
+                    self.level.run(Outer { source, channels: rows, gradient, row, sums: these });
+                }
             }
         }
-        let mut part = Vec::with_capacity(self.count * outputs);
-        for input in 0..self.count {
-            for channel in (0..outputs).step_by(panel) {
-                let channels = panel.min(outputs - channel);
-                let row = channels.div_ceil(lanes) * lanes;
-                let from = self.count * channel + input * row;
-                part.extend_from_slice(&sums[from..from + channels]);
+        let mut result = Vec::with_capacity(rows * outputs);
+        let mut from = 0;
+        for block in self.blocks {
+            for index in 0..block.rows() {
+                for channel in (0..outputs).step_by(panel) {
+                    let channels = panel.min(outputs - channel);
+                    let row = channels.div_ceil(lanes) * lanes;
+                    let begin = from + block.rows() * channel + index * row;
+                    result.extend_from_slice(&sums[begin..begin + channels]);
+                }
             }
+            from += block.rows() * width;
         }
-        part
+        result
     }
 
-    /// Copies the task's input channels under its tap, for the output pixels from `first` on.
-    fn gather(&self, x: &[f32], first: usize, target: &mut [f32]) {
-        let g = self.geometry;
+    /// Copies a group's output channels, panel after panel `[pixels, registers·lanes]`.
+    fn gather_gradient(&self, group: usize, first: usize, target: &mut [f32]) {
+        let Some(block) = self.blocks.first() else { return };
+        let g = block.geometry;
+        let lanes = self.level.lanes();
+        let panel = registers(lanes) * lanes;
+        let outputs = g.channels[1] / g.window.groups;
+        let count = target.len() / (outputs.div_ceil(lanes) * lanes);
+        for channel in (0..outputs).step_by(panel) {
+            let channels = panel.min(outputs - channel);
+            let row = channels.div_ceil(lanes) * lanes;
+            let source = &self.gradient[first * g.channels[1] + group * outputs + channel..];
+            let target = &mut target[count * channel..][..count * row];
+            self.level.run(Rows { source, step: g.channels[1], channels, row, target });
+        }
+    }
+}
+
+/// Copies the block's input channels under its taps, for the output pixels from `first` on.
+struct Gather<'a> {
+    block: &'a Block<'a>,
+    x: &'a [f32],
+    first: usize,
+    target: &'a mut [f32],
+}
+
+impl WithSimd for Gather<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { block, x, first, target } = self;
+        let g = block.geometry;
         let [height, width] = g.output;
-        let row_of = |axis: usize, place: usize| {
-            (place * g.window.stride[axis] + self.tap[axis] * g.window.dilation[axis])
+        let place = |axis: usize, place: usize, tap: usize| {
+            (place * g.window.stride[axis] + tap * g.window.dilation[axis])
                 .checked_sub(g.window.padding[axis])
                 .filter(|&place| place < g.input[axis])
         };
-        let channel = self.group * (g.channels[0] / g.window.groups) + self.first;
-        let (mut pixel, mut values) = (first, target.chunks_exact_mut(self.count));
+        let channel = block.group * (g.channels[0] / g.window.groups) + block.first;
+        let (mut pixel, mut values) = (first, target.chunks_exact_mut(block.taps * block.count));
         while values.len() > 0 {
-            let (image, place) = (pixel / (height * width), pixel % (height * width));
-            let (row, begin) = (place / width, place % width);
+            let (image, inside) = (pixel / (height * width), pixel % (height * width));
+            let (row, begin) = (inside / width, inside % width);
             let end = width.min(begin + values.len());
             pixel += end - begin;
-            let source = row_of(0, row).map(|y| (image * g.input[0] + y) * g.input[1]);
+            let source = place(0, row, block.tap[0]).map(|y| (image * g.input[0] + y) * g.input[1]);
             for (column, values) in (begin..end).zip(values.by_ref()) {
-                match (source, row_of(1, column)) {
-                    (Some(source), Some(x_place)) => {
-                        let from = (source + x_place) * g.channels[0] + channel;
-                        values.copy_from_slice(&x[from..from + self.count]);
+                let Some(source) = source else {
+                    values.fill(0.0);
+                    continue;
+                };
+                let from = |x_place: usize| (source + x_place) * g.channels[0] + channel;
+                let edges = [block.tap[1], block.tap[1] + block.taps - 1].map(|tap| place(1, column, tap));
+                if let [Some(x_place), Some(_)] = edges {
+                    copy(simd, &x[from(x_place)..], values);
+                    continue;
+                }
+                for (tap, values) in values.chunks_exact_mut(block.count).enumerate() {
+                    match place(1, column, block.tap[1] + tap) {
+                        Some(x_place) => copy(simd, &x[from(x_place)..], values),
+                        None => values.fill(0.0),
                     }
-                    _ => values.fill(0.0),
                 }
             }
         }
+    }
+}
+
+/// Copies the first `channels` of every `step` values, with zeros up to `row`.
+struct Rows<'a> {
+    source: &'a [f32],
+    step: usize,
+    channels: usize,
+    row: usize,
+    target: &'a mut [f32],
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (pixel, values) in self.target.chunks_exact_mut(self.row).enumerate() {
+            let (values, rest) = values.split_at_mut(self.channels);
+            copy(simd, &self.source[pixel * self.step..], values);
+            rest.fill(0.0);
+        }
+    }
+}
+
+/// Fills `target` from the front of `source`: rows are short, and a call for each would cost more than the copy.
+#[inline(always)]
+fn copy<S: Simd>(simd: S, source: &[f32], target: &mut [f32]) {
+    let source = &source[..target.len()];
+    let (from, from_tail) = S::as_simd_f32s(source);
+    let (to, to_tail) = S::as_mut_simd_f32s(target);
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    if !to_tail.is_empty() {
+        simd.partial_store_f32s(to_tail, simd.partial_load_f32s(from_tail));
     }
 }
 
