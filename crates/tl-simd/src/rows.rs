@@ -4,6 +4,7 @@
 //! of 24 channels 16 lanes take two pixels. What belongs to channels (a scale, a sum) is laid out once per row.
 
 use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use crate::Level;
 
@@ -42,7 +43,7 @@ impl Rows {
 }
 
 /// Adds up terms that are made of `N` inputs and `P` values of the channel, in `K` sums.
-pub(crate) trait Fold<const N: usize, const P: usize, const K: usize>: Copy + Sync {
+pub(crate) trait Fold<const N: usize, const P: usize, const K: usize>: Copy + Send + Sync {
     fn add<S: Simd>(
         self,
         simd: S,
@@ -144,19 +145,25 @@ fn add_rows<S: Simd, F, const N: usize, const P: usize, const K: usize, const R:
         }
         *sum = total;
     }
-    if width > full * S::F32_LANES {
+    let rest = width - full * S::F32_LANES;
+    if rest > 0 {
+        // Lanes behind a row that was cut short belong to channels too: they stay as they are.
+        let mask = simd.mask_between_m32s(0, rest as u32).mask();
         for r in 0..R {
             let mut values = [simd.splat_f32s(0.0); N];
             for n in 0..N {
                 values[n] = simd.partial_load_f32s(tails[n][r]);
             }
-            sums[full] = fold.add(simd, values, parameters[full], sums[full]);
+            let total = fold.add(simd, values, parameters[full], sums[full]);
+            for k in 0..K {
+                sums[full][k] = simd.select_f32s(mask, total[k], sums[full][k]);
+            }
         }
     }
 }
 
 /// Makes `K` outputs of `N` inputs, `P` values of the channel and what the outputs held.
-pub(crate) trait Map<const N: usize, const P: usize, const K: usize>: Copy + Sync {
+pub(crate) trait Map<const N: usize, const P: usize, const K: usize>: Copy + Send + Sync {
     fn apply<S: Simd>(
         self,
         simd: S,
@@ -166,18 +173,32 @@ pub(crate) trait Map<const N: usize, const P: usize, const K: usize>: Copy + Syn
     ) -> [S::f32s; K];
 }
 
-/// Writes a chunk of the outputs.
+/// Writes the outputs, chunks of them on all threads.
 pub(crate) fn map<F, const N: usize, const P: usize, const K: usize>(
     level: Level,
     rows: Rows,
     map: F,
     inputs: [&[f32]; N],
     parameters: [&[f32]; P],
-    outputs: [&mut [f32]; K],
+    mut outputs: [&mut [f32]; K],
 ) where
     F: Map<N, P, K>,
 {
-    level.run(MapChunk { rows, map, inputs, parameters, outputs });
+    let length = outputs[0].len();
+    let chunks: Vec<MapChunk<'_, F, N, P, K>> = (0..length)
+        .step_by(rows.chunk)
+        .map(|start| {
+            let count = rows.chunk.min(length - start);
+            let inputs = inputs.map(|input| &input[start..start + count]);
+            let parts = outputs.each_mut().map(|output| {
+                let (part, rest) = std::mem::take(output).split_at_mut(count);
+                *output = rest;
+                part
+            });
+            MapChunk { rows, map, inputs, parameters, outputs: parts }
+        })
+        .collect();
+    chunks.into_par_iter().for_each(|chunk| level.run(chunk));
 }
 
 struct MapChunk<'a, F, const N: usize, const P: usize, const K: usize> {
@@ -207,7 +228,7 @@ impl<F: Map<N, P, K>, const N: usize, const P: usize, const K: usize> WithSimd
                 let (head, tail) = S::as_simd_f32s(&inputs[n][start..end]);
                 (heads[n], tails[n]) = (&head[..full], tail);
             }
-            let mut written =
+            let written =
                 outputs.each_mut().map(|output| S::as_mut_simd_f32s(&mut output[start..end]));
             for (v, parameter) in parameters.iter().take(full).enumerate() {
                 let mut values = [simd.splat_f32s(0.0); N];

@@ -171,7 +171,7 @@ impl Fold<2, 3, 2> for Moments {
     }
 }
 
-/// Writes the gradient of a norm's input, and on request that of the residual: the gradient before the nonlinearity.
+/// Writes the gradient of a norm's input; into `residual` that of the residual, the gradient before the nonlinearity.
 pub fn input_gradient(
     level: Level,
     inputs: Inputs<'_>,
@@ -181,12 +181,170 @@ pub fn input_gradient(
     target: &mut [f32],
     residual: Option<&mut [f32]>,
 ) {
-    let factors = Factors::new(inputs, sums);
-    match residual {
-        None => over_chunks(level, inputs, [target], |rows, range, outputs| {
-            let gradient = &gradient[range.clone()];
-            factors.write::<1>(level, rows, &inputs.x[range.clone()], gradient, slope.part(range), outputs);
-        }),
-        Some(residual) => over_chunks(level, inputs, [target, residual], |rows, range, outputs| {}),
+    let x = inputs.x;
+    let [mean, a, b, c] = &inputs.factors(sums);
+    let own: [&[f32]; 4] = [mean, a, b, c];
+    match (slope, residual) {
+        (Slope::One, None) => write(level, Apart(Act::None), [x, gradient], own, [target]),
+        (Slope::One, Some(residual)) => {
+            write(level, Apart(Act::None), [x, gradient], own, [target, residual]);
+        }
+        (Slope::Output(y, act), None) => write(level, Apart(act), [x, gradient, y], own, [target]),
+        (Slope::Output(y, act), Some(residual)) => {
+            write(level, Apart(act), [x, gradient, y], own, [target, residual]);
+        }
+        (Slope::Affine { scale, shift, act }, None) => {
+            write(level, Apart(act), [x, gradient], [mean, a, b, c, scale, shift], [target]);
+        }
+        (Slope::Affine { scale, shift, act }, Some(residual)) => {
+            let all: [&[f32]; 6] = [mean, a, b, c, scale, shift];
+            write(level, Apart(act), [x, gradient], all, [target, residual]);
+        }
+    }
+}
+
+/// As [`input_gradient`], written over the gradient that it is made of.
+pub fn input_gradient_in_place(
+    level: Level,
+    inputs: Inputs<'_>,
+    slope: Slope<'_>,
+    sums: &Sums,
+    gradient: &mut [f32],
+    residual: Option<&mut [f32]>,
+) {
+    let x = inputs.x;
+    let [mean, a, b, c] = &inputs.factors(sums);
+    let own: [&[f32]; 4] = [mean, a, b, c];
+    match (slope, residual) {
+        (Slope::One, None) => write(level, Over(Act::None), [x], own, [gradient]),
+        (Slope::One, Some(residual)) => {
+            write(level, Over(Act::None), [x], own, [gradient, residual]);
+        }
+        (Slope::Output(y, act), None) => write(level, Over(act), [x, y], own, [gradient]),
+        (Slope::Output(y, act), Some(residual)) => {
+            write(level, Over(act), [x, y], own, [gradient, residual]);
+        }
+        (Slope::Affine { scale, shift, act }, None) => {
+            write(level, Over(act), [x], [mean, a, b, c, scale, shift], [gradient]);
+        }
+        (Slope::Affine { scale, shift, act }, Some(residual)) => {
+            let all: [&[f32]; 6] = [mean, a, b, c, scale, shift];
+            write(level, Over(act), [x], all, [gradient, residual]);
+        }
+    }
+}
+
+impl Inputs<'_> {
+    /// Of `gradient·a + (x - mean)·b + c` the mean, a, b and c of each channel.
+    fn factors(&self, sums: &Sums) -> [Vec<f32>; 4] {
+        let channels = self.mean.len();
+        let pixels = (self.x.len() / channels.max(1)).max(1) as f64;
+        let mut factors = [const { Vec::new() }; 4];
+        for channel in 0..channels {
+            let inverse = 1.0 / (f64::from(self.variance[channel]) + self.epsilon).sqrt();
+            let scale = f64::from(self.gamma[channel]) * inverse;
+            let slope = -scale * sums.moment[channel] * inverse * inverse / pixels;
+            let shift = -scale * sums.gradient[channel] / pixels;
+            factors[0].push(self.mean[channel]);
+            factors[1].push(scale as f32);
+            factors[2].push(slope as f32);
+            factors[3].push(shift as f32);
+        }
+        factors
+    }
+}
+
+fn write<F: Map<N, P, K>, const N: usize, const P: usize, const K: usize>(
+    level: Level,
+    made: F,
+    inputs: [&[f32]; N],
+    parameters: [&[f32]; P],
+    outputs: [&mut [f32]; K],
+) {
+    if !outputs[0].is_empty() {
+        map(level, Rows::new(level, parameters[0].len()), made, inputs, parameters, outputs);
+    }
+}
+
+/// The gradient of the input, and that before the nonlinearity, of the gradient among the inputs.
+#[derive(Clone, Copy)]
+struct Apart(Act);
+
+impl<const N: usize, const P: usize, const K: usize> Map<N, P, K> for Apart {
+    #[inline(always)]
+    fn apply<S: Simd>(
+        self,
+        simd: S,
+        inputs: [S::f32s; N],
+        parameters: [S::f32s; P],
+        held: [S::f32s; K],
+    ) -> [S::f32s; K] {
+        let output = if N == 3 { Some(inputs[2]) } else { None };
+        both(simd, self.0, [inputs[0], inputs[1]], output, parameters, held)
+    }
+}
+
+/// The same of the gradient that the output holds.
+#[derive(Clone, Copy)]
+struct Over(Act);
+
+impl<const N: usize, const P: usize, const K: usize> Map<N, P, K> for Over {
+    #[inline(always)]
+    fn apply<S: Simd>(
+        self,
+        simd: S,
+        inputs: [S::f32s; N],
+        parameters: [S::f32s; P],
+        held: [S::f32s; K],
+    ) -> [S::f32s; K] {
+        let output = if N == 2 { Some(inputs[1]) } else { None };
+        both(simd, self.0, [inputs[0], held[0]], output, parameters, held)
+    }
+}
+
+/// `results[0] = gradient·a + (x - mean)·b + c`, and into a second result the gradient. The parameters are mean, a, b
+/// and c; with a norm's scale and shift behind them, the output is made again.
+#[inline(always)]
+fn both<S: Simd, const P: usize, const K: usize>(
+    simd: S,
+    act: Act,
+    [x, gradient]: [S::f32s; 2],
+    output: Option<S::f32s>,
+    parameters: [S::f32s; P],
+    mut results: [S::f32s; K],
+) -> [S::f32s; K] {
+    // A nonlinearity has slope 1 at its output where it has at its argument: no need to apply it.
+    let output =
+        if P == 6 { Some(simd.mul_add_e_f32s(x, parameters[4], parameters[5])) } else { output };
+    let gradient = output.map_or(gradient, |output| act.backward(simd, output, gradient));
+    let apart = simd.sub_f32s(x, parameters[0]);
+    let centred = simd.mul_add_e_f32s(apart, parameters[2], parameters[3]);
+    results[0] = simd.mul_add_e_f32s(gradient, parameters[1], centred);
+    if K == 2 {
+        results[1] = gradient;
+    }
+    results
+}
+
+/// Turns the gradient of `act`'s output into that of its argument, of values of any shape.
+pub fn through_act(level: Level, gradient: &mut [f32], output: &[f32], act: Act) {
+    if act != Act::None {
+        map(level, Rows::new(level, 1), Through(act), [output], [], [gradient]);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Through(Act);
+
+impl Map<1, 0, 1> for Through {
+    #[inline(always)]
+    fn apply<S: Simd>(
+        self,
+        simd: S,
+        [output]: [S::f32s; 1],
+        _: [S::f32s; 0],
+        [gradient]: [S::f32s; 1],
+    ) -> [S::f32s; 1] {
+        [self.0.backward(simd, output, gradient)]
     }
 }

@@ -108,16 +108,10 @@ pub fn normalise(
         return;
     }
     let rows = Rows::new(level, scale.len());
-    output.par_chunks_mut(rows.chunk).enumerate().for_each(|(index, output)| {
-        let range = index * rows.chunk..index * rows.chunk + output.len();
-        let x = &x[range.clone()];
-        match residual {
-            None => map(level, rows, Affine(act), [x], [scale, shift], [output]),
-            Some(residual) => {
-                map(level, rows, Affine(act), [x, &residual[range]], [scale, shift], [output]);
-            }
-        }
-    });
+    match residual {
+        None => map(level, rows, Affine(act), [x], [scale, shift], [output]),
+        Some(residual) => map(level, rows, Affine(act), [x, residual], [scale, shift], [output]),
+    }
 }
 
 /// `act(x·scale + shift + residual)`.
