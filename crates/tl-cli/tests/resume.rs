@@ -126,7 +126,7 @@ impl Outcome {
         let lines = String::from_utf8(read("metrics.jsonl")).unwrap();
         let metrics: Vec<Value> = lines
             .lines()
-            .map(|line| without_seconds(serde_json::from_str(line).unwrap()))
+            .map(|line| without_measured(serde_json::from_str(line).unwrap()))
             .collect();
         Self {
             model: read("model.safetensors"),
@@ -160,20 +160,22 @@ impl Outcome {
     }
 }
 
-/// The state in a checkpoint, without what it says of time.
+/// The state in a checkpoint, without what it says of time and of memory.
 fn numbers(checkpoint: &[u8]) -> Value {
     let (_, header) = SafeTensors::read_metadata(checkpoint).unwrap();
     let metadata = header.metadata().clone().unwrap();
-    without_seconds(serde_json::from_str(&metadata["numbers"]).unwrap())
+    without_measured(serde_json::from_str(&metadata["numbers"]).unwrap())
 }
 
-fn without_seconds(value: Value) -> Value {
+fn without_measured(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let kept = fields.into_iter().filter(|(name, _)| name != "seconds");
-            Value::Object(kept.map(|(name, value)| (name, without_seconds(value))).collect())
+            let kept = fields
+                .into_iter()
+                .filter(|(name, _)| !["seconds", "resident_mb"].contains(&name.as_str()));
+            Value::Object(kept.map(|(name, value)| (name, without_measured(value))).collect())
         }
-        Value::Array(values) => values.into_iter().map(without_seconds).collect(),
+        Value::Array(values) => values.into_iter().map(without_measured).collect(),
         other => other,
     }
 }

@@ -12,6 +12,7 @@
 //! | [`metrics`] | accuracy with its interval, scores per class, confusion |
 //! | [`progress`] | what a run tells while it goes on; [`EpochRow`] |
 //! | [`report`] | `report.html`, one page that needs nothing else |
+//! | `resident` | how much memory the program holds |
 //! | [`files`] | files that are whole or not there |
 
 pub mod checkpoint;
@@ -26,8 +27,10 @@ pub mod metrics;
 pub mod options;
 pub mod progress;
 pub mod report;
+mod resident;
 
 pub use error::TrainError;
 pub use fit::{Fitted, Predictions, Task, check_resume, fit, predict};
 pub use options::{Conduct, Keep, Settings};
 pub use progress::{EpochRow, Progress, Silent};
+pub use resident::resident_bytes;

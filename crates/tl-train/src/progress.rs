@@ -49,9 +49,13 @@ pub struct EpochRow {
     pub learning_rate: f64,
     /// The mean over the epoch's steps.
     pub gradient_norm: Option<f64>,
-    /// Seconds of this epoch, the filling of the cache in a phase's first epoch included. The one field
-    /// that differs between two runs of the same settings.
+    /// Seconds of this epoch, the filling of the cache in a phase's first epoch included. This and
+    /// `resident_mb` are measured: they alone differ between two runs of the same settings.
     pub seconds: f64,
+    /// Megabytes of memory that the program holds at the end of the epoch, when no batch is under way;
+    /// absent where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resident_mb: Option<f64>,
 }
 
 /// Writes one line of JSON for each epoch.

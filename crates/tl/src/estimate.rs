@@ -11,7 +11,7 @@ use tl_core::{
 use tl_kernels::memory;
 use tl_models::Classifier;
 use tl_train::loss::cross_entropy;
-use tl_train::{Settings, TrainError};
+use tl_train::{Settings, TrainError, resident_bytes};
 
 use crate::{Error, Network};
 
@@ -123,10 +123,7 @@ pub(crate) fn costs(
 
 /// What the program holds now, its own code included.
 fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|rest| rest.trim().split(' ').next()?.parse::<usize>().ok());
-    kilobytes.map_or_else(memory::in_use, |kilobytes| kilobytes * 1024)
+    resident_bytes().map_or_else(memory::in_use, |bytes| bytes as usize)
 }
 
 /// Bytes that grow with the number of images on a straight line, and the seconds of one image.

@@ -18,6 +18,7 @@ use crate::ema::{put_back, snapshot};
 use crate::loss::cross_entropy;
 use crate::metrics::Evaluation;
 use crate::progress::{EpochRow, Progress};
+use crate::resident_bytes;
 
 impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
     /// Trains what is left of the current epoch.
@@ -211,7 +212,11 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             }
         }
         let row = row(phase, epoch, self.state.step, &sums, validation.as_ref(), average.as_ref());
-        let row = EpochRow { seconds: sums.seconds + started.elapsed().as_secs_f64(), ..row };
+        let row = EpochRow {
+            seconds: sums.seconds + started.elapsed().as_secs_f64(),
+            resident_mb: resident_bytes().map(|bytes| bytes as f64 / 1e6),
+            ..row
+        };
         progress.say(&describe(&row));
         self.state.rows.push(row);
         self.state.epoch += 1;
@@ -239,6 +244,7 @@ fn row(
         learning_rate: sums.rate,
         gradient_norm: (sums.steps > 0).then(|| sums.gradient_norm / sums.steps as f64),
         seconds: 0.0,
+        resident_mb: None,
     }
 }
 

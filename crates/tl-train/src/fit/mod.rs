@@ -181,6 +181,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             optimizer: self.optimizer.save().map_err(TrainError::Device)?,
         };
         checkpoint.write(&out.join(CHECKPOINT))?;
+        // Given back before the row of the epoch appears, so that who looks then sees what the run holds.
+        drop(checkpoint);
         write_rows(&out.join(METRICS), &self.state.rows)
     }
 }

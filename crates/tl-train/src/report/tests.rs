@@ -13,6 +13,7 @@ fn epoch(phase: &str, epoch: usize, train_loss: f64, accuracy: Option<f64>) -> E
         ema_accuracy: None,
         gradient_norm: None,
         learning_rate: 1e-3 / epoch as f64,
+        resident_mb: None,
         seconds: 12.5,
     }
 }
