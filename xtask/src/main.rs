@@ -1,6 +1,7 @@
 //! The project's tasks, one file each.
 
 mod assets;
+mod bench;
 mod book;
 mod check;
 mod check_device;
@@ -27,6 +28,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     Assets(assets::Arguments),
+    Bench(bench::Arguments),
     Book(book::Arguments),
     Check(check::Arguments),
     CheckDevice(check_device::Arguments),
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Outcome<()> {
     match task {
         Task::Assets(arguments) => assets::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Book(arguments) => book::run(&arguments),
         Task::Check(arguments) => check::run(&arguments),
         Task::CheckDevice(arguments) => check_device::run(&arguments),

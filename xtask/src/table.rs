@@ -184,7 +184,8 @@ impl Table {
     }
 }
 
-fn burn_version() -> Outcome<String> {
+/// The version of Burn in the lock file.
+pub(crate) fn burn_version() -> Outcome<String> {
     let lock: toml::Table =
         toml::from_str(&read(&root().join("Cargo.lock"))?).during("Cargo.lock")?;
     let packages = lock.get("package").and_then(toml::Value::as_array);

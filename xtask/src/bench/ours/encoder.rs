@@ -1,0 +1,168 @@
+//! A transformer encoder, pre-norm as in ViT and GPT-2, made of the layers there are.
+
+use burn::module::{Module, Param};
+use burn::prelude::*;
+use burn::tensor::activation::{gelu, softmax};
+use tl::core::parameters::map_values;
+use tl::core::plan::ParameterRates;
+use tl::core::{Optimizer, OptimizerConfig};
+use tl::device;
+use tl::kernels::Linear;
+use tl::train::loss::cross_entropy;
+
+use crate::request::Request;
+use crate::{CLASSES, Outcome, labels, values};
+
+type Work = Box<dyn FnMut() -> Outcome<()>>;
+
+/// The width of one head of attention.
+const HEAD_WIDTH: usize = 64;
+
+/// Layers and width.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    layers: usize,
+    width: usize,
+}
+
+impl Shape {
+    /// `encoder12x768` is 12 layers of width 768; nothing for other names.
+    pub fn named(name: &str) -> Option<Self> {
+        let (layers, width) = name.strip_prefix("encoder")?.split_once('x')?;
+        Some(Self { layers: layers.parse().ok()?, width: width.parse().ok()? })
+    }
+}
+
+#[derive(Module, Debug)]
+struct LayerNorm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl LayerNorm {
+    fn new(width: usize, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::ones([width], device)),
+            bias: Param::from_tensor(Tensor::zeros([width], device)),
+        }
+    }
+
+    /// `[rows, width]` to the same.
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let centred = input.clone() - input.mean_dim(1);
+        let variance = (centred.clone() * centred.clone()).mean_dim(1);
+        let normed = centred / variance.add_scalar(1e-6).sqrt();
+        normed * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
+    }
+}
+
+#[derive(Module, Debug)]
+struct Layer {
+    norm1: LayerNorm,
+    qkv: Linear,
+    out: Linear,
+    norm2: LayerNorm,
+    up: Linear,
+    down: Linear,
+}
+
+impl Layer {
+    fn new(width: usize, device: &Device) -> Self {
+        Self {
+            norm1: LayerNorm::new(width, device),
+            qkv: Linear::new(width, 3 * width, device),
+            out: Linear::new(width, width, device),
+            norm2: LayerNorm::new(width, device),
+            up: Linear::new(width, 4 * width, device),
+            down: Linear::new(4 * width, width, device),
+        }
+    }
+
+    /// `[batch · tokens, width]` to the same.
+    fn forward(&self, input: Tensor<2>, tokens: usize) -> Tensor<2> {
+        let attended = self.attention(self.norm1.forward(input.clone()), tokens);
+        let hidden = input + self.out.forward(attended);
+        let inner = gelu(self.up.forward(self.norm2.forward(hidden.clone())));
+        hidden + self.down.forward(inner)
+    }
+
+    fn attention(&self, input: Tensor<2>, tokens: usize) -> Tensor<2> {
+        let [rows, width] = input.dims();
+        let (batch, heads) = (rows / tokens, width / HEAD_WIDTH);
+        let joint = self.qkv.forward(input);
+        let [query, key, value] = [0, 1, 2].map(|part| {
+            let part = joint.clone().narrow(1, part * width, width);
+            part.reshape([batch, tokens, heads, HEAD_WIDTH]).swap_dims(1, 2)
+        });
+        let scores = query.matmul(key.transpose()).div_scalar((HEAD_WIDTH as f64).sqrt());
+        let mixed = softmax(scores, 3).matmul(value);
+        mixed.swap_dims(1, 2).reshape([rows, width])
+    }
+}
+
+/// Layers, a last norm, the mean over the tokens and a linear head.
+#[derive(Module, Debug)]
+struct Encoder {
+    layers: Vec<Layer>,
+    norm: LayerNorm,
+    head: Linear,
+}
+
+impl Encoder {
+    fn new(shape: Shape, device: &Device) -> Self {
+        let encoder = Self {
+            layers: (0..shape.layers).map(|_| Layer::new(shape.width, device)).collect(),
+            norm: LayerNorm::new(shape.width, device),
+            head: Linear::new(shape.width, CLASSES, device),
+        };
+        map_values(encoder, |info| {
+            let matrix = info.shape.len() == 2;
+            let small = |value: f32| 0.02 * value;
+            matrix.then(|| values(&info.path, info.elements()).into_iter().map(small).collect())
+        })
+    }
+
+    /// Logits `[batch, classes]` of `[batch, tokens, width]`.
+    fn forward(&self, input: Tensor<3>) -> Tensor<2> {
+        let [batch, tokens, width] = input.dims();
+        let rows = input.reshape([batch * tokens, width]);
+        let rows = self.layers.iter().fold(rows, |rows, layer| layer.forward(rows, tokens));
+        let tokens = self.norm.forward(rows).reshape([batch, tokens, width]);
+        self.head.forward(tokens.mean_dim(1).reshape([batch, width]))
+    }
+}
+
+fn tokens(request: &Request, shape: Shape, device: &Device) -> Tensor<3> {
+    let dims = [request.batch, request.size, shape.width];
+    Tensor::from_data(TensorData::new(values("tokens", dims.iter().product()), dims), device)
+}
+
+/// Logits without gradients.
+pub fn forward(request: &Request, shape: Shape) -> Outcome<Work> {
+    let device = device("flex")?;
+    let encoder = Encoder::new(shape, &device).valid();
+    let tokens = tokens(request, shape, &device);
+    Ok(Box::new(move || {
+        let logits = encoder.forward(tokens.clone());
+        logits.into_data().try_into_vec::<f32>().map_err(|error| format!("{error:?}"))?;
+        Ok(())
+    }))
+}
+
+/// Forward, cross-entropy, backward, step of SGD with momentum.
+pub fn step(request: &Request, shape: Shape) -> Outcome<Work> {
+    let device = device("flex")?;
+    let mut encoder = Some(Encoder::new(shape, &device).train());
+    let tokens = tokens(request, shape, &device);
+    let labels = labels(request.batch);
+    let mut optimizer = Optimizer::new(OptimizerConfig::sgd());
+    Ok(Box::new(move || {
+        let model = encoder.take().ok_or("an earlier step failed")?;
+        let loss = cross_entropy(model.forward(tokens.clone().autodiff()), &labels, 0.0);
+        let value = loss.clone().into_scalar::<f32>();
+        let mut gradients = loss.backward();
+        let rates = |_: &str, _| ParameterRates { rate: 1e-3, weight_decay: 0.0 };
+        encoder = Some(optimizer.step(model, &mut gradients, 1.0, rates));
+        if value.is_finite() { Ok(()) } else { Err("the loss is not finite".into()) }
+    }))
+}

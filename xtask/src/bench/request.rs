@@ -1,0 +1,62 @@
+//! What a side of the benchmark is told, and what it answers: one line of JSON each.
+//!
+//! Both programs that speak Rust include this file; `peers.py` reads and writes the same lines.
+
+use serde::{Deserialize, Serialize};
+
+/// What is done again and again while the time is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Logits without gradients: every stage frozen, then pooling and the head.
+    Forward,
+    /// Forward, cross-entropy, backward, step of SGD with momentum; norms in training mode.
+    Step,
+    /// The last stage and the head trained, nothing kept from earlier: frozen stages and step.
+    TailFirst,
+    /// The same from the kept output of the frozen stages.
+    TailLater,
+    /// A new head on frozen features: 20 epochs over 1,000 images.
+    Probe,
+}
+
+/// One configuration of one piece of work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub work: Work,
+    /// `resnet18`, or `encoder12x768` for 12 layers of width 768.
+    pub network: String,
+    /// Images or sequences of a batch.
+    pub batch: usize,
+    /// Pixels of a side, or tokens of a sequence.
+    pub size: usize,
+    /// What a peer is asked for beside that, with `+` between: `channels_last+caching`.
+    pub variant: String,
+}
+
+/// A line to a side.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Which libraries it uses.
+    Versions,
+    /// Do `request` once untimed, then for at least so many seconds.
+    Run { request: Request, seconds: f64 },
+    /// Let go of everything that was built for earlier requests.
+    Forget,
+}
+
+/// A line from a side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Names and versions.
+    Versions(Vec<(String, String)>),
+    /// The median of the seconds that the work took, the examples that it went through, and the most
+    /// memory that the process has held so far, in bytes.
+    Measured { seconds: f64, examples: usize, peak: u64 },
+    /// It cannot be done, and why.
+    Absent(String),
+    /// It was forgotten.
+    Done,
+}
