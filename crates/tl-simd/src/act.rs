@@ -17,11 +17,15 @@ impl Act {
     /// The nonlinearity of each lane.
     #[inline(always)]
     pub(crate) fn apply<S: Simd>(self, simd: S, x: S::f32s) -> S::f32s {
+        // Chosen by comparison, so that a value that is no number stays one.
+        let zero = simd.splat_f32s(0.0);
+        let floored = |x| simd.select_f32s(simd.less_than_f32s(x, zero), zero, x);
         match self {
             Act::None => x,
-            Act::Relu => simd.max_f32s(x, simd.splat_f32s(0.0)),
+            Act::Relu => floored(x),
             Act::Relu6 => {
-                simd.min_f32s(simd.max_f32s(x, simd.splat_f32s(0.0)), simd.splat_f32s(6.0))
+                let (x, six) = (floored(x), simd.splat_f32s(6.0));
+                simd.select_f32s(simd.greater_than_f32s(x, six), six, x)
             }
         }
     }

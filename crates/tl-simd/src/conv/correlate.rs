@@ -44,13 +44,20 @@ thread_local! {
 pub(crate) fn correlate(filters: &Filters, source: &[f32], target: &mut [f32], epilogue: Epilogue) {
     let correlation = &filters.correlation;
     let channels = filters.channels.map(|channels| channels * filters.groups);
-    let [height, width] = correlation.target;
+    let [height, width] = match correlation.is_pointwise() {
+        // Every pixel on its own: the batch is one tall image.
+        true => [target.len() / channels[1].max(1), 1],
+        false => correlation.target,
+    };
     let row_values = width * channels[1];
     let image_values = height * row_values;
     if target.is_empty() || image_values == 0 {
         return;
     }
-    let source_values = correlation.source[0] * correlation.source[1] * channels[0];
+    let source_values = match correlation.is_pointwise() {
+        true => source.len(),
+        false => correlation.source[0] * correlation.source[1] * channels[0],
+    };
     let plane = height * width;
     let every = correlation.passes.first().map_or(1, |pass| pass.every[0]);
     let job = |images: usize, rows: usize| Job { filters, source, epilogue, images, rows };
@@ -97,8 +104,12 @@ impl Job<'_> {
         let filters = self.filters;
         let correlation = &filters.correlation;
         let channels = filters.channels.map(|channels| channels * filters.groups);
-        let [height, width] = correlation.source;
-        let [_, target_width] = correlation.target;
+        let pixels = self.source.len() / channels[0];
+        let (size, target_size) = match correlation.is_pointwise() {
+            true => ([pixels, 1], [pixels, 1]),
+            false => (correlation.source, correlation.target),
+        };
+        let ([height, width], [_, target_width]) = (size, target_size);
         let target_rows = target.len() / (self.images * target_width * channels[1]);
         let rows_of = |pass: &Pass| {
             let begin = self.rows / pass.every[0];
@@ -114,7 +125,10 @@ impl Job<'_> {
                 high = high.max(((rows.end - 1) * correlation.step[0]) as isize + tap.offset[0]);
             }
         }
-        let [_, [left, right]] = correlation.margins();
+        let [left, right] = match correlation.is_pointwise() {
+            true => [0, 0],
+            false => correlation.margins()[1],
+        };
         let inside = left == 0 && right == 0 && low >= 0 && high < height as isize;
         let (padded_width, padded_rows, origin) = match inside || low > high {
             true => (width, height, 0),
@@ -149,7 +163,7 @@ impl Job<'_> {
         let orders = filters.blocks(row_values, channels[0]);
         for (number, pass) in correlation.passes.iter().enumerate() {
             let rows = rows_of(pass);
-            let [_, columns] = pass.size(correlation.target);
+            let [_, columns] = pass.size(target_size);
             source_offsets.clear();
             target_offsets.clear();
             for image in 0..self.images {

@@ -48,6 +48,22 @@ impl Geometry {
         Some(Self { batch, channels, input, output, window })
     }
 
+    /// A matrix product: each of `rows` rows of `channels[0]` values becomes one of `channels[1]`.
+    pub fn product(rows: usize, channels: [usize; 2]) -> Option<Self> {
+        let (stride, padding, dilation) = ([1; 2], [0; 2], [1; 2]);
+        let window = Window { kernel: [1; 2], stride, padding, dilation, groups: 1 };
+        Self::new(rows, channels, [1, 1], window)
+    }
+
+    /// The same products with the batch as one tall image, where every pixel is on its own.
+    pub(crate) fn flattened(self) -> Self {
+        if !(self.forward().is_pointwise() && self.window.groups == 1) {
+            return self;
+        }
+        let size = [1, self.batch * self.input[0] * self.input[1]];
+        Self { batch: 1, input: size, output: size, ..self }
+    }
+
     /// Values of one input image.
     pub fn input_values(&self) -> usize {
         self.channels[0] * self.input[0] * self.input[1]
@@ -164,6 +180,13 @@ impl Pass {
 }
 
 impl Correlation {
+    /// Each target pixel is made of the source pixel at the same place.
+    pub fn is_pointwise(&self) -> bool {
+        let [pass] = &self.passes[..] else { return false };
+        let [tap] = &pass.taps[..] else { return false };
+        self.source == self.target && self.step == [1, 1] && tap.offset == [0, 0]
+    }
+
     /// Pixels to add around the source, before and after each axis, so that every tap finds one.
     pub fn margins(&self) -> [[usize; 2]; 2] {
         let mut margins = [[0; 2]; 2];

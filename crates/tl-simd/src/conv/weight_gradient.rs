@@ -54,6 +54,7 @@ pub(super) fn weight_gradient(
     gradient: &[f32],
     target: &mut [f32],
 ) {
+    let geometry = &geometry.flattened();
     let [outputs, inputs, height, width] = geometry.weight_shape();
     let per_group = outputs / geometry.window.groups;
     let pixels = geometry.batch * geometry.output[0] * geometry.output[1];
