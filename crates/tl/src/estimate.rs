@@ -5,8 +5,8 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Device;
 use tl_core::{
-    Activation, Backbone, Optimizer, OptimizerConfig, Pass, ResolvedPhase, RowShape, Solver,
-    TrainableReport, apply,
+    Activation, Backbone, CoreError, Optimizer, OptimizerConfig, Pass, ResolvedPhase, RowShape,
+    Solver, TrainableReport, apply,
 };
 use tl_kernels::memory;
 use tl_models::Classifier;
@@ -86,15 +86,26 @@ pub(crate) fn costs(
         return Ok(());
     }
     let weights = Module::num_params(model) * size_of::<f32>();
+    // Through the frozen stages: once for each image, or in every epoch without a cache.
+    let mut frozen_lines = Vec::new();
+    for phase in phases {
+        let prefix = model.backbone.compile(0..phase.cut);
+        let pass = |count| forward(|input| prefix.forward(input), count, extent.size, device);
+        frozen_lines.push(line(FEW.map(pass))?);
+    }
+    // In the end the parts are measured through all stages.
+    let plain = model.valid();
+    let stages = plain.backbone.stages().len();
+    let pass = |input| plain.backbone.forward_stages(input, 0..stages, Pass::default());
+    let whole = line(FEW.map(|count| forward(pass, count, extent.size, device)))?;
+    // After the passes above, which set up what stays: buffers of threads, the allocator's reserves.
     let begun_with = resident();
-    for (phase, row) in phases.iter().zip(&mut report.phases) {
+    for ((phase, row), frozen) in phases.iter().zip(&mut report.phases).zip(frozen_lines) {
         let by_gradient = phase.phase.solver == Solver::Gradient;
         let rows = extent.train + extent.validation;
         let stored = settings.cache && row.cached_bytes > 0;
         let in_memory = if stored { row.cached_bytes.min(extent.cache_memory) } else { 0 };
         let batch = settings.batch_size.min(extent.train.max(1));
-        // Through the frozen stages: once for each image, or in every epoch without a cache.
-        let frozen = line(FEW.map(|count| forward(phase, model, count, extent.size, device)))?;
         let step =
             line(FEW.map(|count| train(phase, model, optimizer, count, extent.size, device)))?;
         // Decoded images ahead: three batches of pixels.
@@ -114,8 +125,9 @@ pub(crate) fn costs(
         let held = 2 * weights + state;
         // Between steps a checkpoint of all that is laid out in memory, twice, before it is written.
         let checkpoint = 2 * held;
-        row.memory_bytes =
-            Some((begun_with + held + in_memory as usize + working.max(checkpoint)) as u64);
+        let training = held + in_memory as usize + working.max(checkpoint);
+        let measuring = weights + whole.bytes(batch) + ahead;
+        row.memory_bytes = Some((begun_with + training.max(measuring)) as u64);
         row.seconds = Some(seconds);
     }
     Ok(())
@@ -168,14 +180,12 @@ fn empty(count: usize, size: usize, device: &Device) -> Activation {
 }
 
 fn forward(
-    phase: &ResolvedPhase,
-    model: &Classifier<Network>,
+    pass: impl Fn(Activation) -> Result<Activation, CoreError>,
     count: usize,
     size: usize,
     device: &Device,
 ) -> Cost {
-    let prefix = model.backbone.compile(0..phase.cut);
-    measured(|| Ok(prefix.forward(empty(count, size, device)).map(|_| ())?))
+    measured(|| Ok(pass(empty(count, size, device)).map(|_| ())?))
 }
 
 fn train(
