@@ -1,6 +1,6 @@
 //! Fused units as operations with their own backward pass, and the only use of Burn's internals.
 //!
-//! A unit on a flex device in f32 runs the kernels of [`crate::flex`] as one node of the graph; on every
+//! A unit on a flex device in f32 runs the kernels of `tl-simd` as one node of the graph; on every
 //! other device and in every other precision it is a composition of Burn's public operations.
 
 use burn::prelude::*;
@@ -10,6 +10,10 @@ use burn::tensor::ops::ConvOptions;
 
 use crate::Nonlinearity;
 
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(feature = "flex")]
+mod images;
 #[cfg(feature = "flex")]
 mod nodes;
 #[cfg(feature = "flex")]
@@ -62,7 +66,6 @@ pub(crate) fn batch_norm_train_unit(
     act: Nonlinearity,
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
     #[cfg(feature = "flex")]
-    #[cfg(feature = "flex")]
     if runs_on_flex(&x)
         && runs_on_flex(&weight)
         && [weight.dims(), bias.dims()] == [[x.dims()[1]]; 2]
@@ -96,9 +99,12 @@ fn sizes_fit(
     residual: Option<&Tensor<4>>,
     shape: ConvShape,
 ) -> bool {
-    crate::flex::Geometry::new(x.dims(), w.dims(), shape).is_some_and(|geometry| {
+    flex::geometry(x.dims(), w.dims(), shape).is_some_and(|geometry| {
+        let [height, width] = geometry.output;
         b.is_none_or(|b| b.dims() == [w.dims()[0]])
-            && residual.is_none_or(|residual| residual.dims() == geometry.output_shape())
+            && residual.is_none_or(|residual| {
+                residual.dims() == [geometry.batch, geometry.channels[1], height, width]
+            })
     })
 }
 

@@ -9,15 +9,12 @@
 //! | [`buffer`] | [`Buffer`]: state that moves without a gradient |
 //! | [`memory`] | an allocator that counts |
 //! | `extension` | Burn's internals: fused units as operations of their own |
-//! | `flex` | the CPU kernels behind them |
 //!
-//! On a flex device the units run this crate's kernels, on every other device Burn's operations.
+//! On a flex device the units run the kernels of `tl-simd`, on every other device Burn's operations.
 
 pub mod buffer;
 pub mod conv;
 mod extension;
-#[cfg(feature = "flex")]
-mod flex;
 pub mod linear;
 pub mod memory;
 mod nonlinearity;

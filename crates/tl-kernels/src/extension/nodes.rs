@@ -10,11 +10,15 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn_flex::FlexTensor;
+use tl_simd::conv::Geometry;
+use tl_simd::norm::{self, Inputs, Slope};
+use tl_simd::Level;
 
 use super::ConvShape;
-use super::operations::{Maybe, Units, shape4, tensor, values};
+use super::flex;
+use super::images::{MapShape, channels_last, map, tensor, values};
+use super::operations::{Maybe, Units, shape4};
 use crate::Nonlinearity;
-use crate::flex::{self, Geometry, NormInputs, Wanted};
 
 /// A tensor in the graph.
 type Tracked = FloatTensor<Autodiff<Flex>>;
@@ -55,7 +59,7 @@ impl Parents {
         self.tracked |= tracked;
         let (values, guard) = parent.into_parts();
         self.guards.push(guard);
-        (values.to_contiguous(), tracked)
+        (values, tracked)
     }
 
     fn take_maybe<C: CheckpointStrategy>(
@@ -106,18 +110,20 @@ fn kept_output(output: &FlexTensor, act: Nonlinearity) -> Option<FlexTensor> {
     (act != Nonlinearity::None).then(|| output.clone())
 }
 
-/// `gradient`, contiguous and with one owner where it had one.
-fn contiguous(gradient: FlexTensor) -> FlexTensor {
-    let values = gradient.to_contiguous();
-    drop(gradient);
-    values
-}
-
 /// Turns the gradient after the nonlinearity into the one before it.
 fn through_act(gradient: &mut FlexTensor, output: &Option<FlexTensor>, act: Nonlinearity) {
     if let Some(output) = output {
-        flex::through_act(gradient.storage_mut(), values(output), act);
+        norm::through_act(Level::best(), gradient.storage_mut(), values(output), act.into());
     }
+}
+
+/// Which gradients of a convolution are needed.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    input: bool,
+    weight: bool,
+    bias: bool,
+    residual: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -132,36 +138,21 @@ struct Convolution {
 }
 
 impl Kept for Convolution {
-    fn gradients(mut self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
-        let mut gradient = contiguous(gradient);
-        // The depthwise kernel goes through the nonlinearity on its own; a residual's gradient needs it on its own.
-        if !self.geometry.is_depthwise() || self.wanted.residual {
-            through_act(&mut gradient, &self.output, self.act);
-            self.output = None;
-        }
-        let found = flex::convolve_backward(
-            &self.geometry,
-            self.x.as_ref().map(values),
-            self.w.as_ref().map(values),
-            values(&gradient),
-            self.output.as_ref().map(|output| (values(output), self.act)),
-            self.wanted,
-        );
-        let Geometry { batch, channels, input, .. } = self.geometry;
-        let weight = [
-            channels[1],
-            self.geometry.channels_per_group(),
-            self.geometry.kernel[0],
-            self.geometry.kernel[1],
-        ];
-        let mut gradients = vec![
-            found.input.map(|values| tensor(values, [batch, channels[0], input[0], input[1]])),
-            found.weight.map(|values| tensor(values, weight)),
-        ];
+    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
+        let Self { geometry, wanted, .. } = self;
+        let mut gradient = channels_last(gradient);
+        through_act(&mut gradient, &self.output, self.act);
+        let weight = self.x.map(|x| flex::weight_gradient(&geometry, &x, &gradient));
+        let input = self.w.map(|w| flex::input_gradient(&geometry, &w, &gradient));
+        let mut gradients = vec![input, weight];
         if self.has_bias {
-            gradients.push(found.bias.map(|values| tensor(values, [channels[1]])));
+            let channels = geometry.channels[1];
+            gradients.push(wanted.bias.then(|| {
+                let sums = norm::channel_sums(Level::best(), values(&gradient), channels);
+                tensor(sums, [channels])
+            }));
         }
-        gradients.push(self.wanted.residual.then_some(gradient));
+        gradients.push(wanted.residual.then_some(gradient));
         gradients
     }
 }
@@ -170,7 +161,9 @@ impl Kept for Convolution {
 struct Norm {
     x: FlexTensor,
     weight: FlexTensor,
+    bias: FlexTensor,
     statistics: [FlexTensor; 2],
+    /// Of a norm with a residual; without one the slope is read off `x`.
     output: Option<FlexTensor>,
     epsilon: f64,
     act: Nonlinearity,
@@ -179,32 +172,49 @@ struct Norm {
 }
 
 impl Kept for Norm {
-    fn gradients(mut self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
-        let mut gradient = contiguous(gradient);
-        if self.wants_residual {
-            through_act(&mut gradient, &self.output, self.act);
-            self.output = None;
-        }
-        let shape = shape4(&self.x);
-        let inputs = NormInputs {
-            x: values(&self.x),
-            weight: values(&self.weight),
-            mean: values(&self.statistics[0]),
-            variance: values(&self.statistics[1]),
-            epsilon: self.epsilon,
+    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
+        let level = Level::best();
+        let mut gradient = channels_last(gradient);
+        let shape = MapShape::of(&self.x);
+        let [mean, variance] = self.statistics.each_ref().map(values);
+        let (gamma, act) = (values(&self.weight), self.act.into());
+        let (scale, shift) =
+            norm::scale_and_shift(mean, variance, self.epsilon, gamma, values(&self.bias));
+        let slope = match &self.output {
+            _ if self.act == Nonlinearity::None => Slope::One,
+            Some(output) => Slope::Output(values(output), act),
+            None => Slope::Affine { scale: &scale, shift: &shift, act },
         };
-        let [input, weight, bias] = flex::norm_backward(
-            inputs,
-            shape[2] * shape[3],
-            values(&gradient),
-            self.output.as_ref().map(|output| (values(output), self.act)),
-            self.wants_input,
-        );
+        let x = values(&self.x);
+        let sums = norm::sums(level, x, values(&gradient), slope, mean);
+        let (weight, bias) = sums.parameter_gradients(variance, self.epsilon);
+        let inputs = Inputs { x, mean, variance, epsilon: self.epsilon, gamma };
+        let mut residual = self.wants_residual.then(|| vec![0.0; shape.elements()]);
+        let input = self.wants_input.then(|| match gradient.try_storage_mut::<f32>() {
+            Some(values) => {
+                let residual = residual.as_deref_mut();
+                norm::input_gradient_in_place(level, inputs, slope, &sums, values, residual);
+                gradient.clone()
+            }
+            None => {
+                let mut target = vec![0.0; shape.elements()];
+                let (gradient, residual) = (values(&gradient), residual.as_deref_mut());
+                norm::input_gradient(level, inputs, slope, &sums, gradient, &mut target, residual);
+                map(target, shape)
+            }
+        });
+        let residual = residual.map(|residual| match self.wants_input {
+            true => map(residual, shape),
+            false => {
+                through_act(&mut gradient, &self.output, self.act);
+                gradient
+            }
+        });
         vec![
-            Some(tensor(input, shape)),
-            Some(tensor(weight, [shape[1]])),
-            Some(tensor(bias, [shape[1]])),
-            self.wants_residual.then_some(gradient),
+            input,
+            Some(tensor(weight, [shape.channels])),
+            Some(tensor(bias, [shape.channels])),
+            residual,
         ]
     }
 }
@@ -221,19 +231,20 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
         let mut parents = Parents::default();
         let (x, input) = parents.take(x);
         let (w, weight) = parents.take(w);
+        let (x, w) = (channels_last(x), w.to_contiguous());
         let has_bias = matches!(bias, Maybe::Present(_));
         let (bias, wants_bias) = parents.take_maybe(bias);
         let (residual, wants_residual) = parents.take_maybe(residual);
         let wanted = Wanted { input, weight, bias: wants_bias, residual: wants_residual };
         let output = Flex::convolution_unit(x.clone(), w.clone(), bias, residual, shape, act);
-        let Some(geometry) = Geometry::new(shape4(&x), shape4(&w), shape) else {
+        let Some(geometry) = flex::geometry(shape4(&x), shape4(&w), shape) else {
             return Tracked::new(output);
         };
         let kept = Convolution {
             geometry,
             x: wanted.weight.then_some(x),
             w: wanted.input.then_some(w),
-            output: kept_output(&output, act),
+            output: (act != Nonlinearity::None).then(|| output.clone()),
             act,
             wanted,
             has_bias,
@@ -253,14 +264,18 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
         let (x, wants_input) = parents.take(x);
         let (weight, _) = parents.take(weight);
         let (bias, _) = parents.take(bias);
+        let x = channels_last(x);
+        let [weight, bias] = [weight, bias].map(|tensor| tensor.to_contiguous());
+        let has_residual = matches!(residual, Maybe::Present(_));
         let (residual, wants_residual) = parents.take_maybe(residual);
         let (output, mean, variance) =
-            Flex::norm_unit(x.clone(), weight.clone(), bias, residual, epsilon, act);
+            Flex::norm_unit(x.clone(), weight.clone(), bias.clone(), residual, epsilon, act);
         let kept = Norm {
             x,
             weight,
+            bias,
             statistics: [mean.clone(), variance.clone()],
-            output: kept_output(&output, act),
+            output: (act != Nonlinearity::None && has_residual).then(|| output.clone()),
             epsilon,
             act,
             wants_input,

@@ -4,10 +4,12 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, ExtensionType, Flex, backend_extension};
 use burn::prelude::*;
 use burn_flex::FlexTensor;
+use tl_simd::{Level, norm};
 
 use super::ConvShape;
+use super::flex::{self, Packed};
+use super::images::{MapShape, channels_last, map, tensor, values};
 use crate::Nonlinearity;
-use crate::flex::{self, Geometry};
 
 /// A tensor that a unit may do without.
 #[derive(Clone, Debug, ExtensionType)]
@@ -47,22 +49,9 @@ pub trait Units: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
-/// The values of a tensor that [`FlexTensor::to_contiguous`] returned.
-pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
-    tensor.storage()
-}
-
-pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape))
-}
-
 pub(super) fn shape4(tensor: &FlexTensor) -> [usize; 4] {
     let shape = tensor.layout().shape();
     [shape[0], shape[1], shape[2], shape[3]]
-}
-
-fn contiguous(tensor: Maybe<Flex>) -> Option<FlexTensor> {
-    tensor.into_option().map(|tensor| tensor.to_contiguous())
 }
 
 impl Units for Flex {
@@ -74,15 +63,15 @@ impl Units for Flex {
         shape: ConvShape,
         act: Nonlinearity,
     ) -> FlexTensor {
-        let (x, w) = (x.to_contiguous(), w.to_contiguous());
-        let (bias, residual) = (contiguous(bias), contiguous(residual));
-        let Some(geometry) = Geometry::new(shape4(&x), shape4(&w), shape) else {
+        let Some(geometry) = flex::geometry(shape4(&x), shape4(&w), shape) else {
             // `conv2d` gives sizes that do not fit to Burn, which says what is wrong with them.
             unreachable!("the sizes were checked")
         };
-        let (bias, residual) = (bias.as_ref().map(values), residual.as_ref().map(values));
-        let output = flex::convolve(&geometry, values(&x), values(&w), bias, residual, act);
-        tensor(output, geometry.output_shape())
+        let (x, w) = (channels_last(x), w.to_contiguous());
+        let bias = bias.into_option().map(|bias| bias.to_contiguous());
+        let residual = residual.into_option().map(channels_last);
+        let packed = Packed::new(&geometry, values(&w), None);
+        flex::convolve(&geometry, &x, &packed, bias.as_ref().map(values), residual.as_ref(), act)
     }
 
     fn norm_unit(
@@ -93,20 +82,19 @@ impl Units for Flex {
         epsilon: f64,
         act: Nonlinearity,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let [x, weight, bias] = [x, weight, bias].map(|tensor| tensor.to_contiguous());
-        let residual = contiguous(residual);
-        let shape = shape4(&x);
-        let normed = flex::normalise(
-            values(&x),
-            shape[2] * shape[3],
-            values(&weight),
-            values(&bias),
-            residual.as_ref().map(values),
-            epsilon,
-            act,
-        );
-        let statistics = |values| tensor(values, [shape[1]]);
-        (tensor(normed.output, shape), statistics(normed.mean), statistics(normed.variance))
+        let shape = MapShape::of(&x);
+        let x = channels_last(x);
+        let [weight, bias] = [weight, bias].map(|tensor| tensor.to_contiguous());
+        let residual = residual.into_option().map(channels_last);
+        let level = Level::best();
+        let (mean, variance) = norm::statistics(level, values(&x), shape.channels);
+        let (scale, shift) =
+            norm::scale_and_shift(&mean, &variance, epsilon, values(&weight), values(&bias));
+        let mut output = vec![0.0; shape.elements()];
+        let residual = residual.as_ref().map(values);
+        norm::normalise(level, values(&x), &scale, &shift, residual, act.into(), &mut output);
+        let statistics = |values| tensor(values, [shape.channels]);
+        (map(output, shape), statistics(mean), statistics(variance))
     }
 }
 
