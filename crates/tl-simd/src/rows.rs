@@ -38,7 +38,7 @@ impl Rows {
             _ if period > MOST_WIDTH => channels,
             _ => period * (LEAST_WIDTH / period).max(1),
         };
-        Self { channels, width, chunk: (CHUNK / width).max(8 * GROUP) * width }
+        Self { channels, width, chunk: (CHUNK / width).max(16 * GROUP) * width }
     }
 }
 
@@ -83,19 +83,20 @@ impl<F: Fold<N, P, K>, const N: usize, const P: usize, const K: usize> WithSimd
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Rows { channels, width, .. } = self.rows;
-        let parameters = laid_out::<S, P>(simd, self.parameters, width);
+        let parameters = laid_out(self.parameters, width);
+        let parameters = parameters.each_ref().map(|row| &row[..]);
         let mut sums = vec![[simd.splat_f32s(0.0); K]; width.div_ceil(S::F32_LANES)];
         let length = self.inputs[0].len();
         let mut start = 0;
         while start + GROUP * width <= length {
             let group = self.inputs.map(|input| &input[start..start + GROUP * width]);
-            add_rows::<S, F, N, P, K, GROUP>(simd, self.fold, group, &parameters, &mut sums);
+            add_rows::<S, F, N, P, K, GROUP>(simd, self.fold, group, parameters, &mut sums);
             start += GROUP * width;
         }
         while start < length {
             let end = length.min(start + width);
             let row = self.inputs.map(|input| &input[start..end]);
-            add_rows::<S, F, N, P, K, 1>(simd, self.fold, row, &parameters, &mut sums);
+            add_rows::<S, F, N, P, K, 1>(simd, self.fold, row, parameters, &mut sums);
             start = end;
         }
         let mut flat = vec![0.0f32; width];
@@ -119,7 +120,7 @@ fn add_rows<S: Simd, F, const N: usize, const P: usize, const K: usize, const R:
     simd: S,
     fold: F,
     inputs: [&[f32]; N],
-    parameters: &[[S::f32s; P]],
+    parameters: [&[f32]; P],
     sums: &mut [[S::f32s; K]],
 ) where
     F: Fold<N, P, K>,
@@ -134,19 +135,25 @@ fn add_rows<S: Simd, F, const N: usize, const P: usize, const K: usize, const R:
             (heads[n][r], tails[n][r]) = (&head[..full], tail);
         }
     }
-    for (v, (sum, parameter)) in sums.iter_mut().zip(parameters).take(full).enumerate() {
+    let rest = width - full * S::F32_LANES;
+    let (parameters, ends) = split::<S, P>(parameters, width);
+    // Bytes to what the next group holds in the same place.
+    let ahead = R * width * size_of::<f32>();
+    for (v, sum) in sums[..full].iter_mut().enumerate() {
+        let parameter = at::<S, P>(simd, parameters, v);
         let mut total = *sum;
         for r in 0..R {
             let mut values = [simd.splat_f32s(0.0); N];
             for n in 0..N {
                 values[n] = heads[n][r][v];
+                prefetch(&heads[n][r][v], ahead);
             }
-            total = fold.add(simd, values, *parameter, total);
+            total = fold.add(simd, values, parameter, total);
         }
         *sum = total;
     }
-    let rest = width - full * S::F32_LANES;
     if rest > 0 {
+        let parameter = part_of::<S, P>(simd, ends);
         // Lanes behind a row that was cut short belong to channels too: they stay as they are.
         let mask = simd.mask_between_m32s(0, rest as u32).mask();
         for r in 0..R {
@@ -154,7 +161,7 @@ fn add_rows<S: Simd, F, const N: usize, const P: usize, const K: usize, const R:
             for n in 0..N {
                 values[n] = simd.partial_load_f32s(tails[n][r]);
             }
-            let total = fold.add(simd, values, parameters[full], sums[full]);
+            let total = fold.add(simd, values, parameter, sums[full]);
             for k in 0..K {
                 sums[full][k] = simd.select_f32s(mask, total[k], sums[full][k]);
             }
@@ -185,6 +192,8 @@ pub(crate) fn map<F, const N: usize, const P: usize, const K: usize>(
     F: Map<N, P, K>,
 {
     let length = outputs[0].len();
+    let parameters = laid_out(parameters, rows.width);
+    let parameters = parameters.each_ref().map(|row| &row[..]);
     let chunks: Vec<MapChunk<'_, F, N, P, K>> = (0..length)
         .step_by(rows.chunk)
         .map(|start| {
@@ -216,44 +225,34 @@ impl<F: Map<N, P, K>, const N: usize, const P: usize, const K: usize> WithSimd
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { rows: Rows { width, .. }, map, inputs, mut outputs, .. } = self;
-        let parameters = laid_out::<S, P>(simd, self.parameters, width);
+        let Self { rows: Rows { width, .. }, map, inputs, parameters, mut outputs } = self;
         let length = outputs[0].len();
         let mut start = 0;
         while start < length {
             let end = length.min(start + width);
             let full = (end - start) / S::F32_LANES;
-            let (mut heads, mut tails): ([&[S::f32s]; N], [&[f32]; N]) = ([&[]; N], [&[]; N]);
-            for n in 0..N {
-                let (head, tail) = S::as_simd_f32s(&inputs[n][start..end]);
-                (heads[n], tails[n]) = (&head[..full], tail);
-            }
-            let written =
+            let (heads, tails) = split::<S, N>(inputs.map(|input| &input[start..end]), end - start);
+            let (parameters, ends) = split::<S, P>(parameters, end - start);
+            let mut written =
                 outputs.each_mut().map(|output| S::as_mut_simd_f32s(&mut output[start..end]));
-            for (v, parameter) in parameters.iter().take(full).enumerate() {
-                let mut values = [simd.splat_f32s(0.0); N];
-                for n in 0..N {
-                    values[n] = heads[n][v];
-                }
+            for v in 0..full {
                 let mut held = [simd.splat_f32s(0.0); K];
                 for k in 0..K {
                     held[k] = written[k].0[v];
                 }
-                let results = map.apply(simd, values, *parameter, held);
+                let own = at::<S, P>(simd, parameters, v);
+                let results = map.apply(simd, at::<S, N>(simd, heads, v), own, held);
                 for k in 0..K {
                     written[k].0[v] = results[k];
                 }
             }
             if end - start > full * S::F32_LANES {
-                let mut values = [simd.splat_f32s(0.0); N];
-                for n in 0..N {
-                    values[n] = simd.partial_load_f32s(tails[n]);
-                }
                 let mut held = [simd.splat_f32s(0.0); K];
                 for k in 0..K {
                     held[k] = simd.partial_load_f32s(written[k].1);
                 }
-                let results = map.apply(simd, values, parameters[full], held);
+                let values = part_of::<S, N>(simd, tails);
+                let results = map.apply(simd, values, part_of::<S, P>(simd, ends), held);
                 for k in 0..K {
                     simd.partial_store_f32s(written[k].1, results[k]);
                 }
@@ -263,20 +262,54 @@ impl<F: Map<N, P, K>, const N: usize, const P: usize, const K: usize> WithSimd
     }
 }
 
-/// The values of the channels, repeated over a row.
+/// The full registers of the first `width` values, and what is left of them.
 #[inline(always)]
-fn laid_out<S: Simd, const P: usize>(
-    simd: S,
-    parameters: [&[f32]; P],
+fn split<S: Simd, const N: usize>(
+    rows: [&[f32]; N],
     width: usize,
-) -> Vec<[S::f32s; P]> {
-    let mut row = vec![0.0f32; width];
-    let mut lanes = vec![[simd.splat_f32s(0.0); P]; width.div_ceil(S::F32_LANES)];
-    for (p, parameter) in parameters.into_iter().enumerate() {
-        row.chunks_exact_mut(parameter.len()).for_each(|pixel| pixel.copy_from_slice(parameter));
-        for (lanes, values) in lanes.iter_mut().zip(row.chunks(S::F32_LANES)) {
-            lanes[p] = simd.partial_load_f32s(values);
-        }
+) -> ([&[S::f32s]; N], [&[f32]; N]) {
+    let (mut heads, mut tails): ([&[S::f32s]; N], [&[f32]; N]) = ([&[]; N], [&[]; N]);
+    for n in 0..N {
+        let (head, tail) = S::as_simd_f32s(&rows[n][..width]);
+        // The length that is the same for all lets their bounds be checked once.
+        (heads[n], tails[n]) = (&head[..width / S::F32_LANES], tail);
     }
-    lanes
+    (heads, tails)
+}
+
+#[inline(always)]
+fn at<S: Simd, const N: usize>(simd: S, rows: [&[S::f32s]; N], v: usize) -> [S::f32s; N] {
+    let mut values = [simd.splat_f32s(0.0); N];
+    for n in 0..N {
+        values[n] = rows[n][v];
+    }
+    values
+}
+
+#[inline(always)]
+fn part_of<S: Simd, const N: usize>(simd: S, rows: [&[f32]; N]) -> [S::f32s; N] {
+    let mut values = [simd.splat_f32s(0.0); N];
+    for n in 0..N {
+        values[n] = simd.partial_load_f32s(rows[n]);
+    }
+    values
+}
+
+/// Asks for what lies `ahead` bytes behind a value, which need not be there.
+#[inline(always)]
+fn prefetch<T>(value: &T, ahead: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let there = std::ptr::from_ref(value).cast::<i8>().wrapping_add(ahead);
+        // SAFETY: a hint touches no memory that the program sees, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(there) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (value, ahead);
+}
+
+/// The values of the channels, repeated over a row.
+fn laid_out<const P: usize>(parameters: [&[f32]; P], width: usize) -> [Vec<f32>; P] {
+    parameters.map(|parameter| parameter.repeat(width / parameter.len()))
 }

@@ -47,14 +47,15 @@ pub fn statistics(level: Level, x: &[f32], channels: usize) -> (Vec<f32>, Vec<f3
 
 /// The means of the first pixels of a chunk.
 fn first_mean(x: &[f32], channels: usize) -> Vec<f32> {
-    const PIXELS: usize = 16;
+    const PIXELS: usize = 8;
     let mut mean = vec![0.0; channels];
     let pixels = PIXELS.min(x.len() / channels);
     for pixel in x.chunks_exact(channels).take(pixels) {
         for (mean, value) in mean.iter_mut().zip(pixel) {
-            *mean += value / pixels as f32;
+            *mean += value;
         }
     }
+    mean.iter_mut().for_each(|mean| *mean *= 1.0 / pixels as f32);
     mean
 }
 
