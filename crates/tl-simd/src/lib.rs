@@ -2,10 +2,14 @@
 
 pub mod act;
 pub mod conv;
+pub mod cross_entropy;
 pub mod depthwise;
+pub mod gelu;
+pub mod layer_norm;
 pub mod level;
 pub mod norm;
 
+mod math;
 mod rows;
 mod tile;
 
