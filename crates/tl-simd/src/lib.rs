@@ -6,6 +6,7 @@ pub mod cross_entropy;
 pub mod depthwise;
 pub mod gelu;
 pub mod layer_norm;
+pub mod layout;
 pub mod level;
 pub mod norm;
 
