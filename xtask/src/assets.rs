@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::shell::{During, Failure, Outcome, cache, read, root};
+use crate::shell::{During, Failure, Outcome, cache, read, root, say};
 
 pub use list::Asset;
 
@@ -37,7 +37,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Outcome<()> {
     let folder = cache()?;
     let mut missing = 0;
-    println!("{:<44} {:>8}  state", "asset", "MB");
+    say(format_args!("{:<44} {:>8}  state", "asset", "MB"));
     for asset in chosen(&arguments.names)? {
         let state = if arguments.list {
             let path = folder.join(&asset.name);
@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
                 }
             }
         };
-        println!("{:<44} {:>8.1}  {state}", asset.name, asset.bytes as f64 / 1e6);
+        say(format_args!("{:<44} {:>8.1}  {state}", asset.name, asset.bytes as f64 / 1e6));
     }
     if missing > 0 {
         return Err(Failure::new(format!("{missing} assets could not be fetched")));

@@ -1,6 +1,6 @@
 //! `cargo xtask book`: the book in docs/.
 
-use crate::shell::{Failure, Outcome, exists, program, watched};
+use crate::shell::{Failure, Outcome, exists, program, say, watched};
 
 /// Build the book from docs/ with mdBook.
 ///
@@ -20,6 +20,6 @@ pub fn run(_: &Arguments) -> Outcome<()> {
         ));
     }
     watched(program("mdbook", &["build", "docs"]))?;
-    println!("target/book/index.html");
+    say("target/book/index.html");
     Ok(())
 }

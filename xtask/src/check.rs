@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::assets::{chosen, fetched};
 use crate::ci::tests_passed;
-use crate::shell::{During, Failure, Outcome, cache, cargo, read, root, watched};
+use crate::shell::{During, Failure, Outcome, cache, cargo, read, root, say, watched};
 
 /// Run checks that take longer or need more than `cargo test` does.
 ///
@@ -74,15 +74,15 @@ struct Marked {
 pub fn run(arguments: &Arguments) -> Outcome<()> {
     let all = !(arguments.assets || arguments.cost || arguments.origin);
     if all || arguments.assets {
-        println!("assets: {}", assets()?);
+        say(format_args!("assets: {}", assets()?));
     }
     if all || arguments.cost {
-        println!("cost: {} within their limits", cost::run()?);
+        say(format_args!("cost: {} within their limits", cost::run()?));
     }
     if all || arguments.origin {
         match &arguments.python {
-            Some(python) => println!("origin: {} passed", origin::run(python)?),
-            None => println!("origin: not run: no --python"),
+            Some(python) => say(format_args!("origin: {} passed", origin::run(python)?)),
+            None => say("origin: not run: no --python"),
         }
     }
     Ok(())

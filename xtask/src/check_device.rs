@@ -1,6 +1,6 @@
 //! `cargo xtask check-device`: a short check on hardware that CI does not have.
 
-use crate::shell::{Failure, Outcome, cargo, line, program, quietly, watched};
+use crate::shell::{Failure, Outcome, cargo, line, program, quietly, say, watched};
 
 /// Check a device: the same logits and the same training as on the CPU.
 ///
@@ -31,13 +31,13 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
         quietly(program(name, &["--version"]))
             .map_or_else(|_| name.to_string(), |text| text.trim().to_string())
     };
-    println!("\n--- paste from here ---");
-    println!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
-    println!("{}", version("rustc"));
-    println!("tl {}", env!("CARGO_PKG_VERSION"));
-    println!("$ {shown}");
-    print!("{}", written.stdout);
-    println!("--- to here ---");
+    say(format_args!("\n--- paste from here ---"));
+    say(format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
+    say(version("rustc"));
+    say(format_args!("tl {}", env!("CARGO_PKG_VERSION")));
+    say(format_args!("$ {shown}"));
+    say(written.stdout.trim_end());
+    say("--- to here ---");
     Ok(())
 }
 

@@ -4,7 +4,7 @@ mod steps;
 
 use std::time::{Duration, Instant};
 
-use crate::shell::{Failure, Outcome};
+use crate::shell::{Failure, Outcome, say};
 
 pub(crate) use steps::tests_passed;
 
@@ -45,20 +45,20 @@ struct Done {
 pub fn run(arguments: &Arguments) -> Outcome<()> {
     let chosen = chosen(&arguments.steps)?;
     if arguments.list {
-        chosen.iter().for_each(|step| println!("{:<10} {}", step.name, step.shows));
+        chosen.iter().for_each(|step| say(format_args!("{:<10} {}", step.name, step.shows)));
         return Ok(());
     }
     let mut done = Vec::new();
     for step in &chosen {
-        println!("\n=== {}: {}", step.name, step.shows);
+        say(format_args!("\n=== {}: {}", step.name, step.shows));
         let start = Instant::now();
         let result = (step.run)();
         let time = start.elapsed();
         match result {
             Ok(passed) => done.push(Done { name: step.name, passed, time }),
             Err(failure) => {
-                print!("{}", table(&done));
-                println!("{} passed, 1 failed", passed(&done));
+                say(table(&done).trim_end());
+                say(format_args!("{} passed, 1 failed", passed(&done)));
                 return Err(Failure::new(format!(
                     "step {} after {:.0} s: {failure}",
                     step.name,
@@ -67,8 +67,8 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
             }
         }
     }
-    print!("{}", table(&done));
-    println!("{} passed, 0 failed", passed(&done));
+    say(table(&done).trim_end());
+    say(format_args!("{} passed, 0 failed", passed(&done)));
     Ok(())
 }
 

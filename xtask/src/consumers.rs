@@ -5,7 +5,7 @@ mod readme;
 
 use std::path::{Path, PathBuf};
 
-use crate::shell::{During, Failure, Outcome, cargo, read, root, target, watched, write};
+use crate::shell::{During, Failure, Outcome, cargo, read, root, say, target, watched, write};
 
 /// Build and run each library crate's README program from outside the workspace.
 ///
@@ -36,11 +36,11 @@ pub struct Arguments {
 /// When a README has no program, or one does not build or run.
 pub fn run(arguments: &Arguments) -> Outcome<()> {
     if arguments.prepare {
-        println!("{}", prepared(&libraries(&arguments.names)?)?.display());
+        say(prepared(&libraries(&arguments.names)?)?.display());
         return Ok(());
     }
     let ran = all(&arguments.names)?;
-    println!("{ran} passed, 0 failed");
+    say(format_args!("{ran} passed, 0 failed"));
     Ok(())
 }
 

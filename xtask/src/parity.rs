@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::shell::{During, Failure, Outcome, program, read, root, watched};
+use crate::shell::{During, Failure, Outcome, program, read, root, say, watched};
 
 /// List or rerun the scripts that record what tests compare with.
 ///
@@ -30,9 +30,11 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
     let scripts = scripts()?;
     let Some(python) = &arguments.python else {
         for script in &scripts {
-            println!("{:<20} {}", name(script), summary(&read(script)?));
+            say(format_args!("{:<20} {}", name(script), summary(&read(script)?)));
         }
-        println!("\nTo record fixtures again: cargo xtask parity [SCRIPT…] --python PROGRAM");
+        say(format_args!(
+            "\nTo record fixtures again: cargo xtask parity [SCRIPT…] --python PROGRAM"
+        ));
         return Ok(());
     };
     let known: Vec<String> = scripts.iter().map(|script| name(script)).collect();

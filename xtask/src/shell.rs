@@ -108,13 +108,18 @@ pub struct Written {
     pub stderr: String,
 }
 
+/// Prints a line. A reader that went away (`cargo xtask … | head`) has what it wanted.
+pub fn say(line: impl fmt::Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
 /// Runs `command` to its end, shows what it writes as it writes it, and keeps it.
 ///
 /// # Errors
 /// When it cannot be started or does not succeed.
 pub fn watched(mut command: Command) -> Outcome<Written> {
     let shown = line(&command);
-    println!("$ {shown}");
+    say(format_args!("$ {shown}"));
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

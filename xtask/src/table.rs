@@ -10,7 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::shell::{
-    During, Failure, Outcome, cargo, line, program, quietly, read, root, target, watched, write,
+    During, Failure, Outcome, cargo, line, program, quietly, read, root, say, target, watched,
+    write,
 };
 use cell::{Cell, Pattern, Record};
 
@@ -62,11 +63,11 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
     let limit = arguments.minutes.map(|minutes| Duration::from_secs_f64(minutes.max(0.0) * 60.0));
     for (index, cell) in missing.iter().enumerate() {
         if limit.is_some_and(|limit| start.elapsed() >= limit) {
-            println!("{} cells are left for another time", missing.len() - index);
+            say(format_args!("{} cells are left for another time", missing.len() - index));
             break;
         }
         let record = table.compute(cell)?;
-        println!("{cell}: {:.3} in {:.0} s", record.accuracy, record.seconds);
+        say(format_args!("{cell}: {:.3} in {:.0} s", record.accuracy, record.seconds));
         records.push(record);
         table.keep(&mut records)?;
     }
@@ -92,10 +93,10 @@ pub fn verify_one(name: &str, seed: Option<u64>) -> Outcome<()> {
     table.build()?;
     let computed = table.compute(&recorded.cell)?;
     let tolerance = demo::tolerance(&recorded.cell);
-    println!(
+    say(format_args!(
         "{}: recorded {:.3}, computed {:.3} (may differ by {tolerance})",
         recorded.cell, recorded.accuracy, computed.accuracy
-    );
+    ));
     let agree =
         (recorded.accuracy - computed.accuracy).abs() <= tolerance && recorded.n == computed.n;
     if agree {
@@ -142,7 +143,7 @@ impl Table {
     fn compute(&self, cell: &Cell) -> Outcome<Record> {
         let command = self.command(cell);
         let shown = line(&command);
-        println!("$ {shown}");
+        say(format_args!("$ {shown}"));
         let output = quietly(command)?;
         // One object on standard output; a table of one cell may wrap it.
         let value: Value =
@@ -179,7 +180,7 @@ impl Table {
         let path = self.file(".md");
         write(&path, demo::page(records, &peers).as_bytes())?;
         let total = demo::cells().len();
-        println!("{}: {} of {total} cells", path.display(), records.len());
+        say(format_args!("{}: {} of {total} cells", path.display(), records.len()));
         Ok(())
     }
 }

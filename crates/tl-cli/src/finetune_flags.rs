@@ -197,6 +197,10 @@ impl Finetune {
         options.shots = self.shots.or(options.shots);
         options.strict |= self.strict;
         let tuning = &mut options.tuning;
+        self.check_recipe(
+            self.recipe.unwrap_or(tuning.recipe),
+            self.epochs.or(tuning.epochs).is_some(),
+        )?;
         tuning.recipe = self.recipe.unwrap_or(tuning.recipe);
         tuning.epochs = self.epochs.or(tuning.epochs);
         tuning.learning_rate = self.lr.or(tuning.learning_rate);
@@ -217,5 +221,31 @@ impl Finetune {
         settings.patience = self.patience.or(settings.patience);
         settings.cache &= !self.no_cache;
         Ok(options)
+    }
+
+    /// Refuses flags that the recipe would leave without an effect.
+    fn check_recipe(&self, recipe: Recipe, epochs: bool) -> Result<(), Failure> {
+        if self.augment && (recipe == Recipe::Probe || self.freeze_through.is_some()) {
+            return Err(Failure::input(
+                "--augment varies nothing where stages are frozen from the first on; leave it out, \
+                 or take --recipe finetune without --freeze-through",
+            ));
+        }
+        if recipe != Recipe::Probe || epochs {
+            return Ok(());
+        }
+        let given = [
+            ("--lr", self.lr.is_some()),
+            ("--layer-decay", self.layer_decay.is_some()),
+            ("--clip", self.clip.is_some()),
+            ("--patience", self.patience.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Failure::input(format!(
+                "{flag} says nothing to a probe that is trained to convergence; leave it out, or add \
+                 --epochs N to train it by gradient"
+            ))),
+            None => Ok(()),
+        }
     }
 }

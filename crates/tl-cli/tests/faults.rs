@@ -225,6 +225,23 @@ fn numbers_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn flags_that_the_recipe_would_leave_without_an_effect_are_refused() {
+    let place = Place::with_photos(2, 6);
+    for (flag, value) in
+        [("--lr", "0.1"), ("--layer-decay", "0.7"), ("--clip", "1"), ("--patience", "3")]
+    {
+        place.refused_with(&quick("run", &[flag, value]), &[flag, "--epochs N"]);
+    }
+    place.refused_with(&quick("run", &["--augment"]), &["--augment varies nothing"]);
+    place.refused_with(&quick("run", &["--augment", "--epochs", "2"]), &["--augment"]);
+    let frozen = ["finetune", "photos", "--augment", "--freeze-through", "features.3"];
+    place.refused_with(&frozen, &["--augment varies nothing", "--freeze-through"]);
+    assert!(!place.path("run").exists() && !place.path("runs").exists());
+    // Trained by gradient, a probe has a rate.
+    place.good(&quick("run", &["--lr", "0.1", "--epochs", "1"]));
+}
+
+#[test]
 fn a_backend_that_is_not_built_in_is_refused() {
     let place = Place::with_photos(2, 6);
     for (backend, built_in) in [

@@ -4,6 +4,7 @@ use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::Rgb8;
@@ -31,6 +32,9 @@ pub(crate) fn read_image_file(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Decodes an image of whatever format its first bytes show, or says in one line why not.
+///
+/// The orientation in its Exif data is applied, as `PIL.ImageOps.exif_transpose` does it; without one
+/// the pixels are those of the file.
 pub(crate) fn decode_bytes(bytes: &[u8]) -> Result<Rgb8, String> {
     if bytes.is_empty() {
         return Err("the file is empty".into());
@@ -56,12 +60,16 @@ fn decode_unguarded(bytes: &[u8]) -> Result<Rgb8, String> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| error.to_string())?;
+    let mut decoder = reader.into_decoder().map_err(|error| error.to_string())?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(format!("{width}×{height} pixels are too many: the limit is {MAX_PIXELS}"));
     }
-    let decoded = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    // Upright, as viewers show it: phones store the sensor's rows and say how to turn them. A tag that
+    // cannot be read turns nothing.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut decoded = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    decoded.apply_orientation(orientation);
     to_rgb8(decoded).map_err(|error| error.to_string())
 }
 
@@ -168,6 +176,53 @@ mod tests {
             assert_eq!(decoded.bytes(), photo().as_raw(), "{format:?}");
         }
         assert_eq!(decode_bytes(&encode(photo(), ImageFormat::Jpeg)).unwrap().width(), 40);
+    }
+
+    /// A JPEG with an Exif segment whose one entry is the orientation (tag 0x0112, one short).
+    fn turned(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+        let tiff = *b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0";
+        let value = [orientation, 0, 0, 0, 0, 0, 0, 0];
+        let body = [&b"Exif\0\0"[..], &tiff, &value].concat();
+        let length = (body.len() as u16 + 2).to_be_bytes();
+        [&jpeg[..2], &[0xff, 0xe1], &length, &body, &jpeg[2..]].concat()
+    }
+
+    #[test]
+    fn a_photo_is_turned_upright_as_its_exif_tag_says() {
+        let jpeg = encode(photo(), ImageFormat::Jpeg);
+        let stored = decode_bytes(&jpeg).unwrap();
+        let (width, height) = (stored.width(), stored.height());
+        let pixel = |column: usize, row: usize| -> [u8; 3] {
+            let place = 3 * (row * width + column);
+            [0, 1, 2].map(|channel| stored.bytes()[place + channel])
+        };
+        let (right, bottom) = (width - 1, height - 1);
+        // Where the upper left pixel and its right neighbour lie in the file, by Exif 2.3, table 6.
+        for (tag, first, second) in [
+            (1, (0, 0), (1, 0)),
+            (2, (right, 0), (right - 1, 0)),
+            (3, (right, bottom), (right - 1, bottom)),
+            (4, (0, bottom), (1, bottom)),
+            (5, (0, 0), (0, 1)),
+            (6, (0, bottom), (0, bottom - 1)),
+            (7, (right, bottom), (right, bottom - 1)),
+            (8, (right, 0), (right, 1)),
+        ] {
+            let upright = decode_bytes(&turned(&jpeg, tag)).unwrap();
+            let size = if tag < 5 { (width, height) } else { (height, width) };
+            assert_eq!((upright.width(), upright.height()), size, "tag {tag}");
+            let [one, two] = [first, second].map(|(column, row)| pixel(column, row));
+            assert_eq!(upright.bytes()[..6], [one, two].concat(), "tag {tag}");
+        }
+    }
+
+    #[test]
+    fn a_tag_that_means_nothing_turns_nothing() {
+        let jpeg = encode(photo(), ImageFormat::Jpeg);
+        let stored = decode_bytes(&jpeg).unwrap();
+        for tag in [0, 1, 9, 255] {
+            assert_eq!(decode_bytes(&turned(&jpeg, tag)).unwrap().bytes(), stored.bytes(), "{tag}");
+        }
     }
 
     #[test]

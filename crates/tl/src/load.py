@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors.torch import load_file
 from torchvision import models, transforms
 
@@ -30,7 +30,8 @@ transform = transforms.Compose([
 
 for name in sys.argv[1:]:
     with torch.no_grad():
-        logits = model(transform(Image.open(name).convert("RGB")).unsqueeze(0))[0]
+        upright = ImageOps.exif_transpose(Image.open(name))  # Pillow shows a phone's photo as it is stored
+        logits = model(transform(upright.convert("RGB")).unsqueeze(0))[0]
     probabilities = logits.softmax(0)
     best = int(probabilities.argmax())
     print(json.dumps({"file": name, "label": labels[best], "probability": float(probabilities[best]), "logits": logits.tolist()}))

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::photos;
 use super::watch::{self, Epoch, Fitting};
-use crate::shell::{During, Failure, Outcome, read};
+use crate::shell::{During, Failure, Outcome, read, say};
 
 /// Photos of each of the ten classes: 1,000 in all.
 const TRAIN: usize = 85;
@@ -53,10 +53,16 @@ pub fn run() -> Outcome<usize> {
         }
         found.extend(memory(&fitting)?);
         if found.len() < 2 {
-            println!("{name}: memory not checked: this system does not tell what a program holds");
+            say(format_args!(
+                "{name}: memory not checked: this system does not tell what a program holds"
+            ));
         }
         for figure in &found {
-            println!("{name}: {}{}", figure.text, if figure.holds { "" } else { ": BEYOND" });
+            say(format_args!(
+                "{name}: {}{}",
+                figure.text,
+                if figure.holds { "" } else { ": BEYOND" }
+            ));
         }
         figures.extend(
             found

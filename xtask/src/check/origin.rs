@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{photos, watch};
-use crate::shell::{During, Failure, Outcome, program, quietly, root};
+use crate::shell::{During, Failure, Outcome, program, quietly, root, say};
 
 /// Networks, their weights, and how they are fitted: every stage changes in the first two, the head in
 /// the last, whose 129 million parameters make a whole fitting long.
@@ -42,9 +42,12 @@ pub fn run(python: &Path) -> Outcome<usize> {
     let folder = tempfile::tempdir().during("cannot make a folder")?;
     let data = folder.path().join("photos");
     photos::write(&data, 4, 1)?;
-    let photos: Vec<PathBuf> = ["camera", "chelsea", "coffee"]
+    let mut photos: Vec<PathBuf> = ["camera", "chelsea", "coffee"]
         .map(|name| root().join("assets").join("photos").join(format!("{name}.png")))
         .into();
+    let lying = folder.path().join("lying.png");
+    photos::lay_down(&photos[2], &lying)?;
+    photos.push(lying);
     // A path that is given relative to where the task was started.
     let python = std::path::absolute(python).during("no such program")?;
     for [network, weights, recipe] in FITTINGS {
@@ -67,9 +70,9 @@ pub fn run(python: &Path) -> Outcome<usize> {
             return Err(Failure::new(format!("{network}: tl predict left out a photo")));
         }
         let most = most_deviation(&ours.predictions, &theirs)?;
-        println!(
+        say(format_args!(
             "{network}: loads strictly; logits within {most:.1e} of torchvision's, at most {MOST_DEVIATION:.0e}"
-        );
+        ));
         if most > MOST_DEVIATION {
             return Err(Failure::new(format!(
                 "{network}: logits are {most:.1e} from torchvision's"

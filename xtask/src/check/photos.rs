@@ -1,9 +1,11 @@
 //! Photos for checks, made from the images of the project.
 
+use std::fs::File;
 use std::path::Path;
 
+use image::codecs::png::PngEncoder;
 use image::imageops::{FilterType, resize};
-use image::{DynamicImage, RgbImage};
+use image::{DynamicImage, ImageEncoder, RgbImage};
 use tl_data::{Images, Part};
 
 use crate::shell::{During, Failure, Outcome, root};
@@ -43,6 +45,20 @@ pub fn write(folder: &Path, train: usize, validation: usize) -> Outcome<()> {
     }
 }
 
+/// Writes a photo as a phone that was held upright stores it: lying, and with a tag that says so.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn lay_down(photo: &Path, lying: &Path) -> Outcome<()> {
+    // One entry: the orientation (tag 0x0112, one short) is 6, a quarter turn clockwise.
+    let tag = *b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let what = format!("cannot write {}", lying.display());
+    let image = image::open(photo).during(format_args!("cannot read {}", photo.display()))?;
+    let mut encoder = PngEncoder::new(File::create(lying).during(&what)?);
+    encoder.set_exif_metadata(tag.to_vec()).during(&what)?;
+    image.rotate270().write_with_encoder(encoder).during(&what)
+}
+
 /// A small image as large as a photo.
 fn photo(width: usize, height: usize, bytes: &[u8]) -> Outcome<DynamicImage> {
     let (width, height) = (width as u32, height as u32);
@@ -54,6 +70,19 @@ fn photo(width: usize, height: usize, bytes: &[u8]) -> Outcome<DynamicImage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_photo_that_lies_is_read_as_the_one_that_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let photo = root().join("assets").join("photos").join("coffee.png");
+        let lying = folder.path().join("lying.png");
+        lay_down(&photo, &lying).unwrap();
+        let stored = image::open(&lying).unwrap();
+        let images = Images::from_files(&[photo, lying]).unwrap();
+        let [one, other] = [0, 1].map(|index| images.decode(index).unwrap());
+        assert_eq!((stored.width(), stored.height()), (one.height() as u32, one.width() as u32));
+        assert!(one == other);
+    }
 
     #[test]
     fn each_class_gets_its_photos_in_both_parts() {

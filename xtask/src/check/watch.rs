@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::shell::{During, Failure, Outcome, cargo, line, program, read, target, watched};
+use crate::shell::{During, Failure, Outcome, cargo, line, program, read, say, target, watched};
 
 /// The time between two looks at a program.
 const EVERY: Duration = Duration::from_millis(1);
@@ -54,7 +54,7 @@ pub fn fit(tl: &Path, data: &Path, run: &Path, words: &[&str]) -> Outcome<Fittin
     let mut command = program(&tl.to_string_lossy(), &["finetune"]);
     command.arg(data).arg("--out").arg(run).args(words);
     let shown = line(&command);
-    println!("$ {shown}");
+    say(format_args!("$ {shown}"));
     let told = run.with_extension("log");
     let log = File::create(&told).during(format_args!("cannot write {}", told.display()))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);

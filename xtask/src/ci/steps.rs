@@ -4,7 +4,9 @@
 use std::time::Instant;
 
 use super::Step;
-use crate::shell::{During, Failure, Outcome, Written, cargo, exists, program, quietly, watched};
+use crate::shell::{
+    During, Failure, Outcome, Written, cargo, exists, program, quietly, say, watched,
+};
 use crate::{check, consumers, table};
 
 pub(super) const STEPS: &[Step] = &[
@@ -82,7 +84,7 @@ fn demo() -> Outcome<usize> {
     if written.stdout.trim().is_empty() {
         return Err(Failure::new("the demo printed nothing"));
     }
-    println!("the demo took {seconds:.0} s");
+    say(format_args!("the demo took {seconds:.0} s"));
     // 90 seconds are promised on 2 cores; twice that leaves room for a busy machine.
     if seconds > 180.0 {
         return Err(Failure::new(format!("the demo took {seconds:.0} s; 90 are promised")));
@@ -102,7 +104,7 @@ fn consumers() -> Outcome<usize> {
 
 fn assets() -> Outcome<usize> {
     let counted = check::assets()?;
-    println!("{counted}");
+    say(&counted);
     Ok(counted.ran)
 }
 

@@ -39,7 +39,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let batch_size = self.settings.batch_size;
         let total = order.len().div_ceil(batch_size) as u64 * phase.phase.epochs as u64;
         let begun = self.state.consumed.min(order.len());
-        let augment = phase.phase.augment.then_some(&self.task.augment);
+        // Behind frozen stages nothing is varied, whether their outputs are kept or not.
+        let varied = phase.phase.augment && phase.cut == 0;
+        let augment = varied.then_some(&self.task.augment);
         let view = view(augment, self.settings.seed, epoch);
         let device = self.device.clone();
         let title = format!("{} {}/{}", phase.phase.name, self.state.epoch + 1, phase.phase.epochs);
