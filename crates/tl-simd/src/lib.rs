@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod act;
+pub mod attention;
 pub mod conv;
 pub mod cross_entropy;
 pub mod depthwise;
