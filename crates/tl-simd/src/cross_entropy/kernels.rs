@@ -129,12 +129,12 @@ fn load_tail<S: Simd>(simd: S, tail: &[f32], rest: f32) -> S::f32s {
 fn sum_of_exponentials<S: Simd>(simd: S, x: &[f32], shift: f32) -> f32 {
     let shift = simd.splat_f32s(shift);
     let (whole, tail) = S::as_simd_f32s(x);
-    let mut sums = [simd.splat_f32s(0.0); 2];
-    for (k, x) in whole.iter().enumerate() {
-        sums[k % 2] = simd.add_f32s(sums[k % 2], math::exp(simd, simd.sub_f32s(*x, shift)));
+    let mut sum = simd.splat_f32s(0.0);
+    for x in whole {
+        sum = simd.add_f32s(sum, math::exp(simd, simd.sub_f32s(*x, shift)));
     }
     let last = simd.sub_f32s(load_tail(simd, tail, f32::NEG_INFINITY), shift);
-    simd.reduce_sum_f32s(simd.add_f32s(simd.add_f32s(sums[0], math::exp(simd, last)), sums[1]))
+    simd.reduce_sum_f32s(simd.add_f32s(sum, math::exp(simd, last)))
 }
 
 /// exp(x − shift) into `output`, and the sum of them.
@@ -143,16 +143,16 @@ fn exponentials<S: Simd>(simd: S, x: &[f32], shift: f32, output: &mut [f32]) -> 
     let shift = simd.splat_f32s(shift);
     let (whole, tail) = S::as_simd_f32s(x);
     let (output, output_tail) = S::as_mut_simd_f32s(output);
-    let mut sums = [simd.splat_f32s(0.0); 2];
-    for (k, (x, output)) in whole.iter().zip(output).enumerate() {
+    let mut sum = simd.splat_f32s(0.0);
+    for (x, output) in whole.iter().zip(output) {
         let value = math::exp(simd, simd.sub_f32s(*x, shift));
-        sums[k % 2] = simd.add_f32s(sums[k % 2], value);
+        sum = simd.add_f32s(sum, value);
         *output = value;
     }
     let last = simd.sub_f32s(load_tail(simd, tail, f32::NEG_INFINITY), shift);
     let last = math::exp(simd, last);
     simd.partial_store_f32s(output_tail, last);
-    simd.reduce_sum_f32s(simd.add_f32s(simd.add_f32s(sums[0], last), sums[1]))
+    simd.reduce_sum_f32s(simd.add_f32s(sum, last))
 }
 
 /// (x − largest) − rest into `output`.
@@ -213,14 +213,13 @@ fn weighted_sum<S: Simd>(simd: S, x: &[f32], shift: f32, weights: Option<&[f32]>
         }
         None => (None, None),
     };
-    let mut sums = [simd.splat_f32s(0.0); 2];
+    let mut sum = simd.splat_f32s(0.0);
     for (k, x) in whole.iter().enumerate() {
         let weight = weights.map_or(one, |weights| weights[k]);
-        sums[k % 2] = simd.mul_add_e_f32s(weight, simd.sub_f32s(*x, level), sums[k % 2]);
+        sum = simd.mul_add_e_f32s(weight, simd.sub_f32s(*x, level), sum);
     }
     // Lanes after the tail hold x − shift = 0.
     let last = simd.sub_f32s(load_tail(simd, tail, shift), level);
     let weight = weights_tail.map_or(one, |tail| simd.partial_load_f32s(tail));
-    let sum = simd.mul_add_e_f32s(weight, last, sums[0]);
-    simd.reduce_sum_f32s(simd.add_f32s(sum, sums[1]))
+    simd.reduce_sum_f32s(simd.mul_add_e_f32s(weight, last, sum))
 }

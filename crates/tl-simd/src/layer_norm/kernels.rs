@@ -162,11 +162,22 @@ impl Row<'_> {
         let (x, x_tail) = S::as_simd_f32s(self.x);
         let (gamma, gamma_tail) = S::as_simd_f32s(self.gamma);
         let (gradient, gradient_tail) = S::as_simd_f32s(self.gradient);
-        for (k, ((x, gamma), gradient)) in x.iter().zip(gamma).zip(gradient).enumerate() {
+        let (x, x_rest) = x.as_chunks::<4>();
+        let (gamma, gamma_rest) = gamma.as_chunks::<4>();
+        let (gradient, gradient_rest) = gradient.as_chunks::<4>();
+        for ((x, gamma), gradient) in x.iter().zip(gamma).zip(gradient) {
+            for k in 0..4 {
+                let scaled = simd.mul_f32s(gradient[k], gamma[k]);
+                let deviation = simd.sub_f32s(x[k], mean);
+                plain[k] = simd.add_f32s(plain[k], scaled);
+                weighted[k] = simd.mul_add_e_f32s(scaled, deviation, weighted[k]);
+            }
+        }
+        for ((x, gamma), gradient) in x_rest.iter().zip(gamma_rest).zip(gradient_rest) {
             let scaled = simd.mul_f32s(*gradient, *gamma);
+            plain[0] = simd.add_f32s(plain[0], scaled);
             let deviation = simd.sub_f32s(*x, mean);
-            plain[k % 4] = simd.add_f32s(plain[k % 4], scaled);
-            weighted[k % 4] = simd.mul_add_e_f32s(scaled, deviation, weighted[k % 4]);
+            weighted[0] = simd.mul_add_e_f32s(scaled, deviation, weighted[0]);
         }
         // Empty lanes hold a gradient of 0.
         let gradient = simd.partial_load_f32s(gradient_tail);
@@ -192,19 +203,20 @@ impl Row<'_> {
         let (gradient, gradient_tail) = S::as_simd_f32s(self.gradient);
         let (dx, dx_tail) = S::as_mut_simd_f32s(dx);
         let (bypass, bypass_tail) = S::as_simd_f32s(bypass.unwrap_or(&[]));
-        for (k, dx) in dx.iter_mut().enumerate() {
-            let scaled = simd.mul_f32s(gradient[k], gamma[k]);
-            let rest = simd.mul_add_e_f32s(simd.sub_f32s(x[k], mean), slope, simd.neg_f32s(level));
-            let own = simd.mul_add_e_f32s(scaled, inverse, rest);
-            *dx = match bypass.get(k) {
-                Some(bypass) => simd.add_f32s(own, *bypass),
-                None => own,
-            };
+        let low = simd.neg_f32s(level);
+        let terms = x.iter().zip(gamma).zip(gradient);
+        for (dx, ((x, gamma), gradient)) in dx.iter_mut().zip(terms) {
+            let scaled = simd.mul_f32s(*gradient, *gamma);
+            let rest = simd.mul_add_e_f32s(simd.sub_f32s(*x, mean), slope, low);
+            *dx = simd.mul_add_e_f32s(scaled, inverse, rest);
+        }
+        for (dx, bypass) in dx.iter_mut().zip(bypass) {
+            *dx = simd.add_f32s(*dx, *bypass);
         }
         let gradient = simd.partial_load_f32s(gradient_tail);
         let scaled = simd.mul_f32s(gradient, simd.partial_load_f32s(gamma_tail));
         let deviation = simd.sub_f32s(simd.partial_load_f32s(x_tail), mean);
-        let rest = simd.mul_add_e_f32s(deviation, slope, simd.neg_f32s(level));
+        let rest = simd.mul_add_e_f32s(deviation, slope, low);
         let own = simd.mul_add_e_f32s(scaled, inverse, rest);
         let tail = simd.add_f32s(own, simd.partial_load_f32s(bypass_tail));
         simd.partial_store_f32s(dx_tail, tail);
