@@ -5,9 +5,9 @@ use rayon::prelude::*;
 
 use crate::Level;
 
-/// Pixels of a block: 256 bytes of each plane, so that a page is left only after some lines of it.
-const PIXELS: usize = 64;
-/// Side of a tile that is turned in registers.
+/// Side of a tile: a line of the cache is read, and a line written, by one tile alone.
+const LINE: usize = 16;
+/// Side of what is turned in registers.
 const TILE: usize = 4;
 
 /// `[batch, channels, height, width]` into `[batch, height, width, channels]`; `shape` is the former.
@@ -18,7 +18,7 @@ pub fn to_channels_last(level: Level, x: &[f32], shape: [usize; 4], output: &mut
         return;
     }
     // Each task writes whole pixels, one after the other.
-    let mut tasks = Vec::with_capacity(batch * pixels.div_ceil(PIXELS));
+    let mut tasks = Vec::with_capacity(batch * pixels.div_ceil(task(channels)));
     for (image, target) in output.chunks_exact_mut(channels * pixels).enumerate() {
         let planes = &x[image * channels * pixels..][..channels * pixels];
         for (block, target) in target.chunks_mut(task(channels) * channels).enumerate() {
@@ -48,9 +48,9 @@ pub fn to_channels_first(level: Level, x: &[f32], shape: [usize; 4], output: &mu
     tasks.into_par_iter().for_each(|task| level.run(task));
 }
 
-/// Pixels of a task: a multiple of a block, about 64 KB.
+/// Pixels of a task: whole tiles, about 256 KB, so that what is written waits for its neighbours in the cache.
 fn task(channels: usize) -> usize {
-    (16_384 / (channels * PIXELS)).max(1) * PIXELS
+    (65_536 / (channels * LINE)).max(1) * LINE
 }
 
 struct Last<'a> {
@@ -79,14 +79,7 @@ impl WithSimd for Last<'_> {
                     pixel[2] = blue[i];
                 }
             }
-            _ => {
-                let mut start = 0;
-                for block in target.chunks_mut(PIXELS * channels) {
-                    let size = [channels, block.len() / channels];
-                    turn(&planes[first + start..], pixels, size, block, channels);
-                    start += PIXELS;
-                }
-            }
+            _ => turn(&planes[first..], pixels, [channels, count], target, channels),
         }
     }
 }
@@ -117,10 +110,7 @@ impl WithSimd for First<'_> {
             return;
         }
         let count = planes.len() / pixels;
-        for start in (0..pixels).step_by(PIXELS) {
-            let size = [PIXELS.min(pixels - start), count];
-            turn(&x[start * channels + from..], channels, size, &mut planes[start..], pixels);
-        }
+        turn(&x[from..], channels, [pixels, count], planes, pixels);
     }
 }
 
@@ -133,17 +123,22 @@ fn turn(
     target: &mut [f32],
     target_step: usize,
 ) {
+    // Of the source the last row may end early, and of the target the last column: that all lies inside is checked
+    // once, not at every tile.
+    assert!(rows == 0 || columns == 0 || (rows - 1) * source_step + columns <= source.len());
+    assert!(rows == 0 || columns == 0 || (columns - 1) * target_step + rows <= target.len());
     let (whole_rows, whole_columns) = (rows / TILE * TILE, columns / TILE * TILE);
-    for row in (0..whole_rows).step_by(TILE) {
-        for column in (0..whole_columns).step_by(TILE) {
-            let mut tile = [[0.0f32; TILE]; TILE];
-            for (i, values) in tile.iter_mut().enumerate() {
-                values.copy_from_slice(&source[(row + i) * source_step + column..][..TILE]);
-            }
-            let turned: [[f32; TILE]; TILE] =
-                [0, 1, 2, 3].map(|j| [tile[0][j], tile[1][j], tile[2][j], tile[3][j]]);
-            for (j, values) in turned.iter().enumerate() {
-                target[(column + j) * target_step + row..][..TILE].copy_from_slice(values);
+    for top in (0..whole_rows).step_by(LINE) {
+        for left in (0..whole_columns).step_by(LINE) {
+            for column in (left..whole_columns.min(left + LINE)).step_by(TILE) {
+                for row in (top..whole_rows.min(top + LINE)).step_by(TILE) {
+                    // SAFETY: rows below `row + TILE` and columns below `column + TILE` are among those checked above.
+                    unsafe {
+                        let from = source.as_ptr().add(row * source_step + column);
+                        let to = target.as_mut_ptr().add(column * target_step + row);
+                        turn_tile(from, source_step, to, target_step);
+                    }
+                }
             }
         }
     }
@@ -151,6 +146,32 @@ fn turn(
         let start = if row < whole_rows { whole_columns } else { 0 };
         for column in start..columns {
             target[column * target_step + row] = source[row * source_step + column];
+        }
+    }
+}
+
+/// # Safety
+/// Four values are readable at each of the first four steps of the source, and writable at those of the target.
+#[inline(always)]
+unsafe fn turn_tile(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the caller vouches for the addresses, and every x86-64 processor has these instructions.
+    unsafe {
+        use std::arch::x86_64::*;
+        let row = |i: usize| _mm_loadu_ps(from.add(i * from_step));
+        let [a, b, c, d] = [row(0), row(1), row(2), row(3)];
+        let [ab, cd] = [_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d)];
+        let [ba, dc] = [_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d)];
+        _mm_storeu_ps(to, _mm_movelh_ps(ab, cd));
+        _mm_storeu_ps(to.add(to_step), _mm_movehl_ps(cd, ab));
+        _mm_storeu_ps(to.add(2 * to_step), _mm_movelh_ps(ba, dc));
+        _mm_storeu_ps(to.add(3 * to_step), _mm_movehl_ps(dc, ba));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    for i in 0..TILE {
+        for j in 0..TILE {
+            // SAFETY: the caller vouches for the addresses.
+            unsafe { *to.add(j * to_step + i) = *from.add(i * from_step + j) };
         }
     }
 }
