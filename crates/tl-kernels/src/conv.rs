@@ -3,6 +3,8 @@
 use burn::module::Param;
 use burn::prelude::*;
 
+#[cfg(feature = "flex")]
+use crate::extension::Folded;
 use crate::extension::{ConvShape, conv2d_unit};
 use crate::{BatchNorm2d, Nonlinearity};
 
@@ -76,8 +78,42 @@ impl Conv2dConfig {
 
 /// A convolution, its bias, and a nonlinearity.
 pub fn conv(layer: &Conv2d, input: Tensor<4>, activation: Nonlinearity) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if let Some(output) = packed(layer, None, &input, None, activation) {
+        return output;
+    }
     let bias = layer.bias.as_ref().map(Param::val);
     conv2d_unit(input, layer.weight.val(), bias, None, layer.shape, activation)
+}
+
+/// The same by weights that were packed once, within a compiled prefix.
+#[cfg(feature = "flex")]
+fn packed(
+    layer: &Conv2d,
+    norm: Option<&BatchNorm2d>,
+    input: &Tensor<4>,
+    residual: Option<&Tensor<4>>,
+    activation: Nonlinearity,
+) -> Option<Tensor<4>> {
+    let packs = crate::frozen::current()?;
+    let folded = || {
+        let (scale, bias) = fold(layer, norm);
+        Folded { scale, bias }
+    };
+    let weight = (layer.weight.id, layer.weight.val());
+    packs.convolve(input, weight, folded, residual, layer.shape, activation)
+}
+
+/// What a norm with standing statistics makes of its convolution: the scale of its outputs, and their shift.
+fn fold(layer: &Conv2d, norm: Option<&BatchNorm2d>) -> (Option<Tensor<1>>, Option<Tensor<1>>) {
+    let bias = layer.bias.as_ref().map(Param::val);
+    let Some(norm) = norm else { return (None, bias) };
+    let (scale, shift) = norm.affine();
+    let bias = match bias {
+        Some(bias) => bias * scale.clone() + shift,
+        None => shift,
+    };
+    (Some(scale), Some(bias))
 }
 
 /// A convolution, its norm, a residual and a nonlinearity: the unit of which convolutional networks
@@ -100,12 +136,15 @@ pub fn conv_norm(
             conv2d_unit(input, layer.weight.val(), bias, None, layer.shape, Nonlinearity::None);
         return norm.train_unit(raw, residual, activation);
     }
-    let (scale, shift) = norm.affine();
+    #[cfg(feature = "flex")]
+    if let Some(output) = packed(layer, Some(norm), &input, residual.as_ref(), activation) {
+        return output;
+    }
+    let (scale, bias) = fold(layer, Some(norm));
     let [output, ..] = layer.weight.dims();
-    let weight = layer.weight.val() * scale.clone().reshape([output, 1, 1, 1]);
-    let bias = match &layer.bias {
-        Some(bias) => bias.val() * scale + shift,
-        None => shift,
+    let weight = match scale {
+        Some(scale) => layer.weight.val() * scale.reshape([output, 1, 1, 1]),
+        None => layer.weight.val(),
     };
-    conv2d_unit(input, weight, Some(bias), residual, layer.shape, activation)
+    conv2d_unit(input, weight, bias, residual, layer.shape, activation)
 }

@@ -18,10 +18,15 @@ mod images;
 mod nodes;
 #[cfg(feature = "flex")]
 mod operations;
+#[cfg(feature = "flex")]
+mod packs;
 #[cfg(all(test, feature = "flex"))]
 mod reference;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
+
+#[cfg(feature = "flex")]
+pub(crate) use packs::{Folded, Packs};
 
 /// How a convolution's window moves: height first, then width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

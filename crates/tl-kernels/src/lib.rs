@@ -6,6 +6,7 @@
 //! | [`norm`] | [`BatchNorm2d`] |
 //! | [`linear`] | [`Linear`], [`Dropout`], [`LinearHead`] |
 //! | [`pool`] | [`max_pool`], [`adaptive_average_pool`] |
+//! | [`frozen`] | [`compile`]: stages that stand still |
 //! | [`buffer`] | [`Buffer`]: state that moves without a gradient |
 //! | [`memory`] | an allocator that counts |
 //! | `extension` | Burn's internals: fused units as operations of their own |
@@ -15,6 +16,7 @@
 pub mod buffer;
 pub mod conv;
 mod extension;
+pub mod frozen;
 pub mod linear;
 pub mod memory;
 mod nonlinearity;
@@ -24,6 +26,7 @@ pub mod pool;
 pub use buffer::Buffer;
 pub use conv::{Conv2d, Conv2dConfig, conv, conv_norm};
 pub use extension::ConvShape;
+pub use frozen::compile;
 pub use linear::{Dropout, Linear, LinearHead};
 pub use nonlinearity::Nonlinearity;
 pub use norm::BatchNorm2d;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::prelude::*;
 use tl_core::backbone::{check_images, check_range};
-use tl_core::{Activation, Backbone, CoreError, ExpectedInput, Pass, Stage};
+use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage};
 use tl_kernels::{Conv2dConfig, Nonlinearity};
 
 use crate::architecture::{Architecture, Initial};
@@ -133,6 +133,10 @@ impl Backbone for MobileNetV2 {
 
     fn head_input_width(&self) -> usize {
         LAST
+    }
+
+    fn compile(&self, range: Range<usize>) -> FrozenPrefix {
+        tl_kernels::compile(self, range)
     }
 
     fn expected_input(&self) -> ExpectedInput {

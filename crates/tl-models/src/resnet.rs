@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use burn::prelude::*;
 use tl_core::backbone::{check_images, check_range};
-use tl_core::{Activation, Backbone, CoreError, ExpectedInput, Pass, Stage};
+use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage};
 use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, Nonlinearity, conv_norm, max_pool};
 
 use crate::architecture::{Architecture, Initial};
@@ -184,6 +184,10 @@ impl Backbone for ResNet {
 
     fn head_input_width(&self) -> usize {
         self.embedding_width()
+    }
+
+    fn compile(&self, range: Range<usize>) -> FrozenPrefix {
+        tl_kernels::compile(self, range)
     }
 
     fn expected_input(&self) -> ExpectedInput {

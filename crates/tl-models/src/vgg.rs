@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use burn::prelude::*;
 use tl_core::backbone::{check_images, check_range};
-use tl_core::{Activation, Backbone, CoreError, ExpectedInput, Pass, Stage};
+use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage};
 use tl_kernels::{
     BatchNorm2d, Conv2d, Conv2dConfig, Dropout, Linear, Nonlinearity, adaptive_average_pool, conv,
     conv_norm, max_pool,
@@ -163,6 +163,10 @@ impl Backbone for Vgg {
 
     fn head_input_width(&self) -> usize {
         HIDDEN
+    }
+
+    fn compile(&self, range: Range<usize>) -> FrozenPrefix {
+        tl_kernels::compile(self, range)
     }
 
     fn expected_input(&self) -> ExpectedInput {

@@ -6,7 +6,7 @@ use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
 };
 use burn::tensor::Device;
-use tl_core::{Activation, Backbone, CoreError, ExpectedInput, Pass, Stage};
+use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage};
 use tl_models::{Architecture, Initial, MobileNetV2, ResNet, ResNetDepth, Vgg, VggDepth};
 
 use crate::Error;
@@ -148,6 +148,10 @@ impl Backbone for Network {
 
     fn head_input_width(&self) -> usize {
         with_network!(self, inner => inner.head_input_width())
+    }
+
+    fn compile(&self, range: Range<usize>) -> FrozenPrefix {
+        with_network!(self, inner => inner.compile(range))
     }
 
     fn expected_input(&self) -> ExpectedInput {

@@ -8,6 +8,7 @@ use tl_simd::{Act, Level};
 use super::ConvShape;
 use super::images::{MapShape, map, tensor, values};
 use crate::Nonlinearity;
+use crate::memory::unwritten;
 
 impl From<Nonlinearity> for Act {
     fn from(nonlinearity: Nonlinearity) -> Self {
@@ -82,7 +83,7 @@ pub(super) fn convolve(
     act: Nonlinearity,
 ) -> FlexTensor {
     let shape = output_shape(geometry);
-    let mut output = vec![0.0; shape.elements()];
+    let mut output = unwritten(shape.elements());
     let (residual, act) = (residual.map(values), act.into());
     match (weight, of_depthwise(geometry)) {
         (Packed::Depthwise(weight), Some(depthwise)) => {
@@ -108,7 +109,7 @@ pub(super) fn input_gradient(
     gradient: &FlexTensor,
 ) -> FlexTensor {
     let shape = input_shape(geometry);
-    let mut target = vec![0.0; shape.elements()];
+    let mut target = unwritten(shape.elements());
     let (level, weight, gradient) = (Level::best(), values(weight), values(gradient));
     match of_depthwise(geometry) {
         Some(geometry) => {
@@ -126,7 +127,7 @@ pub(super) fn weight_gradient(
     gradient: &FlexTensor,
 ) -> FlexTensor {
     let shape = geometry.weight_shape();
-    let mut target = vec![0.0; shape.iter().product()];
+    let mut target = unwritten(shape.iter().product());
     let (level, x, gradient) = (Level::best(), values(x), values(gradient));
     match of_depthwise(geometry) {
         Some(geometry) => depthwise::weight_gradient(level, &geometry, x, gradient, &mut target),

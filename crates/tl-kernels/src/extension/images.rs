@@ -6,6 +6,8 @@
 use burn::prelude::*;
 use burn_flex::{FlexTensor, Layout};
 
+use crate::memory::unwritten;
+
 /// Height, width and channels of a map, and the batch, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MapShape {
@@ -66,10 +68,15 @@ pub(super) fn channels_last(map_: FlexTensor) -> FlexTensor {
     if is_channels_last(&map_, shape) {
         return map_;
     }
-    let layout = map_.layout().permute(&[0, 2, 3, 1]);
-    let last = map_.with_layout(layout).to_contiguous();
-    let strides = shape.strides().map(|stride| stride as isize).to_vec();
-    last.with_layout(Layout::new(Shape::new(shape.dims()), strides, 0))
+    let first = map_.to_contiguous();
+    drop(map_);
+    if is_channels_last(&first, shape) {
+        return first;
+    }
+    let mut last = unwritten(shape.elements());
+    let (level, dims) = (tl_simd::Level::best(), shape.dims());
+    tl_simd::layout::to_channels_last(level, values(&first), dims, &mut last);
+    map(last, shape)
 }
 
 fn is_channels_last(tensor: &FlexTensor, shape: MapShape) -> bool {

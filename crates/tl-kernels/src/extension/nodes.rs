@@ -19,6 +19,7 @@ use super::flex;
 use super::images::{MapShape, channels_last, map, tensor, values};
 use super::operations::{Maybe, Units, shape4};
 use crate::Nonlinearity;
+use crate::memory::unwritten;
 
 /// A tensor in the graph.
 type Tracked = FloatTensor<Autodiff<Flex>>;
@@ -105,10 +106,6 @@ fn record<C: CheckpointStrategy, K: Kept, const N: usize>(
     }
 }
 
-/// The output that the nonlinearity's slope is read off, if it has one.
-fn kept_output(output: &FlexTensor, act: Nonlinearity) -> Option<FlexTensor> {
-    (act != Nonlinearity::None).then(|| output.clone())
-}
 
 /// Turns the gradient after the nonlinearity into the one before it.
 fn through_act(gradient: &mut FlexTensor, output: &Option<FlexTensor>, act: Nonlinearity) {
@@ -189,7 +186,7 @@ impl Kept for Norm {
         let sums = norm::sums(level, x, values(&gradient), slope, mean);
         let (weight, bias) = sums.parameter_gradients(variance, self.epsilon);
         let inputs = Inputs { x, mean, variance, epsilon: self.epsilon, gamma };
-        let mut residual = self.wants_residual.then(|| vec![0.0; shape.elements()]);
+        let mut residual = self.wants_residual.then(|| unwritten(shape.elements()));
         let input = self.wants_input.then(|| match gradient.try_storage_mut::<f32>() {
             Some(values) => {
                 let residual = residual.as_deref_mut();
@@ -197,7 +194,7 @@ impl Kept for Norm {
                 gradient.clone()
             }
             None => {
-                let mut target = vec![0.0; shape.elements()];
+                let mut target = unwritten(shape.elements());
                 let (gradient, residual) = (values(&gradient), residual.as_deref_mut());
                 norm::input_gradient(level, inputs, slope, &sums, gradient, &mut target, residual);
                 map(target, shape)

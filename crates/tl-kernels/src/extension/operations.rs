@@ -10,6 +10,7 @@ use super::ConvShape;
 use super::flex::{self, Packed};
 use super::images::{MapShape, channels_last, map, tensor, values};
 use crate::Nonlinearity;
+use crate::memory::unwritten;
 
 /// A tensor that a unit may do without.
 #[derive(Clone, Debug, ExtensionType)]
@@ -90,7 +91,7 @@ impl Units for Flex {
         let (mean, variance) = norm::statistics(level, values(&x), shape.channels);
         let (scale, shift) =
             norm::scale_and_shift(&mean, &variance, epsilon, values(&weight), values(&bias));
-        let mut output = vec![0.0; shape.elements()];
+        let mut output = unwritten(shape.elements());
         let residual = residual.as_ref().map(values);
         norm::normalise(level, values(&x), &scale, &shift, residual, act.into(), &mut output);
         let statistics = |values| tensor(values, [shape.channels]);

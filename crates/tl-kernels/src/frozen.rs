@@ -1,0 +1,55 @@
+//! Stages that stand still: norms folded, weights packed, once for all batches.
+
+#[cfg(feature = "flex")]
+use std::cell::RefCell;
+use std::ops::Range;
+#[cfg(feature = "flex")]
+use std::sync::Arc;
+
+use tl_core::{Backbone, FrozenPrefix, Pass};
+
+#[cfg(feature = "flex")]
+use crate::extension::Packs;
+
+thread_local! {
+    /// The packs of the prefix that this thread is in the middle of.
+    #[cfg(feature = "flex")]
+    static CURRENT: RefCell<Option<Arc<Packs>>> = const { RefCell::new(None) };
+}
+
+/// The stages `range` of `backbone` as they stand now, on the plain device, with every convolution's norm folded into
+/// its weight and every weight laid out for its kernel at the first batch.
+pub fn compile<B: Backbone + Sync + 'static>(backbone: &B, range: Range<usize>) -> FrozenPrefix {
+    let plain = backbone.valid();
+    #[cfg(feature = "flex")]
+    let packs = Arc::new(Packs::default());
+    FrozenPrefix::new(range.clone(), move |input| {
+        #[cfg(feature = "flex")]
+        let _entered = Entered::new(packs.clone());
+        plain.forward_stages(input.without_autodiff(), range.clone(), Pass::default())
+    })
+}
+
+/// The packs of the prefix that runs on this thread, if one does.
+#[cfg(feature = "flex")]
+pub(crate) fn current() -> Option<Arc<Packs>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+/// Makes packs the current ones until it is dropped, also by a panic.
+#[cfg(feature = "flex")]
+struct Entered(Option<Arc<Packs>>);
+
+#[cfg(feature = "flex")]
+impl Entered {
+    fn new(packs: Arc<Packs>) -> Self {
+        Self(CURRENT.replace(Some(packs)))
+    }
+}
+
+#[cfg(feature = "flex")]
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
+}
