@@ -4,6 +4,9 @@ use std::marker::PhantomData;
 
 use pulp::Simd;
 
+/// Tokens that are turned into columns at once: a cache line of each column.
+const GROUP: usize = 16;
+
 /// Steps between neighbours, in values; those of one head's token lie side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strides {
@@ -91,18 +94,18 @@ impl<'a> Operand<'a> {
     ) {
         let padded = tokens.len().next_multiple_of(S::F32_LANES);
         let columns = &mut columns[..width * padded];
-        for (start, first) in tokens.clone().step_by(LANES).enumerate() {
-            let from = start * LANES;
-            let group = first..(first + LANES).min(tokens.end);
-            let rows: [&[f32]; LANES] = std::array::from_fn(|k| {
-                // Tokens behind the last repeat the first; what they leave is overwritten below.
+        for first in tokens.clone().step_by(GROUP) {
+            let from = first - tokens.start;
+            let group = first..(first + GROUP).min(tokens.end);
+            let rows: [&[f32]; GROUP] = std::array::from_fn(|k| {
+                // Tokens behind the last repeat the first; nothing reads those.
                 let token = if k < group.len() { first + k } else { first };
                 self.token(place, token, width)
             });
-            let filled = group.len().min(padded - from);
+            let filled = group.len();
             for (k, column) in columns.chunks_exact_mut(padded).enumerate() {
-                if filled == LANES {
-                    let column = &mut column[from..from + LANES];
+                if filled == GROUP {
+                    let column = &mut column[from..from + GROUP];
                     for (target, row) in column.iter_mut().zip(rows) {
                         *target = row[k];
                     }
@@ -115,9 +118,6 @@ impl<'a> Operand<'a> {
         }
     }
 }
-
-/// Tokens that are turned into columns at once: a cache line of each column.
-const LANES: usize = 16;
 
 /// Values of all heads that tasks write at the same time, each its own heads.
 #[derive(Debug)]
