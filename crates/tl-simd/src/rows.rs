@@ -233,7 +233,7 @@ impl<F: Map<N, P, K>, const N: usize, const P: usize, const K: usize> WithSimd
             let full = (end - start) / S::F32_LANES;
             let (heads, tails) = split::<S, N>(inputs.map(|input| &input[start..end]), end - start);
             let (parameters, ends) = split::<S, P>(parameters, end - start);
-            let mut written =
+            let written =
                 outputs.each_mut().map(|output| S::as_mut_simd_f32s(&mut output[start..end]));
             for v in 0..full {
                 let mut held = [simd.splat_f32s(0.0); K];
