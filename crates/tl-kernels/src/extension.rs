@@ -6,7 +6,7 @@
 use burn::prelude::*;
 use burn::tensor::activation::relu;
 use burn::tensor::module;
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 
 use crate::Nonlinearity;
 
@@ -20,6 +20,8 @@ mod nodes;
 mod operations;
 #[cfg(feature = "flex")]
 mod packs;
+#[cfg(feature = "flex")]
+mod pooling;
 #[cfg(all(test, feature = "flex"))]
 mod reference;
 #[cfg(all(test, feature = "flex"))]
@@ -81,6 +83,32 @@ pub(crate) fn batch_norm_train_unit(
     let normed = module::batch_norm_train(x, weight, bias, epsilon);
     let [mean, variance] = [normed.mean, normed.variance].map(Tensor::without_autodiff);
     (finish(normed.output, residual, act), mean, variance)
+}
+
+/// The greatest of each window; padding counts as nothing.
+pub(crate) fn max_pool_unit(
+    x: Tensor<4>,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if runs_on_flex(&x) && (1..=16).contains(&kernel) && stride > 0 && 2 * padding <= kernel {
+        let (kernel, stride, padding) = ([kernel; 2], [stride; 2], [padding; 2]);
+        return operations::max_pool(x, tl_simd::pool::Window { kernel, stride, padding });
+    }
+    let options =
+        MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
+    module::max_pool2d(x, options)
+}
+
+/// Means over windows that cover the map in `size` parts.
+pub(crate) fn average_pool_unit(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if runs_on_flex(&x) && !size.contains(&0) && !x.dims().contains(&0) {
+        return operations::average_pool(x, size);
+    }
+    module::adaptive_avg_pool2d(x, size)
 }
 
 fn finish(x: Tensor<4>, residual: Option<Tensor<4>>, act: Nonlinearity) -> Tensor<4> {

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// The system's allocator with a count of the bytes in use and of the most that ever were.
 ///
 /// A large block that is freed is kept for the next request of its size: the system would take it back, and clear and
-/// map every page of it again. What is in use and what is kept are together never more than the most that was in use
-/// at once.
+/// map every page of it again. What is in use and what is kept are together at most 64 MiB more than the most that was
+/// in use at once.
 ///
 /// A program makes it its own:
 ///
@@ -32,6 +32,8 @@ static SHELF: Shelf = Shelf::new();
 
 /// Smaller blocks go to the system, which keeps such itself.
 const LARGE: usize = 1 << 18;
+/// Bytes that may be kept beyond the most that was in use, so that the sizes of a small program all find a place.
+const SLACK: usize = 64 << 20;
 /// Blocks that are kept at most.
 const PLACES: usize = 512;
 
@@ -125,7 +127,7 @@ impl Kept {
 
     /// Frees blocks, the oldest first, until `bytes` more may be kept or requested.
     fn make_room(&mut self, bytes: usize) {
-        let most = EVER.load(Ordering::Relaxed);
+        let most = EVER.load(Ordering::Relaxed) + SLACK;
         while self.count > 0 && in_use() + self.bytes + bytes > most {
             let (_, layout) = self.blocks[0];
             let block = self.remove(0);

@@ -13,11 +13,13 @@ use burn_flex::FlexTensor;
 use tl_simd::conv::Geometry;
 use tl_simd::norm::{self, Inputs, Slope};
 use tl_simd::Level;
+use tl_simd::pool::Window;
 
 use super::ConvShape;
 use super::flex;
 use super::images::{MapShape, channels_last, map, tensor, values};
 use super::operations::{Maybe, Units, shape4};
+use super::pooling::{self, AveragePool, MaxPool};
 use crate::Nonlinearity;
 use crate::memory::unwritten;
 
@@ -25,7 +27,7 @@ use crate::memory::unwritten;
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
 /// What a unit keeps for the way back.
-trait Kept: Clone + Debug + Send + 'static {
+pub(super) trait Kept: Clone + Debug + Send + 'static {
     /// The gradients of the parents in their order, `None` for those that want none.
     fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>>;
 }
@@ -247,6 +249,21 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
             has_bias,
         };
         parents.record::<C>(kept, output)
+    }
+
+    fn max_pool_unit(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+        let mut parents = Parents::default();
+        let (x, tracked) = parents.take(x);
+        let (x, mut taps) = (channels_last(x), Vec::new());
+        let output = pooling::max(&x, window, tracked.then_some(&mut taps));
+        parents.record::<C>(MaxPool { taps, shape: MapShape::of(&x), window }, output)
+    }
+
+    fn average_pool_unit(x: FloatTensor<Self>, size: [usize; 2]) -> FloatTensor<Self> {
+        let mut parents = Parents::default();
+        let x = channels_last(parents.take(x).0);
+        let output = pooling::average(&x, size);
+        parents.record::<C>(AveragePool { shape: MapShape::of(&x), size }, output)
     }
 
     fn norm_unit(

@@ -4,11 +4,13 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, ExtensionType, Flex, backend_extension};
 use burn::prelude::*;
 use burn_flex::FlexTensor;
+use tl_simd::pool::Window;
 use tl_simd::{Level, norm};
 
 use super::ConvShape;
 use super::flex::{self, Packed};
 use super::images::{MapShape, channels_last, map, tensor, values};
+use super::pooling;
 use crate::Nonlinearity;
 use crate::memory::unwritten;
 
@@ -39,6 +41,10 @@ pub trait Units: Backend {
         shape: ConvShape,
         act: Nonlinearity,
     ) -> FloatTensor<Self>;
+
+    fn max_pool_unit(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+
+    fn average_pool_unit(x: FloatTensor<Self>, size: [usize; 2]) -> FloatTensor<Self>;
 
     fn norm_unit(
         x: FloatTensor<Self>,
@@ -73,6 +79,14 @@ impl Units for Flex {
         let residual = residual.into_option().map(channels_last);
         let packed = Packed::new(&geometry, values(&w), None);
         flex::convolve(&geometry, &x, &packed, bias.as_ref().map(values), residual.as_ref(), act)
+    }
+
+    fn max_pool_unit(x: FlexTensor, window: Window) -> FlexTensor {
+        pooling::max(&channels_last(x), window, None)
+    }
+
+    fn average_pool_unit(x: FlexTensor, size: [usize; 2]) -> FlexTensor {
+        pooling::average(&channels_last(x), size)
     }
 
     fn norm_unit(
@@ -113,6 +127,14 @@ pub(super) fn conv2d(
 ) -> Tensor<4> {
     let (x, w) = (x.into_dispatch(), w.into_dispatch());
     Tensor::from_dispatch(Dispatch::convolution_unit(x, w, maybe(b), maybe(residual), shape, act))
+}
+
+pub(super) fn max_pool(x: Tensor<4>, window: Window) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::max_pool_unit(x.into_dispatch(), window))
+}
+
+pub(super) fn average_pool(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::average_pool_unit(x.into_dispatch(), size))
 }
 
 pub(super) fn batch_norm_train(

@@ -8,6 +8,7 @@ use crate::Nonlinearity;
 
 mod convolution;
 mod other_units;
+mod pooling;
 
 const ACTS: [Nonlinearity; 3] = [Nonlinearity::None, Nonlinearity::Relu, Nonlinearity::Relu6];
 
