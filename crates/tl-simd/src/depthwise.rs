@@ -9,6 +9,7 @@
 //! The gradient of the input is a sum of the same form, over the gradient, with the windows reversed; with stride 2
 //! even and odd positions have windows of their own.
 
+mod access;
 mod gather;
 mod geometry;
 mod plan;
@@ -91,7 +92,7 @@ pub fn weight_gradient(
         return;
     }
     let rows = plan.batch * plan.target[0];
-    let chunk = (CHUNK / plan.target_row()).max(1);
+    let chunk = plan.task(CHUNK);
     let mut partial = vec![0.0f32; rows.div_ceil(chunk) * target.len()];
     partial.par_chunks_mut(target.len()).enumerate().for_each(|(index, sums)| {
         let rows = index * chunk..rows.min((index + 1) * chunk);
@@ -127,7 +128,7 @@ fn gather(
         return;
     }
     let weight = &pack(geometry, weight);
-    let rows = (TASK / plan.target_row()).max(1);
+    let rows = plan.task(TASK);
     target.par_chunks_mut(rows * plan.target_row()).enumerate().for_each(|(index, target)| {
         let first_row = index * rows;
         level.run(Gather { plan, source, weight, bias, residual, act, first_row, target });

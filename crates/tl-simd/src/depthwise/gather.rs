@@ -1,8 +1,9 @@
 //! Rows of a target, each value a sum over a window of the source.
 
-use pulp::{MemMask, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
-use super::plan::{Plan, Run};
+use super::access::{Access, Part, Whole, ask_for};
+use super::plan::{Plan, Rows, Run};
 use crate::Act;
 
 /// Columns that are made at once: their sums and a row of the window fit into 16 registers.
@@ -23,17 +24,21 @@ pub(super) struct Gather<'a> {
     pub target: &'a mut [f32],
 }
 
-/// One row of the target, and what it is made of.
+/// A row of the target, or two that are made at once.
 #[derive(Clone, Copy)]
-struct Line<'a> {
-    /// Offsets of rows of the source and of the window.
-    taps: &'a [(usize, usize)],
+struct Line {
+    /// Of the first.
+    rows: Rows,
+    /// Where the rows lie that these do not touch and the next ones will, and their number.
+    ahead: (usize, usize),
     /// An image.
     source: *const f32,
     weight: *const f32,
     bias: Option<*const f32>,
     residual: Option<*const f32>,
     target: *mut f32,
+    /// Values of a row of the target.
+    width: usize,
     channels: usize,
     act: Act,
 }
@@ -45,16 +50,23 @@ impl WithSimd for Gather<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let plan = self.plan;
         let width = plan.target_row();
-        for (index, target) in self.target.chunks_exact_mut(width).enumerate() {
-            let row = self.first_row + index;
+        let (mut row, end) = (self.first_row, self.first_row + self.target.len() / width);
+        while row < end {
             let (image, y) = (row / plan.target[0], row % plan.target[0]);
+            let rows = plan.rows[y];
+            let left = plan.rows[y + 1..].len().min(end - row - 1);
+            let two = left > 0 && rows.slides_to(&plan.rows[y + 1]) && matches!(rows.count, 3 | 5);
+            let made = if two { 2 } else { 1 };
+            let target = &mut self.target[(row - self.first_row) * width..][..made * width];
             let line = Line {
-                taps: plan.rows.of(y),
+                rows,
+                ahead: plan.ahead(y, made),
                 source: self.source[image * plan.source_image()..].as_ptr(),
                 weight: self.weight.as_ptr(),
                 bias: self.bias.map(<[f32]>::as_ptr),
-                residual: self.residual.map(|all| all[row * width..][..width].as_ptr()),
+                residual: self.residual.map(|all| all[row * width..][..made * width].as_ptr()),
                 target: target.as_mut_ptr(),
+                width,
                 channels: plan.channels,
                 act: self.act,
             };
@@ -62,258 +74,283 @@ impl WithSimd for Gather<'_> {
                 // SAFETY: the slices have the lengths of the plan's shapes (asserted by the caller), and a run's
                 // columns and taps lie within them.
                 unsafe {
-                    match (run.taps, run.advance) {
-                        (1, 1) => columns::<S, 1, 1>(simd, line, run),
-                        (2, 1) => columns::<S, 2, 1>(simd, line, run),
-                        (3, 1) => columns::<S, 3, 1>(simd, line, run),
-                        (4, 1) => columns::<S, 4, 1>(simd, line, run),
-                        (5, 1) => columns::<S, 5, 1>(simd, line, run),
-                        (7, 1) => columns::<S, 7, 1>(simd, line, run),
-                        (3, 2) => columns::<S, 3, 2>(simd, line, run),
-                        (5, 2) => columns::<S, 5, 2>(simd, line, run),
-                        (7, 2) => columns::<S, 7, 2>(simd, line, run),
-                        _ => any_columns(simd, line, run),
+                    match (two, rows.count, run.taps, run.advance) {
+                        (true, 3, 2, 1) => columns::<S, 2, 1, 3, 2>(simd, line, run),
+                        (true, 3, 3, 1) => columns::<S, 3, 1, 3, 2>(simd, line, run),
+                        (true, 5, 3, 1) => columns::<S, 3, 1, 5, 2>(simd, line, run),
+                        (true, 5, 4, 1) => columns::<S, 4, 1, 5, 2>(simd, line, run),
+                        (true, 5, 5, 1) => columns::<S, 5, 1, 5, 2>(simd, line, run),
+                        _ => {
+                            one_row(simd, line, run);
+                            if two {
+                                one_row(simd, line.second(), run);
+                            }
+                        }
                     }
                 }
             }
+            row += made;
         }
+    }
+}
+
+impl Line {
+    /// The second of two rows, alone.
+    ///
+    /// # Safety
+    /// There are two.
+    #[inline(always)]
+    unsafe fn second(mut self) -> Self {
+        self.rows.source += self.rows.source_step;
+        // SAFETY: by the caller.
+        unsafe {
+            self.residual = self.residual.map(|residual| residual.add(self.width));
+            self.target = self.target.add(self.width);
+        }
+        self
     }
 }
 
 /// # Safety
 /// The line's pointers reach as far as the run's columns and taps.
 #[inline(always)]
-unsafe fn columns<S: Simd, const T: usize, const J: usize>(simd: S, line: Line, run: &Run) {
+unsafe fn one_row<S: Simd>(simd: S, line: Line, run: &Run) {
+    // SAFETY: by the caller.
+    unsafe {
+        match (run.taps, run.advance) {
+            (1, 1) => columns::<S, 1, 1, 0, 1>(simd, line, run),
+            (2, 1) => columns::<S, 2, 1, 0, 1>(simd, line, run),
+            (3, 1) => columns::<S, 3, 1, 0, 1>(simd, line, run),
+            (4, 1) => columns::<S, 4, 1, 0, 1>(simd, line, run),
+            (5, 1) => columns::<S, 5, 1, 0, 1>(simd, line, run),
+            (7, 1) => columns::<S, 7, 1, 0, 1>(simd, line, run),
+            (3, 2) => columns::<S, 3, 2, 0, 1>(simd, line, run),
+            (5, 2) => columns::<S, 5, 2, 0, 1>(simd, line, run),
+            (7, 2) => columns::<S, 7, 2, 0, 1>(simd, line, run),
+            _ => columns::<S, 0, 0, 0, 1>(simd, line, run),
+        }
+    }
+}
+
+/// Where a block's registers lie.
+#[derive(Clone, Copy)]
+struct Place {
+    source: *const f32,
+    weight: *const f32,
+    bias: Option<*const f32>,
+    residual: Option<*const f32>,
+    target: *mut f32,
+}
+
+/// `M` rows of a run, with `T` taps in a row of the window, `J` taps from column to column. `T` is 0 where any
+/// number goes; `K`, the rows of the window, where it is not known.
+///
+/// # Safety
+/// As for [`one_row`].
+#[inline(always)]
+unsafe fn columns<S: Simd, const T: usize, const J: usize, const K: usize, const M: usize>(
+    simd: S,
+    line: Line,
+    run: &Run,
+) {
     let mut j = 0;
     // SAFETY: by the caller; every column is below the run's count.
     unsafe {
-        while j + BLOCK <= run.count {
-            block::<S, T, J, BLOCK>(simd, line, run, j);
-            j += BLOCK;
-        }
-        if j < run.count && run.count >= BLOCK {
-            // Some columns are written twice, with the same values.
-            block::<S, T, J, BLOCK>(simd, line, run, run.count - BLOCK);
-            j = run.count;
+        if T > 0 && run.count >= BLOCK {
+            while j < run.count {
+                // The last columns may be written twice, with the same values.
+                let first = j.min(run.count - BLOCK);
+                block::<S, T, J, K, M, BLOCK>(simd, line, run, first);
+                j += BLOCK;
+            }
         }
         while j < run.count {
-            block::<S, T, J, 1>(simd, line, run, j);
+            block::<S, T, J, K, M, 1>(simd, line, run, j);
             j += 1;
         }
     }
 }
 
-/// Columns `j..j + B` of a run.
+/// All channels of columns `j..j + B`.
 ///
 /// # Safety
-/// As for [`columns`].
+/// As for [`one_row`].
 #[inline(always)]
-unsafe fn block<S: Simd, const T: usize, const J: usize, const B: usize>(
+unsafe fn block<
+    S: Simd,
+    const T: usize,
+    const J: usize,
+    const K: usize,
+    const M: usize,
+    const B: usize,
+>(
     simd: S,
     line: Line,
     run: &Run,
     j: usize,
 ) {
-    let c = line.channels;
-    let full = c - c % S::F32_LANES;
+    // Copies, which the compiler keeps in registers.
+    let (run, c) = (*run, line.channels);
+    let whole = c - c % S::F32_LANES;
+    let advance = if T > 0 { J } else { run.advance };
+    let offset = run.source + j * advance * run.pitch;
+    let target = run.target + j * run.step;
     // SAFETY: by the caller; the lanes of the mask are channels.
     unsafe {
-        for channel in (0..full).step_by(S::F32_LANES) {
-            lanes::<S, T, J, B>(simd, line, run, j, channel, Whole);
-        }
-        if full < c {
-            lanes::<S, T, J, B>(simd, line, run, j, full, Part::new(simd, c - full));
-        }
-    }
-}
-
-/// # Safety
-/// As for [`columns`]; `access` reaches no further than the channels.
-#[inline(always)]
-unsafe fn lanes<S: Simd, const T: usize, const J: usize, const B: usize>(
-    simd: S,
-    line: Line,
-    run: &Run,
-    j: usize,
-    channel: usize,
-    access: impl Access<S>,
-) {
-    let c = line.channels;
-    let source = (run.source + j * J * run.pitch) * c + channel;
-    let pitch = run.pitch * c;
-    let weight = run.kernel * c + channel;
-    let kernel_step = run.kernel_step * c as isize;
-    let target = (run.target + j * run.step) * c + channel;
-    // SAFETY: by the caller.
-    unsafe {
-        let start = match line.bias {
-            Some(bias) => access.load(simd, bias.add(channel)),
-            None => simd.splat_f32s(0.0),
+        let place = Place {
+            source: line.source.add(line.rows.source + offset),
+            weight: line.weight.add(line.rows.kernel + run.kernel),
+            bias: line.bias,
+            residual: line.residual.map(|residual| residual.add(target)),
+            target: line.target.add(target),
         };
-        let mut sums = [start; B];
-        for &(source_row, kernel_row) in line.taps {
-            let source = line.source.add(source_row + source);
-            let weight = line.weight.add(kernel_row + weight);
-            let mut window = [start; T];
-            for (t, window) in window.iter_mut().enumerate() {
-                *window = access.load(simd, weight.offset(t as isize * kernel_step));
-            }
-            for column in 0..(B - 1) * J + T {
-                let value = access.load(simd, source.add(column * pitch));
-                for (b, sum) in sums.iter_mut().enumerate() {
-                    if column >= b * J && column < b * J + T {
-                        *sum = simd.mul_add_e_f32s(value, window[column - b * J], *sum);
-                    }
+        let ahead = line.source.wrapping_add(line.ahead.0 + offset);
+        for channel in (0..whole).step_by(S::F32_LANES) {
+            for row in 0..line.ahead.1 {
+                for column in 0..B * J {
+                    let column = T.saturating_sub(J) + column;
+                    let there = row * line.rows.source_step + column * run.pitch + channel;
+                    ask_for(ahead.wrapping_add(there));
                 }
             }
+            lanes::<S, T, J, K, M, B>(simd, line, run, place.at(channel), Whole);
         }
-        for (b, sum) in sums.into_iter().enumerate() {
-            finish(simd, line, target + b * run.step * c, sum, access);
+        if whole < c {
+            let part = Part::new(simd, c - whole);
+            lanes::<S, T, J, K, M, B>(simd, line, run, place.at(whole), part);
         }
     }
 }
 
-/// Windows of any width, column by column.
-///
-/// # Safety
-/// As for [`columns`].
-#[inline(never)]
-unsafe fn any_columns<S: Simd>(simd: S, line: Line, run: &Run) {
-    struct Any<'a> {
-        line: Line<'a>,
-        run: &'a Run,
-    }
-    impl WithSimd for Any<'_> {
-        type Output = ();
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            let Self { line, run } = self;
-            let c = line.channels;
-            let full = c - c % S::F32_LANES;
-            for j in 0..run.count {
-                // SAFETY: by the caller; the lanes of the mask are channels.
-                unsafe {
-                    for channel in (0..full).step_by(S::F32_LANES) {
-                        any_lanes(simd, line, run, j, channel, Whole);
-                    }
-                    if full < c {
-                        any_lanes(simd, line, run, j, full, Part::new(simd, c - full));
-                    }
-                }
+impl Place {
+    /// # Safety
+    /// `channel` is one.
+    #[inline(always)]
+    unsafe fn at(self, channel: usize) -> Self {
+        // SAFETY: by the caller.
+        unsafe {
+            Self {
+                source: self.source.add(channel),
+                weight: self.weight.add(channel),
+                bias: self.bias.map(|bias| bias.add(channel)),
+                residual: self.residual.map(|residual| residual.add(channel)),
+                target: self.target.add(channel),
             }
         }
     }
-    simd.vectorize(Any { line, run });
 }
 
 /// # Safety
-/// As for [`lanes`].
+/// As for [`one_row`]; `access` reaches no further than the channels.
 #[inline(always)]
-unsafe fn any_lanes<S: Simd>(
+unsafe fn lanes<
+    S: Simd,
+    const T: usize,
+    const J: usize,
+    const K: usize,
+    const M: usize,
+    const B: usize,
+>(
     simd: S,
     line: Line,
-    run: &Run,
-    j: usize,
-    channel: usize,
+    run: Run,
+    place: Place,
     access: impl Access<S>,
 ) {
-    let c = line.channels;
-    let source = (run.source + j * run.advance * run.pitch) * c + channel;
-    let weight = run.kernel * c + channel;
+    let rows = line.rows;
     // SAFETY: by the caller.
     unsafe {
-        let mut sum = match line.bias {
-            Some(bias) => access.load(simd, bias.add(channel)),
+        let start = match place.bias {
+            Some(bias) => access.load(simd, bias),
             None => simd.splat_f32s(0.0),
         };
-        for &(source_row, kernel_row) in line.taps {
-            let source = line.source.add(source_row + source);
-            let weight = line.weight.add(kernel_row + weight);
-            for t in 0..run.taps {
-                let value = access.load(simd, source.add(t * run.pitch * c));
-                let by =
-                    access.load(simd, weight.offset(t as isize * run.kernel_step * c as isize));
-                sum = simd.mul_add_e_f32s(value, by, sum);
+        let mut sums = [[start; B]; M];
+        if T == 0 {
+            for row in 0..rows.count {
+                let source = place.source.add(row * rows.source_step);
+                let weight = place.weight.offset(row as isize * rows.kernel_step);
+                for t in 0..run.taps {
+                    let value = access.load(simd, source.add(t * run.pitch));
+                    let by = access.load(simd, weight.offset(t as isize * run.kernel_step));
+                    sums[0][0] = simd.mul_add_e_f32s(value, by, sums[0][0]);
+                }
+            }
+        } else if M == 1 {
+            for row in 0..rows.count {
+                let source = place.source.add(row * rows.source_step);
+                let weight = place.weight.offset(row as isize * rows.kernel_step);
+                let window = window::<S, T>(simd, weight, run.kernel_step, access);
+                for column in 0..(B - 1) * J + T {
+                    let value = access.load(simd, source.add(column * run.pitch));
+                    add::<S, T, J, B>(simd, &mut sums[0], column, value, &window);
+                }
+            }
+        } else {
+            // Row r of the source meets row r of the window for the first sums, row r - 1 for the second.
+            let mut before = [start; T];
+            for row in 0..K + 1 {
+                let source = place.source.add(row * rows.source_step);
+                let mut here = before;
+                if row < K {
+                    let weight = place.weight.offset(row as isize * rows.kernel_step);
+                    here = window::<S, T>(simd, weight, run.kernel_step, access);
+                }
+                for column in 0..(B - 1) * J + T {
+                    let value = access.load(simd, source.add(column * run.pitch));
+                    if row < K {
+                        add::<S, T, J, B>(simd, &mut sums[0], column, value, &here);
+                    }
+                    if row > 0 {
+                        add::<S, T, J, B>(simd, &mut sums[M - 1], column, value, &before);
+                    }
+                }
+                before = here;
             }
         }
-        finish(simd, line, (run.target + j * run.step) * c + channel, sum, access);
+        for (m, sums) in sums.into_iter().enumerate() {
+            for (b, sum) in sums.into_iter().enumerate() {
+                let offset = m * line.width + b * run.step;
+                let sum = match place.residual {
+                    Some(residual) => simd.add_f32s(sum, access.load(simd, residual.add(offset))),
+                    None => sum,
+                };
+                access.store(simd, place.target.add(offset), line.act.apply(simd, sum));
+            }
+        }
     }
 }
 
-/// Writes act(sum + residual) at `offset` of the row.
+/// A row of the window.
 ///
 /// # Safety
-/// As for [`lanes`].
+/// There are `T` columns, `step` apart.
 #[inline(always)]
-unsafe fn finish<S: Simd>(
+unsafe fn window<S: Simd, const T: usize>(
     simd: S,
-    line: Line,
-    offset: usize,
-    sum: S::f32s,
+    weight: *const f32,
+    step: isize,
     access: impl Access<S>,
+) -> [S::f32s; T] {
+    let mut window = [simd.splat_f32s(0.0); T];
+    for (t, value) in window.iter_mut().enumerate() {
+        // SAFETY: by the caller.
+        *value = unsafe { access.load(simd, weight.offset(t as isize * step)) };
+    }
+    window
+}
+
+/// Adds the value of one column of the source to all sums whose windows hold it.
+#[inline(always)]
+fn add<S: Simd, const T: usize, const J: usize, const B: usize>(
+    simd: S,
+    sums: &mut [S::f32s; B],
+    column: usize,
+    value: S::f32s,
+    window: &[S::f32s; T],
 ) {
-    // SAFETY: by the caller.
-    unsafe {
-        let sum = match line.residual {
-            Some(residual) => simd.add_f32s(sum, access.load(simd, residual.add(offset))),
-            None => sum,
-        };
-        access.store(simd, line.target.add(offset), line.act.apply(simd, sum));
-    }
-}
-
-/// How a register's lanes meet memory.
-pub(super) trait Access<S: Simd>: Copy {
-    /// # Safety
-    /// The lanes that count are readable.
-    unsafe fn load(self, simd: S, source: *const f32) -> S::f32s;
-
-    /// # Safety
-    /// The lanes that count are writable.
-    unsafe fn store(self, simd: S, target: *mut f32, values: S::f32s);
-}
-
-/// Every lane counts.
-#[derive(Clone, Copy)]
-pub(super) struct Whole;
-
-impl<S: Simd> Access<S> for Whole {
-    #[inline(always)]
-    unsafe fn load(self, _: S, source: *const f32) -> S::f32s {
-        // SAFETY: by the caller; a register of f32 is plain data.
-        unsafe { source.cast::<S::f32s>().read_unaligned() }
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, _: S, target: *mut f32, values: S::f32s) {
-        // SAFETY: by the caller.
-        unsafe { target.cast::<S::f32s>().write_unaligned(values) }
-    }
-}
-
-/// The first lanes count; the others read 0.
-#[derive(Clone, Copy)]
-pub(super) struct Part<S: Simd>(MemMask<S::m32s>);
-
-impl<S: Simd> Part<S> {
-    #[inline(always)]
-    pub fn new(simd: S, lanes: usize) -> Self {
-        // The mask alone, without the jump table that comes with it, which costs a call per load.
-        Self(MemMask::new(simd.mask_between_m32s(0, lanes as u32).mask()))
-    }
-}
-
-impl<S: Simd> Access<S> for Part<S> {
-    #[inline(always)]
-    unsafe fn load(self, simd: S, source: *const f32) -> S::f32s {
-        // SAFETY: by the caller.
-        unsafe { simd.mask_load_ptr_f32s(self.0, source) }
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, simd: S, target: *mut f32, values: S::f32s) {
-        // SAFETY: by the caller.
-        unsafe { simd.mask_store_ptr_f32s(self.0, target, values) }
+    for (b, sum) in sums.iter_mut().enumerate() {
+        if column >= b * J && column < b * J + T {
+            *sum = simd.mul_add_e_f32s(value, window[column - b * J], *sum);
+        }
     }
 }

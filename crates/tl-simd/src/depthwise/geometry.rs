@@ -73,13 +73,12 @@ impl Depthwise {
 /// For each target position the source positions that it sums, each with its position in the window.
 #[derive(Debug, Default)]
 pub(super) struct Taps {
-    pub list: Vec<(usize, usize)>,
+    list: Vec<(usize, usize)>,
     ends: Vec<usize>,
 }
 
 impl Taps {
     /// Of target position `index`.
-    #[inline(always)]
     pub fn of(&self, index: usize) -> &[(usize, usize)] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.list[start..self.ends[index]]

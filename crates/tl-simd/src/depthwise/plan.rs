@@ -11,10 +11,32 @@ pub(super) struct Plan {
     pub source: [usize; 2],
     /// Height and width.
     pub target: [usize; 2],
-    /// Offsets, in values, of the source's rows in its image and of the window's rows in the packed weight.
-    pub rows: Taps,
+    /// By row of the target.
+    pub rows: Vec<Rows>,
     /// Every column of the target once.
     pub runs: Vec<Run>,
+}
+
+/// The rows of an image that one row of the target sums over, and those of the window; offsets count values.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Rows {
+    pub count: usize,
+    pub source: usize,
+    pub source_step: usize,
+    pub kernel: usize,
+    pub kernel_step: isize,
+}
+
+impl Rows {
+    /// Whether `next` is what this is, one step on: then both rows of the target can be made at once.
+    pub fn slides_to(&self, next: &Rows) -> bool {
+        *next == Rows { source: self.source + self.source_step, ..*self }
+    }
+
+    /// Where the rows end.
+    pub fn end(&self) -> usize {
+        self.source + self.count * self.source_step
+    }
 }
 
 impl Plan {
@@ -41,16 +63,48 @@ impl Plan {
     fn new(
         geometry: &Depthwise,
         [source, target]: [[usize; 2]; 2],
-        [mut rows, columns]: [Taps; 2],
+        [rows, columns]: [Taps; 2],
         step: usize,
     ) -> Self {
         let &Depthwise { batch, channels, kernel: [_, kernel_columns], .. } = geometry;
-        for (source_row, kernel_row) in &mut rows.list {
-            *source_row *= source[1] * channels;
-            *kernel_row *= kernel_columns * channels;
-        }
-        let runs = runs(&columns, step);
+        let (source_row, kernel_row) = (source[1] * channels, kernel_columns * channels);
+        let rows = (0..rows.len()).map(|row| {
+            let run = Run::of(row, 1, rows.of(row));
+            Rows {
+                count: run.taps,
+                source: run.source * source_row,
+                source_step: run.pitch * source_row,
+                kernel: run.kernel * kernel_row,
+                kernel_step: run.kernel_step * kernel_row as isize,
+            }
+        });
+        let rows = rows.collect();
+        let runs = runs(&columns, step).into_iter().map(|run| run.in_values(channels)).collect();
         Self { batch, channels, source, target, rows, runs }
+    }
+
+    /// Where those rows of the source begin that the rows after `made` rows from `y` on will touch for the first time,
+    /// and how many they are.
+    pub fn ahead(&self, y: usize, made: usize) -> (usize, usize) {
+        let now = self.rows[y + made - 1];
+        let last = (y + 2 * made - 1).min(self.target[0] - 1);
+        let next = self.rows[last];
+        let (start, end) = (now.end(), next.end());
+        match end.checked_sub(start) {
+            Some(more) if next.source_step > 0 => (start, more / next.source_step),
+            _ => (start, 0),
+        }
+    }
+
+    /// Rows of the target that make one task of about `values` values, by the shapes alone: an equal share of an
+    /// image, or whole images.
+    pub fn task(&self, values: usize) -> usize {
+        let image = self.target[0] * self.target_row();
+        if image <= values {
+            return (values / image.max(1)).max(1) * self.target[0];
+        }
+        // Rows at the edges of a task are read twice: not too many tasks.
+        self.target[0].div_ceil((image / values).min(8))
     }
 
     pub fn source_image(&self) -> usize {
@@ -98,6 +152,19 @@ impl Run {
         };
         let taps = taps.len();
         Self { target, step, count: 1, taps, source, pitch, advance: 1, kernel, kernel_step }
+    }
+
+    /// The same with offsets that count values instead of columns.
+    fn in_values(self, channels: usize) -> Self {
+        Self {
+            target: self.target * channels,
+            step: self.step * channels,
+            source: self.source * channels,
+            pitch: self.pitch * channels,
+            kernel: self.kernel * channels,
+            kernel_step: self.kernel_step * channels as isize,
+            ..self
+        }
     }
 
     /// Takes in `next`, the column that follows, where it continues the run.
@@ -173,7 +240,7 @@ mod tests {
     #[test]
     fn a_run_says_what_the_taps_say() {
         for (stride, dilation) in [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2), (1, 3)] {
-            let layer = layer(stride, dilation);
+            let layer = Depthwise { input: [31, 31], ..layer(stride, dilation) };
             for (plan, taps) in [
                 (Plan::forward(&layer), layer.forward_taps(1)),
                 (Plan::input_gradient(&layer), layer.backward_taps(1)),
