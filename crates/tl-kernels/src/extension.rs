@@ -39,6 +39,12 @@ pub struct ConvShape {
     pub groups: usize,
 }
 
+impl ConvShape {
+    /// Each pixel on its own.
+    pub(crate) const POINTWISE: Self =
+        Self { stride: [1; 2], padding: [0; 2], dilation: [1; 2], groups: 1 };
+}
+
 /// `act(conv(x, w) + b + residual)`, one node.
 ///
 /// Shapes: `x` is `[batch, in, height, width]`, `w` `[out, in / groups, height, width]`, `b` `[out]`, `residual` as
@@ -83,6 +89,24 @@ pub(crate) fn batch_norm_train_unit(
     let normed = module::batch_norm_train(x, weight, bias, epsilon);
     let [mean, variance] = [normed.mean, normed.variance].map(Tensor::without_autodiff);
     (finish(normed.output, residual, act), mean, variance)
+}
+
+/// `x·wᵀ + b`: `x` is `[rows, in]`, `w` `[out, in]`, `b` `[out]`.
+pub(crate) fn linear_unit(x: Tensor<2>, w: Tensor<2>, b: Option<Tensor<1>>) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if runs_on_flex(&x) && runs_on_flex(&w) {
+        // A convolution of images of one pixel.
+        let [rows, _] = x.dims();
+        let [output, input] = w.dims();
+        let (x, w) = (x.reshape([rows, input, 1, 1]), w.reshape([output, input, 1, 1]));
+        let unit = conv2d_unit(x, w, b, None, ConvShape::POINTWISE, Nonlinearity::None);
+        return unit.reshape([rows, output]);
+    }
+    let product = x.matmul(w.transpose());
+    match b {
+        Some(b) => product + b.unsqueeze(),
+        None => product,
+    }
 }
 
 /// The greatest of each window; padding counts as nothing.

@@ -5,6 +5,10 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use tl_core::{Activation, CoreError, Head, Pass, rng};
 
+#[cfg(feature = "flex")]
+use crate::extension::Folded;
+use crate::extension::linear_unit;
+
 /// `x·Wᵀ + b` with PyTorch's shapes and names: `weight` is `[out, in]`, `bias` `[out]`.
 #[derive(Module, Debug)]
 pub struct Linear {
@@ -21,13 +25,30 @@ impl Linear {
         }
     }
 
-    /// `[batch, in]` to `[batch, out]`.
-    pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let output = input.matmul(self.weight.val().transpose());
-        match &self.bias {
-            Some(bias) => output + bias.val().unsqueeze(),
-            None => output,
+    /// `[…, in]` to `[…, out]`.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let [output, width] = self.weight.dims();
+        let mut dims = input.dims();
+        let rows = dims[..D - 1].iter().product();
+        if dims[D - 1] != width {
+            // Burn's own product says what does not fit.
+            return input.matmul(self.weight.val().transpose().unsqueeze());
         }
+        dims[D - 1] = output;
+        self.rows(input.reshape([rows, width])).reshape(dims)
+    }
+
+    fn rows(&self, input: Tensor<2>) -> Tensor<2> {
+        #[cfg(feature = "flex")]
+        if let Some(packs) = crate::frozen::current() {
+            let folded =
+                || Folded { scale: None, bias: self.bias.as_ref().map(Param::val) };
+            let weight = (self.weight.id, self.weight.val());
+            if let Some(output) = packs.linear(&input, weight, folded) {
+                return output;
+            }
+        }
+        linear_unit(input, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
 }
 

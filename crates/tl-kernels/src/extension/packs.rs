@@ -75,6 +75,21 @@ impl Packs {
         Some(Tensor::from_primitive::<burn::backend::Flex>(output))
     }
 
+    /// `x·wᵀ + bias`, likewise.
+    pub fn linear(
+        &self,
+        x: &Tensor<2>,
+        (id, w): (ParamId, Tensor<2>),
+        folded: impl FnOnce() -> Folded,
+    ) -> Option<Tensor<2>> {
+        let ([rows, input], [output, _]) = (x.dims(), w.dims());
+        let x = x.clone().reshape([rows, input, 1, 1]);
+        let weight = (id, w.reshape([output, input, 1, 1]));
+        let (shape, act) = (ConvShape::POINTWISE, Nonlinearity::None);
+        let product = self.convolve(&x, weight, folded, None, shape, act)?;
+        Some(product.reshape([rows, output]))
+    }
+
     // A unit is put in whole, so that a thread that panicked while it held the lock left whole ones.
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(ParamId, Geometry), Arc<Unit>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -7,6 +7,7 @@ use super::reference::{self, Array};
 use crate::Nonlinearity;
 
 mod convolution;
+mod linear;
 mod other_units;
 mod pooling;
 
