@@ -123,7 +123,10 @@ fn gather(
     assert_eq!(target.len(), plan.target_values(), "the output's length");
     assert_eq!(weight.len(), geometry.weight_values(), "the weight's length");
     assert!(bias.is_none_or(|bias| bias.len() == plan.channels), "the bias' length");
-    assert!(residual.is_none_or(|residual| residual.len() == target.len()), "the residual's length");
+    assert!(
+        residual.is_none_or(|residual| residual.len() == target.len()),
+        "the residual's length"
+    );
     if target.is_empty() {
         return;
     }

@@ -56,16 +56,3 @@ impl<S: Simd> Access<S> for Part<S> {
         unsafe { simd.mask_store_ptr_f32s(self.0, target, values) }
     }
 }
-
-/// Asks for the cache line at `there`, which need not be memory.
-#[inline(always)]
-pub(super) fn ask_for(there: *const f32) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint touches no memory that the program sees, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(there.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = there;
-}

@@ -2,9 +2,10 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::access::{Access, Part, Whole, ask_for};
+use super::access::{Access, Part, Whole};
 use super::plan::{Plan, Rows, Run};
 use crate::Act;
+use crate::rows::prefetch;
 
 /// Columns that are made at once: their sums and a row of the window fit into 16 registers.
 const BLOCK: usize = 4;
@@ -210,7 +211,7 @@ unsafe fn block<
                 for column in 0..B * J {
                     let column = T.saturating_sub(J) + column;
                     let there = row * line.rows.source_step + column * run.pitch + channel;
-                    ask_for(ahead.wrapping_add(there));
+                    prefetch(ahead.wrapping_add(there), 0);
                 }
             }
             lanes::<S, T, J, K, M, B>(simd, line, run, place.at(channel), Whole);

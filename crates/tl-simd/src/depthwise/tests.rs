@@ -1,17 +1,5 @@
 use super::*;
-
-/// A value in [-1, 1) that belongs to `index` and `seed`.
-fn value(seed: u32, index: usize) -> f32 {
-    let mut bits = (index as u32).wrapping_mul(0x9e37_79b9) ^ seed.wrapping_mul(0x85eb_ca6b);
-    bits = (bits ^ (bits >> 15)).wrapping_mul(0x2c1b_3c6d);
-    bits = (bits ^ (bits >> 12)).wrapping_mul(0x297a_2d39);
-    bits ^= bits >> 15;
-    (bits >> 8) as f32 / (1 << 23) as f32 - 1.0
-}
-
-fn values(seed: u32, count: usize) -> Vec<f32> {
-    (0..count).map(|index| value(seed, index)).collect()
-}
+use crate::testing::{assert_close, assert_same_bits, scattered};
 
 /// Calls `visit` with the offsets of output, input and weight of each product.
 fn products(geometry: &Depthwise, mut visit: impl FnMut(usize, usize, usize)) {
@@ -41,16 +29,6 @@ fn products(geometry: &Depthwise, mut visit: impl FnMut(usize, usize, usize)) {
     }
 }
 
-fn assert_close(what: &str, geometry: &Depthwise, actual: &[f32], expected: &[f64]) {
-    assert_eq!(actual.len(), expected.len());
-    // Where there is one sum, it may cancel: its terms are about 1.
-    let largest = expected.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));
-    for (index, (a, e)) in actual.iter().zip(expected).enumerate() {
-        let error = (f64::from(*a) - e).abs() / largest;
-        assert!(error < 1e-5, "{what} of {geometry:?} at {index}: {a}, not {e}");
-    }
-}
-
 fn layer(
     batch: usize,
     channels: usize,
@@ -66,6 +44,7 @@ fn layer(
 fn sweep() -> Vec<Depthwise> {
     let mut all = vec![
         layer(0, 3, [5, 5], [3, 3], [1, 1], [1, 1], [1, 1]),
+        layer(2, 1, [8, 9], [3, 3], [1, 1], [1, 1], [1, 1]),
         layer(2, 16, [1, 1], [3, 3], [1, 1], [1, 1], [1, 1]),
         layer(1, 5, [2, 2], [3, 3], [1, 1], [0, 0], [1, 1]),
         layer(1, 7, [3, 9], [1, 3], [1, 2], [0, 1], [1, 1]),
@@ -76,7 +55,7 @@ fn sweep() -> Vec<Depthwise> {
         layer(1, 18, [7, 7], [3, 3], [4, 4], [5, 5], [1, 1]),
         layer(1, 6, [3, 3], [2, 2], [3, 3], [4, 4], [1, 1]),
     ];
-    for channels in [1, 8, 16, 23, 40] {
+    for channels in [2, 8, 16, 23, 40] {
         for kernel in [1, 3, 5] {
             for (stride, dilation) in [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)] {
                 for (input, less) in [([9, 14], 0), ([10, 7], 0), ([12, 11], 1)] {
@@ -110,11 +89,11 @@ fn operands(geometry: &Depthwise) -> Operands {
     let Depthwise { batch, channels, input, .. } = *geometry;
     let output = geometry.output().iter().product::<usize>() * batch * channels;
     Operands {
-        x: values(1, batch * channels * input[0] * input[1]),
-        weight: values(2, geometry.weight_values()),
-        bias: values(3, channels),
-        residual: values(4, output),
-        gradient: values(5, output),
+        x: scattered(batch * channels * input[0] * input[1], 1),
+        weight: scattered(geometry.weight_values(), 2),
+        bias: scattered(channels, 3),
+        residual: scattered(output, 4),
+        gradient: scattered(output, 5),
     }
 }
 
@@ -131,11 +110,11 @@ fn the_output_is_the_sum_over_the_window_then_bias_residual_and_nonlinearity() {
         for level in Level::all() {
             let mut output = vec![f32::NAN; plain.len()];
             forward(level, &geometry, &of.x, &of.weight, None, None, Act::None, &mut output);
-            assert_close("the output", &geometry, &output, &plain);
+            assert_close(&format!("the output of {geometry:?}"), &output, &plain);
             output.fill(f32::NAN);
             let (bias, residual) = (Some(&of.bias[..]), Some(&of.residual[..]));
             forward(level, &geometry, &of.x, &of.weight, bias, residual, Act::Relu6, &mut output);
-            assert_close("the whole output", &geometry, &output, &full);
+            assert_close(&format!("the whole output of {geometry:?}"), &output, &full);
         }
     }
 }
@@ -153,10 +132,10 @@ fn both_gradients_are_those_of_the_sum() {
         for level in Level::all() {
             let mut target = vec![f32::NAN; to_x.len()];
             input_gradient(level, &geometry, &of.weight, &of.gradient, &mut target);
-            assert_close("the input's gradient", &geometry, &target, &to_x);
+            assert_close(&format!("the input's gradient of {geometry:?}"), &target, &to_x);
             let mut target = vec![f32::NAN; to_weight.len()];
             weight_gradient(level, &geometry, &of.x, &of.gradient, &mut target);
-            assert_close("the weight's gradient", &geometry, &target, &to_weight);
+            assert_close(&format!("the weight's gradient of {geometry:?}"), &target, &to_weight);
         }
     }
 }
@@ -166,23 +145,16 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
     let geometry = layer(3, 40, [57, 55], [3, 3], [2, 2], [1, 1], [1, 1]);
     let of = operands(&geometry);
     for level in Level::all() {
-        let run = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| {
-                let mut output = vec![0.0f32; of.gradient.len()];
-                let mut to_x = vec![0.0f32; of.x.len()];
-                let mut to_weight = vec![0.0f32; of.weight.len()];
-                let none = (None, None, Act::None);
-                forward(level, &geometry, &of.x, &of.weight, none.0, none.1, none.2, &mut output);
-                input_gradient(level, &geometry, &of.weight, &of.gradient, &mut to_x);
-                weight_gradient(level, &geometry, &of.x, &of.gradient, &mut to_weight);
-                let all = output.into_iter().chain(to_x).chain(to_weight);
-                all.map(f32::to_bits).collect::<Vec<_>>()
-            })
-        };
-        let one = run(1);
-        assert_eq!(one, run(2), "{}", level.name());
-        assert_eq!(one, run(4), "{}", level.name());
+        assert_same_bits(level.name(), || {
+            let mut output = vec![0.0f32; of.gradient.len()];
+            let mut to_x = vec![0.0f32; of.x.len()];
+            let mut to_weight = vec![0.0f32; of.weight.len()];
+            let act = Act::None;
+            forward(level, &geometry, &of.x, &of.weight, None, None, act, &mut output);
+            input_gradient(level, &geometry, &of.weight, &of.gradient, &mut to_x);
+            weight_gradient(level, &geometry, &of.x, &of.gradient, &mut to_weight);
+            [output, to_x, to_weight].concat()
+        });
     }
 }
 
@@ -196,5 +168,5 @@ fn a_large_layer_keeps_its_precision() {
     });
     let mut target = vec![0.0; expected.len()];
     weight_gradient(Level::best(), &geometry, &of.x, &of.gradient, &mut target);
-    assert_close("the weight's gradient", &geometry, &target, &expected);
+    assert_close(&format!("the weight's gradient of {geometry:?}"), &target, &expected);
 }

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::access::{Access, Part, Whole, ask_for};
+use super::access::{Access, Part, Whole};
 use super::plan::{Plan, Rows, Run};
+use crate::rows::prefetch;
 
 /// Columns whose gradients are held at once.
 const BLOCK: usize = 4;
@@ -194,7 +195,7 @@ unsafe fn block<
                 for column in 0..B * J {
                     let column = T.saturating_sub(J) + column;
                     let there = row * line.rows.source_step + column * run.pitch + channel;
-                    ask_for(ahead.wrapping_add(there));
+                    prefetch(ahead.wrapping_add(there), 0);
                 }
             }
             lanes::<S, T, J, K, M, B>(simd, line, run, place.at(channel), Whole);
@@ -248,7 +249,7 @@ unsafe fn lanes<
             for (b, gradient) in gradients.iter_mut().enumerate() {
                 let there = place.gradient.add(m * line.width + b * run.step);
                 *gradient = access.load(simd, there);
-                ask_for(there.wrapping_add(M * line.width));
+                prefetch(there.wrapping_add(M * line.width), 0);
             }
         }
         if T == 0 {
