@@ -1,10 +1,10 @@
 //! Depthwise convolution, channels last: every channel has a window of its own.
 //!
 //! There is little arithmetic for each value read, so what counts is to touch memory once and in order. Vectors run
-//! over channels. A row of the output is made of blocks of neighbouring columns, whose windows overlap: each value
-//! of the input is loaded once per row of the window and serves all columns of the block. Rows follow each other, so
-//! that the rows which windows share are still in the nearest caches. Borders are not padded: columns whose window
-//! reaches out of the image form blocks of their own, with shorter windows.
+//! over channels. Two rows of the output are made together where their windows overlap, in blocks of neighbouring
+//! columns: each value of the input that a block loads serves every window which holds it. The rows that come next are
+//! asked for while these are made. Borders are not padded: columns whose window reaches out of the image form blocks
+//! of their own, with shorter windows.
 //!
 //! The gradient of the input is a sum of the same form, over the gradient, with the windows reversed; with stride 2
 //! even and odd positions have windows of their own.

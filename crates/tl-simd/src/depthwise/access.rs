@@ -56,3 +56,17 @@ impl<S: Simd> Access<S> for Part<S> {
         unsafe { simd.mask_store_ptr_f32s(self.0, target, values) }
     }
 }
+
+/// Asks for the cache line at `there`, which need not be memory, in order to write it: a store would else wait until
+/// the line has come.
+#[inline(always)]
+pub(super) fn prefetch_to_write(there: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: a hint touches no memory that the program sees, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(there.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = there;
+}

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::access::{Access, Part, Whole};
+use super::access::{Access, Part, Whole, prefetch_to_write};
 use super::plan::{Plan, Rows, Run};
 use crate::Act;
 use crate::rows::prefetch;
@@ -312,9 +312,13 @@ unsafe fn lanes<
             for (b, sum) in sums.into_iter().enumerate() {
                 let offset = m * line.width + b * run.step;
                 let sum = match place.residual {
-                    Some(residual) => simd.add_f32s(sum, access.load(simd, residual.add(offset))),
+                    Some(residual) => {
+                        prefetch(residual.wrapping_add(offset + M * line.width), 0);
+                        simd.add_f32s(sum, access.load(simd, residual.add(offset)))
+                    }
                     None => sum,
                 };
+                prefetch_to_write(place.target.wrapping_add(offset + M * line.width));
                 access.store(simd, place.target.add(offset), line.act.apply(simd, sum));
             }
         }
