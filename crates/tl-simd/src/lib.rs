@@ -10,6 +10,7 @@ pub mod layer_norm;
 pub mod layout;
 pub mod level;
 pub mod norm;
+pub mod optimizer;
 pub mod pool;
 
 mod math;

@@ -2,7 +2,8 @@
 
 use super::geometry::{Depthwise, Taps};
 
-/// `target[y, x] = Σ source[row, column] · weight[row of the window, column of the window]`, over the taps of `y` times those of `x`.
+/// `target[y, x] = Σ source[row, column] · weight[row of the window, column of the window]`, over the taps of `y`
+/// times those of `x`.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub batch: usize,
