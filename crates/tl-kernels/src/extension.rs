@@ -21,6 +21,8 @@ mod operations;
 #[cfg(feature = "flex")]
 mod packs;
 #[cfg(feature = "flex")]
+mod sequences;
+#[cfg(feature = "flex")]
 mod pooling;
 #[cfg(all(test, feature = "flex"))]
 mod reference;
@@ -29,6 +31,10 @@ mod tests;
 
 #[cfg(feature = "flex")]
 pub(crate) use packs::{Folded, Packs};
+#[cfg(feature = "flex")]
+pub(crate) use sequences::{
+    attention as attention_unit, gelu as gelu_unit, layer_norm as layer_norm_unit,
+};
 
 /// How a convolution's window moves: height first, then width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,8 +171,9 @@ fn sizes_fit(
     })
 }
 
+/// Whether a tensor is of the kind and on the device that the kernels are for.
 #[cfg(feature = "flex")]
-fn runs_on_flex<const D: usize>(tensor: &Tensor<D>) -> bool {
+pub(crate) fn runs_on_flex<const D: usize>(tensor: &Tensor<D>) -> bool {
     use burn::backend::DispatchDevice;
     use burn::tensor::DType;
     tensor.dtype() == DType::F32

@@ -5,6 +5,7 @@
 //! | [`conv`](mod@conv) | [`Conv2d`] and the unit [`conv_norm`]: convolution, norm, residual, nonlinearity |
 //! | [`norm`] | [`BatchNorm2d`] |
 //! | [`linear`] | [`Linear`], [`Dropout`], [`LinearHead`] |
+//! | [`attention`](mod@attention) | [`attention()`], [`LayerNorm`], [`gelu`] |
 //! | [`pool`] | [`max_pool`], [`adaptive_average_pool`] |
 //! | [`frozen`] | [`compile`]: stages that stand still |
 //! | [`buffer`] | [`Buffer`]: state that moves without a gradient |
@@ -13,6 +14,7 @@
 //!
 //! On a flex device the units run the kernels of `tl-simd`, on every other device Burn's operations.
 
+pub mod attention;
 pub mod buffer;
 pub mod conv;
 mod extension;
@@ -23,6 +25,7 @@ mod nonlinearity;
 pub mod norm;
 pub mod pool;
 
+pub use attention::{AttentionMask, Gelu, LayerNorm, attention, gelu};
 pub use buffer::Buffer;
 pub use conv::{Conv2d, Conv2dConfig, conv, conv_norm};
 pub use extension::ConvShape;

@@ -24,7 +24,7 @@ use crate::Nonlinearity;
 use crate::memory::unwritten;
 
 /// A tensor in the graph.
-type Tracked = FloatTensor<Autodiff<Flex>>;
+pub(super) type Tracked = FloatTensor<Autodiff<Flex>>;
 
 /// What a unit keeps for the way back.
 pub(super) trait Kept: Clone + Debug + Send + 'static {
@@ -50,14 +50,14 @@ impl<K: Kept, const N: usize> Backward<Flex, N> for Node<K> {
 
 /// The parents of a node: a guard for each keeps it in the graph until the node is there.
 #[derive(Default)]
-struct Parents {
+pub(super) struct Parents {
     guards: Vec<NodeGuard>,
     tracked: bool,
 }
 
 impl Parents {
     /// Takes a parent: its values, and whether it wants a gradient.
-    fn take(&mut self, parent: Tracked) -> (FlexTensor, bool) {
+    pub fn take(&mut self, parent: Tracked) -> (FlexTensor, bool) {
         let tracked = parent.is_tracked();
         self.tracked |= tracked;
         let (values, guard) = parent.into_parts();
@@ -65,7 +65,7 @@ impl Parents {
         (values, tracked)
     }
 
-    fn take_maybe<C: CheckpointStrategy>(
+    pub fn take_maybe<C: CheckpointStrategy>(
         &mut self,
         parent: Maybe<Autodiff<Flex, C>>,
     ) -> (Maybe<Flex>, bool) {
@@ -80,7 +80,7 @@ impl Parents {
 
     /// Puts the node into the graph. One without tracked parents stays out of it, where evaluation would leave it
     /// behind.
-    fn record<C: CheckpointStrategy>(self, kept: impl Kept, output: FlexTensor) -> Tracked {
+    pub fn record<C: CheckpointStrategy>(self, kept: impl Kept, output: FlexTensor) -> Tracked {
         if !self.tracked {
             return Tracked::new(output);
         }

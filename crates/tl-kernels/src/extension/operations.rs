@@ -113,7 +113,7 @@ impl Units for Flex {
     }
 }
 
-fn maybe<const D: usize>(tensor: Option<Tensor<D>>) -> Maybe<Dispatch> {
+pub(super) fn maybe<const D: usize>(tensor: Option<Tensor<D>>) -> Maybe<Dispatch> {
     tensor.map_or(Maybe::Absent, |tensor| Maybe::Present(tensor.into_dispatch()))
 }
 

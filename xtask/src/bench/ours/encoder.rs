@@ -1,13 +1,12 @@
 //! A transformer encoder, pre-norm as in ViT and GPT-2, made of the layers there are.
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::prelude::*;
-use burn::tensor::activation::{gelu, softmax};
 use tl::core::parameters::map_values;
 use tl::core::plan::ParameterRates;
 use tl::core::{Optimizer, OptimizerConfig};
 use tl::device;
-use tl::kernels::Linear;
+use tl::kernels::{AttentionMask, Gelu, LayerNorm, Linear, attention, gelu};
 use tl::train::loss::cross_entropy;
 
 use crate::request::Request;
@@ -17,6 +16,7 @@ type Work = Box<dyn FnMut() -> Outcome<()>>;
 
 /// The width of one head of attention.
 const HEAD_WIDTH: usize = 64;
+const EPSILON: f64 = 1e-6;
 
 /// Layers and width.
 #[derive(Clone, Copy, Debug)]
@@ -34,29 +34,6 @@ impl Shape {
 }
 
 #[derive(Module, Debug)]
-struct LayerNorm {
-    weight: Param<Tensor<1>>,
-    bias: Param<Tensor<1>>,
-}
-
-impl LayerNorm {
-    fn new(width: usize, device: &Device) -> Self {
-        Self {
-            weight: Param::from_tensor(Tensor::ones([width], device)),
-            bias: Param::from_tensor(Tensor::zeros([width], device)),
-        }
-    }
-
-    /// `[rows, width]` to the same.
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let centred = input.clone() - input.mean_dim(1);
-        let variance = (centred.clone() * centred.clone()).mean_dim(1);
-        let normed = centred / variance.add_scalar(1e-6).sqrt();
-        normed * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
-    }
-}
-
-#[derive(Module, Debug)]
 struct Layer {
     norm1: LayerNorm,
     qkv: Linear,
@@ -69,10 +46,10 @@ struct Layer {
 impl Layer {
     fn new(width: usize, device: &Device) -> Self {
         Self {
-            norm1: LayerNorm::new(width, device),
+            norm1: LayerNorm::new(width, EPSILON, device),
             qkv: Linear::new(width, 3 * width, device),
             out: Linear::new(width, width, device),
-            norm2: LayerNorm::new(width, device),
+            norm2: LayerNorm::new(width, EPSILON, device),
             up: Linear::new(width, 4 * width, device),
             down: Linear::new(4 * width, width, device),
         }
@@ -82,21 +59,15 @@ impl Layer {
     fn forward(&self, input: Tensor<2>, tokens: usize) -> Tensor<2> {
         let attended = self.attention(self.norm1.forward(input.clone()), tokens);
         let hidden = input + self.out.forward(attended);
-        let inner = gelu(self.up.forward(self.norm2.forward(hidden.clone())));
+        let inner = gelu(self.up.forward(self.norm2.forward(hidden.clone())), Gelu::Exact);
         hidden + self.down.forward(inner)
     }
 
     fn attention(&self, input: Tensor<2>, tokens: usize) -> Tensor<2> {
         let [rows, width] = input.dims();
-        let (batch, heads) = (rows / tokens, width / HEAD_WIDTH);
-        let joint = self.qkv.forward(input);
-        let [query, key, value] = [0, 1, 2].map(|part| {
-            let part = joint.clone().narrow(1, part * width, width);
-            part.reshape([batch, tokens, heads, HEAD_WIDTH]).swap_dims(1, 2)
-        });
-        let scores = query.matmul(key.transpose()).div_scalar((HEAD_WIDTH as f64).sqrt());
-        let mixed = softmax(scores, 3).matmul(value);
-        mixed.swap_dims(1, 2).reshape([rows, width])
+        let joint = self.qkv.forward(input).reshape([rows / tokens, tokens, 3 * width]);
+        let heads = width / HEAD_WIDTH;
+        attention(joint, heads, AttentionMask::default()).reshape([rows, width])
     }
 }
 
@@ -112,7 +83,7 @@ impl Encoder {
     fn new(shape: Shape, device: &Device) -> Self {
         let encoder = Self {
             layers: (0..shape.layers).map(|_| Layer::new(shape.width, device)).collect(),
-            norm: LayerNorm::new(shape.width, device),
+            norm: LayerNorm::new(shape.width, EPSILON, device),
             head: Linear::new(shape.width, CLASSES, device),
         };
         map_values(encoder, |info| {
