@@ -4,9 +4,12 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::Level;
+use crate::rows::prefetch;
 
 /// Side of a tile: a line of the cache is read, and a line written, by one tile alone.
 const LINE: usize = 16;
+/// Tiles that are asked for before their turn.
+const AHEAD: usize = 2;
 /// Side of what is turned in registers.
 const TILE: usize = 4;
 
@@ -128,8 +131,13 @@ fn turn(
     assert!(rows == 0 || columns == 0 || (rows - 1) * source_step + columns <= source.len());
     assert!(rows == 0 || columns == 0 || (columns - 1) * target_step + rows <= target.len());
     let (whole_rows, whole_columns) = (rows / TILE * TILE, columns / TILE * TILE);
-    for top in (0..whole_rows).step_by(LINE) {
-        for left in (0..whole_columns).step_by(LINE) {
+    // What is read is spread more widely than what is written, too widely for the processor to foresee.
+    let ahead = if columns > LINE { AHEAD * LINE } else { AHEAD * LINE * source_step };
+    for left in (0..whole_columns).step_by(LINE) {
+        for top in (0..whole_rows).step_by(LINE) {
+            for row in top..rows.min(top + LINE) {
+                prefetch(&source[row * source_step + left], ahead * size_of::<f32>());
+            }
             for column in (left..whole_columns.min(left + LINE)).step_by(TILE) {
                 for row in (top..whole_rows.min(top + LINE)).step_by(TILE) {
                     // SAFETY: rows below `row + TILE` and columns below `column + TILE` are among those checked above.

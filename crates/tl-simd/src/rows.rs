@@ -31,7 +31,8 @@ impl Rows {
     /// `channels` is at least 1.
     pub fn new(level: Level, channels: usize) -> Self {
         let lanes = level.lanes();
-        let pixels = (1..=lanes).find(|pixels| pixels * channels % lanes == 0).unwrap_or(1);
+        let pixels =
+            (1..=lanes).find(|pixels| (pixels * channels).is_multiple_of(lanes)).unwrap_or(1);
         let period = pixels * channels;
         // Where the period is long, an unfilled register at the end of each pixel costs little.
         let width = match period {
@@ -43,7 +44,9 @@ impl Rows {
 }
 
 /// Adds up terms that are made of `N` inputs and `P` values of the channel, in `K` sums.
-pub(crate) trait Fold<const N: usize, const P: usize, const K: usize>: Copy + Send + Sync {
+pub(crate) trait Fold<const N: usize, const P: usize, const K: usize>:
+    Copy + Send + Sync
+{
     fn add<S: Simd>(
         self,
         simd: S,
@@ -127,50 +130,41 @@ fn add_rows<S: Simd, F, const N: usize, const P: usize, const K: usize, const R:
 {
     let width = inputs[0].len() / R;
     let full = width / S::F32_LANES;
-    let mut heads: [[&[S::f32s]; R]; N] = [[&[]; R]; N];
-    let mut tails: [[&[f32]; R]; N] = [[&[]; R]; N];
-    for n in 0..N {
-        for r in 0..R {
-            let (head, tail) = S::as_simd_f32s(&inputs[n][r * width..(r + 1) * width]);
-            (heads[n][r], tails[n][r]) = (&head[..full], tail);
-        }
+    let mut heads: [[&[S::f32s]; N]; R] = [[&[]; N]; R];
+    let mut tails: [[&[f32]; N]; R] = [[&[]; N]; R];
+    for (r, (head, tail)) in heads.iter_mut().zip(&mut tails).enumerate() {
+        (*head, *tail) = split::<S, N>(inputs.map(|input| &input[r * width..]), width);
     }
-    let rest = width - full * S::F32_LANES;
     let (parameters, ends) = split::<S, P>(parameters, width);
     // Bytes to what the next group holds in the same place.
     let ahead = R * width * size_of::<f32>();
     for (v, sum) in sums[..full].iter_mut().enumerate() {
         let parameter = at::<S, P>(simd, parameters, v);
         let mut total = *sum;
-        for r in 0..R {
-            let mut values = [simd.splat_f32s(0.0); N];
-            for n in 0..N {
-                values[n] = heads[n][r][v];
-                prefetch(&heads[n][r][v], ahead);
-            }
-            total = fold.add(simd, values, parameter, total);
+        for row in heads {
+            row.iter().for_each(|input| prefetch(&input[v], ahead));
+            total = fold.add(simd, at::<S, N>(simd, row, v), parameter, total);
         }
         *sum = total;
     }
+    let rest = width - full * S::F32_LANES;
     if rest > 0 {
         let parameter = part_of::<S, P>(simd, ends);
         // Lanes behind a row that was cut short belong to channels too: they stay as they are.
         let mask = simd.mask_between_m32s(0, rest as u32).mask();
-        for r in 0..R {
-            let mut values = [simd.splat_f32s(0.0); N];
-            for n in 0..N {
-                values[n] = simd.partial_load_f32s(tails[n][r]);
-            }
-            let total = fold.add(simd, values, parameter, sums[full]);
-            for k in 0..K {
-                sums[full][k] = simd.select_f32s(mask, total[k], sums[full][k]);
+        for tail in tails {
+            let total = fold.add(simd, part_of::<S, N>(simd, tail), parameter, sums[full]);
+            for (sum, total) in sums[full].iter_mut().zip(total) {
+                *sum = simd.select_f32s(mask, total, *sum);
             }
         }
     }
 }
 
 /// Makes `K` outputs of `N` inputs, `P` values of the channel and what the outputs held.
-pub(crate) trait Map<const N: usize, const P: usize, const K: usize>: Copy + Send + Sync {
+pub(crate) trait Map<const N: usize, const P: usize, const K: usize>:
+    Copy + Send + Sync
+{
     fn apply<S: Simd>(
         self,
         simd: S,
@@ -297,11 +291,11 @@ fn part_of<S: Simd, const N: usize>(simd: S, rows: [&[f32]; N]) -> [S::f32s; N] 
 
 /// Asks for what lies `ahead` bytes behind a value, which need not be there.
 #[inline(always)]
-fn prefetch<T>(value: &T, ahead: usize) {
+pub(crate) fn prefetch<T>(value: *const T, ahead: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let there = std::ptr::from_ref(value).cast::<i8>().wrapping_add(ahead);
+        let there = value.cast::<i8>().wrapping_add(ahead);
         // SAFETY: a hint touches no memory that the program sees, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(there) };
     }

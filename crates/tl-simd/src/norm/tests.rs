@@ -127,7 +127,8 @@ fn scale_and_shift_bring_a_batch_to_the_wanted_mean_and_deviation() {
     let mut output = vec![0.0; x.len()];
     normalise(Level::best(), &x, &scale, &shift, None, Act::None, &mut output);
     let (mean, variance) = reference_statistics(&output, 6);
-    let narrow = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect::<Vec<_>>();
+    let narrow =
+        |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect::<Vec<_>>();
     assert_close("means", &narrow(mean), &beta.map(f64::from));
     assert_close("variances", &narrow(variance), &gamma.map(|gamma| f64::from(gamma * gamma)));
 }

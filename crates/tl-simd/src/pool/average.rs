@@ -167,13 +167,7 @@ impl WithSimd for Spread<'_> {
 }
 
 /// The mean over the pixels of `[batch, pixels, channels]`, as `[batch, channels]`.
-pub fn global_average(
-    level: Level,
-    x: &[f32],
-    pixels: usize,
-    channels: usize,
-    output: &mut [f32],
-) {
+pub fn global_average(level: Level, x: &[f32], pixels: usize, channels: usize, output: &mut [f32]) {
     let images = output.len() / channels.max(1);
     adaptive_average(level, x, [images, 1, pixels, channels], [1, 1], output);
 }

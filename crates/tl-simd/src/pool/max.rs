@@ -7,6 +7,9 @@ use rayon::prelude::*;
 
 use crate::Level;
 
+/// Registers that go through a window side by side.
+const BLOCK: usize = 4;
+
 /// The windows of a pooling; of each pair the first is along the height.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
@@ -111,8 +114,8 @@ impl WithSimd for MaxRow<'_> {
                 kernel_width: window.kernel[1],
             };
             match taps.get_mut(column * channels..(column + 1) * channels) {
-                Some(taps) => place.with_taps(simd, output, taps),
-                None => place.without_taps(simd, output),
+                Some(taps) => place.all::<S, true>(simd, output, taps),
+                None => place.all::<S, false>(simd, output, &mut []),
             }
         }
     }
@@ -133,70 +136,106 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// All channels; `taps` is empty without `TAPS`.
     #[inline(always)]
-    fn without_taps<S: Simd>(self, simd: S, output: &mut [f32]) {
-        for (index, target) in output.chunks_mut(S::F32_LANES).enumerate() {
-            let mut best = simd.splat_f32s(f32::NEG_INFINITY);
-            for row in 0..self.size[0] {
-                for column in 0..self.size[1] {
-                    let value = self.value(simd, row, column, index, target.len());
-                    let better = greater_or_nan(simd, value, best);
-                    best = simd.select_f32s(better, value, best);
-                }
+    fn all<S: Simd, const TAPS: bool>(self, simd: S, output: &mut [f32], taps: &mut [u8]) {
+        let mut from = 0;
+        while from < output.len() {
+            let left = output.len() - from;
+            let count = if left < BLOCK * S::F32_LANES {
+                left.min(S::F32_LANES)
+            } else {
+                BLOCK * S::F32_LANES
+            };
+            let target = &mut output[from..from + count];
+            let taps = if TAPS { &mut taps[from..from + count] } else { &mut [] };
+            if count > S::F32_LANES {
+                self.block::<S, BLOCK, TAPS>(simd, from, target, taps);
+            } else {
+                self.block::<S, 1, TAPS>(simd, from, target, taps);
             }
-            simd.partial_store_f32s(target, best);
+            from += count;
         }
     }
 
+    /// The channels `from` on, `V` registers of them or a part of one.
     #[inline(always)]
-    fn with_taps<S: Simd>(self, simd: S, output: &mut [f32], taps: &mut [u8]) {
-        let parts = output.chunks_mut(S::F32_LANES).zip(taps.chunks_mut(S::F32_LANES));
-        for (index, (target, taps)) in parts.enumerate() {
-            let mut best = simd.splat_f32s(f32::NEG_INFINITY);
-            let mut best_tap = simd.splat_u32s(self.first as u32);
-            for row in 0..self.size[0] {
-                for column in 0..self.size[1] {
-                    let tap = self.first + row * self.kernel_width + column;
-                    let value = self.value(simd, row, column, index, target.len());
-                    let better = greater_or_nan(simd, value, best);
-                    best = simd.select_f32s(better, value, best);
-                    best_tap = simd.select_u32s(better, simd.splat_u32s(tap as u32), best_tap);
+    fn block<S: Simd, const V: usize, const TAPS: bool>(
+        self,
+        simd: S,
+        from: usize,
+        target: &mut [f32],
+        taps: &mut [u8],
+    ) {
+        let zero = simd.splat_f32s(0.0);
+        let mut best = [simd.splat_f32s(f32::NEG_INFINITY); V];
+        let mut best_tap = [simd.splat_u32s(self.first as u32); V];
+        let mut strange = [zero; V];
+        for row in 0..self.size[0] {
+            for column in 0..self.size[1] {
+                let tap = simd.splat_u32s((self.first + row * self.kernel_width + column) as u32);
+                let start = row * self.pitch + column * self.channels + from;
+                let source = &self.values[start..start + target.len()];
+                for v in 0..V {
+                    let value = if V == 1 {
+                        simd.partial_load_f32s(source)
+                    } else {
+                        S::as_simd_f32s(source).0[v]
+                    };
+                    let better = simd.greater_than_f32s(value, best[v]);
+                    best[v] = simd.select_f32s(better, value, best[v]);
+                    if TAPS {
+                        best_tap[v] = simd.select_u32s(better, tap, best_tap[v]);
+                    }
+                    // Stays 0 but for NaN and infinities, for less than it costs to look for them here.
+                    strange[v] = simd.mul_add_e_f32s(value, zero, strange[v]);
                 }
             }
-            simd.partial_store_f32s(target, best);
+        }
+        let mut sum = strange[0];
+        for more in &strange[1..] {
+            sum = simd.add_f32s(sum, *more);
+        }
+        let plain = simd.equal_f32s(sum, zero);
+        let any = simd.first_true_m32s(simd.xor_m32s(plain, simd.equal_f32s(zero, zero)));
+        if any < S::F32_LANES {
+            self.one_by_one::<TAPS>(from, target, taps);
+            return;
+        }
+        for (v, target) in target.chunks_mut(S::F32_LANES).enumerate() {
+            simd.partial_store_f32s(target, best[v]);
+        }
+        for (v, taps) in taps.chunks_mut(S::F32_LANES).enumerate() {
             // As many as the widest register has.
             let mut wide = [0u32; 16];
-            simd.partial_store_u32s(&mut wide[..S::F32_LANES], best_tap);
+            S::as_mut_simd_u32s(&mut wide).0[0] = best_tap[v];
+            let wide = &wide[..S::F32_LANES];
             for (tap, wide) in taps.iter_mut().zip(wide) {
-                *tap = wide as u8;
+                *tap = *wide as u8;
             }
         }
     }
 
-    /// A register of one tap.
-    #[inline(always)]
-    fn value<S: Simd>(
-        &self,
-        simd: S,
-        row: usize,
-        column: usize,
-        index: usize,
-        count: usize,
-    ) -> S::f32s {
-        let start = row * self.pitch + column * self.channels + index * S::F32_LANES;
-        simd.partial_load_f32s(&self.values[start..start + count])
+    /// Channels among whose values there is a NaN, which always takes the place of the best, or an infinity.
+    #[inline(never)]
+    fn one_by_one<const TAPS: bool>(&self, from: usize, target: &mut [f32], taps: &mut [u8]) {
+        for (index, target) in target.iter_mut().enumerate() {
+            let (mut best, mut best_tap) = (f32::NEG_INFINITY, self.first);
+            for row in 0..self.size[0] {
+                for column in 0..self.size[1] {
+                    let start = row * self.pitch + column * self.channels;
+                    let value = self.values[start + from + index];
+                    if value > best || value.is_nan() {
+                        (best, best_tap) = (value, self.first + row * self.kernel_width + column);
+                    }
+                }
+            }
+            *target = best;
+            if TAPS {
+                taps[index] = best_tap as u8;
+            }
+        }
     }
-}
-
-/// Where a value takes the place of the best: a NaN always does, and gives way to another NaN alone.
-#[inline(always)]
-fn greater_or_nan<S: Simd>(simd: S, value: S::f32s, best: S::f32s) -> S::m32s {
-    let (greater, number) = (simd.greater_than_f32s(value, best), simd.equal_f32s(value, value));
-    let nan = simd.equal_u32s(
-        simd.select_u32s(number, simd.splat_u32s(1), simd.splat_u32s(0)),
-        simd.splat_u32s(0),
-    );
-    simd.or_m32s(greater, nan)
 }
 
 /// Writes the gradient of the input of [`max`] from that of its output; `shape` is that of the input.
@@ -242,23 +281,70 @@ impl WithSimd for GatherRow<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { gradient, taps, size: [rows, columns], channels, window, row, target } = self;
-        target.fill(0.0);
         let down = window.windows(0, row, rows);
         for (column, target) in target.chunks_exact_mut(channels).enumerate() {
             let across = window.windows(1, column, columns);
-            for y in down.clone() {
-                let tap_row = row + window.padding[0] - y * window.stride[0];
-                for x in across.clone() {
-                    let tap_column = column + window.padding[1] - x * window.stride[1];
-                    let tap = (tap_row * window.kernel[1] + tap_column) as u8;
-                    let start = (y * columns + x) * channels;
-                    let from = &gradient[start..start + channels];
-                    let own = &taps[start..start + channels];
-                    for ((target, value), own) in target.iter_mut().zip(from).zip(own) {
-                        *target += if *own == tap { *value } else { 0.0 };
-                    }
+            // Of no use where no window holds the place.
+            let tap_row = (row + window.padding[0]).saturating_sub(down.start * window.stride[0]);
+            let tap_column =
+                (column + window.padding[1]).saturating_sub(across.start * window.stride[1]);
+            let windows = Windows {
+                gradient,
+                taps,
+                columns,
+                channels,
+                down: down.clone(),
+                across,
+                stride: window.stride,
+                tap: [tap_row, tap_column],
+                kernel_width: window.kernel[1],
+            };
+            let mut from = 0;
+            while from < channels {
+                from += match channels - from {
+                    64.. => windows.gather::<64>(from, target),
+                    16.. => windows.gather::<16>(from, target),
+                    8.. => windows.gather::<8>(from, target),
+                    _ => windows.gather::<1>(from, target),
+                };
+            }
+        }
+    }
+}
+
+/// The windows that hold one place of the input.
+struct Windows<'a> {
+    gradient: &'a [f32],
+    taps: &'a [u8],
+    columns: usize,
+    channels: usize,
+    down: Range<usize>,
+    across: Range<usize>,
+    stride: [usize; 2],
+    /// The place's own in the first of them, and the taps in a row.
+    tap: [usize; 2],
+    kernel_width: usize,
+}
+
+impl Windows<'_> {
+    /// Writes `N` channels, and returns `N`.
+    #[inline(always)]
+    fn gather<const N: usize>(&self, from: usize, target: &mut [f32]) -> usize {
+        let mut sums = [0.0f32; N];
+        for (below, y) in self.down.clone().enumerate() {
+            for (beside, x) in self.across.clone().enumerate() {
+                let tap_row = self.tap[0] - below * self.stride[0];
+                let tap_column = self.tap[1] - beside * self.stride[1];
+                let tap = (tap_row * self.kernel_width + tap_column) as u8;
+                let start = (y * self.columns + x) * self.channels + from;
+                let values = &self.gradient[start..start + N];
+                let taps = &self.taps[start..start + N];
+                for n in 0..N {
+                    sums[n] += if taps[n] == tap { values[n] } else { 0.0 };
                 }
             }
         }
+        target[from..from + N].copy_from_slice(&sums);
+        N
     }
 }

@@ -28,13 +28,15 @@ fn reference(
     let [batch, height, width, channels] = shape;
     let [rows, columns] = window.output_size([height, width]);
     let (mut values, mut taps, mut input) = (Vec::new(), Vec::new(), vec![0.0; x.len()]);
-    for place in 0..batch * rows * columns * channels {
+    assert_eq!(gradient.len(), batch * rows * columns * channels);
+    for (place, gradient) in gradient.iter().enumerate() {
         let channel = place % channels;
         let [column, row] = [place / channels % columns, place / channels / columns % rows];
         let image = place / channels / columns / rows;
         let mut best: Option<(f32, u8, usize)> = None;
         for tap in 0..window.kernel[0] * window.kernel[1] {
-            let y = (row * window.stride[0] + tap / window.kernel[1]).wrapping_sub(window.padding[0]);
+            let y =
+                (row * window.stride[0] + tap / window.kernel[1]).wrapping_sub(window.padding[0]);
             let z = (column * window.stride[1] + tap % window.kernel[1])
                 .wrapping_sub(window.padding[1]);
             if y < height && z < width {
@@ -47,7 +49,7 @@ fn reference(
         let (value, tap, index) = best.unwrap();
         values.push(value);
         taps.push(tap);
-        input[index] += f64::from(gradient[place]);
+        input[index] += f64::from(*gradient);
     }
     (values, taps, input)
 }
