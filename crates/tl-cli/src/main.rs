@@ -26,7 +26,7 @@ use failure::Failure;
 
 /// Memory is counted, so that the report before a run can say how much it will take.
 #[global_allocator]
-static ALLOCATOR: tl::kernels::memory::Allocator = tl::kernels::memory::Allocator;
+static ALLOCATOR: tl::kernels::memory::CountingAllocator = tl::kernels::memory::CountingAllocator;
 
 /// Transfer learning: bring a pretrained network to your own images.
 #[derive(Parser)]

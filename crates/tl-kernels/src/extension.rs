@@ -21,11 +21,11 @@ mod operations;
 #[cfg(feature = "flex")]
 mod packs;
 #[cfg(feature = "flex")]
-mod sequences;
-#[cfg(feature = "flex")]
 mod pooling;
 #[cfg(all(test, feature = "flex"))]
 mod reference;
+#[cfg(feature = "flex")]
+mod sequences;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 

@@ -41,8 +41,7 @@ impl Linear {
     fn rows(&self, input: Tensor<2>) -> Tensor<2> {
         #[cfg(feature = "flex")]
         if let Some(packs) = crate::frozen::current() {
-            let folded =
-                || Folded { scale: None, bias: self.bias.as_ref().map(Param::val) };
+            let folded = || Folded { scale: None, bias: self.bias.as_ref().map(Param::val) };
             let weight = (self.weight.id, self.weight.val());
             if let Some(output) = packs.linear(&input, weight, folded) {
                 return output;
@@ -80,9 +79,16 @@ impl Dropout {
         let dims = input.dims();
         let mut random = rng(pass.seed, &self.name, pass.step, 0);
         let keep = (1.0 / (1.0 - self.probability)) as f32;
-        let mask: Vec<f32> = (0..dims[0] * dims[1])
-            .map(|_| if f64::from(random.uniform()) < self.probability { 0.0 } else { keep })
+        // Sixteen random bits decide: the probability is met to 1/65,536, at half the draws.
+        let bound = (self.probability * 65_536.0).round() as u32;
+        let value = |bits: u32| if bits < bound { 0.0 } else { keep };
+        let mut mask: Vec<f32> = (0..(dims[0] * dims[1]).div_ceil(2))
+            .flat_map(|_| {
+                let bits = random.next_u32();
+                [value(bits & 0xffff), value(bits >> 16)]
+            })
             .collect();
+        mask.truncate(dims[0] * dims[1]);
         let device = device.without_autodiff();
         input * Tensor::<2>::from_data(TensorData::new(mask, dims), &device).autodiff()
     }

@@ -69,7 +69,7 @@ const FEW: [usize; 2] = [2, 8];
 
 /// Notes down the memory and the seconds of each phase: two small steps are carried out on a copy of the
 /// network and their costs drawn out to the batch. Only in a program that counts its memory
-/// ([`memory::Allocator`]).
+/// ([`memory::CountingAllocator`]).
 ///
 /// # Errors
 /// A device that fails.

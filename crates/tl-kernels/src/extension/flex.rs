@@ -66,9 +66,8 @@ impl Packed {
             return Self::Dense(Filters::forward(Level::best(), geometry, weight, scale));
         }
         let taps = geometry.window.kernel[0] * geometry.window.kernel[1];
-        let scaled = |(index, value): (usize, &f32)| {
-            value * scale.map_or(1.0, |scale| scale[index / taps])
-        };
+        let scaled =
+            |(index, value): (usize, &f32)| value * scale.map_or(1.0, |scale| scale[index / taps]);
         Self::Depthwise(weight.iter().enumerate().map(scaled).collect())
     }
 }

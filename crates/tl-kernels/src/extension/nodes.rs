@@ -10,9 +10,9 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn_flex::FlexTensor;
+use tl_simd::Level;
 use tl_simd::conv::Geometry;
 use tl_simd::norm::{self, Inputs, Slope};
-use tl_simd::Level;
 use tl_simd::pool::Window;
 
 use super::ConvShape;
@@ -107,7 +107,6 @@ fn record<C: CheckpointStrategy, K: Kept, const N: usize>(
         OpsKind::UnTracked(node) => node.finish(output),
     }
 }
-
 
 /// Turns the gradient after the nonlinearity into the one before it.
 fn through_act(gradient: &mut FlexTensor, output: &Option<FlexTensor>, act: Nonlinearity) {

@@ -55,7 +55,9 @@ impl Packs {
             Some(unit) => unit,
             None => {
                 let Folded { scale, bias } = folded();
-                let list = |tensor: Tensor<1>| primitive(tensor).map(|it| values(&it.to_contiguous()).to_vec());
+                let list = |tensor: Tensor<1>| {
+                    primitive(tensor).map(|it| values(&it.to_contiguous()).to_vec())
+                };
                 let scale = scale.and_then(list);
                 let weight = primitive(w)?.to_contiguous();
                 let weight = Packed::new(&geometry, values(&weight), scale.as_deref());

@@ -6,10 +6,10 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::prelude::*;
 use burn_flex::FlexTensor;
+use tl_simd::Level;
 use tl_simd::attention::{self, Inputs, KeyMask, Shape as Heads};
 use tl_simd::gelu;
 use tl_simd::layer_norm::{self, LayerNorm, Statistics};
-use tl_simd::Level;
 
 use super::images::{tensor, values};
 use super::nodes::{Kept, Parents};
@@ -58,12 +58,10 @@ fn normalise(
     epsilon: f64,
 ) -> (FlexTensor, [Vec<f32>; 2]) {
     let shape = size::<2>(x);
-    let layer =
-        LayerNorm { gamma: values(weight), beta: values(bias), epsilon: epsilon as f32 };
+    let layer = LayerNorm { gamma: values(weight), beta: values(bias), epsilon: epsilon as f32 };
     let [mut means, mut inverse_deviations] = [(); 2].map(|()| vec![0.0; shape[0]]);
     let mut output = unwritten(shape[0] * shape[1]);
-    let statistics =
-        Statistics { means: &mut means, inverse_deviations: &mut inverse_deviations };
+    let statistics = Statistics { means: &mut means, inverse_deviations: &mut inverse_deviations };
     layer_norm::forward(Level::best(), layer, values(x), None, &mut output, statistics);
     (tensor(output, shape), [means, inverse_deviations])
 }
@@ -140,8 +138,7 @@ impl Kept for Norm {
         let x = values(&self.x);
         let saved = layer_norm::Saved { x, means, inverse_deviations };
         let mut dx = unwritten(shape[0] * shape[1]);
-        let mut parameters =
-            self.wants_parameters.then(|| [(); 2].map(|()| vec![0.0; shape[1]]));
+        let mut parameters = self.wants_parameters.then(|| [(); 2].map(|()| vec![0.0; shape[1]]));
         let targets = parameters.as_mut().map(|both| both.each_mut().map(|it| &mut it[..]));
         let gradients = layer_norm::Gradients { dx: &mut dx, parameters: targets };
         let gamma = values(&self.weight);

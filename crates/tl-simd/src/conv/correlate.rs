@@ -113,7 +113,8 @@ impl Job<'_> {
         let target_rows = target.len() / (self.images * target_width * channels[1]);
         let rows_of = |pass: &Pass| {
             let begin = self.rows / pass.every[0];
-            let end = (self.rows + target_rows).saturating_sub(pass.first[0]).div_ceil(pass.every[0]);
+            let end =
+                (self.rows + target_rows).saturating_sub(pass.first[0]).div_ceil(pass.every[0]);
             begin..end.max(begin)
         };
         // The source rows that the band's windows touch, and the columns beyond its edges.
@@ -150,7 +151,8 @@ impl Job<'_> {
                         values.fill(0.0);
                         continue;
                     }
-                    let from = index / padded_rows * image_values + y as usize * width * channels[0];
+                    let from =
+                        index / padded_rows * image_values + y as usize * width * channels[0];
                     values[..edges[0]].fill(0.0);
                     values[edges[0]..row - edges[1]]
                         .copy_from_slice(&self.source[from..][..width * channels[0]]);
@@ -173,7 +175,8 @@ impl Job<'_> {
                         - origin;
                     let from = y * row_values as isize
                         + if padded_width == width { 0 } else { (left * channels[0]) as isize };
-                    let to = (image * target_rows + row * pass.every[0] + pass.first[0] - self.rows)
+                    let to = (image * target_rows + row * pass.every[0] + pass.first[0]
+                        - self.rows)
                         * target_width;
                     for column in 0..columns {
                         // Negative before the window's first tap is added; wraps back when it is.
@@ -304,8 +307,8 @@ unsafe fn tile<S: Simd, const M: usize, const V: usize>(
         if !tiles.begins {
             for m in 0..M {
                 let from = tiles.target.add(target[m] + tiles.channel);
-                for v in 0..V {
-                    sums[m][v] = read(from, v);
+                for (v, sum) in sums[m].iter_mut().enumerate() {
+                    *sum = read(from, v);
                 }
             }
         } else if let Some(bias) = tiles.epilogue.bias {
@@ -328,8 +331,8 @@ unsafe fn tile<S: Simd, const M: usize, const V: usize>(
         }
         for m in 0..M {
             let to = target[m] + tiles.channel;
-            for v in 0..V {
-                let mut sum = sums[m][v];
+            for (v, sum) in sums[m].into_iter().enumerate() {
+                let mut sum = sum;
                 if tiles.ends {
                     if let Some(residual) = tiles.epilogue.residual {
                         sum = simd.add_f32s(sum, read(residual.as_ptr().add(to), v));

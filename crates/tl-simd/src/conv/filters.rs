@@ -39,11 +39,17 @@ pub struct Filters {
 impl Filters {
     /// The weights `[out, in / groups, height, width]` as the forward pass reads them, each output channel times its
     /// `scale`.
-    pub fn forward(level: Level, geometry: &Geometry, weight: &[f32], scale: Option<&[f32]>) -> Self {
+    pub fn forward(
+        level: Level,
+        geometry: &Geometry,
+        weight: &[f32],
+        scale: Option<&[f32]>,
+    ) -> Self {
         let [output, input, height, width] = geometry.weight_shape();
         let taps = height * width;
         let groups = geometry.window.groups;
-        let view = View { target: input * taps, source: taps, group: output / groups * input * taps };
+        let view =
+            View { target: input * taps, source: taps, group: output / groups * input * taps };
         Self::pack(level, geometry.forward(), [input, output / groups], groups, weight, view, scale)
     }
 
@@ -52,7 +58,8 @@ impl Filters {
         let [output, input, height, width] = geometry.weight_shape();
         let taps = height * width;
         let groups = geometry.window.groups;
-        let view = View { target: taps, source: input * taps, group: output / groups * input * taps };
+        let view =
+            View { target: taps, source: input * taps, group: output / groups * input * taps };
         Self::pack(level, geometry.backward(), [output / groups, input], groups, weight, view, None)
     }
 

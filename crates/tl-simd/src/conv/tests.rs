@@ -52,7 +52,8 @@ fn products(g: &Geometry, mut visit: impl FnMut(usize, usize, usize)) {
                             let channel = output / per_group * inputs + input;
                             visit(
                                 pixel * outputs + output,
-                                ((image * g.input[0] + y) * g.input[1] + x) * g.channels[0] + channel,
+                                ((image * g.input[0] + y) * g.input[1] + x) * g.channels[0]
+                                    + channel,
                                 (output * inputs + input) * height * width + tap,
                             );
                         }
@@ -87,7 +88,8 @@ fn the_forward_pass_is_the_sum_of_all_products() {
         let (bias, scale) = (scattered(outputs, 4), scattered(outputs, 5));
         let mut expected = vec![0.0; residual.len()];
         products(&geometry, |to, from, tap| {
-            expected[to] += f64::from(x[from]) * f64::from(weight[tap]) * f64::from(scale[to % outputs]);
+            expected[to] +=
+                f64::from(x[from]) * f64::from(weight[tap]) * f64::from(scale[to % outputs]);
         });
         for (index, value) in expected.iter_mut().enumerate() {
             *value += f64::from(bias[index % outputs]) + f64::from(residual[index]);
@@ -169,7 +171,8 @@ fn large_maps_are_cut_into_bands_that_fit_together() {
 
 #[test]
 fn sizes_that_do_not_fit_make_no_geometry() {
-    let window = Window { kernel: [3, 3], stride: [1; 2], padding: [0; 2], dilation: [1; 2], groups: 1 };
+    let window =
+        Window { kernel: [3, 3], stride: [1; 2], padding: [0; 2], dilation: [1; 2], groups: 1 };
     assert!(Geometry::new(1, [1, 1], [2, 3], window).is_none());
     assert!(Geometry::new(1, [4, 3], [5, 5], Window { groups: 2, ..window }).is_none());
     assert!(Geometry::new(1, [4, 4], [5, 5], Window { stride: [0, 1], ..window }).is_none());

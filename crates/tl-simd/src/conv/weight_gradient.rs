@@ -69,10 +69,8 @@ pub(super) fn weight_gradient(
             tasks.push(Task { level, blocks, pixels, x, gradient });
         }
     }
-    let sums: Vec<Vec<f32>> = tasks
-        .par_iter()
-        .map(|task| SCRATCH.with_borrow_mut(|scratch| task.run(scratch)))
-        .collect();
+    let sums: Vec<Vec<f32>> =
+        tasks.par_iter().map(|task| SCRATCH.with_borrow_mut(|scratch| task.run(scratch))).collect();
     let row_values = inputs * height * width;
     if sums.is_empty() || row_values == 0 {
         return target.fill(0.0);
@@ -248,7 +246,8 @@ impl WithSimd for Gather<'_> {
                     continue;
                 };
                 let from = |x_place: usize| (source + x_place) * g.channels[0] + channel;
-                let edges = [block.tap[1], block.tap[1] + block.taps - 1].map(|tap| place(1, column, tap));
+                let edges =
+                    [block.tap[1], block.tap[1] + block.taps - 1].map(|tap| place(1, column, tap));
                 if let [Some(x_place), Some(_)] = edges {
                     copy(simd, &x[from(x_place)..], values);
                     continue;

@@ -19,7 +19,7 @@ use request::{Answer, Command, Request, Work};
 
 /// The program's own allocator, so that memory is that of a user.
 #[global_allocator]
-static ALLOCATOR: tl::kernels::memory::Allocator = tl::kernels::memory::Allocator;
+static ALLOCATOR: tl::kernels::memory::CountingAllocator = tl::kernels::memory::CountingAllocator;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 

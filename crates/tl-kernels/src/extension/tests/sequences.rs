@@ -94,10 +94,9 @@ fn attention_and_its_gradient_equal_burns_composition() {
         let keys: Vec<f32> = (0..batch * tokens)
             .map(|place| if hidden(place % tokens) { f32::NEG_INFINITY } else { 0.0 })
             .collect();
-        let keys = || Tensor::<2>::from_data(
-            TensorData::new(keys.clone(), [batch, tokens]),
-            &Device::flex(),
-        );
+        let keys = || {
+            Tensor::<2>::from_data(TensorData::new(keys.clone(), [batch, tokens]), &Device::flex())
+        };
         let mask = || AttentionMask { keys: masked.then(keys), causal };
         let found = both_ways::<3>(&x, |x| attention(x, heads, mask()));
         let mut forbidden = vec![0.0f32; tokens * tokens];
