@@ -22,11 +22,6 @@ pub(super) const STEPS: &[Step] = &[
         shows: "each crate's README program runs outside the workspace",
         run: consumers,
     },
-    Step {
-        name: "cost",
-        shows: "later epochs of a probe are short, and memory stays and is foretold",
-        run: check::cost::run,
-    },
     Step { name: "assets", shows: "the checks that need fetched assets pass", run: assets },
     Step {
         name: "table",
