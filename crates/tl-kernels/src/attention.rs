@@ -18,10 +18,10 @@ pub enum Gelu {
 
 /// x·Φ(x), of any shape.
 pub fn gelu<const D: usize>(input: Tensor<D>, kind: Gelu) -> Tensor<D> {
-    let dims = input.dims();
-    let width = dims[D - 1];
     #[cfg(feature = "flex")]
-    if extension::runs_on_flex(&input) && width > 0 {
+    if extension::runs_on_flex(&input) && input.dims()[D - 1] > 0 {
+        let dims = input.dims();
+        let width = dims[D - 1];
         let rows = dims[..D - 1].iter().product();
         return extension::gelu_unit(input.reshape([rows, width]), kind).reshape(dims);
     }
@@ -52,15 +52,21 @@ impl LayerNorm {
 
     /// `[…, width]` to the same.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let dims = input.dims();
-        let [width] = self.weight.dims();
-        let (weight, bias) = (self.weight.val(), self.bias.val());
+        #[cfg(feature = "flex")]
+        let (dims, [width]) = (input.dims(), self.weight.dims());
         #[cfg(feature = "flex")]
         if extension::runs_on_flex(&input) && dims[D - 1] == width && width > 0 {
+            let (weight, bias) = (self.weight.val(), self.bias.val());
             let rows = dims[..D - 1].iter().product();
             let input = input.reshape([rows, width]);
             return extension::layer_norm_unit(input, weight, bias, self.epsilon).reshape(dims);
         }
+        self.composed(input)
+    }
+
+    /// The same of Burn's operations.
+    pub(crate) fn composed<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
         let centred = input.clone() - input.mean_dim(D - 1);
         let variance = (centred.clone() * centred.clone()).mean_dim(D - 1);
         let normed = centred / variance.add_scalar(self.epsilon).sqrt();
@@ -82,12 +88,25 @@ pub struct AttentionMask {
 /// `joint` is `[batch, tokens, 3·width]`, queries before keys before values as one linear layer makes them, each
 /// `heads` pieces side by side; the result is `[batch, tokens, width]`. A token that may look at none becomes 0.
 pub fn attention(joint: Tensor<3>, heads: usize, mask: AttentionMask) -> Tensor<3> {
+    #[cfg(feature = "flex")]
     let [batch, tokens, width] = joint.dims();
+    #[cfg(feature = "flex")]
     let head_width = width / 3 / heads.max(1);
     #[cfg(feature = "flex")]
-    if extension::runs_on_flex(&joint) && head_width * heads * 3 == width && width > 0 {
+    if extension::runs_on_flex(&joint)
+        && head_width * heads * 3 == width
+        && width > 0
+        && mask.keys.as_ref().is_none_or(|keys| keys.dims() == [batch, tokens])
+    {
         return extension::attention_unit(joint, mask.keys, heads, mask.causal);
     }
+    composed_attention(joint, heads, mask)
+}
+
+/// The same of Burn's operations.
+pub(crate) fn composed_attention(joint: Tensor<3>, heads: usize, mask: AttentionMask) -> Tensor<3> {
+    let [batch, tokens, width] = joint.dims();
+    let head_width = width / 3 / heads.max(1);
     let device = joint.device();
     let [query, key, value] = [0, 1, 2].map(|part| {
         let part = joint.clone().narrow(2, part * heads * head_width, heads * head_width);

@@ -5,6 +5,7 @@ use burn::tensor::activation::{gelu as burn_gelu, gelu_approximate, softmax};
 
 use super::super::reference::Array;
 use super::tensor;
+use crate::attention::composed_attention;
 use crate::{AttentionMask, Gelu, LayerNorm, attention, gelu};
 
 fn list<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -49,6 +50,8 @@ fn a_layer_norm_and_its_gradients_equal_burns_composition() {
         });
         assert_near(&found[0], &expected[0], &format!("{shape:?}"));
         assert_near(&found[1], &expected[1], &format!("gradient of {shape:?}"));
+        let elsewhere = both_ways::<3>(&x, |x| layer.composed(x));
+        assert_near(&elsewhere[0], &expected[0], &format!("composed {shape:?}"));
     }
 }
 
@@ -121,5 +124,18 @@ fn attention_and_its_gradient_equal_burns_composition() {
         let what = format!("{batch} {tokens} {heads} {width} {causal} {masked}");
         assert_near(&found[0], &expected[0], &what);
         assert_near(&found[1], &expected[1], &format!("gradient of {what}"));
+        let elsewhere = both_ways::<3>(&x, |x| composed_attention(x, heads, mask()));
+        assert_near(&elsewhere[0], &expected[0], &format!("composed {what}"));
+        assert_near(&elsewhere[1], &expected[1], &format!("gradient of composed {what}"));
     }
+}
+
+#[test]
+fn a_token_that_sees_none_becomes_zero_on_every_backend() {
+    let device = Device::flex();
+    let joint = tensor::<3>(&Array::scattered(&[1, 3, 24], 1), &device);
+    let keys = || Some(Tensor::<2>::full([1, 3], f32::NEG_INFINITY, &device));
+    let mask = || AttentionMask { keys: keys(), causal: false };
+    assert_eq!(list(attention(joint.clone(), 2, mask())), [0.0; 24]);
+    assert_eq!(list(composed_attention(joint, 2, mask())), [0.0; 24]);
 }
