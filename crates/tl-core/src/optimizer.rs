@@ -14,6 +14,10 @@ use crate::parameters::{ModulePath, values};
 use crate::plan::ParameterRates;
 use crate::{CoreError, parameters::like};
 
+mod kernel;
+
+pub use kernel::{Composed, OptimizerKernel, Slot, StepNumbers};
+
 /// Which optimizer, and its numbers. The learning rate belongs to the phases of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
@@ -90,12 +94,19 @@ pub struct SavedMoments {
 pub struct Optimizer {
     config: OptimizerConfig,
     state: BTreeMap<String, Moments>,
+    kernel: &'static dyn OptimizerKernel,
 }
 
 impl Optimizer {
     /// An optimizer that has not stepped yet.
     pub fn new(config: OptimizerConfig) -> Self {
-        Self { config, state: BTreeMap::new() }
+        Self { config, state: BTreeMap::new(), kernel: &Composed }
+    }
+
+    /// The same, its arithmetic done by `kernel`.
+    pub fn with_kernel(mut self, kernel: &'static dyn OptimizerKernel) -> Self {
+        self.kernel = kernel;
+        self
     }
 
     /// Updates every parameter that has a gradient. `rates` gives rate and decay by path and number of
@@ -126,13 +137,12 @@ impl Optimizer {
                 let rates = (self.rates)(&path, D);
                 let scale = self.scale;
                 param.map(|old| {
-                    let dims = old.dims();
+                    let (dims, autodiff) = (old.dims(), old.is_autodiff());
                     let count = dims.iter().product::<usize>();
                     let gradient = gradient.without_autodiff().reshape([count]);
-                    let gradient = if scale == 1.0 { gradient } else { gradient.mul_scalar(scale) };
-                    let value = old.clone().without_autodiff().reshape([count]);
-                    let updated = self.optimizer.update(&path, value, gradient, rates);
-                    like(updated.reshape(dims), &old, true)
+                    let value = old.without_autodiff().reshape([count]);
+                    let updated = self.optimizer.update(&path, value, gradient, rates, scale);
+                    like(updated.reshape(dims), autodiff, true)
                 })
             }
             fn enter_module(&mut self, name: &str, _: &str) {
@@ -151,59 +161,27 @@ impl Optimizer {
         })
     }
 
-    /// One parameter's update, in the order of operations of PyTorch's single-tensor loops.
+    /// One parameter's update.
     fn update(
         &mut self,
         path: &str,
         value: Tensor<1>,
         gradient: Tensor<1>,
         ParameterRates { rate, weight_decay }: ParameterRates,
+        scale: f64,
     ) -> Tensor<1> {
-        match self.config {
-            OptimizerConfig::Sgd { momentum, nesterov, .. } => {
-                let gradient = if weight_decay > 0.0 {
-                    gradient + value.clone().mul_scalar(weight_decay)
-                } else {
-                    gradient
-                };
-                if momentum == 0.0 {
-                    return value - gradient.mul_scalar(rate);
-                }
-                let (velocity, steps) = match self.state.remove(path) {
-                    Some(old) => (old.first.mul_scalar(momentum) + gradient.clone(), old.steps + 1),
-                    None => (gradient.clone(), 1),
-                };
-                let moments = Moments { steps, first: velocity.clone(), second: None };
-                self.state.insert(path.to_string(), moments);
-                let direction =
-                    if nesterov { gradient + velocity.mul_scalar(momentum) } else { velocity };
-                value - direction.mul_scalar(rate)
-            }
-            OptimizerConfig::AdamW { beta1, beta2, epsilon, .. } => {
-                let decayed = if weight_decay > 0.0 {
-                    value.mul_scalar(1.0 - rate * weight_decay)
-                } else {
-                    value
-                };
-                let square = (gradient.clone() * gradient.clone()).mul_scalar(1.0 - beta2);
-                let fresh = gradient.mul_scalar(1.0 - beta1);
-                let (first, second, steps) = match self.state.remove(path) {
-                    Some(Moments { steps, first, second: Some(second) }) => (
-                        first.mul_scalar(beta1) + fresh,
-                        second.mul_scalar(beta2) + square,
-                        steps + 1,
-                    ),
-                    _ => (fresh, square, 1),
-                };
-                let correction1 = 1.0 - beta1.powi(steps as i32);
-                let correction2 = 1.0 - beta2.powi(steps as i32);
-                let denominator =
-                    second.clone().sqrt().div_scalar(correction2.sqrt()).add_scalar(epsilon);
-                let moments = Moments { steps, first: first.clone(), second: Some(second) };
-                self.state.insert(path.to_string(), moments);
-                decayed - (first / denominator).mul_scalar(rate / correction1)
-            }
+        let (steps, first, second) = match self.state.remove(path) {
+            Some(Moments { steps, first, second }) => (steps, Some(first), second),
+            None => (0, None, None),
+        };
+        let step = steps + 1;
+        let numbers = StepNumbers { config: self.config, rate, weight_decay, step, scale };
+        let slot = self.kernel.step(Slot { value, first, second }, gradient, numbers);
+        if let Some(first) = slot.first {
+            let moments = Moments { steps: step, first, second: slot.second };
+            self.state.insert(path.to_string(), moments);
         }
+        slot.value
     }
 
     /// The state by path, on the host.
@@ -246,6 +224,6 @@ impl Optimizer {
                 (path, moments)
             })
             .collect();
-        Self { config, state }
+        Self { state, ..Self::new(config) }
     }
 }

@@ -108,7 +108,7 @@ pub fn map_values<M: Module>(module: M, map: impl FnMut(&ParameterInfo) -> Optio
             param.map(|old| {
                 let device = old.device().without_autodiff();
                 let plain = Tensor::from_data(TensorData::new(values, old.dims()), &device);
-                like(plain, &old, info.trained)
+                like(plain, old.is_autodiff(), info.trained)
             })
         }
         fn enter_module(&mut self, name: &str, _: &str) {
@@ -121,9 +121,9 @@ pub fn map_values<M: Module>(module: M, map: impl FnMut(&ParameterInfo) -> Optio
     module.map(&mut Mapper { path: ModulePath::default(), map })
 }
 
-/// `plain` on the device of `old`, as a leaf that asks for a gradient if `trained`.
-pub(crate) fn like<const D: usize>(plain: Tensor<D>, old: &Tensor<D>, trained: bool) -> Tensor<D> {
-    if old.is_autodiff() { plain.autodiff().set_require_grad(trained) } else { plain }
+/// `plain`, on an autodiff device as a leaf that asks for a gradient if `trained`.
+pub(crate) fn like<const D: usize>(plain: Tensor<D>, autodiff: bool, trained: bool) -> Tensor<D> {
+    if autodiff { plain.autodiff().set_require_grad(trained) } else { plain }
 }
 
 /// Sets absolutely, by path, which parameters ask for a gradient and which `training` flags are on.

@@ -9,6 +9,7 @@ use burn::prelude::*;
 use burn::tensor::{Gradients, TensorData};
 use serde::Deserialize;
 use tl_core::gradients::{GradientNorm, gradient_norm};
+use tl_core::optimizer::Composed;
 use tl_core::parameters::{map_values, values, visit_parameters};
 use tl_core::plan::ParameterRates;
 use tl_core::{Optimizer, OptimizerConfig, Schedule};
@@ -148,7 +149,7 @@ fn every_trajectory_is_pytorchs() {
         let mut worst = 0.0f64;
         for (step, expected) in case.steps.iter().enumerate() {
             let mut gradients = problem.gradients(&fixture.gradients[step]);
-            let norm = gradient_norm(&problem, &gradients).unwrap();
+            let norm = gradient_norm(&problem, &gradients, &Composed).unwrap();
             assert!(norm.not_finite.is_empty());
             if case.clip.is_some() {
                 let recorded = case.norms_before_clipping[step];
@@ -221,7 +222,7 @@ fn a_norm_below_the_limit_is_left_and_one_above_is_brought_down_to_it() {
     let mut wanted = Values { matrix: vec![0.0; 12], vector: vec![0.0; 5] };
     (wanted.matrix[2], wanted.vector[4]) = (3.0, -4.0);
     let problem = Problem::new(&fixture().start);
-    let found = gradient_norm(&problem, &problem.gradients(&wanted)).unwrap();
+    let found = gradient_norm(&problem, &problem.gradients(&wanted), &Composed).unwrap();
     assert_eq!(found, GradientNorm { norm: 5.0, not_finite: Vec::new() });
 }
 
@@ -232,7 +233,7 @@ fn a_gradient_that_is_not_finite_is_named() {
         let mut wanted = start.clone();
         wanted.vector[1] = bad;
         let problem = Problem::new(&start);
-        let found = gradient_norm(&problem, &problem.gradients(&wanted)).unwrap();
+        let found = gradient_norm(&problem, &problem.gradients(&wanted), &Composed).unwrap();
         assert_eq!(found.not_finite, ["vector"]);
     }
 }
@@ -249,11 +250,14 @@ fn a_norm_over_several_pieces_is_the_same_at_every_call() {
     let tensor = Tensor::<1>::from_data(TensorData::new(ramp.clone(), [count]), &device);
     let large = Large { values: Param::from_tensor(tensor.clone()) }.train();
     let gradients = (large.values.val() * tensor.autodiff()).sum().backward();
-    let first = gradient_norm(&large, &gradients).unwrap().norm;
+    let first = gradient_norm(&large, &gradients, &Composed).unwrap().norm;
     let exact = ramp.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
     assert!((first / exact - 1.0).abs() < 1e-5, "{first} against {exact}");
     for _ in 0..3 {
-        assert_eq!(gradient_norm(&large, &gradients).unwrap().norm.to_bits(), first.to_bits());
+        assert_eq!(
+            gradient_norm(&large, &gradients, &Composed).unwrap().norm.to_bits(),
+            first.to_bits()
+        );
     }
 }
 

@@ -15,9 +15,13 @@ mod flex;
 #[cfg(feature = "flex")]
 mod images;
 #[cfg(feature = "flex")]
+mod loss;
+#[cfg(feature = "flex")]
 mod nodes;
 #[cfg(feature = "flex")]
 mod operations;
+#[cfg(feature = "flex")]
+pub(crate) mod optimizer;
 #[cfg(feature = "flex")]
 mod packs;
 #[cfg(feature = "flex")]
@@ -29,6 +33,8 @@ mod sequences;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 
+#[cfg(feature = "flex")]
+pub(crate) use loss::cross_entropy as cross_entropy_unit;
 #[cfg(feature = "flex")]
 pub(crate) use packs::{Folded, Packs};
 #[cfg(feature = "flex")]

@@ -6,6 +6,8 @@
 //! | [`norm`] | [`BatchNorm2d`] |
 //! | [`linear`] | [`Linear`], [`Dropout`], [`LinearHead`] |
 //! | [`attention`](mod@attention) | [`attention()`], [`LayerNorm`], [`gelu`] |
+//! | [`optimizer`] | [`Fused`]: steps of an optimizer in one pass |
+//! | [`loss`] | [`cross_entropy`] |
 //! | [`pool`] | [`max_pool`], [`adaptive_average_pool`] |
 //! | [`frozen`] | [`compile`]: stages that stand still |
 //! | [`buffer`] | [`Buffer`]: state that moves without a gradient |
@@ -20,9 +22,11 @@ pub mod conv;
 mod extension;
 pub mod frozen;
 pub mod linear;
+pub mod loss;
 pub mod memory;
 mod nonlinearity;
 pub mod norm;
+pub mod optimizer;
 pub mod pool;
 
 pub use attention::{AttentionMask, Gelu, LayerNorm, attention, gelu};
@@ -31,6 +35,8 @@ pub use conv::{Conv2d, Conv2dConfig, conv, conv_norm};
 pub use extension::ConvShape;
 pub use frozen::compile;
 pub use linear::{Dropout, Linear, LinearHead};
+pub use loss::cross_entropy;
 pub use nonlinearity::Nonlinearity;
 pub use norm::BatchNorm2d;
+pub use optimizer::Fused;
 pub use pool::{adaptive_average_pool, max_pool};

@@ -6,7 +6,6 @@
 //! | [`options`] | [`Settings`] that decide a result, [`Conduct`] that does not |
 //! | [`checkpoint`] | one file that holds all that a run needs to go on |
 //! | `features` | the outputs of a frozen prefix, computed once |
-//! | [`loss`] | cross-entropy with label smoothing |
 //! | [`ema`] | a moving average of the weights, norm statistics included |
 //! | [`logistic`] | a linear head trained to convergence |
 //! | [`metrics`] | accuracy with its interval, scores per class, confusion |
@@ -22,7 +21,6 @@ mod features;
 pub mod files;
 pub mod fit;
 pub mod logistic;
-pub mod loss;
 pub mod metrics;
 pub mod options;
 pub mod progress;

@@ -8,9 +8,9 @@ use tl_core::{
     Activation, Backbone, CoreError, Optimizer, OptimizerConfig, Pass, ResolvedPhase, RowShape,
     Solver, TrainableReport, apply,
 };
+use tl_kernels::cross_entropy;
 use tl_kernels::memory;
 use tl_models::Classifier;
-use tl_train::loss::cross_entropy;
 use tl_train::{Settings, TrainError, resident_bytes};
 
 use crate::{Error, Network};

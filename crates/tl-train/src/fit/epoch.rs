@@ -6,6 +6,7 @@ use std::time::Instant;
 use burn::module::Module;
 use tl_core::gradients::gradient_norm;
 use tl_core::{Activation, Backbone, Head, Pass, ResolvedPhase, rng};
+use tl_kernels::{Fused, cross_entropy};
 
 use super::feed::{Feed, view};
 use super::guard::{first_not_finite, scalar, stage_of};
@@ -15,7 +16,6 @@ use super::session::Session;
 use crate::TrainError;
 use crate::checkpoint::{BestEpoch, EpochSums};
 use crate::ema::{put_back, snapshot};
-use crate::loss::cross_entropy;
 use crate::metrics::Evaluation;
 use crate::progress::{EpochRow, Progress};
 use crate::resident_bytes;
@@ -112,7 +112,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             return Err(failed("the loss", first_not_finite(&model, cut_input, from)));
         }
         let mut gradients = loss.backward();
-        let norm = gradient_norm(&model, &gradients).map_err(TrainError::Device)?;
+        let norm = gradient_norm(&model, &gradients, &Fused).map_err(TrainError::Device)?;
         if !norm.not_finite.is_empty() {
             return Err(failed("a gradient", stage_of(&norm.not_finite, phase)));
         }

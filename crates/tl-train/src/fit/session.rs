@@ -6,6 +6,8 @@ use burn::module::Module;
 use burn::prelude::*;
 use tl_core::{Backbone, Head, Model, Optimizer, Plan, ResolvedPhase};
 
+use tl_kernels::Fused;
+
 use super::Task;
 use super::feed::{Feed, stream};
 use crate::checkpoint::{CHECKPOINT, Checkpoint, State};
@@ -55,7 +57,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             return Err(TrainError::NothingToUse { part: "training", mend });
         }
         let mut session = Self {
-            optimizer: Optimizer::new(plan.optimizer),
+            optimizer: Optimizer::new(plan.optimizer).with_kernel(&Fused),
             ema: None,
             best: None,
             state: State { identity: identity(task, plan, settings, conduct), ..State::default() },
@@ -82,7 +84,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             return Ok(());
         };
         self.model = self.model.take().map(|model| put_back(model, &saved.model));
-        self.optimizer = Optimizer::restore(plan.optimizer, saved.optimizer, &self.device);
+        self.optimizer =
+            Optimizer::restore(plan.optimizer, saved.optimizer, &self.device).with_kernel(&Fused);
         self.best = saved.best;
         if let (Some(decay), Some((steps, averages))) = (self.settings.ema, &saved.ema) {
             self.ema = Some(MovingAverage::restore(decay, *steps, averages, &self.device));

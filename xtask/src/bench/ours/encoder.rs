@@ -7,7 +7,7 @@ use tl::core::plan::ParameterRates;
 use tl::core::{Optimizer, OptimizerConfig};
 use tl::device;
 use tl::kernels::{AttentionMask, Gelu, LayerNorm, Linear, attention, gelu};
-use tl::train::loss::cross_entropy;
+use tl::kernels::{Fused, cross_entropy};
 
 use crate::request::Request;
 use crate::{CLASSES, Outcome, labels, values};
@@ -126,7 +126,7 @@ pub fn step(request: &Request, shape: Shape) -> Outcome<Work> {
     let mut encoder = Some(Encoder::new(shape, &device).train());
     let tokens = tokens(request, shape, &device);
     let labels = labels(request.batch);
-    let mut optimizer = Optimizer::new(OptimizerConfig::sgd());
+    let mut optimizer = Optimizer::new(OptimizerConfig::sgd()).with_kernel(&Fused);
     Ok(Box::new(move || {
         let model = encoder.take().ok_or("an earlier step failed")?;
         let loss = cross_entropy(model.forward(tokens.clone().autodiff()), &labels, 0.0);

@@ -6,8 +6,8 @@ use tl::core::{
     Activation, Backbone, FrozenPrefix, Head, NormPolicy, Optimizer, OptimizerConfig, Pass, Phase,
     Plan, ResolvedPhase, RowShape, apply,
 };
+use tl::kernels::{Fused, cross_entropy};
 use tl::models::{Architecture, Classifier};
-use tl::train::loss::cross_entropy;
 use tl::{Network, device};
 
 use crate::request::Request;
@@ -67,7 +67,7 @@ impl Training {
         let phases = plan.resolve(&model.backbone.stages())?;
         let phase = phases.into_iter().next().ok_or("the plan is empty")?;
         let model = Some(apply(&phase, model.train()));
-        let optimizer = Optimizer::new(OptimizerConfig::sgd());
+        let optimizer = Optimizer::new(OptimizerConfig::sgd()).with_kernel(&Fused);
         Ok(Self { model, optimizer, phase, labels: labels(batch), step: 0 })
     }
 
