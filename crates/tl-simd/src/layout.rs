@@ -119,7 +119,7 @@ impl WithSimd for First<'_> {
 
 /// `target[j·target_step + i] = source[i·source_step + j]` for `i, j` below `size`.
 #[inline(always)]
-fn turn(
+pub(crate) fn turn(
     source: &[f32],
     source_step: usize,
     [rows, columns]: [usize; 2],

@@ -15,6 +15,7 @@ pub mod pool;
 
 mod math;
 mod rows;
+mod streaming;
 mod tile;
 
 #[cfg(test)]

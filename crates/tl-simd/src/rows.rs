@@ -6,7 +6,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::Level;
+use crate::{Level, streaming};
 
 /// Rows of fewer values than this hold several periods, so that loops over them are worth their start.
 const LEAST_WIDTH: usize = 512;
@@ -165,6 +165,9 @@ fn add_rows<S: Simd, F, const N: usize, const P: usize, const K: usize, const R:
 pub(crate) trait Map<const N: usize, const P: usize, const K: usize>:
     Copy + Send + Sync
 {
+    /// Whether nothing is made of what the outputs held.
+    const FRESH: bool = false;
+
     fn apply<S: Simd>(
         self,
         simd: S,
@@ -186,6 +189,9 @@ pub(crate) fn map<F, const N: usize, const P: usize, const K: usize>(
     F: Map<N, P, K>,
 {
     let length = outputs[0].len();
+    let streams = F::FRESH
+        && rows.width.is_multiple_of(level.lanes())
+        && outputs.iter().all(|output| streaming::suits(level, output));
     let parameters = laid_out(parameters, rows.width);
     let parameters = parameters.each_ref().map(|row| &row[..]);
     let chunks: Vec<MapChunk<'_, F, N, P, K>> = (0..length)
@@ -198,7 +204,7 @@ pub(crate) fn map<F, const N: usize, const P: usize, const K: usize>(
                 *output = rest;
                 part
             });
-            MapChunk { rows, map, inputs, parameters, outputs: parts }
+            MapChunk { rows, map, inputs, parameters, outputs: parts, streams }
         })
         .collect();
     chunks.into_par_iter().for_each(|chunk| level.run(chunk));
@@ -210,6 +216,8 @@ struct MapChunk<'a, F, const N: usize, const P: usize, const K: usize> {
     inputs: [&'a [f32]; N],
     parameters: [&'a [f32]; P],
     outputs: [&'a mut [f32]; K],
+    /// Whether the outputs go past the caches; then their rows begin on borders of registers.
+    streams: bool,
 }
 
 impl<F: Map<N, P, K>, const N: usize, const P: usize, const K: usize> WithSimd
@@ -219,7 +227,7 @@ impl<F: Map<N, P, K>, const N: usize, const P: usize, const K: usize> WithSimd
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { rows: Rows { width, .. }, map, inputs, parameters, mut outputs } = self;
+        let Self { rows: Rows { width, .. }, map, inputs, parameters, mut outputs, streams } = self;
         let length = outputs[0].len();
         let mut start = 0;
         while start < length {
@@ -237,7 +245,14 @@ impl<F: Map<N, P, K>, const N: usize, const P: usize, const K: usize> WithSimd
                 let own = at::<S, P>(simd, parameters, v);
                 let results = map.apply(simd, at::<S, N>(simd, heads, v), own, held);
                 for k in 0..K {
-                    written[k].0[v] = results[k];
+                    let place = &mut written[k].0[v];
+                    match streams {
+                        // SAFETY: the place is one register, and rows begin on their borders.
+                        true => unsafe {
+                            streaming::store(simd, std::ptr::from_mut(place).cast(), results[k]);
+                        },
+                        false => *place = results[k],
+                    }
                 }
             }
             if end - start > full * S::F32_LANES {
@@ -252,6 +267,9 @@ impl<F: Map<N, P, K>, const N: usize, const P: usize, const K: usize> WithSimd
                 }
             }
             start = end;
+        }
+        if streams {
+            streaming::fence();
         }
     }
 }

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::filters::{Blocks, Filters, Step};
 use super::geometry::Pass;
 use crate::Act;
+use crate::streaming;
 use crate::tile::{ROWS, accumulate, by_size, load, registers, store};
 
 /// Target pixels of a task, about: enough to pay for reading the weights.
@@ -60,7 +61,8 @@ pub(crate) fn correlate(filters: &Filters, source: &[f32], target: &mut [f32], e
     };
     let plane = height * width;
     let every = correlation.passes.first().map_or(1, |pass| pass.every[0]);
-    let job = |images: usize, rows: usize| Job { filters, source, epilogue, images, rows };
+    let streams = streaming::suits(filters.level, target);
+    let job = |images: usize, rows: usize| Job { filters, source, epilogue, images, rows, streams };
     if plane >= TASK_PIXELS {
         let bands = plane / TASK_PIXELS;
         let rows = height.div_ceil(bands).next_multiple_of(every);
@@ -88,6 +90,8 @@ struct Job<'a> {
     epilogue: Epilogue<'a>,
     images: usize,
     rows: usize,
+    /// Whether the whole target is to go past the caches.
+    streams: bool,
 }
 
 impl Job<'_> {
@@ -199,6 +203,8 @@ impl Job<'_> {
                     source_channel: group * filters.channels[0],
                     target_channel: group * filters.channels[1],
                     channels: filters.channels[1],
+                    pixel: channels[1],
+                    streams: self.streams,
                 });
             }
         }
@@ -217,6 +223,10 @@ struct Panels<'a> {
     source_channel: usize,
     target_channel: usize,
     channels: usize,
+    /// Values of a target pixel, of all groups.
+    pixel: usize,
+    /// Whether the whole target is to go past the caches.
+    streams: bool,
 }
 
 impl WithSimd for Panels<'_> {
@@ -228,6 +238,12 @@ impl WithSimd for Panels<'_> {
         let panel = registers(lanes) * lanes;
         let depth: usize = self.blocks.iter().flatten().map(|step| step.depth).sum();
         let empty = [Vec::new()];
+        // Where no sum is taken up again, and every register of a pixel lies on a border.
+        let streams = self.streams
+            && self.blocks.len() == 1
+            && [self.channels, self.target_channel, self.pixel]
+                .iter()
+                .all(|it| it.is_multiple_of(lanes));
         // A pixel that no tap reaches is a sum of nothing.
         let blocks: &[Vec<Step>] = if self.blocks.is_empty() { &empty } else { self.blocks };
         for first in (0..self.channels).step_by(panel) {
@@ -248,6 +264,7 @@ impl WithSimd for Panels<'_> {
                     weights: these,
                     begins: number == 0,
                     ends: number + 1 == blocks.len(),
+                    streams,
                 };
                 let pixels = self.source_offsets.len();
                 let parts = pixels.div_ceil(ROWS);
@@ -265,6 +282,9 @@ impl WithSimd for Panels<'_> {
                 }
             }
         }
+        if streams {
+            streaming::fence();
+        }
     }
 }
 
@@ -280,6 +300,8 @@ struct Tiles<'a> {
     weights: &'a [f32],
     begins: bool,
     ends: bool,
+    /// Whether the target goes past the caches.
+    streams: bool,
 }
 
 /// # Safety
@@ -341,6 +363,7 @@ unsafe fn tile<S: Simd, const M: usize, const V: usize>(
                 }
                 let to = tiles.target.add(to + v * lanes);
                 match v + 1 < V || whole {
+                    true if tiles.streams => streaming::store(simd, to, sum),
                     true => store(simd, to, sum),
                     false => simd.mask_store_ptr_f32s(mask, to, sum),
                 }

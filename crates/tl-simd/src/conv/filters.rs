@@ -2,16 +2,18 @@
 
 use rayon::prelude::*;
 
-use super::geometry::{Correlation, Geometry};
+use super::geometry::{Correlation, Geometry, Pass};
 use crate::Level;
+use crate::layout::turn;
 use crate::tile::registers;
 
 /// The products that the values of a tile are summed over without a break, at most.
 ///
 /// A panel of them (64 channels wide at AVX-512) then stays in the first-level cache while it meets all pixels.
 pub(crate) const DEPTH: usize = 192;
-/// Source channels that are packed at once: what is read and written for them fits the first-level cache.
-const BLOCK: usize = 8;
+/// Source channels that are turned at once: of a 3×3 kernel, what is read and written for them fits the second-level
+/// cache, and of a line that is read nothing is left over.
+const SOURCES: usize = 16;
 
 /// A piece of a sum: `depth` neighbouring values of the source and as many rows of weights.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +50,12 @@ impl Filters {
         let [output, input, height, width] = geometry.weight_shape();
         let taps = height * width;
         let groups = geometry.window.groups;
-        let view =
-            View { target: input * taps, source: taps, group: output / groups * input * taps };
+        let view = View {
+            target: input * taps,
+            source: taps,
+            group: output / groups * input * taps,
+            taps,
+        };
         Self::pack(level, geometry.forward(), [input, output / groups], groups, weight, view, scale)
     }
 
@@ -58,8 +64,12 @@ impl Filters {
         let [output, input, height, width] = geometry.weight_shape();
         let taps = height * width;
         let groups = geometry.window.groups;
-        let view =
-            View { target: taps, source: input * taps, group: output / groups * input * taps };
+        let view = View {
+            target: taps,
+            source: input * taps,
+            group: output / groups * input * taps,
+            taps,
+        };
         Self::pack(level, geometry.backward(), [output / groups, input], groups, weight, view, None)
     }
 
@@ -87,19 +97,8 @@ impl Filters {
                         let row = panel.min(width - first);
                         let scale = scale.map(|scale| &scale[group * channels[1] + first..]);
                         let origin = group * view.group + first * view.target;
-                        for begin in (0..channels[0]).step_by(BLOCK) {
-                            let sources = begin..channels[0].min(begin + BLOCK);
-                            for target in 0..count {
-                                let scale = scale.map_or(1.0, |scale| scale[target]);
-                                for source in sources.clone() {
-                                    let from = origin + target * view.target + source * view.source;
-                                    for (tap, place) in pass.taps.iter().zip(0..) {
-                                        values[(place * channels[0] + source) * row + target] =
-                                            weight[from + tap.weight] * scale;
-                                    }
-                                }
-                            }
-                        }
+                        let panel = Panel { pass, sources: channels[0], count, row, scale };
+                        panel.pack(&weight[origin..], view, values);
                     },
                 );
                 packed.push(values);
@@ -128,11 +127,52 @@ impl Filters {
     }
 }
 
-/// Where a weight lies: steps from one target channel, source channel and group to the next.
+/// Where a weight lies: steps from one target channel, source channel and group to the next, and its taps.
+#[derive(Clone, Copy)]
 struct View {
     target: usize,
     source: usize,
     group: usize,
+    taps: usize,
+}
+
+/// The weights of some target channels, side by side.
+struct Panel<'a> {
+    pass: &'a Pass,
+    sources: usize,
+    /// Target channels, and the length of a row that has room for them.
+    count: usize,
+    row: usize,
+    scale: Option<&'a [f32]>,
+}
+
+impl Panel<'_> {
+    /// Writes `[taps, source channels, row]` to `packed`; `weight` begins at the panel's first target channel.
+    fn pack(&self, weight: &[f32], view: View, packed: &mut [f32]) {
+        let Self { pass, sources, count, row, scale } = *self;
+        // Where the taps of neighbouring source channels lie one after the other, some channels are turned at once.
+        let together = if view.source == view.taps { SOURCES } else { 1 };
+        let mut turned = vec![0.0; together.min(sources) * view.taps * row];
+        for begin in (0..sources).step_by(together) {
+            let here = together.min(sources - begin);
+            let size = [count, here * view.taps];
+            turn(&weight[begin * view.source..], view.target, size, &mut turned, row);
+            for (place, tap) in pass.taps.iter().enumerate() {
+                for source in 0..here {
+                    let from = &turned[(source * view.taps + tap.weight) * row..][..count];
+                    let to = &mut packed[(place * sources + begin + source) * row..][..count];
+                    match scale {
+                        None => to.copy_from_slice(from),
+                        Some(scale) => {
+                            for ((to, from), scale) in to.iter_mut().zip(from).zip(scale) {
+                                *to = from * scale;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Cuts steps into blocks of about equal depth, none deeper than [`DEPTH`].

@@ -11,7 +11,7 @@ use crate::Level;
 use crate::tile::{ROWS, accumulate, by_size, load, registers, store};
 
 /// Pixels that are gathered at once: of both operands they stay in the second-level cache.
-const PIXELS: usize = 256;
+const PIXELS: usize = 192;
 /// Source channels of a block at most; fewer where the blocks would be too few to share out.
 const CHANNELS: usize = 64;
 const TASKS: usize = 16;
@@ -28,6 +28,7 @@ struct Scratch {
     source: Vec<f32>,
     gradient: Vec<f32>,
     sums: Vec<f32>,
+    runs: Vec<Run>,
 }
 
 thread_local! {
@@ -79,17 +80,26 @@ pub(super) fn weight_gradient(
         let rows = target.len() / row_values;
         target.fill(0.0);
         for (task, sums) in tasks.iter().zip(&sums) {
-            let mut sums = sums.chunks_exact(per_group);
+            let mut sums = &sums[..];
             for block in task.blocks {
-                for (index, sums) in sums.by_ref().take(block.rows()).enumerate() {
-                    let tap = block.tap[0] * width + block.tap[1] + index / block.count;
-                    let place = (block.first + index % block.count) * height * width + tap;
-                    // A chunk may end in one group and begin in the next.
-                    let begin = (chunk * OUTPUTS).max(block.group * per_group);
-                    let end = (chunk * OUTPUTS + rows).min((block.group + 1) * per_group);
-                    for output in begin..end {
-                        target[(output - chunk * OUTPUTS) * row_values + place] +=
-                            sums[output - block.group * per_group];
+                let (these, rest) = sums.split_at(block.rows() * per_group);
+                sums = rest;
+                // A chunk may end in one group and begin in the next.
+                let begin = (chunk * OUTPUTS).max(block.group * per_group);
+                let end = (chunk * OUTPUTS + rows).min((block.group + 1) * per_group);
+                // An output's weights lie one after the other, and the lines of the sums wait for the next output.
+                for output in begin..end {
+                    let target =
+                        &mut target[(output - chunk * OUTPUTS) * row_values..][..row_values];
+                    let channel = output - block.group * per_group;
+                    let mut sums = these[channel..].iter().step_by(per_group);
+                    for tap in 0..block.taps {
+                        let tap = block.tap[0] * width + block.tap[1] + tap;
+                        let places = target.iter_mut().skip(block.first * height * width + tap);
+                        let places = places.step_by(height * width).take(block.count);
+                        for (place, sum) in places.zip(sums.by_ref()) {
+                            *place += sum;
+                        }
                     }
                 }
             }
@@ -129,6 +139,50 @@ impl Block<'_> {
     fn rows(&self) -> usize {
         self.taps * self.count
     }
+
+    /// Those of the output pixels `pixels` whose source pixel under the block's one tap lies inside the image.
+    fn find_runs(&self, pixels: Range<usize>, runs: &mut Vec<Run>) {
+        let g = self.geometry;
+        let [height, width] = g.output;
+        let [stride, columns] = [g.window.stride[1], g.input[1]];
+        // The source column of output column 0 is `offset - padding`.
+        let offset = self.tap[1] * g.window.dilation[1];
+        let padding = g.window.padding[1];
+        let low = padding.saturating_sub(offset).div_ceil(stride);
+        let high = (columns + padding).saturating_sub(offset).div_ceil(stride).min(width);
+        let channel = self.group * (g.channels[0] / g.window.groups) + self.first;
+        runs.clear();
+        let mut pixel = pixels.start;
+        while pixel < pixels.end {
+            let (line, column) = (pixel / width, pixel % width);
+            let end = width.min(column + pixels.end - pixel);
+            let (begin, stop) = (column.max(low), end.min(high));
+            let (image, row) = (line / height, line % height);
+            let source_row = (row * g.window.stride[0] + self.tap[0] * g.window.dilation[0])
+                .checked_sub(g.window.padding[0])
+                .filter(|&row| row < g.input[0]);
+            if let Some(source_row) = source_row.filter(|_| begin < stop) {
+                let source_line = image * g.input[0] + source_row;
+                let place = source_line * columns + begin * stride + offset - padding;
+                runs.push(Run {
+                    source: place * g.channels[0] + channel,
+                    pixel: pixel + begin - column - pixels.start,
+                    count: stop - begin,
+                });
+            }
+            pixel += end - column;
+        }
+    }
+}
+
+/// Output pixels side by side whose source pixels lie at equal distances.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// Where the first source channel of the first pixel lies.
+    source: usize,
+    /// The first pixel, from the first that is summed.
+    pixel: usize,
+    count: usize,
 }
 
 /// Some blocks' sums over some pixels.
@@ -149,31 +203,60 @@ impl Task<'_> {
         let panel = registers(lanes) * lanes;
         let outputs = g.channels[1] / g.window.groups;
         let width = outputs.div_ceil(lanes) * lanes;
-        let Scratch { source, gradient, sums } = scratch;
+        let Scratch { source, gradient, sums, runs } = scratch;
         let rows: usize = self.blocks.iter().map(Block::rows).sum();
-        let most = self.blocks.iter().map(Block::rows).max().unwrap_or(0);
         sums.clear();
         sums.resize(rows * width, 0.0);
-        source.resize(source.len().max(PIXELS * most), 0.0);
-        gradient.resize(gradient.len().max(PIXELS * width), 0.0);
+        // Rows that end in whole registers are read where they lie.
+        let whole = outputs.is_multiple_of(lanes);
+        if !whole {
+            gradient.resize(gradient.len().max(PIXELS * width), 0.0);
+        }
         for first in self.pixels.clone().step_by(PIXELS) {
             let count = PIXELS.min(self.pixels.end - first);
             let mut sums = &mut sums[..];
             let mut group = None;
             for block in self.blocks {
-                if group != Some(block.group) {
+                if !whole && group != Some(block.group) {
                     self.gather_gradient(block.group, first, &mut gradient[..count * width]);
                     group = Some(block.group);
                 }
                 let rows = block.rows();
-                let source = &mut source[..count * rows];
-                self.level.run(Gather { block, x: self.x, first, target: &mut *source });
+                let (values, step) = match block.taps {
+                    1 => {
+                        block.find_runs(first..first + count, runs);
+                        (self.x, g.window.stride[1] * g.channels[0])
+                    }
+                    _ => {
+                        source.resize(source.len().max(PIXELS * rows), 0.0);
+                        let source = &mut source[..count * rows];
+                        self.level.run(Gather { block, x: self.x, first, target: &mut *source });
+                        runs.clear();
+                        runs.push(Run { source: 0, pixel: 0, count });
+                        (&*source, rows)
+                    }
+                };
+                let source = Strided { values, step };
                 for channel in (0..outputs).step_by(panel) {
                     let row = (outputs - channel).min(panel).div_ceil(lanes) * lanes;
-                    let gradient = &gradient[count * channel..][..count * row];
+                    let (values, step) = match whole {
+                        true => {
+                            let begin = first * g.channels[1] + block.group * outputs + channel;
+                            (&self.gradient[begin..], g.channels[1])
+                        }
+                        false => (&gradient[count * channel..], row),
+                    };
+                    let gradient = Strided { values, step };
                     let (these, rest) = sums.split_at_mut(rows * row);
                     sums = rest;
-                    self.level.run(Outer { source, channels: rows, gradient, row, sums: these });
+                    self.level.run(Outer {
+                        runs,
+                        source,
+                        channels: rows,
+                        gradient,
+                        row,
+                        sums: these,
+                    });
                 }
             }
         }
@@ -299,11 +382,20 @@ fn copy<S: Simd>(simd: S, source: &[f32], target: &mut [f32]) {
     }
 }
 
-/// `sums[c][o] += Σ_p source[p][c] · gradient[p][o]`.
+/// Rows of values, one every `step`.
+#[derive(Clone, Copy)]
+struct Strided<'a> {
+    values: &'a [f32],
+    step: usize,
+}
+
+/// `sums[c][o] += Σ_p source[p][c] · gradient[p][o]` over the pixels of all runs, `channels` of the source and `row` of
+/// the gradient.
 struct Outer<'a> {
-    source: &'a [f32],
+    runs: &'a [Run],
+    source: Strided<'a>,
     channels: usize,
-    gradient: &'a [f32],
+    gradient: Strided<'a>,
     row: usize,
     sums: &'a mut [f32],
 }
@@ -313,6 +405,12 @@ impl WithSimd for Outer<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
+        for run in self.runs {
+            let last = |start: usize, step: usize| start + (run.count - 1) * step;
+            assert!(last(run.source, self.source.step) + self.channels <= self.source.values.len());
+            let step = self.gradient.step;
+            assert!(last(run.pixel * step, step) + self.row <= self.gradient.values.len());
+        }
         let registers = self.row / S::F32_LANES;
         let parts = self.channels.div_ceil(ROWS);
         let mut channel = 0;
@@ -327,26 +425,21 @@ impl WithSimd for Outer<'_> {
 #[inline(always)]
 fn outer<S: Simd, const M: usize, const V: usize>(simd: S, product: &mut Outer, channel: usize) {
     let lanes = S::F32_LANES;
-    let depth = product.gradient.len() / product.row;
     let target = &mut product.sums[channel * product.row..][..M * product.row];
-    let source = &product.source[channel..];
     let mut sums = [[simd.splat_f32s(0.0); V]; M];
-    let mut rows = [source.as_ptr(); M];
-    for (m, row) in rows.iter_mut().enumerate() {
-        *row = source.as_ptr().wrapping_add(m);
-    }
-    // SAFETY: `source` holds `depth` rows of `channels` values, of which the tile reads `M` from `channel` on;
-    // `gradient` holds `depth` rows of `V` registers, `target` `M` of them.
+    let (source, gradient) = (product.source, product.gradient);
+    // SAFETY: it was checked that every run's pixels have `channels` values in the source, of which the tile reads `M`
+    // from `channel` on, and `V` registers in the gradient; `target` holds `M` of them.
     unsafe {
-        accumulate(
-            simd,
-            &mut sums,
-            rows,
-            product.channels,
-            product.gradient.as_ptr(),
-            product.row,
-            depth,
-        );
+        for run in product.runs {
+            let first = source.values.as_ptr().add(run.source + channel);
+            let mut rows = [first; M];
+            for (m, row) in rows.iter_mut().enumerate() {
+                *row = first.add(m);
+            }
+            let right = gradient.values.as_ptr().add(run.pixel * gradient.step);
+            accumulate(simd, &mut sums, rows, source.step, right, gradient.step, run.count);
+        }
         for (m, sums) in sums.iter().enumerate() {
             for (v, sum) in sums.iter().enumerate() {
                 let to = target.as_mut_ptr().add(m * product.row + v * lanes);

@@ -271,6 +271,8 @@ fn write<F: Map<N, P, K>, const N: usize, const P: usize, const K: usize>(
 struct Apart(Act);
 
 impl<const N: usize, const P: usize, const K: usize> Map<N, P, K> for Apart {
+    const FRESH: bool = true;
+
     #[inline(always)]
     fn apply<S: Simd>(
         self,

@@ -120,6 +120,8 @@ pub fn normalise(
 struct Affine(Act);
 
 impl Map<1, 2, 1> for Affine {
+    const FRESH: bool = true;
+
     #[inline(always)]
     fn apply<S: Simd>(
         self,
@@ -133,6 +135,8 @@ impl Map<1, 2, 1> for Affine {
 }
 
 impl Map<2, 2, 1> for Affine {
+    const FRESH: bool = true;
+
     #[inline(always)]
     fn apply<S: Simd>(
         self,
