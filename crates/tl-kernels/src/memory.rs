@@ -56,13 +56,39 @@ const LARGE: usize = 4 << 20;
 /// Where a large block begins: on the border of a line of the cache, which kernels that write past the caches need.
 const LINE: usize = 64;
 
-/// What is asked of the system's allocator for a block.
-fn asked(layout: Layout) -> Layout {
-    // Other systems than Unix want a block back as it was asked for, and what it is resized to.
-    if cfg!(unix) && layout.size() >= LARGE {
-        return layout.align_to(LINE).unwrap_or(layout);
+/// What is asked of the system's allocator for a large block: room to begin on a border, and before that for where the
+/// room begins. (glibc's own aligned blocks leave gaps that no block of the same size fits into again.)
+fn room(layout: Layout) -> Option<Layout> {
+    let large = layout.size() >= LARGE && layout.align() <= LINE;
+    let room = layout.size().checked_add(2 * LINE).filter(|_| large)?;
+    Layout::from_size_align(room, align_of::<usize>()).ok()
+}
+
+/// The border within the room that begins at `start`.
+///
+/// # Safety
+/// The room is of [`room`].
+unsafe fn to_border(start: *mut u8) -> *mut u8 {
+    if start.is_null() {
+        return start;
     }
-    layout
+    // At least the size of an address lies before the border, at most two lines.
+    let gap = 2 * LINE - start as usize % LINE;
+    // SAFETY: the room reaches two lines beyond the block, and an address before the border lies within it.
+    unsafe {
+        let border = start.add(gap);
+        border.cast::<*mut u8>().sub(1).write_unaligned(start);
+        border
+    }
+}
+
+/// Where the room of the block at `border` begins.
+///
+/// # Safety
+/// The block is one of [`to_border`].
+unsafe fn from_border(border: *mut u8) -> *mut u8 {
+    // SAFETY: `to_border` wrote it there.
+    unsafe { border.cast::<*mut u8>().sub(1).read_unaligned() }
 }
 
 /// Makes the system's allocator keep what is freed. Nothing happens where it is not glibc's.
@@ -106,40 +132,70 @@ fn handed_out(place: *mut u8, size: usize) {
     }
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; counting touches atomic numbers, advice none of the
-// block's values, and neither allocates.
+// SAFETY: every call goes to the system's allocator, for a large block with room around it; counting touches atomic
+// numbers, advice none of the block's values, and neither allocates.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.size() >= LARGE {
-            keep_freed();
-        }
-        // SAFETY: the caller's duties are those of `System`; Unix frees and resizes a block whatever its alignment was.
-        let place = unsafe { System.alloc(asked(layout)) };
+        // SAFETY: the caller's duties are those of `System`; a room is larger than its block.
+        let place = unsafe {
+            match room(layout) {
+                Some(room) => {
+                    keep_freed();
+                    to_border(System.alloc(room))
+                }
+                None => System.alloc(layout),
+            }
+        };
         handed_out(place, layout.size());
         place
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's duties are those of `System`.
-        let place = unsafe { System.alloc_zeroed(layout) };
+        // SAFETY: as above.
+        let place = unsafe {
+            match room(layout) {
+                Some(room) => {
+                    keep_freed();
+                    to_border(System.alloc_zeroed(room))
+                }
+                None => System.alloc_zeroed(layout),
+            }
+        };
         handed_out(place, layout.size());
         place
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's duties are those of `System`.
-        unsafe { System.dealloc(place, layout) };
+        // SAFETY: the caller's duties are those of `System`; a block with a room was made with one.
+        unsafe {
+            match room(layout) {
+                Some(room) => System.dealloc(from_border(place), room),
+                None => System.dealloc(place, layout),
+            }
+        }
         given_back(layout.size());
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller's duties are those of `System`.
-        let moved = unsafe { System.realloc(place, layout, size) };
-        if !moved.is_null() {
-            handed_out(moved, size);
-            given_back(layout.size());
+        // SAFETY: the caller vouches that `size` makes a layout with this alignment.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        // SAFETY: the caller's duties are those of `System`; the new block is apart from the old one.
+        unsafe {
+            if room(layout).is_none() && room(wanted).is_none() {
+                let moved = System.realloc(place, layout, size);
+                if !moved.is_null() {
+                    handed_out(moved, size);
+                    given_back(layout.size());
+                }
+                return moved;
+            }
+            let moved = self.alloc(wanted);
+            if !moved.is_null() {
+                moved.copy_from_nonoverlapping(place, layout.size().min(size));
+                self.dealloc(place, layout);
+            }
+            moved
         }
-        moved
     }
 }
 
@@ -153,4 +209,38 @@ pub(crate) fn unwritten(length: usize) -> Vec<f32> {
         values.set_len(length);
     }
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_of_all_sizes_keep_their_values_when_they_grow_and_shrink() {
+        let sizes = [1, 100, LARGE - 1, LARGE, LARGE + 1, 3 * LARGE, LARGE / 2, 7];
+        let layout = |size| Layout::from_size_align(size, 8).unwrap();
+        // SAFETY: every block is used within its size, and given back with its layout.
+        unsafe {
+            let mut place = CountingAllocator.alloc_zeroed(layout(sizes[0]));
+            let mut size = sizes[0];
+            assert_eq!(place.read(), 0);
+            place.write(17);
+            for next in sizes.into_iter().skip(1) {
+                place = CountingAllocator.realloc(place, layout(size), next);
+                assert_eq!(place.read(), 17, "{size} to {next}");
+                if next >= LARGE {
+                    assert_eq!(place as usize % LINE, 0);
+                }
+                place.add(next - 1).write(3);
+                place.write(17);
+                size = next;
+            }
+            CountingAllocator.dealloc(place, layout(size));
+            for size in [LARGE, 2 * LARGE + 5] {
+                let place = CountingAllocator.alloc_zeroed(layout(size));
+                assert!(std::slice::from_raw_parts(place, size).iter().all(|&value| value == 0));
+                CountingAllocator.dealloc(place, layout(size));
+            }
+        }
+    }
 }
