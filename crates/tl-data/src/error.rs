@@ -78,6 +78,9 @@ pub enum DataError {
     #[error("augmentation: {0}")]
     Augment(String),
 
+    #[error("shift: {0}")]
+    Shift(String),
+
     #[error("batch size 0: use 1 or more")]
     ZeroBatch,
 

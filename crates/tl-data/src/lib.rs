@@ -13,6 +13,8 @@ mod loader;
 mod pixels;
 mod preprocess;
 mod resize;
+mod shift;
+mod shifted;
 mod split;
 #[cfg(test)]
 mod testing;
@@ -25,4 +27,6 @@ pub use loader::{Batch, Loader, Skipped, View};
 pub use pixels::Rgb8;
 pub use preprocess::Preprocess;
 pub use resize::Interpolation;
+pub use shift::{Accent, Blend, Fog, Night, Rain, Scanner, Shift};
+pub use shifted::Shifter;
 pub use split::Split;
