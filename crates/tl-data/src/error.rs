@@ -81,6 +81,9 @@ pub enum DataError {
     #[error("shift: {0}")]
     Shift(String),
 
+    #[error("style: {0}")]
+    Style(String),
+
     #[error("batch size 0: use 1 or more")]
     ZeroBatch,
 

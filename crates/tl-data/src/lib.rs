@@ -16,6 +16,7 @@ mod resize;
 mod shift;
 mod shifted;
 mod split;
+mod style;
 #[cfg(test)]
 mod testing;
 
@@ -30,3 +31,4 @@ pub use resize::Interpolation;
 pub use shift::{Accent, Blend, Fog, Night, Rain, Scanner, Shift};
 pub use shifted::Shifter;
 pub use split::Split;
+pub use style::{Style, fourier, match_histograms};
