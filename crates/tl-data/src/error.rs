@@ -53,6 +53,9 @@ pub enum DataError {
     #[error("IDX {what}: {problem}")]
     Idx { what: String, problem: String },
 
+    #[error("{what}: {problem}: fetch the file anew")]
+    Digits { what: String, problem: String },
+
     #[error(
         "the fractions {fractions:?} of train, validation and test must each lie in 0..=1 and sum to 1"
     )]

@@ -4,6 +4,7 @@ mod augment;
 mod batches;
 mod csv;
 mod decode;
+pub mod digits;
 mod error;
 mod folder;
 mod idx;
