@@ -65,10 +65,10 @@ impl Night {
     pub fn of_severity(severity: f64) -> Self {
         let of = |none, full| graded(none, full, severity);
         Self {
-            exposure: of(1.0, 0.4),
+            exposure: of(1.0, 0.45),
             gamma: of(1.0, 1.5),
             cast: [of(1.0, 0.75), of(1.0, 0.85), of(1.0, 1.2)],
-            noise: of(0.0, 0.12),
+            noise: of(0.0, 0.1),
             glare: of(0.0, 0.8),
         }
     }
@@ -129,8 +129,8 @@ mod tests {
         let mean = red.iter().sum::<f64>() / red.len() as f64;
         let variance = red.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 1600.0;
         assert!(mean < 90.0, "{mean}");
-        // 0.12 · √(0.15 + 0.85 · mean ÷ 255) · 255, the part cut at 0 aside.
-        let wanted = 255.0 * 0.12 * (0.15 + 0.85 * mean / 255.0).sqrt();
+        // 0.1 · √(0.15 + 0.85 · mean ÷ 255) · 255, the part cut at 0 aside.
+        let wanted = 255.0 * 0.1 * (0.15 + 0.85 * mean / 255.0).sqrt();
         assert!((variance.sqrt() / wanted - 1.0).abs() < 0.1, "{} {wanted}", variance.sqrt());
     }
 

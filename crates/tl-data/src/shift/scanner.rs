@@ -41,11 +41,11 @@ impl Scanner {
     pub fn of_severity(severity: f64) -> Self {
         let of = |none, full| graded(none, full, severity);
         Self {
-            blur: of(0.0, 0.02),
+            blur: of(0.0, 0.015),
             gamma: of(1.0, 0.6),
             range: [of(0.0, 0.08), of(1.0, 0.85)],
             shading: of(0.0, 0.5),
-            noise: of(0.0, 0.07),
+            noise: of(0.0, 0.05),
         }
     }
 
