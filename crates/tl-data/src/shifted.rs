@@ -25,6 +25,7 @@ impl Shift {
     /// # Errors
     /// Numbers that do not [validate](Shift::validate); no photo, or one that cannot be decoded.
     pub fn prepare(self, seed: u64) -> Result<Shifter, DataError> {
+        self.validate()?;
         let photos = match &self {
             Self::Blend(blend) => read_photos(&blend.photos)?,
             _ => Vec::new(),

@@ -106,7 +106,7 @@ fn numbers_outside_their_range_are_refused_by_name() {
     for (shift, field) in bad {
         let error = shift.validate().unwrap_err().to_string();
         assert!(error.contains(field) && error.contains(shift.name()), "{error}");
-        assert!(matches!(shift.prepare(0), Err(DataError::Shift(_) | DataError::NoSuchPath(_))));
+        assert!(matches!(shift.prepare(0), Err(DataError::Shift(_))));
     }
 }
 
@@ -119,5 +119,39 @@ fn settings_come_back_from_json_and_an_unknown_field_is_refused() {
         assert_eq!(serde_json::from_value::<Shift>(json.clone()).unwrap(), shift);
         json[name]["strenght"] = 1.into();
         assert!(serde_json::from_value::<Shift>(json).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn the_ends_of_every_range_are_survived() {
+    let shifts = [0.0, 1.0].into_iter().flat_map(|end: f64| {
+        let night = Night {
+            exposure: end.max(0.01),
+            gamma: if end > 0.0 { 5.0 } else { 0.2 },
+            cast: [2.0 * end; 3],
+            noise: end,
+            glare: 1.0,
+        };
+        let fog = Fog { density: 10.0 * end, banks: 1.0, airlight: [end; 3] };
+        let slant = 60.0 * end;
+        let rain = Rain { coverage: 1.0, length: end, slant, opacity: 1.0, gloom: end };
+        let gamma = night.gamma;
+        let range = [1.0, 0.0];
+        let scanner = Scanner { blur: 0.1 * end, gamma, range, shading: end, noise: 1.0 };
+        let accent = Accent { tint: 1.0, saturation: end, contrast: 1.0 };
+        [
+            Shift::Night(night),
+            Shift::Fog(fog),
+            Shift::Rain(rain),
+            Shift::Scanner(scanner),
+            Shift::Accent(accent),
+        ]
+    });
+    for shift in shifts {
+        let shifter = shift.prepare(1).unwrap();
+        for (width, height) in [(1, 1), (1, 40), (40, 1), (17, 23)] {
+            let shifted = shifter.apply(&formula_image(width, height), "name");
+            assert_eq!((shifted.width(), shifted.height()), (width, height));
+        }
     }
 }
