@@ -9,8 +9,8 @@ use crate::resize::{Interpolation, Window, resize};
 /// Fourier Domain Adaptation for Semantic Segmentation", CVPR 2020, equation 3).
 ///
 /// Low are the frequencies up to `⌊reach · shorter side⌋` along each axis, `reach` being the paper's
-/// β, cut to `0..=0.5`; a reach of 0 exchanges the mean colour alone. The example is first resized to the image's
-/// size. Values are cut to `0..=255`.
+/// β, cut to `0..=0.5`; a reach of 0 exchanges the mean colour alone. The example is first resized
+/// to the image's size. Values are cut to `0..=255`.
 ///
 /// Only the frequencies that change are computed, so that it takes about
 /// `pixels · reach · shorter side` steps: of the order of 10 ms for 224 × 224 pixels at β = 0.1, and
