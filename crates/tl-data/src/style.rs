@@ -37,7 +37,7 @@ impl Style {
         }
     }
 
-    /// `image` in the style of `example`, at its own size.
+    /// `image` in the style of `example`, at the image's size.
     pub fn apply(&self, image: &Rgb8, example: &Rgb8) -> Rgb8 {
         match self {
             Self::Fourier { reach } => fourier(image, example, *reach),
@@ -49,7 +49,41 @@ impl Style {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::formula_image;
+    use crate::testing::{base64, formula_image};
+
+    /// One entry of what `xtask/parity/record_styles.py` records.
+    #[derive(Deserialize)]
+    struct Styled {
+        size: (usize, usize),
+        /// Of the Fourier style; none is histogram matching.
+        reach: Option<f64>,
+        bytes: String,
+    }
+
+    #[derive(Deserialize)]
+    struct Recorded {
+        styled: Vec<Styled>,
+    }
+
+    #[test]
+    fn styles_equal_scikit_image_and_numpy_to_one_step_of_a_byte() {
+        let recorded = include_str!("../tests/fixtures/styles.json");
+        let recorded: Recorded = serde_json::from_str(recorded).unwrap();
+        assert_eq!(recorded.styled.len(), 20);
+        for Styled { size: (width, height), reach, bytes } in recorded.styled {
+            let image = formula_image(width, height);
+            let other = image.bytes().iter().rev().map(|&byte| 40 + byte / 2).collect();
+            let example = Rgb8::new(width, height, other).unwrap();
+            let style = reach.map_or(Style::Histogram, |reach| Style::Fourier { reach });
+            let (styled, wanted) = (style.apply(&image, &example), base64(&bytes));
+            let pairs = styled.bytes().iter().zip(&wanted);
+            let steps: Vec<u8> = pairs.map(|(one, other)| one.abs_diff(*other)).collect();
+            // A sum may fall on either side of one half.
+            assert!(steps.iter().all(|&step| step <= 1), "{style:?} {width}×{height}");
+            let apart = steps.iter().filter(|&&step| step > 0).count();
+            assert!(apart * 50 < steps.len(), "{style:?} {width}×{height}: {apart} apart");
+        }
+    }
 
     #[test]
     fn an_image_in_its_own_style_stays_as_it_is() {
