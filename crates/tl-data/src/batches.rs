@@ -10,11 +10,19 @@ use crate::{Batch, DataError};
 /// How many batches are in the making or waiting at most, the one being handed out included.
 const BATCHES_AHEAD: usize = 3;
 
+/// One item of a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Visit {
+    pub index: usize,
+    /// How often the pass has been through all items before: 0 but where a small set is repeated.
+    pub round: u64,
+}
+
 /// What the workers and the receiver of one pass share.
 #[derive(Debug)]
 struct Shared {
     source: Arc<LoaderSource>,
-    order: Vec<usize>,
+    order: Vec<Visit>,
     view: Option<View>,
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -79,7 +87,7 @@ impl Batches {
     /// Sets the workers going; everything in `order` must be an item.
     pub(crate) fn start(
         source: Arc<LoaderSource>,
-        order: Vec<usize>,
+        order: Vec<Visit>,
         batch_size: usize,
         view: Option<View>,
         threads: usize,
@@ -144,7 +152,7 @@ impl Batches {
         let mut batch = Batch { indices: Vec::new(), pixels: Vec::new(), labels: Vec::new() };
         batch.pixels.reserve_exact((end - start) * size);
         let loaded = self.shared.take(start, end);
-        for (&index, loaded) in self.shared.order[start..end].iter().zip(loaded) {
+        for (&Visit { index, .. }, loaded) in self.shared.order[start..end].iter().zip(loaded) {
             let item = &source.images.items[index];
             match loaded {
                 Ok(pixels) => {
@@ -162,32 +170,37 @@ impl Batches {
         }
         Ok(batch)
     }
+
+    /// The next batch, be it empty because all its images were skipped.
+    pub(crate) fn next_even_if_empty(&mut self) -> Option<Result<Batch, DataError>> {
+        if let Some(fault) = self.fault.take() {
+            self.stop();
+            return Some(Err(fault));
+        }
+        let (start, length) = {
+            let queue = lock(&self.shared.queue);
+            (queue.handed_out, queue.length)
+        };
+        if start >= length {
+            return None;
+        }
+        let end = start.saturating_add(self.batch_size).min(length);
+        let assembled = self.assemble(start, end);
+        if assembled.is_err() {
+            self.stop();
+        }
+        Some(assembled)
+    }
 }
 
 impl Iterator for Batches {
     type Item = Result<Batch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(fault) = self.fault.take() {
-            self.stop();
-            return Some(Err(fault));
-        }
         loop {
-            let (start, length) = {
-                let queue = lock(&self.shared.queue);
-                (queue.handed_out, queue.length)
-            };
-            if start >= length {
-                return None;
-            }
-            let end = start.saturating_add(self.batch_size).min(length);
-            match self.assemble(start, end) {
+            match self.next_even_if_empty()? {
                 Ok(batch) if batch.indices.is_empty() => {}
-                Ok(batch) => return Some(Ok(batch)),
-                Err(error) => {
-                    self.stop();
-                    return Some(Err(error));
-                }
+                other => return Some(other),
             }
         }
     }

@@ -53,6 +53,9 @@ pub enum DataError {
     #[error("IDX {what}: {problem}")]
     Idx { what: String, problem: String },
 
+    #[error("{what}: {problem}: fetch the file anew")]
+    Digits { what: String, problem: String },
+
     #[error(
         "the fractions {fractions:?} of train, validation and test must each lie in 0..=1 and sum to 1"
     )]
@@ -77,6 +80,28 @@ pub enum DataError {
 
     #[error("augmentation: {0}")]
     Augment(String),
+
+    #[error("shift: {0}")]
+    Shift(String),
+
+    #[error("style: {0}")]
+    Style(String),
+
+    #[error("the {domain} domain has no image: give it at least one")]
+    EmptyDomain { domain: String },
+
+    #[error(
+        "the source's images become {source_side}×{source_side} pixels, the target's {target_side}×{target_side}: use the same crop for both"
+    )]
+    UnequalCrops { source_side: usize, target_side: usize },
+
+    #[error("{name} of the source domain has no label: give it one or leave it out")]
+    NoLabel { name: String },
+
+    #[error(
+        "class {class:?} is none of those that were trained ({known}): rename or remove its images"
+    )]
+    UnknownClass { class: String, known: String },
 
     #[error("batch size 0: use 1 or more")]
     ZeroBatch,

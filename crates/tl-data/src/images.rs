@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::decode::{decode_bytes, read_image_file};
+use crate::shifted::Shifted;
 use crate::{DataError, Rgb8, folder, idx};
 
 /// The part of a data set that an image is set aside for.
@@ -59,6 +60,35 @@ pub(crate) enum Source {
         block: Arc<GreyBlock>,
         index: usize,
     },
+    /// Another image, shifted whenever it is decoded.
+    Shifted(Arc<Shifted>),
+}
+
+impl Source {
+    /// Takes in what tells these pixels from others, without reading a file.
+    pub fn identify(&self, hasher: &mut Sha256) {
+        match self {
+            Self::File { bytes, .. } => hasher.update(bytes.to_le_bytes()),
+            Self::Grey { block, index } => {
+                hasher.update((block.width as u64).to_le_bytes());
+                hasher.update((block.height as u64).to_le_bytes());
+                hasher.update(block.image(*index).unwrap_or_default());
+            }
+            Self::Shifted(shifted) => shifted.identify(hasher),
+        }
+    }
+
+    /// Reads and decodes the image, or says in one line why not.
+    pub fn decode(&self) -> Result<Rgb8, String> {
+        match self {
+            Self::File { path, .. } => read_image_file(path).and_then(|bytes| decode_bytes(&bytes)),
+            Self::Grey { block, index } => {
+                Rgb8::from_grey(block.width, block.height, block.image(*index).unwrap_or_default())
+                    .map_err(|error| error.to_string())
+            }
+            Self::Shifted(shifted) => shifted.decode(),
+        }
+    }
 }
 
 /// Equal-sized grey images, `[count, height, width]`.
@@ -197,14 +227,7 @@ impl Images {
             text(item.part.map_or("", Part::name));
         }
         for item in &self.items {
-            match &item.source {
-                Source::File { bytes, .. } => hasher.update(bytes.to_le_bytes()),
-                Source::Grey { block, index } => {
-                    hasher.update((block.width as u64).to_le_bytes());
-                    hasher.update((block.height as u64).to_le_bytes());
-                    hasher.update(block.image(*index).unwrap_or_default());
-                }
-            }
+            item.source.identify(&mut hasher);
         }
         hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -212,7 +235,7 @@ impl Images {
     /// Reads and decodes one image.
     ///
     /// Grey becomes equal red, green and blue; transparency is dropped; of 16 bits the upper 8
-    /// stay. An orientation noted in the file is not applied, as with torchvision's `ImageFolder`.
+    /// stay. A photo that says in its Exif data how it was held is turned upright.
     ///
     /// # Errors
     /// [`DataError::Broken`] with the item's name, when the file is cut short, no image, or too
@@ -220,15 +243,6 @@ impl Images {
     pub fn decode(&self, index: usize) -> Result<Rgb8, DataError> {
         let count = self.items.len();
         let item = self.items.get(index).ok_or(DataError::NoSuchItem { index, count })?;
-        let decoded = match &item.source {
-            Source::File { path, .. } => {
-                read_image_file(path).and_then(|bytes| decode_bytes(&bytes))
-            }
-            Source::Grey { block, index } => {
-                Rgb8::from_grey(block.width, block.height, block.image(*index).unwrap_or_default())
-                    .map_err(|error| error.to_string())
-            }
-        };
-        decoded.map_err(|reason| DataError::Broken { name: item.name.clone(), reason })
+        item.source.decode().map_err(|reason| DataError::Broken { name: item.name.clone(), reason })
     }
 }

@@ -4,16 +4,24 @@ mod augment;
 mod batches;
 mod csv;
 mod decode;
+pub mod digits;
 mod error;
 mod folder;
 mod idx;
 mod images;
 mod listing;
 mod loader;
+mod paired;
 mod pixels;
 mod preprocess;
+mod relabel;
 mod resize;
+mod restyle;
+mod shift;
+mod shifted;
 mod split;
+mod stream;
+mod style;
 #[cfg(test)]
 mod testing;
 
@@ -22,7 +30,14 @@ pub use batches::Batches;
 pub use error::DataError;
 pub use images::{Images, Item, Part};
 pub use loader::{Batch, Loader, Skipped, View};
+pub use paired::{
+    LabelledBatch, PairedBatch, PairedBatches, PairedLoader, Pairing, UnlabelledBatch,
+};
 pub use pixels::Rgb8;
 pub use preprocess::Preprocess;
 pub use resize::Interpolation;
+pub use restyle::Restyle;
+pub use shift::{Accent, Blend, Fog, Night, Rain, Scanner, Shift};
+pub use shifted::Shifter;
 pub use split::Split;
+pub use style::{Style, fourier, match_histograms};

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-use crate::batches::lock;
-use crate::{Augment, Batches, DataError, Images, Preprocess};
+use tl_random::mix;
+
+use crate::batches::{Visit, lock};
+use crate::{Augment, Batches, DataError, Images, Preprocess, Restyle, Rgb8};
 
 /// Decodes and preprocesses images on several threads.
 ///
@@ -13,7 +15,7 @@ use crate::{Augment, Batches, DataError, Images, Preprocess};
 /// batches are the same for any number of threads. No decoded image is kept.
 #[derive(Clone, Debug)]
 pub struct Loader {
-    source: Arc<LoaderSource>,
+    pub(crate) source: Arc<LoaderSource>,
     threads: usize,
 }
 
@@ -22,6 +24,7 @@ pub(crate) struct LoaderSource {
     pub images: Arc<Images>,
     pub preprocess: Preprocess,
     pub strict: bool,
+    pub restyle: Option<Restyle>,
     /// Why an item cannot be used; found once, known to all later passes.
     pub skipped: Mutex<BTreeMap<usize, String>>,
 }
@@ -67,8 +70,26 @@ impl Loader {
         preprocess.validate()?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if threads == 0 { cores() } else { threads };
-        let source = LoaderSource { images, preprocess, strict, skipped: Mutex::default() };
+        let source =
+            LoaderSource { images, preprocess, strict, restyle: None, skipped: Mutex::default() };
         Ok(Self { source: Arc::new(source), threads })
+    }
+
+    /// The same loader with its training images restyled by random examples: those of passes with
+    /// a [`View`]. Passes without one stay as they are. Images skipped so far are forgotten.
+    ///
+    /// # Errors
+    /// See [`Restyle::validate`].
+    pub fn restyled(&self, restyle: Restyle) -> Result<Self, DataError> {
+        restyle.validate()?;
+        let source = LoaderSource {
+            images: Arc::clone(&self.source.images),
+            preprocess: self.source.preprocess.clone(),
+            strict: self.source.strict,
+            restyle: Some(restyle),
+            skipped: Mutex::default(),
+        };
+        Ok(Self { source: Arc::new(source), threads: self.threads })
     }
 
     /// The images it reads.
@@ -87,6 +108,17 @@ impl Loader {
     /// Without a `view` each image is resized and cut from its centre. A wrong argument is the
     /// error of the first call to `next`.
     pub fn batches(&self, order: Vec<usize>, batch_size: usize, view: Option<View>) -> Batches {
+        let order = order.into_iter().map(|index| Visit { index, round: 0 }).collect();
+        self.visits(order, batch_size, view)
+    }
+
+    /// As [`Loader::batches`], for a pass that may go through the items more than once.
+    pub(crate) fn visits(
+        &self,
+        order: Vec<Visit>,
+        batch_size: usize,
+        view: Option<View>,
+    ) -> Batches {
         match self.check(&order, batch_size, view.as_ref()) {
             Ok(()) => {
                 Batches::start(Arc::clone(&self.source), order, batch_size, view, self.threads)
@@ -109,7 +141,7 @@ impl Loader {
 
     fn check(
         &self,
-        order: &[usize],
+        order: &[Visit],
         batch_size: usize,
         view: Option<&View>,
     ) -> Result<(), DataError> {
@@ -117,7 +149,7 @@ impl Loader {
             return Err(DataError::ZeroBatch);
         }
         let count = self.source.images.len();
-        if let Some(&index) = order.iter().find(|&&index| index >= count) {
+        if let Some(&Visit { index, .. }) = order.iter().find(|visit| visit.index >= count) {
             return Err(DataError::NoSuchItem { index, count });
         }
         view.map_or(Ok(()), |view| view.augment.validate())
@@ -126,23 +158,46 @@ impl Loader {
 
 impl LoaderSource {
     /// The pixels of one item, or why there are none.
-    pub fn load(&self, index: usize, view: Option<&View>) -> Result<Vec<f32>, String> {
+    pub fn load(&self, visit: Visit, view: Option<&View>) -> Result<Vec<f32>, String> {
+        let Visit { index, round } = visit;
+        self.guarded(index, || {
+            let image = self.decode(index)?;
+            let Some(View { augment, seed, epoch }) = view else {
+                return Ok(self.preprocess.apply(&image));
+            };
+            // Every round has a seed of its own, the first the view's.
+            let seed = if round == 0 { *seed } else { mix(mix(*seed) ^ round) };
+            let mut random = tl_random::rng(seed, "augment", *epoch, index as u64);
+            let mut frame = self.preprocess.frame_augmented(&image, augment, &mut random);
+            if let Some(restyle) = &self.restyle {
+                let mut random = tl_random::rng(seed, "restyle", *epoch, index as u64);
+                frame.image = restyle.apply(frame.image, &mut random)?;
+            }
+            Ok(self.preprocess.normalise(&frame))
+        })
+    }
+
+    /// What of one item fills the square, without black around it, or why there is nothing.
+    pub fn picture(&self, index: usize) -> Result<Rgb8, String> {
+        self.guarded(index, || Ok(self.preprocess.frame(&self.decode(index)?).image))
+    }
+
+    fn decode(&self, index: usize) -> Result<Rgb8, String> {
+        self.images.decode(index).map_err(|error| match error {
+            DataError::Broken { reason, .. } => reason,
+            other => other.to_string(),
+        })
+    }
+
+    /// Does `work` unless the item is known to be broken.
+    fn guarded<T>(
+        &self,
+        index: usize,
+        work: impl FnOnce() -> Result<T, String>,
+    ) -> Result<T, String> {
         if let Some(reason) = lock(&self.skipped).get(&index) {
             return Err(reason.clone());
         }
-        let work = || -> Result<Vec<f32>, String> {
-            let image = self.images.decode(index).map_err(|error| match error {
-                DataError::Broken { reason, .. } => reason,
-                other => other.to_string(),
-            })?;
-            Ok(match view {
-                None => self.preprocess.apply(&image),
-                Some(View { augment, seed, epoch }) => {
-                    let mut random = tl_random::rng(*seed, "augment", *epoch, index as u64);
-                    self.preprocess.apply_augmented(&image, augment, &mut random)
-                }
-            })
-        };
         // Whoever waits for this item must get an answer, whatever happens here.
         catch_unwind(AssertUnwindSafe(work))
             .unwrap_or_else(|_| Err("could not be preprocessed".into()))

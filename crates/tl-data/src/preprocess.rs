@@ -59,15 +59,7 @@ impl Preprocess {
 
     /// The image as the network expects it, `[3, crop, crop]`, without chance.
     pub fn apply(&self, image: &Rgb8) -> Vec<f32> {
-        let (width, height) = self.resized(image);
-        // Only the middle is computed. Where a side is shorter than the crop, all of it is, and
-        // black around it.
-        let (left, before_left) = middle(width, self.crop);
-        let (top, before_top) = middle(height, self.crop);
-        let window =
-            Window { left, top, width: width.min(self.crop), height: height.min(self.crop) };
-        let resized = resize(image, width, height, window, self.interpolation);
-        self.normalise(&resized, before_left, before_top, false)
+        self.normalise(&self.frame(image))
     }
 
     /// The image as the network is trained on it, `[3, crop, crop]`; draws from `random`.
@@ -77,27 +69,42 @@ impl Preprocess {
         augment: &Augment,
         random: &mut tl_random::Rng,
     ) -> Vec<f32> {
+        self.normalise(&self.frame_augmented(image, augment, random))
+    }
+
+    /// What of the image fills the square, without chance.
+    pub(crate) fn frame(&self, image: &Rgb8) -> Frame {
+        let (width, height) = self.resized(image);
+        // Only the middle is computed. Where a side is shorter than the crop, all of it is, and
+        // black around it.
+        let (left, before_left) = middle(width, self.crop);
+        let (top, before_top) = middle(height, self.crop);
+        let window =
+            Window { left, top, width: width.min(self.crop), height: height.min(self.crop) };
+        let image = resize(image, width, height, window, self.interpolation);
+        Frame { image, left: before_left, top: before_top, mirrored: false }
+    }
+
+    /// What of the image fills the square in training; draws from `random`.
+    pub(crate) fn frame_augmented(
+        &self,
+        image: &Rgb8,
+        augment: &Augment,
+        random: &mut tl_random::Rng,
+    ) -> Frame {
         let cut = augment
             .random_resized_crop
             .as_ref()
             .map(|range| range.draw(image.width(), image.height(), random));
         let mirrored = random.uniform_f64() < augment.flip;
+        let Some(cut) = cut else {
+            return Frame { mirrored, ..self.frame(image) };
+        };
         let crop = self.crop;
-        match cut {
-            Some(cut) => {
-                let part = image.cut(cut.left, cut.top, cut.width, cut.height);
-                let whole = Window { left: 0, top: 0, width: crop, height: crop };
-                let resized = resize(&part, crop, crop, whole, self.interpolation);
-                self.normalise(&resized, 0, 0, mirrored)
-            }
-            None => {
-                let mut pixels = self.apply(image);
-                if mirrored {
-                    pixels.chunks_exact_mut(crop.max(1)).for_each(<[f32]>::reverse);
-                }
-                pixels
-            }
-        }
+        let part = image.cut(cut.left, cut.top, cut.width, cut.height);
+        let whole = Window { left: 0, top: 0, width: crop, height: crop };
+        let image = resize(&part, crop, crop, whole, self.interpolation);
+        Frame { image, left: 0, top: 0, mirrored }
     }
 
     /// Width and height after the shorter side has become `resize`; the longer is rounded down.
@@ -109,9 +116,9 @@ impl Preprocess {
         }
     }
 
-    /// `[height, width, 3]` of bytes to `[3, crop, crop]` of numbers, the image at column `left`
-    /// and row `top`, the rest black.
-    fn normalise(&self, image: &Rgb8, left: usize, top: usize, mirrored: bool) -> Vec<f32> {
+    /// `[height, width, 3]` of bytes to `[3, crop, crop]` of numbers.
+    pub(crate) fn normalise(&self, frame: &Frame) -> Vec<f32> {
+        let Frame { image, left, top, mirrored } = frame;
         let crop = self.crop;
         let mut pixels = Vec::with_capacity(3 * crop * crop);
         for channel in 0..3 {
@@ -120,19 +127,29 @@ impl Preprocess {
             let table: [f32; 256] = std::array::from_fn(|byte| value(byte as u8));
             let start = pixels.len();
             pixels.resize(start + crop * crop, table[0]);
-            let plane = pixels[start..].chunks_exact_mut(crop.max(1)).skip(top);
+            let plane = pixels[start..].chunks_exact_mut(crop.max(1)).skip(*top);
             for (target, source) in plane.zip(image.bytes().chunks_exact(image.width() * 3)) {
                 let (colours, _) = source.as_chunks::<3>();
-                for (pixel, colour) in target[left..].iter_mut().zip(colours) {
+                for (pixel, colour) in target[*left..].iter_mut().zip(colours) {
                     *pixel = table[usize::from(colour[channel])];
                 }
             }
         }
-        if mirrored {
+        if *mirrored {
             pixels.chunks_exact_mut(crop.max(1)).for_each(<[f32]>::reverse);
         }
         pixels
     }
+}
+
+/// What fills the square of a network's input: the image at column `left` and row `top`, black
+/// around it.
+pub(crate) struct Frame {
+    pub image: Rgb8,
+    pub left: usize,
+    pub top: usize,
+    /// Whether left and right are exchanged in the end.
+    pub mirrored: bool,
 }
 
 /// Where a centre crop begins in a side of `length`, and how much black comes before a side that is

@@ -61,7 +61,7 @@ pub fn recorded() -> Recorded {
     serde_json::from_str(include_str!("../tests/fixtures/resize.json")).unwrap()
 }
 
-fn base64(text: &str) -> Vec<u8> {
+pub fn base64(text: &str) -> Vec<u8> {
     let alphabet = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']);
     let digits: Vec<char> = alphabet.collect();
     let mut bytes = Vec::new();

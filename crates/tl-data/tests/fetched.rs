@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tl_data::{Images, Part};
+use tl_data::{Images, Part, digits};
 
 fn read(path: PathBuf) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|reason| panic!("{}: {reason}", path.display()))
@@ -11,7 +11,7 @@ fn read(path: PathBuf) -> Vec<u8> {
 #[test]
 #[ignore = "needs fetched assets: fashion-mnist-train-images-idx3-ubyte.gz, fashion-mnist-train-labels-idx1-ubyte.gz, fashion-mnist-t10k-images-idx3-ubyte.gz, fashion-mnist-t10k-labels-idx1-ubyte.gz"]
 fn the_complete_fashion_mnist_is_read_and_the_embedded_test_part_is_its_beginning() {
-    let folder = PathBuf::from(std::env::var_os("TL_CACHE").expect("TL_CACHE names the folder"));
+    let folder = cache();
     let fetched = |name: &str| read(folder.join(format!("fashion-mnist-{name}-ubyte.gz")));
     let files = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"];
     let [train, train_labels, test, test_labels] = files.map(fetched);
@@ -35,4 +35,55 @@ fn the_complete_fashion_mnist_is_read_and_the_embedded_test_part_is_its_beginnin
         let pixels = |images: &Images, item| images.decode(item).unwrap().bytes().to_vec();
         assert_eq!(pixels(&whole, item), pixels(&small, index), "pixels of {index}");
     }
+}
+
+fn cache() -> PathBuf {
+    PathBuf::from(std::env::var_os("TL_CACHE").expect("TL_CACHE names the folder"))
+}
+
+#[test]
+#[ignore = "needs fetched assets: mnist-0.json, mnist-1.json, mnist-2.json, mnist-3.json, mnist-4.json, mnist-5.json, mnist-6.json, mnist-7.json, mnist-8.json, mnist-9.json"]
+fn ten_thousand_mnist_digits_are_read_8000_of_them_for_training() {
+    let images = digits::read_mnist(&cache()).unwrap();
+    let split = images.split([0.8, 0.0, 0.2], 0).unwrap();
+    assert_eq!((split.train.len(), split.test.len()), (8000, 2000));
+    let counts = images.class_counts(&(0..10_000).collect::<Vec<_>>());
+    assert_eq!(counts, [1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978]);
+    for (all, test) in counts.iter().zip(images.class_counts(&split.test)) {
+        assert!((test as f64 - *all as f64 / 5.0).abs() <= 1.0);
+    }
+}
+
+#[test]
+#[ignore = "needs fetched assets: mnist-0.json, mnist-1.json, mnist-2.json, mnist-3.json, mnist-4.json, mnist-5.json, mnist-6.json, mnist-7.json, mnist-8.json, mnist-9.json, uci-digits.csv.gz"]
+fn the_digits_of_both_origins_lie_alike_in_their_images() {
+    let (mnist, uci) = (digits::read_mnist(&cache()).unwrap(), digits::read_uci(&cache()).unwrap());
+    assert_eq!((uci.len(), &uci.classes), (1797, &mnist.classes));
+    let split = uci.split([0.8, 0.0, 0.2], 0).unwrap();
+    assert_eq!((split.train.len(), split.test.len()), (1438, 359));
+    // Mean and spread of the ink along both axes, over all images, in pixels.
+    let [mnist, uci] = [&mnist, &uci].map(|images| {
+        let (mut mass, mut sums) = (0.0, [0.0; 4]);
+        for index in 0..images.len() {
+            let image = images.decode(index).unwrap();
+            for (place, &ink) in image.bytes().iter().step_by(3).enumerate() {
+                let (column, row) = ((place % 28) as f64 - 13.5, (place / 28) as f64 - 13.5);
+                mass += f64::from(ink);
+                for (sum, part) in sums.iter_mut().zip([column, row, column.powi(2), row.powi(2)]) {
+                    *sum += f64::from(ink) * part;
+                }
+            }
+        }
+        let [column, row, columns, rows] = sums.map(|sum| sum / mass);
+        let mean_ink = mass / (images.len() * 28 * 28) as f64;
+        [column, row, columns.sqrt(), rows.sqrt(), mean_ink]
+    });
+    println!("MNIST {mnist:.2?}, UCI {uci:.2?}");
+    for (one, other) in mnist.iter().zip(&uci).take(2) {
+        assert!((one - other).abs() < 0.1, "{mnist:?} {uci:?}");
+    }
+    // The heights agree; the writers of UCI's digits wrote narrower ones with a broader pen.
+    let ratio = |place: usize| uci[place] / mnist[place];
+    assert!((ratio(3) - 1.0).abs() < 0.05, "{mnist:?} {uci:?}");
+    assert!((0.75..1.0).contains(&ratio(2)) && (1.0..1.3).contains(&ratio(4)), "{mnist:?} {uci:?}");
 }

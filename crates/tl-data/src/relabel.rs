@@ -1,0 +1,73 @@
+//! Labels that two data sets share, and none at all.
+
+use crate::images::Item;
+use crate::{DataError, Images};
+
+impl Images {
+    /// The same images with their labels numbered as in `classes`, by name: what evaluating on
+    /// other data than those of training needs, since folders number the classes that they have.
+    ///
+    /// Classes without an image here are fine. Images without a label stay without.
+    ///
+    /// # Errors
+    /// [`DataError::UnknownClass`] for images of a class that is not in `classes`.
+    pub fn with_classes(&self, classes: &[String]) -> Result<Self, DataError> {
+        let places: Vec<Option<usize>> = self
+            .classes
+            .iter()
+            .map(|class| classes.iter().position(|known| known == class))
+            .collect();
+        let items = self.items.iter().map(|item| {
+            let Some(label) = item.label else {
+                return Ok(item.clone());
+            };
+            let unknown = || DataError::UnknownClass {
+                class: self.classes.get(label).cloned().unwrap_or_else(|| label.to_string()),
+                known: classes.join(", "),
+            };
+            let label = places.get(label).copied().flatten().ok_or_else(unknown)?;
+            Ok(Item { label: Some(label), ..item.clone() })
+        });
+        let items = items.collect::<Result<_, _>>()?;
+        Ok(Self { classes: classes.to_vec(), items, notes: self.notes.clone() })
+    }
+
+    /// The same images without labels and classes.
+    pub fn unlabelled(&self) -> Self {
+        let items = self.items.iter().map(|item| Item { label: None, ..item.clone() });
+        Self { classes: Vec::new(), items: items.collect(), notes: self.notes.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::folder_with;
+
+    #[test]
+    fn labels_are_matched_by_name_when_a_class_is_missing() {
+        let folder = folder_with(&["bus/1.png", "tram/1.png", "tram/2.png"]);
+        let images = Images::open(folder.path()).unwrap();
+        let classes: Vec<String> = ["bus", "car", "tram"].map(String::from).to_vec();
+        let matched = images.with_classes(&classes).unwrap();
+        let labels: Vec<_> = matched.items.iter().map(|item| item.label).collect();
+        assert_eq!(labels, [Some(0), Some(2), Some(2)]);
+        assert_eq!(matched.classes, classes);
+    }
+
+    #[test]
+    fn a_class_that_was_not_trained_is_named() {
+        let folder = folder_with(&["bus/1.png", "tram/1.png"]);
+        let images = Images::open(folder.path()).unwrap();
+        let error = images.with_classes(&["bus".into(), "car".into()]).unwrap_err().to_string();
+        assert!(error.contains("\"tram\"") && error.contains("bus, car"), "{error}");
+    }
+
+    #[test]
+    fn unlabelled_images_have_neither_labels_nor_classes() {
+        let folder = folder_with(&["bus/1.png", "tram/1.png"]);
+        let images = Images::open(folder.path()).unwrap().unlabelled();
+        assert!(images.classes.is_empty() && images.items.iter().all(|item| item.label.is_none()));
+        assert_eq!(images.with_classes(&["bus".into()]).unwrap().items[0].label, None);
+    }
+}
