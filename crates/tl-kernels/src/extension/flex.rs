@@ -70,6 +70,13 @@ impl Packed {
             |(index, value): (usize, &f32)| value * scale.map_or(1.0, |scale| scale[index / taps]);
         Self::Depthwise(weight.iter().enumerate().map(scaled).collect())
     }
+
+    /// Leaves the memory to the next weights that are packed.
+    pub fn recycle(self) {
+        if let Self::Dense(filters) = self {
+            filters.recycle();
+        }
+    }
 }
 
 /// `act(conv(x, w) + bias + residual)`; `x` and `residual` are channels last.

@@ -78,7 +78,10 @@ impl Units for Flex {
         let bias = bias.into_option().map(|bias| bias.to_contiguous());
         let residual = residual.into_option().map(channels_last);
         let packed = Packed::new(&geometry, values(&w), None);
-        flex::convolve(&geometry, &x, &packed, bias.as_ref().map(values), residual.as_ref(), act)
+        let bias = bias.as_ref().map(values);
+        let output = flex::convolve(&geometry, &x, &packed, bias, residual.as_ref(), act);
+        packed.recycle();
+        output
     }
 
     fn max_pool_unit(x: FlexTensor, window: Window) -> FlexTensor {

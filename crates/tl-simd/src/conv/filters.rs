@@ -1,5 +1,7 @@
 //! Weights in the order in which the tiles read them.
 
+use std::cell::RefCell;
+
 use rayon::prelude::*;
 
 use super::geometry::{Correlation, Geometry, Pass};
@@ -36,6 +38,22 @@ pub struct Filters {
     pub(crate) groups: usize,
     /// For each pass and group, panel after panel: `[depth][registers·lanes]`.
     pub(crate) packed: Vec<Vec<f32>>,
+}
+
+/// Buffers that are kept of weights that were recycled: those of one convolution of stride 2.
+const MOST_SPARES: usize = 4;
+
+thread_local! {
+    static SPARES: RefCell<Vec<Vec<f32>>> = RefCell::default();
+}
+
+/// A buffer of `length` values that will all be written.
+fn spare(length: usize) -> Vec<f32> {
+    let place = |spares: &Vec<Vec<f32>>| spares.iter().position(|it| it.capacity() >= length);
+    let found = SPARES.with_borrow_mut(|spares| place(spares).map(|at| spares.swap_remove(at)));
+    let mut buffer = found.unwrap_or_default();
+    buffer.resize(length, 0.0);
+    buffer
 }
 
 impl Filters {
@@ -89,7 +107,7 @@ impl Filters {
             let depth = pass.taps.len() * channels[0];
             for group in 0..groups {
                 let width = channels[1].div_ceil(lanes) * lanes;
-                let mut values = vec![0.0; depth * width];
+                let mut values = spare(depth * width);
                 values.par_chunks_mut((depth * panel).max(1)).enumerate().for_each(
                     |(index, values)| {
                         let first = index * panel;
@@ -105,6 +123,15 @@ impl Filters {
             }
         }
         Self { level, correlation, channels, groups, packed }
+    }
+
+    /// Leaves the memory to the next weights that this thread packs: those of a training step are packed at every step,
+    /// and what was just read is still in the caches.
+    pub fn recycle(self) {
+        SPARES.with_borrow_mut(|spares| {
+            spares.extend(self.packed);
+            spares.truncate(MOST_SPARES);
+        });
     }
 
     /// The order of each pass's sum over a source whose padded rows have `row` values and whose pixels have `pixel`.
@@ -160,7 +187,9 @@ impl Panel<'_> {
             for (place, tap) in pass.taps.iter().enumerate() {
                 for source in 0..here {
                     let from = &turned[(source * view.taps + tap.weight) * row..][..count];
-                    let to = &mut packed[(place * sources + begin + source) * row..][..count];
+                    let to = &mut packed[(place * sources + begin + source) * row..][..row];
+                    let (to, rest) = to.split_at_mut(count);
+                    rest.fill(0.0);
                     match scale {
                         None => to.copy_from_slice(from),
                         Some(scale) => {

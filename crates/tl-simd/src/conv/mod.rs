@@ -31,6 +31,7 @@ pub fn input_gradient(
 ) {
     let filters = Filters::backward(level, geometry, weight);
     correlate::correlate(&filters, gradient, target, Epilogue::NONE);
+    filters.recycle();
 }
 
 /// The gradient of the weight, `[out, in / groups, height, width]`, from that of the sum.
