@@ -7,6 +7,7 @@
 //! | [`linear`] | [`Linear`], [`Dropout`], [`LinearHead`] |
 //! | [`attention`](mod@attention) | [`attention()`], [`LayerNorm`], [`gelu`] |
 //! | [`pool`] | [`max_pool`], [`adaptive_average_pool`] |
+//! | [`reversal`] | [`reverse_gradient`], for adversarial methods |
 //! | [`frozen`] | [`compile`]: stages that stand still |
 //! | [`buffer`] | [`Buffer`]: state that moves without a gradient |
 //! | [`memory`] | an allocator that counts |
@@ -24,6 +25,7 @@ pub mod memory;
 mod nonlinearity;
 pub mod norm;
 pub mod pool;
+pub mod reversal;
 
 pub use attention::{AttentionMask, Gelu, LayerNorm, attention, gelu};
 pub use buffer::Buffer;
@@ -34,3 +36,4 @@ pub use linear::{Dropout, Linear, LinearHead};
 pub use nonlinearity::Nonlinearity;
 pub use norm::BatchNorm2d;
 pub use pool::{adaptive_average_pool, max_pool};
+pub use reversal::reverse_gradient;

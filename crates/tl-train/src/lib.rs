@@ -13,6 +13,7 @@
 //! | [`progress`] | what a run tells while it goes on; [`EpochRow`] |
 //! | [`report`] | `report.html`, one page that needs nothing else |
 //! | `resident` | how much memory the program holds |
+//! | [`tensor_file`] | named values and numbers in one file |
 //! | [`files`] | files that are whole or not there |
 
 pub mod checkpoint;
@@ -28,6 +29,7 @@ pub mod options;
 pub mod progress;
 pub mod report;
 mod resident;
+pub mod tensor_file;
 
 pub use error::TrainError;
 pub use fit::{Fitted, Predictions, Task, check_resume, fit, predict};

@@ -24,3 +24,12 @@ pub fn cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Ten
     let target = if logits.is_autodiff() { target.autodiff() } else { target };
     (log_softmax(logits, 1) * target).sum().mul_scalar(-1.0 / batch as f64)
 }
+
+/// The one value of a loss.
+///
+/// # Errors
+/// When the device cannot be read.
+pub fn scalar(loss: Tensor<1>) -> Result<f64, String> {
+    let values = tl_core::parameters::values(loss.without_autodiff())?;
+    values.first().map(|value| f64::from(*value)).ok_or_else(|| "an empty loss".into())
+}

@@ -8,14 +8,14 @@ use tl_core::gradients::gradient_norm;
 use tl_core::{Activation, Backbone, Head, Pass, ResolvedPhase, rng};
 
 use super::feed::{Feed, view};
-use super::guard::{first_not_finite, scalar, stage_of};
+use super::guard::{first_not_finite, stage_of};
 use super::head::{features, solve};
 use super::predict::classify;
 use super::session::Session;
 use crate::TrainError;
 use crate::checkpoint::{BestEpoch, EpochSums};
 use crate::ema::{put_back, snapshot};
-use crate::loss::cross_entropy;
+use crate::loss::{cross_entropy, scalar};
 use crate::metrics::Evaluation;
 use crate::progress::{EpochRow, Progress};
 use crate::resident_bytes;
