@@ -20,14 +20,14 @@ CLASSES, SHAPE, GAIN, BIAS_OFFSET = 10, (2, 3, 28, 28), 2.0, 0.5
 
 
 def build():
-    def block(channels, kernel):
-        convolution = nn.Conv2d(*channels, kernel, padding=kernel // 2, bias=False)
-        return [convolution, nn.BatchNorm2d(channels[1]), nn.ReLU()]
+    def block(channels):
+        convolution = nn.Conv2d(*channels, 5, padding=2, bias=False)
+        return [convolution, nn.BatchNorm2d(channels[1]), nn.ReLU(), nn.MaxPool2d(2)]
 
-    pool = nn.MaxPool2d(2)
-    features = nn.Sequential(*block((3, 32), 5), pool, *block((32, 64), 3), pool, *block((64, 128), 3))
-    tail = [("pool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()), ("fc", nn.Linear(128, CLASSES))]
-    model = nn.Sequential(OrderedDict([("features", features), *tail])).double()
+    features = nn.Sequential(*block((3, 32)), *block((32, 64)))
+    classifier = nn.Sequential(nn.Linear(64 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, CLASSES))
+    middle = [("pool", nn.AdaptiveAvgPool2d(7)), ("flatten", nn.Flatten())]
+    model = nn.Sequential(OrderedDict([("features", features), *middle, ("classifier", classifier)])).double()
     with torch.no_grad():
         for name, value in model.state_dict().items():
             if not name.endswith("num_batches_tracked"):
@@ -47,7 +47,7 @@ def main():
         model.train(mode == "train")
         with torch.no_grad():
             found[mode] = [[float(f"{value:.9g}") for value in row] for row in model(images).tolist()]
-    norm = model.features[9]
+    norm = model.features[5]
     found["running_mean_norm"] = norm.running_mean.norm().item()
     found["running_var_norm"] = norm.running_var.norm().item()
     found["names"] = sorted(name for name in model.state_dict() if not name.endswith("num_batches_tracked"))

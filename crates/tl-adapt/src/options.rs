@@ -8,11 +8,12 @@ use crate::{AdaptError, Validator};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Batches {
-    /// As one batch: the norms see the mixture, and running statistics are the mixture's.
+    /// One after the other: each domain is normalised by its own statistics, in training and, for methods that train with target
+    /// batches, when the model answers. Without this an adversary sees whatever the shared statistics leave of the shift.
     #[default]
-    Together,
-    /// One after the other: each domain is normalised by its own statistics.
     Apart,
+    /// As one batch: the norms see the mixture, and running statistics are the mixture's.
+    Together,
 }
 
 /// Which weights a run keeps.
@@ -55,7 +56,7 @@ impl Default for Settings {
             validator: Validator::InformationMaximisation,
             keep: Keep::Chosen,
             patience: None,
-            batches: Batches::Together,
+            batches: Batches::Apart,
             target_norms: false,
             evidence: 2000,
         }

@@ -43,8 +43,8 @@ fn logits_and_statistics_are_pytorchs() {
     assert!(deviation_f32(&logits, &fixture.train.concat()) < 1e-4);
     visit_parameters(&model, |info, value| {
         let expected = match info.path.as_str() {
-            "backbone.blocks.2.norm.running_mean" => fixture.running_mean_norm,
-            "backbone.blocks.2.norm.running_var" => fixture.running_var_norm,
+            "backbone.blocks.1.norm.running_mean" => fixture.running_mean_norm,
+            "backbone.blocks.1.norm.running_var" => fixture.running_var_norm,
             _ => return,
         };
         let squares = values(value).unwrap().into_iter().map(|v| f64::from(v) * f64::from(v));

@@ -8,13 +8,13 @@ use tl_train::ema::snapshot;
 
 use super::session::Session;
 use super::step::EpochSums;
-use crate::AdaptError;
 use crate::domains::{Part, View};
 use crate::methods::adapt_norms;
 use crate::outputs::{LabelledOutputs, Outputs};
 use crate::parts::HeadValues;
 use crate::rows::AdaptRow;
 use crate::validators::{Evidence, Scores, Validator, choose};
+use crate::{AdaptError, Batches};
 
 /// What is known of a model without target labels.
 pub(super) struct Scored {
@@ -35,8 +35,12 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         progress: &mut dyn Progress,
     ) -> Result<(), AdaptError> {
         let plain = self.joint()?.plain();
-        let target = if self.adapting() { self.for_target(plain.clone())? } else { plain.clone() };
-        let Scored { scores, predicted, .. } = self.scores(&plain, &target)?;
+        let target = match self.adapting() {
+            true => self.for_target(plain.clone())?,
+            false => plain.clone(),
+        };
+        let source = self.for_source(plain)?;
+        let Scored { scores, predicted, .. } = self.scores(&source, &target)?;
         let oracle = match self.task.oracle {
             Some(oracle) => Some(oracle.measure(&target, &self.device)?),
             None => None,
@@ -112,15 +116,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
     pub(super) fn for_target(&self, mut model: Model<B, H>) -> Result<Model<B, H>, AdaptError> {
         let domains = self.task.domains;
         if self.adapts_norms() {
-            // Mixed, so that no batch is of a single class; always the same, so that it depends on the weights alone.
-            let order = rng(self.settings.seed, "norms", 0, 0).permutation(domains.targets());
-            let batch = self.settings.batch_size;
-            // A remainder would have another weight, and a single example no variance.
-            let whole = (order.len() / batch).max(1) * batch;
-            let batches = order[..whole.min(order.len())]
-                .chunks(batch)
-                .map(|items| domains.batch(Part::Target, items, View::Plain));
-            model = adapt_norms(model, batches)?;
+            model = self.with_norms_of(model, Part::Target, domains.targets())?;
         }
         if self.task.method.adapts_head() {
             let head = HeadValues::of(&model.head)?;
@@ -133,8 +129,39 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         Ok(model)
     }
 
+    /// The plain model as it answers on the source. Where the batches of a step go apart, running statistics are a mixture that neither
+    /// domain was trained with, so that the source gets its own.
+    fn for_source(&self, model: Model<B, H>) -> Result<Model<B, H>, AdaptError> {
+        if !self.adapting() || self.settings.batches == Batches::Together {
+            return Ok(model);
+        }
+        let sources = self.task.domains.source_labels().len();
+        self.with_norms_of(model, Part::SourceTraining, sources)
+    }
+
+    fn with_norms_of(
+        &self,
+        model: Model<B, H>,
+        part: Part,
+        examples: usize,
+    ) -> Result<Model<B, H>, AdaptError> {
+        // Mixed, so that no batch is of a single class; always the same, so that it depends on the weights alone.
+        let order = rng(self.settings.seed, "norms", 0, 0).permutation(examples);
+        let batch = self.settings.batch_size;
+        // A remainder would have another weight, and a single example no variance.
+        let whole = (order.len() / batch).max(1) * batch;
+        let batches = order[..whole.min(order.len())]
+            .chunks(batch)
+            .map(|items| self.task.domains.batch(part, items, View::Plain));
+        adapt_norms(model, batches)
+    }
+
+    /// Whether the model answers on the target with norm statistics of its own there.
     fn adapts_norms(&self) -> bool {
-        self.settings.target_norms || self.task.method.adapts_norms()
+        let apart = self.settings.batches == Batches::Apart;
+        self.settings.target_norms
+            || self.task.method.adapts_norms()
+            || apart && self.task.method.rounds().iter().any(|round| round.target)
     }
 
     /// What a model answers for the source's training part.
@@ -176,7 +203,11 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
     ) -> Result<Outputs, AdaptError> {
         let stages = model.backbone.stages().len();
         // Norms that were estimated anew may lie before the cut.
-        let cache = self.cache.as_ref().filter(|_| part != Part::Target || !self.adapts_norms());
+        let anew = match part {
+            Part::Target => self.adapts_norms(),
+            _ => self.settings.batches == Batches::Apart,
+        };
+        let cache = self.cache.as_ref().filter(|_| !anew);
         let cache = cache.and_then(|cache| cache.part(part));
         let cut = self.prefix.as_ref().map_or(0, |prefix| prefix.range().end);
         let frozen = model.backbone.compile(if cache.is_some() { cut..stages } else { 0..stages });

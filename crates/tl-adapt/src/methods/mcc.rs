@@ -2,7 +2,7 @@
 //! predicted together with another.
 
 use burn::prelude::*;
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{log_softmax, softmax};
 
 use super::pieces::row_entropy;
 use crate::AdaptError;
@@ -15,17 +15,15 @@ use crate::contract::{Method, Step, Terms};
 ///
 /// Shapes: `logits` is `[batch, classes]`; the result is `[1]`.
 pub fn mcc_loss(logits: Tensor<2>, temperature: f64) -> Tensor<1> {
-    let [batch, classes] = logits.dims();
+    let [_, classes] = logits.dims();
     let scaled = logits.div_scalar(temperature);
     let certainty = row_entropy(scaled.clone().detach()).neg().exp().add_scalar(1.0);
-    let weights = certainty.clone() * certainty.sum_dim(0).recip().mul_scalar(batch as f64);
-    let probabilities = softmax(scaled, 1);
-    let confusion = (probabilities.clone() * weights).transpose().matmul(probabilities);
-    // A class that nothing is predicted as has a row of zeros.
-    let rows = confusion.clone().sum_dim(1).clamp_min(f32::MIN_POSITIVE);
-    let confusion = confusion / rows;
-    let own = Tensor::<2>::eye(classes, &confusion.device());
-    ((confusion.clone()).sum() - (confusion * own).sum()).div_scalar(classes as f64)
+    let log_probabilities = log_softmax(scaled, 1);
+    // Row i of C sums to Σ_b w_b·Y_bi, so that dividing by it is a softmax over the batch: finite also for a class whose
+    // probabilities are 0 in f32. The rows then sum to 1, and Σ C to K.
+    let shares = softmax(log_probabilities.clone() + certainty.log(), 0);
+    let own = (shares * log_probabilities.exp()).sum();
+    own.div_scalar(-(classes as f64)).add_scalar(1.0)
 }
 
 /// The loss on the target's logits.
