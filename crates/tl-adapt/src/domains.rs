@@ -58,8 +58,8 @@ pub trait Domains {
         0
     }
 
-    /// The labels of the few target examples that the user gives for training; none by default. Their cross-entropy is added to
-    /// that of the source. Validators do not see them.
+    /// The labels of the few target examples that the user gives for training; none by default.
+    /// Their cross-entropy is added to that of the source. Validators do not see them.
     fn labelled_target_labels(&self) -> &[usize] {
         &[]
     }
@@ -70,8 +70,8 @@ pub trait Domains {
     }
 }
 
-/// Two streams in lockstep: the longer one is gone through once, the shorter one as often as it takes,
-/// each time in another order. A remainder that fills no batch is left out.
+/// Two streams in lockstep: the longer one is gone through once, the shorter one as often as it
+/// takes, each time in another order. A remainder that fills no batch is left out.
 pub fn pairs(
     sources: usize,
     targets: usize,

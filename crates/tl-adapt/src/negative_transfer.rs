@@ -17,8 +17,8 @@ const SOURCE_LOSS: f64 = 0.05;
 /// A class that falls below this share of its earlier predictions has vanished.
 const VANISHED: f64 = 0.1;
 
-/// Warnings, each one line; none where nothing points to harm. They are signs, not proof: the right target shares of the classes are
-/// not known.
+/// Warnings, each one line; none where nothing points to harm. They are signs, not proof: the right
+/// target shares of the classes are not known.
 pub fn warnings(comparison: &Comparison<'_>) -> Vec<String> {
     let Comparison { before, after, predicted_before, predicted_after } = *comparison;
     let mut found = Vec::new();

@@ -19,9 +19,11 @@ pub struct AdaptRow {
     pub epoch: usize,
     /// Steps since the beginning of the run; a step has one update for each of the method's rounds.
     pub step: u64,
-    /// The mean of every loss term over the epoch, without its weight; `classification` is the cross-entropy on the source.
+    /// The mean of every loss term over the epoch, without its weight; `classification` is the
+    /// cross-entropy on the source.
     pub terms: BTreeMap<String, f64>,
-    /// The mean of every other number that the method notes, such as `lambda` and `domain_accuracy`.
+    /// The mean of every other number that the method notes, such as `lambda` and
+    /// `domain_accuracy`.
     pub notes: BTreeMap<String, f64>,
     /// What the validators say; `source_accuracy` is among them.
     pub scores: Scores,

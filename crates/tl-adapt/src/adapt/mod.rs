@@ -1,7 +1,8 @@
 //! The loop, from the first phase to the weights that are kept.
 //!
-//! [`adapt`] goes through the phases of a plan; `step` through the pairs of an epoch; `evaluate` finds out, without target
-//! labels, how good the model has become; `session` holds what goes on, `checkpoint` what is written down.
+//! [`adapt`] goes through the phases of a plan; `step` through the pairs of an epoch; `evaluate`
+//! finds out, without target labels, how good the model has become; `session` holds what goes on,
+//! `checkpoint` what is written down.
 
 mod cache;
 mod checkpoint;
@@ -38,7 +39,8 @@ pub struct Adapted<B: Module, H: Module> {
     pub rows: Vec<AdaptRow>,
     /// The index of the row whose weights are kept.
     pub chosen: usize,
-    /// The proxy A-distance of the features when the method began, and of the weights that are kept.
+    /// The proxy A-distance of the features when the method began, and of the weights that are
+    /// kept.
     pub a_distance: [Option<f64>; 2],
     /// Signs of negative transfer, each one line.
     pub warnings: Vec<String>,
@@ -48,12 +50,14 @@ pub struct Adapted<B: Module, H: Module> {
 
 /// Carries out `plan` on `model` with the task's method.
 ///
-/// The first [`Settings::source_phases`] phases train on the source alone; the others are the method's. Its own networks learn at
-/// the head's rate. Everything the run draws at random comes from `settings.seed`; a run that was interrupted and resumed ends with the same
-/// bits as one that was not.
+/// The first [`Settings::source_phases`] phases train on the source alone; the others are the
+/// method's. Its own networks learn at the head's rate. Everything the run draws at random comes
+/// from `settings.seed`; a run that was interrupted and resumed ends with the same bits as one that
+/// was not.
 ///
 /// # Errors
-/// A plan or domains that do not fit the network, a loss that is not finite, a disk that is full, an interruption.
+/// A plan or domains that do not fit the network, a loss that is not finite, a disk that is full,
+/// an interruption.
 pub fn adapt<'a, B, H>(
     model: Model<B, H>,
     task: Task<'a>,
@@ -109,7 +113,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         Ok(())
     }
 
-    /// A function of the checkpointed state alone, so that a resume ends a phase where it ended before.
+    /// A function of the checkpointed state alone, so that a resume ends a phase where it ended
+    /// before.
     fn out_of_patience(&self) -> bool {
         self.settings.patience.is_some_and(|patience| self.state.stale >= patience)
     }

@@ -51,7 +51,8 @@ pub(super) struct Session<'a, B: Module, H: Module> {
     pub prefix: Option<FrozenPrefix>,
     /// What they make of every example, where it fits into memory.
     pub cache: Option<Cache>,
-    /// Which parameters the phase at hand trains, and which of the backbone's are scales and shifts of norms.
+    /// Which parameters the phase at hand trains, and which of the backbone's are scales and shifts
+    /// of norms.
     pub trained: HashSet<String>,
     pub affine: HashSet<String>,
     pub resumed: bool,

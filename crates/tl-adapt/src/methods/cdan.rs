@@ -1,5 +1,5 @@
-//! Conditional domain-adversarial training (Long et al. 2018, arXiv 1705.10667): the domain classifier
-//! sees features and predictions together.
+//! Conditional domain-adversarial training (Long et al. 2018, arXiv 1705.10667): the domain
+//! classifier sees features and predictions together.
 
 use burn::prelude::*;
 use burn::tensor::activation::{log_sigmoid, softmax};

@@ -1,5 +1,5 @@
-//! Deep CORAL (Sun and Saenko 2016, arXiv 1607.01719): the covariances of both domains' features are
-//! brought together.
+//! Deep CORAL (Sun and Saenko 2016, arXiv 1607.01719): the covariances of both domains' features
+//! are brought together.
 
 use burn::prelude::*;
 
@@ -8,7 +8,8 @@ use crate::contract::{Method, Step, Terms};
 
 /// ‖C_S − C_T‖²_F / (4d²), equation 1, with the unbiased covariances of equations 2 and 3.
 ///
-/// Shapes: `source` is `[n, d]`, `target` `[m, d]`; the result is `[1]`. The covariance of a single row is 0.
+/// Shapes: `source` is `[n, d]`, `target` `[m, d]`; the result is `[1]`. The covariance of a single
+/// row is 0.
 pub fn coral_loss(source: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
     let [_, width] = source.dims();
     let difference = covariance(source) - covariance(target);

@@ -38,7 +38,8 @@ pub(crate) fn gaussian(rows: Tensor<2>, bandwidth: &Bandwidth<'_>) -> Tensor<2> 
     }
 }
 
-/// mean K(s, s) + mean K(t, t) − 2·mean K(s, t), where the first `sources` rows of the kernel are the source's.
+/// mean K(s, s) + mean K(t, t) − 2·mean K(s, t), where the first `sources` rows of the kernel are
+/// the source's.
 pub(crate) fn discrepancy(kernel: Tensor<2>, sources: usize) -> Tensor<1> {
     let [count, _] = kernel.dims();
     let targets = count - sources;
