@@ -29,6 +29,9 @@ pub struct AdaptRow {
     pub scores: Scores,
     /// How many of the target examples at hand are predicted as each class.
     pub predicted: Vec<usize>,
+    /// The proxy A-distance between the features of both domains, 0 to 2; absent where it cannot be
+    /// measured.
+    pub a_distance: Option<f64>,
     /// Accuracy on target labels, where the caller has some. It chooses nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oracle: Option<OracleAccuracy>,
@@ -49,6 +52,9 @@ impl AdaptRow {
         }
         for (validator, score) in &self.scores.0 {
             line += &format!(" · {} {score:.4}", validator.name());
+        }
+        if let Some(distance) = self.a_distance {
+            line += &format!(" · A-distance {distance:.3}");
         }
         if let Some(oracle) = self.oracle {
             line += &format!(" · oracle {:.4}", oracle.value());

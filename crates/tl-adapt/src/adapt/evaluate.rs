@@ -9,6 +9,7 @@ use tl_train::ema::snapshot;
 
 use super::session::Session;
 use super::step::EpochSums;
+use crate::a_distance::a_distance;
 use crate::domains::{Part, View};
 use crate::methods::adapt_norms;
 use crate::outputs::{LabelledOutputs, Outputs};
@@ -22,8 +23,7 @@ pub(super) struct Scored {
     pub scores: Scores,
     /// How many of the target examples are predicted as each class.
     pub predicted: Vec<usize>,
-    pub training: Outputs,
-    pub target: Outputs,
+    pub a_distance: Option<f64>,
 }
 
 impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
@@ -42,7 +42,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             false => plain.clone(),
         };
         let source = self.for_source(plain)?;
-        let Scored { scores, predicted, .. } = self.scores(&source, &target)?;
+        let Scored { scores, predicted, a_distance } = self.scores(&source, &target)?;
         let oracle = match self.task.oracle {
             Some(oracle) => Some(oracle.measure(&target, &self.device)?),
             None => None,
@@ -56,6 +56,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             notes: sums.notes.into_iter().map(|(name, mean)| (name, mean.value())).collect(),
             scores,
             predicted,
+            a_distance,
             oracle,
             learning_rate: sums.rate,
             gradient_norm: sums.gradient_norm.value(),
@@ -112,7 +113,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let scores = Scores::of(&evidence)?;
         let mut predicted = vec![0; target.classes];
         target.predictions().into_iter().for_each(|class| predicted[class] += 1);
-        Ok(Scored { scores, predicted, training: training.outputs, target })
+        let a_distance = a_distance(&training.outputs, &target).ok();
+        Ok(Scored { scores, predicted, a_distance })
     }
 
     /// The plain model as it answers on the target: with the target's norm statistics and head,

@@ -16,7 +16,6 @@ use tl_core::{Backbone, Head, Model, Plan, ResolvedPhase};
 use tl_train::ema::put_back;
 use tl_train::{Conduct, Progress};
 
-use crate::a_distance::a_distance;
 use crate::contract::{EpochStart, Method};
 use crate::domains::{self, Domains};
 use crate::negative_transfer::{Comparison, warnings};
@@ -129,15 +128,11 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             (Keep::Chosen, Some(weights), Some(chosen)) => (put_back(plain, weights), chosen),
             _ => (self.for_target(plain)?, last),
         };
-        // The kept weights may be of another phase than the last, with another cut.
-        self.cache = None;
-        let training = self.training_outputs(&model)?;
-        let target = self.target_outputs(&model, &self.evidence.target)?;
-        let after = a_distance(&training.outputs, &target).ok();
         let mut found = Vec::new();
-        let mut before = None;
+        let [mut before, mut after] = [None; 2];
         if let (Some(known), Some(row)) = (&self.state.before, self.state.rows.get(chosen)) {
             before = known.a_distance;
+            after = row.a_distance;
             if self.settings.source_phases > 0 {
                 found = warnings(&Comparison {
                     before: &known.scores,

@@ -16,7 +16,6 @@ use super::cache::Cache;
 use super::checkpoint::{Before, Checkpoint, State};
 use super::evaluate::Scored;
 use super::joint::Joint;
-use crate::a_distance::a_distance;
 use crate::contract::Sizes;
 use crate::networks::Networks;
 use crate::parts::norm_affine;
@@ -183,8 +182,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
     fn begin_method(&mut self) -> Result<(), AdaptError> {
         let plain = self.joint()?.plain();
         if self.state.before.is_none() {
-            let Scored { scores, predicted, training, target } = self.scores(&plain, &plain)?;
-            let a_distance = a_distance(&training, &target).ok();
+            let Scored { scores, predicted, a_distance } = self.scores(&plain, &plain)?;
             self.state.before = Some(Before { a_distance, scores, predicted });
             if self.task.method.keeps_source_encoder() {
                 self.origin = Some(snapshot(&plain)?);
