@@ -232,13 +232,11 @@ fn identity(
     settings: &Settings,
     conduct: &Conduct,
 ) -> BTreeMap<String, String> {
-    let labels = (task.domains.source_labels(), task.domains.validation_labels());
-    let data = tl_random::hash(&format!("{labels:?} {}", task.domains.targets()));
     let values = [
         format!("{plan:?}"),
         format!("{settings:?}"),
         format!("{:?}", task.method),
-        format!("{data:016x}"),
+        task.domains.fingerprint(),
         conduct.weights_key.clone(),
     ];
     PARTS.iter().map(|part| part.to_string()).zip(values).collect()
