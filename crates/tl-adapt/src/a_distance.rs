@@ -7,8 +7,8 @@ use crate::validators::{domain_classifier, thinned};
 /// Rows of each domain beyond it are thinned.
 const MOST_ROWS: usize = 2000;
 
-/// 2·(1 − 2ε), where ε is the error of a linear domain classifier on examples that it was not fitted on (every other one): 0
-/// where it cannot tell, 2 where it always can.
+/// 2·(1 − 2ε), where ε is the error of a linear domain classifier on examples that it was not
+/// fitted on (every other one): 0 where it cannot tell, 2 where it always can.
 ///
 /// # Errors
 /// When a domain has fewer than two examples, or the classifier cannot be fitted.

@@ -208,10 +208,10 @@ pub struct EpochStart<'a> {
 
 /// A method of domain adaptation.
 ///
-/// Only [`Method::name`] and [`Method::terms`] must be written; every other function says that the method needs
-/// something beyond features and logits, and has an answer for those that do not. What a method
-/// holds between epochs must follow from [`Method::begin_epoch`] alone, so that a resumed run equals one
-/// that was not interrupted. Its `Debug` text is part of a run's identity.
+/// Only [`Method::name`] and [`Method::terms`] must be written; every other function says that the
+/// method needs something beyond features and logits, and has an answer for those that do not. What
+/// a method holds between epochs must follow from [`Method::begin_epoch`] alone, so that a resumed
+/// run equals one that was not interrupted. Its `Debug` text is part of a run's identity.
 pub trait Method: Debug {
     /// The name by which users ask for it.
     fn name(&self) -> &'static str;
@@ -250,7 +250,8 @@ pub trait Method: Debug {
         None
     }
 
-    /// Whether the source batch's features by the encoder as it was when the method began are needed.
+    /// Whether the source batch's features by the encoder as it was when the method began are
+    /// needed.
     fn keeps_source_encoder(&self) -> bool {
         false
     }
@@ -260,7 +261,8 @@ pub trait Method: Debug {
         0
     }
 
-    /// Changes what stage `stage` made of a training batch, whose first `sources` rows are the source's.
+    /// Changes what stage `stage` made of a training batch, whose first `sources` rows are the
+    /// source's.
     ///
     /// # Errors
     /// When it works on another kind of activation.

@@ -58,10 +58,18 @@ pub trait Domains {
         0
     }
 
-    /// The labels of the few target examples that the user gives for training; none by default. Their cross-entropy is added to
-    /// that of the source. Validators do not see them.
+    /// The labels of the few target examples that the user gives for training; none by default.
+    /// Their cross-entropy is added to that of the source. Validators do not see them.
     fn labelled_target_labels(&self) -> &[usize] {
         &[]
+    }
+
+    /// A short name for the data: a run goes on from a checkpoint only with data of the same name. The
+    /// default knows labels and numbers alone; whoever can should put the examples into it.
+    fn fingerprint(&self) -> String {
+        let labels =
+            (self.source_labels(), self.validation_labels(), self.labelled_target_labels());
+        format!("{:016x}", tl_random::hash(&format!("{labels:?} {}", self.targets())))
     }
 
     /// The pairs of one epoch, a function of seed and epoch alone.
@@ -70,8 +78,8 @@ pub trait Domains {
     }
 }
 
-/// Two streams in lockstep: the longer one is gone through once, the shorter one as often as it takes,
-/// each time in another order. A remainder that fills no batch is left out.
+/// Two streams in lockstep: the longer one is gone through once, the shorter one as often as it
+/// takes, each time in another order. A remainder that fills no batch is left out.
 pub fn pairs(
     sources: usize,
     targets: usize,
@@ -239,6 +247,16 @@ impl Domains for InMemory {
         self.target.len()
     }
 
+    fn fingerprint(&self) -> String {
+        let few = self.labelled_target.as_ref().map(|part| &part.examples);
+        let parts = [Some(&self.source.examples), Some(&self.validation.examples), few];
+        let parts = parts.into_iter().flatten().chain([&self.target]);
+        let fold = |state: u64, value: &f32| tl_random::mix(state ^ u64::from(value.to_bits()));
+        let values = parts.fold(0, |state, part| part.values.iter().fold(state, fold));
+        let labels = (&self.source.labels, &self.validation.labels, self.labelled_target_labels());
+        format!("{:016x}{values:016x}", tl_random::hash(&format!("{labels:?}")))
+    }
+
     fn labelled_target_labels(&self) -> &[usize] {
         self.labelled_target.as_ref().map_or(&[], |part| &part.labels)
     }
@@ -289,6 +307,17 @@ mod tests {
         let target =
             Examples { shape: RowShape::Vector { width }, values: vec![0.0; targets * width] };
         InMemory::new(part.clone(), part, target, &Device::flex()).unwrap()
+    }
+
+    #[test]
+    fn the_fingerprint_knows_values_and_labels() {
+        let base = domains(vec![0, 1], 2, 3);
+        let other_labels = domains(vec![1, 1], 2, 3);
+        let mut other_values = base.clone();
+        other_values.target.values[4] = 1.0;
+        assert_eq!(base.fingerprint(), domains(vec![0, 1], 2, 3).fingerprint());
+        assert_ne!(base.fingerprint(), other_labels.fingerprint());
+        assert_ne!(base.fingerprint(), other_values.fingerprint());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Symmetric matrices in f64: what the nuclear norm needs.
 
-/// Eigenvalues, and eigenvectors as rows, of the symmetric `matrix` `[n, n]`, by Jacobi's rotations.
+/// Eigenvalues, and eigenvectors as rows, of the symmetric `matrix` `[n, n]`, by Jacobi's
+/// rotations.
 pub(crate) fn eigen(matrix: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     let mut a = matrix.to_vec();
     let mut vectors = vec![0.0; n * n];

@@ -8,8 +8,9 @@ use crate::{AdaptError, Validator};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Batches {
-    /// One after the other: each domain is normalised by its own statistics, in training and, for methods that train with target
-    /// batches, when the model answers. Without this an adversary sees whatever the shared statistics leave of the shift.
+    /// One after the other: each domain is normalised by its own statistics, in training and, for
+    /// methods that train with target batches, when the model answers. Without this an adversary
+    /// sees whatever the shared statistics leave of the shift.
     #[default]
     Apart,
     /// As one batch: the norms see the mixture, and running statistics are the mixture's.
@@ -27,7 +28,8 @@ pub enum Keep {
     Last,
 }
 
-/// The settings of a run that decide its result; a checkpoint holds them and a resume compares them.
+/// The settings of a run that decide its result; a checkpoint holds them and a resume compares
+/// them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -41,7 +43,8 @@ pub struct Settings {
     /// Ends a phase after this many epochs that the validator does not prefer to the best one.
     pub patience: Option<usize>,
     pub batches: Batches,
-    /// Whether the norms get the target's statistics before the model answers there, whatever the method.
+    /// Whether the norms get the target's statistics before the model answers there, whatever the
+    /// method.
     pub target_norms: bool,
     /// The most examples of each part that validators look at.
     pub evidence: usize,

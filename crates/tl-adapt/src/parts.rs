@@ -59,7 +59,8 @@ pub(crate) fn norm_modules<M: Module>(module: &M) -> HashSet<String> {
     all.filter_map(|info| info.path.strip_suffix(".running_mean").map(str::to_string)).collect()
 }
 
-/// The paths of scales and shifts of norms: a `weight` with one dimension, and the `bias` beside it.
+/// The paths of scales and shifts of norms: a `weight` with one dimension, and the `bias` beside
+/// it.
 pub(crate) fn norm_affine<M: Module>(module: &M) -> HashSet<String> {
     let all = parameters(module).into_iter().filter(|info| info.shape.len() == 1);
     all.filter_map(|info| info.path.strip_suffix(".weight").map(str::to_string))

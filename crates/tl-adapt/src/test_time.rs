@@ -20,8 +20,8 @@ pub trait TestTime {
     fn predict(&mut self, batch: Activation) -> Result<Tensor<2>, AdaptError>;
 }
 
-/// AdaBN: each batch is normalised by its own statistics. A batch should hold several classes; one of a single image has, in
-/// networks whose last maps are one pixel, no variance.
+/// AdaBN: each batch is normalised by its own statistics. A batch should hold several classes; one
+/// of a single image has, in networks whose last maps are one pixel, no variance.
 pub struct AdaBnStream<B: Module, H: Module> {
     model: Model<B, H>,
 }
@@ -39,7 +39,8 @@ impl<B: Backbone, H: Head> TestTime for AdaBnStream<B, H> {
     }
 }
 
-/// TENT: as AdaBN, and after each answer the scales and shifts of the norms take a step that lowers its entropy.
+/// TENT: as AdaBN, and after each answer the scales and shifts of the norms take a step that lowers
+/// its entropy.
 pub struct TentStream<B: Module, H: Module> {
     /// Absent only while it is being replaced.
     model: Option<Model<B, H>>,
@@ -48,8 +49,8 @@ pub struct TentStream<B: Module, H: Module> {
 }
 
 impl<B: Backbone, H: Head> TentStream<B, H> {
-    /// A stream that begins with `model` and takes steps of AdamW without decay at `rate` (the paper: 1e-3 for batches of
-    /// 200 small images).
+    /// A stream that begins with `model` and takes steps of AdamW without decay at `rate` (the
+    /// paper: 1e-3 for batches of 200 small images).
     pub fn new(model: Model<B, H>, rate: f64) -> Self {
         let affine = norm_affine(&model.backbone);
         let model = watching(model, |path| {
@@ -121,7 +122,8 @@ impl<B: Backbone, H: Head> TestTime for T3aStream<B, H> {
     }
 }
 
-/// The model on the autodiff device with the norms' flags on, all other flags off, and gradients where `wanted` says.
+/// The model on the autodiff device with the norms' flags on, all other flags off, and gradients
+/// where `wanted` says.
 fn watching<B: Backbone, H: Head>(
     model: Model<B, H>,
     wanted: impl Fn(&str) -> bool,

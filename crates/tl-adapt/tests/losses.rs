@@ -1,5 +1,6 @@
-//! Every loss against a recording made from its formula in f64 by `xtask/parity/record_adaptation.py`: value and gradient; then
-//! what the theory says of equal domains, and batches that are not ordinary.
+//! Every loss against a recording made from its formula in f64 by
+//! `xtask/parity/record_adaptation.py`: value and gradient; then what the theory says of equal
+//! domains, and batches that are not ordinary.
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! Whole runs on real photos: what adaptation brings, that every method runs, that a seed decides everything.
+//! Whole runs on real photos: what adaptation brings, that every method runs, that a seed decides
+//! everything.
 
 mod support;
 
@@ -6,10 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::prelude::*;
-use support::fashion::{domains, network, oracle};
+use support::fashion::{day, domains, examples, fog, network, oracle};
 use tl_adapt::methods::{self, named};
-use tl_adapt::{AdaptError, AdaptRow, Adapted, Settings, Task, adapt};
-use tl_core::{NormPolicy, Phase, Plan};
+use tl_adapt::{
+    AdaptError, AdaptRow, Adapted, Batches, Examples, InMemory, Settings, Task, Validator, adapt,
+};
+use tl_core::{NormPolicy, Phase, Plan, RowShape};
+use tl_data::Part;
 use tl_kernels::LinearHead;
 use tl_models::SmallConv;
 use tl_train::ema::snapshot;
@@ -162,6 +166,79 @@ fn the_oracle_is_written_down_and_changes_nothing() {
     assert!(serde_json::to_string(&with.rows[0]).unwrap().contains("\"oracle\":"));
     assert_eq!(with.rows[0].scores, without.rows[0].scores);
     assert_eq!(snapshot(&with.model).unwrap(), snapshot(&without.model).unwrap());
+}
+
+#[test]
+fn frozen_stages_are_computed_once_and_that_changes_nothing() {
+    let device = Device::flex();
+    let domains = domains(20, &device);
+    let mut plan = plan(&[2]);
+    plan.phases[0] = plan.phases[0].clone().from("hidden");
+    let run = |cache_memory| {
+        let mut method = named("dann").unwrap();
+        let task = Task { domains: &domains, method: &mut *method, oracle: None };
+        // The norms of frozen stages are the source's: without adaptation of them the cache serves validation too.
+        let settings = Settings { batches: Batches::Together, ..settings() };
+        let conduct = Conduct { cache_memory, ..Conduct::default() };
+        let model = network(settings.seed, &device);
+        adapt(model, task, &plan, &settings, &conduct, &mut Silent).unwrap()
+    };
+    let [cached, streamed] = [1 << 30, 0].map(run);
+    for (one, other) in cached.rows.iter().zip(&streamed.rows) {
+        for (name, value) in one.terms.iter().chain(&one.notes) {
+            let found = other.terms.get(name).or_else(|| other.notes.get(name)).unwrap();
+            assert!((value - found).abs() < 1e-3, "{name}: {value} {found}");
+        }
+    }
+    let begun = snapshot(&network(1, &device)).unwrap();
+    let ended = snapshot(&cached.model).unwrap();
+    let moved: Vec<&String> = begun.keys().filter(|path| begun[*path] != ended[*path]).collect();
+    assert!(!moved.is_empty());
+    assert!(moved.iter().all(|path| !path.contains("blocks")), "{moved:?}");
+}
+
+#[test]
+fn a_few_target_labels_are_trained_on_under_a_name_of_their_own() {
+    let device = Device::flex();
+    let few = examples(Part::Train, 60, 5, fog);
+    let domains = domains(20, &device).with_labelled_target(few).unwrap();
+    let mut method = named("dann").unwrap();
+    let task = Task { domains: &domains, method: &mut *method, oracle: None };
+    let (settings, conduct) = (settings(), Conduct::default());
+    let model = network(settings.seed, &device);
+    let found = adapt(model, task, &plan(&[6]), &settings, &conduct, &mut Silent).unwrap();
+    let terms = |row: &AdaptRow| row.terms["target_classification"];
+    assert!(terms(found.rows.last().unwrap()) < terms(&found.rows[0]));
+}
+
+#[test]
+fn a_run_ends_early_when_the_validator_prefers_nothing_new() {
+    let settings =
+        Settings { patience: Some(1), validator: Validator::SourceAccuracy, ..settings() };
+    let found = quiet("coral", 20, &plan(&[12]), &settings).unwrap();
+    assert!(found.rows.len() < 12);
+    assert_eq!(found.chosen + 2, found.rows.len());
+}
+
+#[test]
+fn domains_and_settings_that_do_not_fit_are_one_line() {
+    let device = Device::flex();
+    let shape = RowShape::Image { channels: 3, height: 14, width: 28 };
+    let target = Examples { shape, values: vec![0.0; 2 * shape.elements()] };
+    let day_part = || examples(Part::Train, 0, 2, day);
+    let domains = InMemory::new(day_part(), day_part(), target, &device).unwrap();
+    let mut method = named("dann").unwrap();
+    let task = Task { domains: &domains, method: &mut *method, oracle: None };
+    let conduct = Conduct::default();
+    let adapted = adapt(network(0, &device), task, &plan(&[1]), &settings(), &conduct, &mut Silent);
+    let message = adapted.err().unwrap().to_string();
+    assert!(message.contains("same size and channels") && message.lines().count() == 1);
+    let nothing = Settings { batch_size: 0, ..settings() };
+    let message = quiet("dann", 2, &plan(&[1]), &nothing).err().unwrap().to_string();
+    assert!(message.contains("the batch size is 0"), "{message}");
+    // One image a batch: slow and noisy, but it runs.
+    let single = Settings { batch_size: 1, ..settings() };
+    assert!(quiet("dann", 2, &plan(&[1]), &single).is_ok());
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The validators against a recording made from their formulas by `xtask/parity/record_adaptation.py`.
+//! The validators against a recording made from their formulas by
+//! `xtask/parity/record_adaptation.py`.
 
 mod support;
 

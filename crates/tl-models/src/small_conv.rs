@@ -1,4 +1,5 @@
-//! A small convolutional network for digits and other small images: two convolutions with norms and a hidden layer.
+//! A small convolutional network for digits and other small images: two convolutions with norms and
+//! a hidden layer.
 
 use std::ops::Range;
 
@@ -20,10 +21,11 @@ const SMALLEST: usize = 4;
 
 /// The network without its last linear layer; its stages are `block1`, `block2` and `hidden`.
 ///
-/// In PyTorch it is `features`, a `Sequential` of `Conv2d(3, 32, 5, padding=2, bias=False)`, `BatchNorm2d`, `ReLU`,
-/// `MaxPool2d(2)` and the same from 32 to 64 channels; `AdaptiveAvgPool2d(7)`, which leaves images of 28 pixels as they are; and
-/// `classifier`, a `Sequential` of `Linear(3136, 128)`, `ReLU`, `Linear(128, classes)`. 456,000 parameters; 12 million
-/// multiplications for an image of 28 pixels.
+/// In PyTorch it is `features`, a `Sequential` of `Conv2d(3, 32, 5, padding=2, bias=False)`,
+/// `BatchNorm2d`, `ReLU`, `MaxPool2d(2)` and the same from 32 to 64 channels;
+/// `AdaptiveAvgPool2d(7)`, which leaves images of 28 pixels as they are; and `classifier`, a
+/// `Sequential` of `Linear(3136, 128)`, `ReLU`, `Linear(128, classes)`. 456,000 parameters; 12
+/// million multiplications for an image of 28 pixels.
 #[derive(Module, Debug)]
 pub struct SmallConv {
     pub blocks: Vec<ConvNorm>,

@@ -13,8 +13,9 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Runs all examples through `prefix`; `None` where the outputs take more than `memory` bytes. With every stage frozen the
-    /// head sees nothing but the vectors it multiplies, so that those are kept.
+    /// Runs all examples through `prefix`; `None` where the outputs take more than `memory` bytes.
+    /// With every stage frozen the head sees nothing but the vectors it multiplies, so that those
+    /// are kept.
     pub fn fill<H: Head>(
         domains: &dyn Domains,
         prefix: &FrozenPrefix,

@@ -32,7 +32,8 @@ pub(crate) struct State {
     pub chosen: Option<usize>,
     /// Epochs of the phase that the validator did not prefer.
     pub stale: usize,
-    /// When the method began: the A-distance, what the validators said, and the predictions for each class.
+    /// When the method began: the A-distance, what the validators said, and the predictions for
+    /// each class.
     pub before: Option<Before>,
     pub finished: bool,
 }

@@ -1,4 +1,5 @@
-//! After an epoch: what the model answers for both domains, what the validators say, which weights are kept.
+//! After an epoch: what the model answers for both domains, what the validators say, which weights
+//! are kept.
 
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use tl_train::ema::snapshot;
 
 use super::session::Session;
 use super::step::EpochSums;
+use crate::a_distance::a_distance;
 use crate::domains::{Part, View};
 use crate::methods::adapt_norms;
 use crate::outputs::{LabelledOutputs, Outputs};
@@ -21,12 +23,12 @@ pub(super) struct Scored {
     pub scores: Scores,
     /// How many of the target examples are predicted as each class.
     pub predicted: Vec<usize>,
-    pub training: Outputs,
-    pub target: Outputs,
+    pub a_distance: Option<f64>,
 }
 
 impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
-    /// Validates, notes the epoch down, keeps the weights if the validator prefers them, writes the checkpoint.
+    /// Validates, notes the epoch down, keeps the weights if the validator prefers them, writes the
+    /// checkpoint.
     pub(super) fn close_epoch(
         &mut self,
         phase: &ResolvedPhase,
@@ -40,7 +42,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             false => plain.clone(),
         };
         let source = self.for_source(plain)?;
-        let Scored { scores, predicted, .. } = self.scores(&source, &target)?;
+        let Scored { scores, predicted, a_distance } = self.scores(&source, &target)?;
         let oracle = match self.task.oracle {
             Some(oracle) => Some(oracle.measure(&target, &self.device)?),
             None => None,
@@ -54,6 +56,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             notes: sums.notes.into_iter().map(|(name, mean)| (name, mean.value())).collect(),
             scores,
             predicted,
+            a_distance,
             oracle,
             learning_rate: sums.rate,
             gradient_norm: sums.gradient_norm.value(),
@@ -73,7 +76,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         self.save()
     }
 
-    /// Whether the newest row is the best so far. Only the method's own epochs are candidates; where the plan has none, all are.
+    /// Whether the newest row is the best so far. Only the method's own epochs are candidates;
+    /// where the plan has none, all are.
     fn prefers_newest(&self) -> Result<bool, AdaptError> {
         let Some(newest) = self.state.rows.last() else { return Ok(false) };
         let chosen = self.state.chosen.and_then(|chosen| self.state.rows.get(chosen));
@@ -87,7 +91,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             .filter(|row| row.method == newest.method)
             .map(|row| row.scores.clone())
             .collect();
-        // Without a score, such as at the beginning of a run that predicts one class, the later epoch is taken.
+        // Without a score, such as at the beginning of a run that predicts one class, the later
+        // epoch is taken.
         let validator = match choose(self.settings.validator, &candidates) {
             Ok(_) => self.settings.validator,
             Err(_) => Validator::SourceAccuracy,
@@ -108,11 +113,12 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let scores = Scores::of(&evidence)?;
         let mut predicted = vec![0; target.classes];
         target.predictions().into_iter().for_each(|class| predicted[class] += 1);
-        Ok(Scored { scores, predicted, training: training.outputs, target })
+        let a_distance = a_distance(&training.outputs, &target).ok();
+        Ok(Scored { scores, predicted, a_distance })
     }
 
-    /// The plain model as it answers on the target: with the target's norm statistics and head, where the method or the
-    /// settings ask for them.
+    /// The plain model as it answers on the target: with the target's norm statistics and head,
+    /// where the method or the settings ask for them.
     pub(super) fn for_target(&self, mut model: Model<B, H>) -> Result<Model<B, H>, AdaptError> {
         let domains = self.task.domains;
         if self.adapts_norms() {
@@ -129,8 +135,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         Ok(model)
     }
 
-    /// The plain model as it answers on the source. Where the batches of a step go apart, running statistics are a mixture that neither
-    /// domain was trained with, so that the source gets its own.
+    /// The plain model as it answers on the source. Where the batches of a step go apart, running
+    /// statistics are a mixture that neither domain was trained with, so that the source gets its
+    /// own.
     fn for_source(&self, model: Model<B, H>) -> Result<Model<B, H>, AdaptError> {
         if !self.adapting() || self.settings.batches == Batches::Together {
             return Ok(model);
@@ -145,7 +152,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         part: Part,
         examples: usize,
     ) -> Result<Model<B, H>, AdaptError> {
-        // Mixed, so that no batch is of a single class; always the same, so that it depends on the weights alone.
+        // Mixed, so that no batch is of a single class; always the same, so that it depends on the
+        // weights alone.
         let order = rng(self.settings.seed, "norms", 0, 0).permutation(examples);
         let batch = self.settings.batch_size;
         // A remainder would have another weight, and a single example no variance.

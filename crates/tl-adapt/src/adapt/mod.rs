@@ -1,7 +1,8 @@
 //! The loop, from the first phase to the weights that are kept.
 //!
-//! [`adapt`] goes through the phases of a plan; `step` through the pairs of an epoch; `evaluate` finds out, without target
-//! labels, how good the model has become; `session` holds what goes on, `checkpoint` what is written down.
+//! [`adapt`] goes through the phases of a plan; `step` through the pairs of an epoch; `evaluate`
+//! finds out, without target labels, how good the model has become; `session` holds what goes on,
+//! `checkpoint` what is written down.
 
 mod cache;
 mod checkpoint;
@@ -15,7 +16,6 @@ use tl_core::{Backbone, Head, Model, Plan, ResolvedPhase};
 use tl_train::ema::put_back;
 use tl_train::{Conduct, Progress};
 
-use crate::a_distance::a_distance;
 use crate::contract::{EpochStart, Method};
 use crate::domains::{self, Domains};
 use crate::negative_transfer::{Comparison, warnings};
@@ -38,7 +38,8 @@ pub struct Adapted<B: Module, H: Module> {
     pub rows: Vec<AdaptRow>,
     /// The index of the row whose weights are kept.
     pub chosen: usize,
-    /// The proxy A-distance of the features when the method began, and of the weights that are kept.
+    /// The proxy A-distance of the features when the method began, and of the weights that are
+    /// kept.
     pub a_distance: [Option<f64>; 2],
     /// Signs of negative transfer, each one line.
     pub warnings: Vec<String>,
@@ -48,12 +49,14 @@ pub struct Adapted<B: Module, H: Module> {
 
 /// Carries out `plan` on `model` with the task's method.
 ///
-/// The first [`Settings::source_phases`] phases train on the source alone; the others are the method's. Its own networks learn at
-/// the head's rate. Everything the run draws at random comes from `settings.seed`; a run that was interrupted and resumed ends with the same
-/// bits as one that was not.
+/// The first [`Settings::source_phases`] phases train on the source alone; the others are the
+/// method's. Its own networks learn at the head's rate. Everything the run draws at random comes
+/// from `settings.seed`; a run that was interrupted and resumed ends with the same bits as one that
+/// was not.
 ///
 /// # Errors
-/// A plan or domains that do not fit the network, a loss that is not finite, a disk that is full, an interruption.
+/// A plan or domains that do not fit the network, a loss that is not finite, a disk that is full,
+/// an interruption.
 pub fn adapt<'a, B, H>(
     model: Model<B, H>,
     task: Task<'a>,
@@ -109,7 +112,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         Ok(())
     }
 
-    /// A function of the checkpointed state alone, so that a resume ends a phase where it ended before.
+    /// A function of the checkpointed state alone, so that a resume ends a phase where it ended
+    /// before.
     fn out_of_patience(&self) -> bool {
         self.settings.patience.is_some_and(|patience| self.state.stale >= patience)
     }
@@ -124,15 +128,11 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             (Keep::Chosen, Some(weights), Some(chosen)) => (put_back(plain, weights), chosen),
             _ => (self.for_target(plain)?, last),
         };
-        // The kept weights may be of another phase than the last, with another cut.
-        self.cache = None;
-        let training = self.training_outputs(&model)?;
-        let target = self.target_outputs(&model, &self.evidence.target)?;
-        let after = a_distance(&training.outputs, &target).ok();
         let mut found = Vec::new();
-        let mut before = None;
+        let [mut before, mut after] = [None; 2];
         if let (Some(known), Some(row)) = (&self.state.before, self.state.rows.get(chosen)) {
             before = known.a_distance;
+            after = row.a_distance;
             if self.settings.source_phases > 0 {
                 found = warnings(&Comparison {
                     before: &known.scores,

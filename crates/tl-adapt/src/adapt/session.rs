@@ -16,7 +16,6 @@ use super::cache::Cache;
 use super::checkpoint::{Before, Checkpoint, State};
 use super::evaluate::Scored;
 use super::joint::Joint;
-use crate::a_distance::a_distance;
 use crate::contract::Sizes;
 use crate::networks::Networks;
 use crate::parts::norm_affine;
@@ -51,7 +50,8 @@ pub(super) struct Session<'a, B: Module, H: Module> {
     pub prefix: Option<FrozenPrefix>,
     /// What they make of every example, where it fits into memory.
     pub cache: Option<Cache>,
-    /// Which parameters the phase at hand trains, and which of the backbone's are scales and shifts of norms.
+    /// Which parameters the phase at hand trains, and which of the backbone's are scales and shifts
+    /// of norms.
     pub trained: HashSet<String>,
     pub affine: HashSet<String>,
     pub resumed: bool,
@@ -183,8 +183,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
     fn begin_method(&mut self) -> Result<(), AdaptError> {
         let plain = self.joint()?.plain();
         if self.state.before.is_none() {
-            let Scored { scores, predicted, training, target } = self.scores(&plain, &plain)?;
-            let a_distance = a_distance(&training, &target).ok();
+            let Scored { scores, predicted, a_distance } = self.scores(&plain, &plain)?;
             self.state.before = Some(Before { a_distance, scores, predicted });
             if self.task.method.keeps_source_encoder() {
                 self.origin = Some(snapshot(&plain)?);
@@ -234,13 +233,11 @@ fn identity(
     settings: &Settings,
     conduct: &Conduct,
 ) -> BTreeMap<String, String> {
-    let labels = (task.domains.source_labels(), task.domains.validation_labels());
-    let data = tl_random::hash(&format!("{labels:?} {}", task.domains.targets()));
     let values = [
         format!("{plan:?}"),
         format!("{settings:?}"),
         format!("{:?}", task.method),
-        format!("{data:016x}"),
+        task.domains.fingerprint(),
         conduct.weights_key.clone(),
     ];
     PARTS.iter().map(|part| part.to_string()).zip(values).collect()

@@ -1,5 +1,5 @@
-//! Adaptive batch normalisation (Li et al. 2016, arXiv 1603.04779): the norms' means and variances are
-//! estimated anew on the target; nothing is trained there.
+//! Adaptive batch normalisation (Li et al. 2016, arXiv 1603.04779): the norms' means and variances
+//! are estimated anew on the target; nothing is trained there.
 
 use burn::module::Module;
 use std::collections::BTreeMap;
@@ -12,7 +12,8 @@ use crate::AdaptError;
 use crate::contract::{Method, Round, Step, Terms};
 use crate::parts::norm_modules;
 
-/// Trains on the source; before the model answers on the target, its norms get the target's statistics.
+/// Trains on the source; before the model answers on the target, its norms get the target's
+/// statistics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AdaBn;
 
@@ -37,8 +38,8 @@ impl Method for AdaBn {
 /// The plain `model` with every norm's statistics estimated on `batches`.
 ///
 /// Each batch is normalised by its own statistics. The mean of a norm is the mean of the batches'
-/// means; its variance the mean of their (unbiased) variances plus the variance of their means. Batches
-/// should be of one size and mixed: a batch of a single class has statistics of its own.
+/// means; its variance the mean of their (unbiased) variances plus the variance of their means.
+/// Batches should be of one size and mixed: a batch of a single class has statistics of its own.
 ///
 /// # Errors
 /// As [`Model::forward`]; no batch at all.
@@ -54,7 +55,8 @@ pub fn adapt_norms<B: Backbone, H: Head>(
     let mut moments: BTreeMap<String, Moments> = BTreeMap::new();
     let stages = model.backbone.stages().len();
     for batch in batches {
-        // A norm moves by its momentum towards the batch: from 0 it arrives at the batch's value times that.
+        // A norm moves by its momentum towards the batch: from 0 it arrives at the batch's value
+        // times that.
         watching = map_values(watching, |info| {
             is_statistic(&info.path).then(|| vec![0.0; info.elements()])
         });

@@ -1,5 +1,5 @@
-//! Adversarial discriminative adaptation (Tzeng et al. 2017, arXiv 1702.05464): the backbone learns to make target
-//! features that a domain classifier takes for the features that the source had.
+//! Adversarial discriminative adaptation (Tzeng et al. 2017, arXiv 1702.05464): the backbone learns
+//! to make target features that a domain classifier takes for the features that the source had.
 
 use super::pieces::{domain_accuracy, domain_loss, mean};
 use crate::AdaptError;
@@ -9,8 +9,8 @@ use crate::networks::{DISCRIMINATOR, NetworkShape};
 use burn::prelude::*;
 use burn::tensor::activation::log_sigmoid;
 
-/// Begins from a network that was trained on the source: give the plan a phase for that. Source features come from the
-/// encoder as it was then; the head stands still.
+/// Begins from a network that was trained on the source: give the plan a phase for that. Source
+/// features come from the encoder as it was then; the head stands still.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adda {
     /// The width of the domain classifier's two hidden layers.
@@ -23,8 +23,8 @@ impl Default for Adda {
     }
 }
 
-/// The mean of −log σ(z) on the target: the backbone's own loss with the labels turned round, equation 9.
-/// Shapes: `[batch, 1]` to `[1]`.
+/// The mean of −log σ(z) on the target: the backbone's own loss with the labels turned round,
+/// equation 9. Shapes: `[batch, 1]` to `[1]`.
 pub fn inverted_domain_loss(target: Tensor<2>) -> Tensor<1> {
     mean(log_sigmoid(target).neg())
 }

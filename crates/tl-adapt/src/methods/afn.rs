@@ -1,5 +1,5 @@
-//! Adaptive feature norm (Xu et al. 2019, arXiv 1811.07456), stepwise: the features of both domains grow
-//! longer, a little in each step.
+//! Adaptive feature norm (Xu et al. 2019, arXiv 1811.07456), stepwise: the features of both domains
+//! grow longer, a little in each step.
 
 use burn::prelude::*;
 
@@ -9,8 +9,8 @@ use crate::contract::{Method, Step, Terms};
 
 /// The mean of (‖h‖ − (‖h₀‖ + Δr))², where h₀ is h taken as a constant: equation 7.
 ///
-/// Its value is always Δr²; what matters is its gradient, −2Δr along each row's direction. Shapes: `features` is
-/// `[batch, width]`; the result is `[1]`.
+/// Its value is always Δr²; what matters is its gradient, −2Δr along each row's direction. Shapes:
+/// `features` is `[batch, width]`; the result is `[1]`.
 pub fn norm_growth_loss(features: Tensor<2>, growth: f64) -> Tensor<1> {
     let lengths = lengths(features);
     let difference = lengths.clone() - lengths.detach().add_scalar(growth);

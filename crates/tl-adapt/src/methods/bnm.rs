@@ -1,5 +1,5 @@
-//! Batch nuclear-norm maximisation (Cui et al. 2020, arXiv 2003.12237): sure and diverse predictions make a
-//! matrix whose singular values have a large sum.
+//! Batch nuclear-norm maximisation (Cui et al. 2020, arXiv 2003.12237): sure and diverse
+//! predictions make a matrix whose singular values have a large sum.
 
 use burn::prelude::*;
 use burn::tensor::activation::softmax;

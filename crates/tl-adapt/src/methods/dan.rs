@@ -1,5 +1,5 @@
-//! Deep adaptation network (Long et al. 2015, arXiv 1502.02791): the maximum mean discrepancy of the
-//! features under several Gaussian kernels.
+//! Deep adaptation network (Long et al. 2015, arXiv 1502.02791): the maximum mean discrepancy of
+//! the features under several Gaussian kernels.
 
 use burn::prelude::*;
 
@@ -7,8 +7,9 @@ use super::kernel::{Bandwidth, discrepancy, gaussian};
 use crate::AdaptError;
 use crate::contract::{Method, Step, Terms};
 
-/// The squared maximum mean discrepancy under the mean of Gaussian kernels of the widths 2ᵏ times the mean
-/// squared distance, k from −3 to 1: equation 1 in its biased estimate, which is 0 for equal batches.
+/// The squared maximum mean discrepancy under the mean of Gaussian kernels of the widths 2ᵏ times
+/// the mean squared distance, k from −3 to 1: equation 1 in its biased estimate, which is 0 for
+/// equal batches.
 ///
 /// Shapes: `source` is `[n, d]`, `target` `[m, d]`; the result is `[1]`.
 pub fn mmd_loss(source: Tensor<2>, target: Tensor<2>) -> Tensor<1> {

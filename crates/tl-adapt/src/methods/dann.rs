@@ -1,7 +1,7 @@
 //! Domain-adversarial training (Ganin et al. 2016, JMLR 17(59), arXiv 1505.07818).
 //!
-//! A domain classifier learns to tell source features from target features; through a reversed gradient
-//! the backbone learns to make that impossible.
+//! A domain classifier learns to tell source features from target features; through a reversed
+//! gradient the backbone learns to make that impossible.
 
 use tl_kernels::reverse_gradient;
 
@@ -10,9 +10,9 @@ use crate::AdaptError;
 use crate::contract::{Method, Sizes, Step, Terms};
 use crate::networks::{DISCRIMINATOR, NetworkShape};
 
-/// A domain loss of ln 2 = .693 is what a classifier that cannot tell has: the domains are aligned, or
-/// the classifier has not learned anything. The logged domain accuracy beside it (.5 in both cases)
-/// does not decide; the A-distance, measured by a classifier of its own, does.
+/// A domain loss of ln 2 = .693 is what a classifier that cannot tell has: the domains are aligned,
+/// or the classifier has not learned anything. The logged domain accuracy beside it (.5 in both
+/// cases) does not decide; the A-distance, measured by a classifier of its own, does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dann {
     /// The weight of the domain loss.

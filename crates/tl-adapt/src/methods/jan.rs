@@ -12,7 +12,8 @@ use crate::contract::{Method, Step, Terms};
 const PREDICTIONS: f64 = 0.92 * 0.92;
 
 /// The squared discrepancy under the product of a kernel between features (the widths of
-/// [`mmd_loss`](super::mmd_loss)) and one between probabilities (σ = .92), equation 9 in its biased estimate.
+/// [`mmd_loss`](super::mmd_loss)) and one between probabilities (σ = .92), equation 9 in its biased
+/// estimate.
 ///
 /// Shapes: features are `[n, d]` and `[m, d]`, logits `[n, k]` and `[m, k]`; the result is `[1]`.
 pub fn joint_mmd_loss(features: [Tensor<2>; 2], logits: [Tensor<2>; 2]) -> Tensor<1> {

@@ -27,7 +27,8 @@ pub(crate) fn gaussian(rows: Tensor<2>, bandwidth: &Bandwidth<'_>) -> Tensor<2> 
     match *bandwidth {
         Bandwidth::Fixed(width) => distances.mul_scalar(-0.5 / width).exp(),
         Bandwidth::Relative(multiples) => {
-            let mean = distances.clone().detach().sum().div_scalar((count * count) as f64);
+            let mean =
+                distances.clone().detach().sum_dim(1).sum().div_scalar((count * count) as f64);
             let scaled = distances / mean.clamp_min(1e-12).reshape([1, 1]);
             let kernels =
                 multiples.iter().map(|multiple| scaled.clone().mul_scalar(-0.5 / multiple).exp());
@@ -38,13 +39,15 @@ pub(crate) fn gaussian(rows: Tensor<2>, bandwidth: &Bandwidth<'_>) -> Tensor<2> 
     }
 }
 
-/// mean K(s, s) + mean K(t, t) − 2·mean K(s, t), where the first `sources` rows of the kernel are the source's.
+/// mean K(s, s) + mean K(t, t) − 2·mean K(s, t), where the first `sources` rows of the kernel are
+/// the source's.
 pub(crate) fn discrepancy(kernel: Tensor<2>, sources: usize) -> Tensor<1> {
     let [count, _] = kernel.dims();
     let targets = count - sources;
     let part = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
         let pairs = (rows.len() * columns.len()).max(1) as f64;
-        kernel.clone().slice([rows, columns]).sum().div_scalar(pairs)
+        // By rows first, so that a sum over large batches has one order.
+        kernel.clone().slice([rows, columns]).sum_dim(1).sum().div_scalar(pairs)
     };
     let within = part(0..sources, 0..sources) + part(sources..count, sources..count);
     if targets == 0 || sources == 0 {

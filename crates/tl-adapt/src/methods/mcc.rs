@@ -10,8 +10,8 @@ use crate::contract::{Method, Step, Terms};
 
 /// The mean over classes of the share of confusion that is with other classes, equations 1 to 6.
 ///
-/// With Y = softmax(z / T), the weights w = B·(1 + e^(−H(y))) / Σ (constants) and C = Yᵀ·diag(w)·Y, each row
-/// of C divided by its sum: (Σ C − tr C) / K.
+/// With Y = softmax(z / T), the weights w = B·(1 + e^(−H(y))) / Σ (constants) and C = Yᵀ·diag(w)·Y,
+/// each row of C divided by its sum: (Σ C − tr C) / K.
 ///
 /// Shapes: `logits` is `[batch, classes]`; the result is `[1]`.
 pub fn mcc_loss(logits: Tensor<2>, temperature: f64) -> Tensor<1> {
@@ -19,8 +19,8 @@ pub fn mcc_loss(logits: Tensor<2>, temperature: f64) -> Tensor<1> {
     let scaled = logits.div_scalar(temperature);
     let certainty = row_entropy(scaled.clone().detach()).neg().exp().add_scalar(1.0);
     let log_probabilities = log_softmax(scaled, 1);
-    // Row i of C sums to Σ_b w_b·Y_bi, so that dividing by it is a softmax over the batch: finite also for a class whose
-    // probabilities are 0 in f32. The rows then sum to 1, and Σ C to K.
+    // Row i of C sums to Σ_b w_b·Y_bi, so that dividing by it is a softmax over the batch: finite
+    // also for a class whose probabilities are 0 in f32. The rows then sum to 1, and Σ C to K.
     let shares = softmax(log_probabilities.clone() + certainty.log(), 0);
     let own = (shares * log_probabilities.exp()).sum();
     own.div_scalar(-(classes as f64)).add_scalar(1.0)

@@ -1,5 +1,5 @@
-//! Maximum classifier discrepancy (Saito et al. 2018, arXiv 1712.02560): two classifiers look for target
-//! examples on which they disagree, and the backbone leaves them none.
+//! Maximum classifier discrepancy (Saito et al. 2018, arXiv 1712.02560): two classifiers look for
+//! target examples on which they disagree, and the backbone leaves them none.
 
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
@@ -20,9 +20,9 @@ pub fn discrepancy(first: Tensor<2>, second: Tensor<2>) -> Tensor<1> {
     difference.sum().div_scalar((batch * classes).max(1) as f64)
 }
 
-/// Three kinds of rounds (section 3.3): A, everything learns the source; B, both classifiers keep the source
-/// and disagree on the target; C, repeated, the backbone makes them agree. The model's head is the first
-/// classifier and answers alone in the end.
+/// Three kinds of rounds (section 3.3): A, everything learns the source; B, both classifiers keep
+/// the source and disagree on the target; C, repeated, the backbone makes them agree. The model's
+/// head is the first classifier and answers alone in the end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mcd {
     /// How often round C is repeated: the paper's n.

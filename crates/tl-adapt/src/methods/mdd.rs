@@ -1,5 +1,6 @@
-//! Margin disparity discrepancy (Zhang et al. 2019, arXiv 1904.05801): an adversarial classifier agrees with the
-//! head on the source and contradicts it on the target; the backbone leaves it no room.
+//! Margin disparity discrepancy (Zhang et al. 2019, arXiv 1904.05801): an adversarial classifier
+//! agrees with the head on the source and contradicts it on the target; the backbone leaves it no
+//! room.
 
 use burn::prelude::*;
 use burn::tensor::activation::log_softmax;
@@ -14,15 +15,16 @@ const ADVERSARY: &str = "adversary";
 
 /// The mean of −log p(y) of the adversary on the source, equation 29 without γ.
 ///
-/// Shapes: `logits` is `[batch, classes]`, `labels` are the head's predictions; the result is `[1]`.
+/// Shapes: `logits` is `[batch, classes]`, `labels` are the head's predictions; the result is
+/// `[1]`.
 pub fn agreement_loss(logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
     let [_, classes] = logits.dims();
     let chosen = one_hot(labels, classes, &logits);
     mean((log_softmax(logits, 1) * chosen).sum_dim(1).neg())
 }
 
-/// The mean of −log(1 − p(y)) of the adversary on the target, equation 30, from the logarithms of sums and so
-/// without loss where p(y) is nearly 1. Shapes as [`agreement_loss`].
+/// The mean of −log(1 − p(y)) of the adversary on the target, equation 30, from the logarithms of
+/// sums and so without loss where p(y) is nearly 1. Shapes as [`agreement_loss`].
 pub fn contradiction_loss(logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
     let [_, classes] = logits.dims();
     let chosen = one_hot(labels, classes, &logits);
@@ -36,8 +38,8 @@ fn log_sum_exp(logits: Tensor<2>) -> Tensor<2> {
     (logits - largest.clone()).exp().sum_dim(1).log() + largest
 }
 
-/// The adversary minimises γ·[`agreement_loss`] + [`contradiction_loss`]; a reversed gradient makes the backbone
-/// maximise it.
+/// The adversary minimises γ·[`agreement_loss`] + [`contradiction_loss`]; a reversed gradient makes
+/// the backbone maximise it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mdd {
     pub weight: f64,

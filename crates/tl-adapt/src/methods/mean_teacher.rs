@@ -1,5 +1,6 @@
-//! Mean teacher for adaptation (Tarvainen and Valpola 2017, arXiv 1703.01780; French et al. 2018, arXiv 1706.05208): a moving
-//! average of the network answers for the target, and the network follows it.
+//! Mean teacher for adaptation (Tarvainen and Valpola 2017, arXiv 1703.01780; French et al. 2018,
+//! arXiv 1706.05208): a moving average of the network answers for the target, and the network
+//! follows it.
 
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
@@ -8,10 +9,11 @@ use super::pieces::{constant, host};
 use crate::AdaptError;
 use crate::contract::{Method, Step, Terms};
 
-/// The mean squared difference of probabilities over the rows where the teacher is at least `threshold` sure, divided by the number of
-/// all rows and of classes.
+/// The mean squared difference of probabilities over the rows where the teacher is at least
+/// `threshold` sure, divided by the number of all rows and of classes.
 ///
-/// Shapes: both logits are `[batch, classes]`, the teacher's are taken as constants; the result is `[1]`.
+/// Shapes: both logits are `[batch, classes]`, the teacher's are taken as constants; the result is
+/// `[1]`.
 ///
 /// # Errors
 /// When the device cannot be read.

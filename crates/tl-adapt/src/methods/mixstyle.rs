@@ -1,5 +1,6 @@
-//! MixStyle across domains (Zhou et al. 2021, arXiv 2104.02008): early feature maps of the source take on a mixture of their
-//! own style and that of a target image, style being each channel's mean and deviation.
+//! MixStyle across domains (Zhou et al. 2021, arXiv 2104.02008): early feature maps of the source
+//! take on a mixture of their own style and that of a target image, style being each channel's mean
+//! and deviation.
 
 use burn::prelude::*;
 use tl_core::{Activation, Pass, rng};
@@ -58,8 +59,9 @@ impl Method for MixStyle {
     }
 }
 
-/// Gives row i of the first `sources` rows the style `own[i]`·(its own) + (1 − `own[i]`)·(that of row
-/// `sources` + i, counted round), equations 3 to 5; the other rows stay as they are. Styles are constants.
+/// Gives row i of the first `sources` rows the style `own[i]`·(its own) + (1 − `own[i]`)·(that of
+/// row `sources` + i, counted round), equations 3 to 5; the other rows stay as they are. Styles are
+/// constants.
 ///
 /// Shapes: `map` is `[batch, channels, height, width]`, as is the result.
 pub fn mix_styles(map: Tensor<4>, sources: usize, own: &[f32]) -> Tensor<4> {

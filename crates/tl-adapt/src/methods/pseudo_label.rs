@@ -1,5 +1,6 @@
-//! Pseudo-labels (Lee 2013) with a calibrated threshold: what the network is sure of on the target becomes a label, where sure
-//! is measured after its probabilities were calibrated on the source's validation part (Guo et al. 2017, arXiv 1706.04599).
+//! Pseudo-labels (Lee 2013) with a calibrated threshold: what the network is sure of on the target
+//! becomes a label, where sure is measured after its probabilities were calibrated on the source's
+//! validation part (Guo et al. 2017, arXiv 1706.04599).
 
 use burn::prelude::*;
 use burn::tensor::activation::log_softmax;
@@ -65,8 +66,8 @@ pub fn masked_cross_entropy(logits: Tensor<2>, labels: &[Option<usize>]) -> Tens
     (log_softmax(logits, 1) * chosen).sum().div_scalar(-(batch.max(1) as f64))
 }
 
-/// The temperature between 1/20 and 20 that makes the validation part's labels likeliest, by golden section over its
-/// logarithm; the loss is convex in 1 / T and so has one valley.
+/// The temperature between 1/20 and 20 that makes the validation part's labels likeliest, by golden
+/// section over its logarithm; the loss is convex in 1 / T and so has one valley.
 pub fn calibrate(validation: &LabelledOutputs) -> f64 {
     let loss = |log_temperature: f64| -> f64 {
         let temperature = log_temperature.exp();

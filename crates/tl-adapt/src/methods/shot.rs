@@ -68,9 +68,9 @@ impl Method for Shot {
     }
 }
 
-/// Pseudo-labels by the nearest class centroid in cosine distance, equations 5 and 6: centroids first by
-/// the predicted probabilities, then once more by the labels they gave. A class that no example is
-/// predicted as gets no centroid.
+/// Pseudo-labels by the nearest class centroid in cosine distance, equations 5 and 6: centroids
+/// first by the predicted probabilities, then once more by the labels they gave. A class that no
+/// example is predicted as gets no centroid.
 pub fn cluster_labels(outputs: &Outputs) -> Vec<usize> {
     let classes = outputs.classes;
     let mut predicted = vec![false; classes];
@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn pseudo_labels_follow_the_clusters_where_the_classifier_errs() {
-        // Two directions; the classifier takes the last row for class 0 though it lies with class 1.
+        // Two directions; the classifier takes the last row for class 0 though it lies with class
+        // 1.
         let outputs = Outputs {
             features: vec![1.0, 0.0, 0.9, 0.1, 0.0, 1.0, 0.1, 0.9, 0.2, 0.8],
             logits: vec![2.0, -2.0, 2.0, -2.0, -2.0, 2.0, -2.0, 2.0, 0.1, 0.0],

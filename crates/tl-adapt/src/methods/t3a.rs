@@ -1,5 +1,5 @@
-//! Test-time classifier adjustment (Iwasawa and Matsuo 2021, NeurIPS): the head's linear layer is replaced by class
-//! prototypes of the target's surest features; nothing is differentiated.
+//! Test-time classifier adjustment (Iwasawa and Matsuo 2021, NeurIPS): the head's linear layer is
+//! replaced by class prototypes of the target's surest features; nothing is differentiated.
 
 use tl_train::metrics::argmax;
 

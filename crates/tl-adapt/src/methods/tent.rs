@@ -1,5 +1,5 @@
-//! Test entropy minimisation (Wang et al. 2021, arXiv 2006.10726): on the target, the norms take the
-//! statistics of each batch, and their scales and shifts learn to give sure answers.
+//! Test entropy minimisation (Wang et al. 2021, arXiv 2006.10726): on the target, the norms take
+//! the statistics of each batch, and their scales and shifts learn to give sure answers.
 
 use burn::prelude::*;
 
@@ -12,8 +12,9 @@ pub fn entropy_loss(logits: Tensor<2>) -> Tensor<1> {
     mean(row_entropy(logits))
 }
 
-/// Begins from a network that was trained on the source: give the plan a phase for that, and the next one
-/// the norm policy `Train`. For a stream of batches without an end see [`crate::test_time`].
+/// Begins from a network that was trained on the source: give the plan a phase for that, and the
+/// next one the norm policy `Train`. For a stream of batches without an end see
+/// [`crate::test_time`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tent;
 

@@ -8,8 +8,9 @@ use crate::outputs::Outputs;
 /// Rows beyond it are thinned: the cost grows with their square.
 const MOST_ROWS: usize = 1000;
 
-/// The mean silhouette (Rousseeuw 1987) of the predicted classes: (b − a) / max(a, b), where a is an example's mean
-/// distance to its own class and b that to the nearest other one; 0 for a class of one. From −1 to 1.
+/// The mean silhouette (Rousseeuw 1987) of the predicted classes: (b − a) / max(a, b), where a is
+/// an example's mean distance to its own class and b that to the nearest other one; 0 for a class
+/// of one. From −1 to 1.
 ///
 /// `None` where fewer than two classes are predicted.
 pub fn silhouette(target: &Outputs) -> Option<f64> {
@@ -48,8 +49,9 @@ fn square_distance(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
 }
 
-/// The variance-ratio criterion (Caliński and Harabasz 1974) of the predicted classes: the spread between their centroids
-/// over that within them, each divided by its degrees of freedom. From 0 upwards, whatever the features' scale.
+/// The variance-ratio criterion (Caliński and Harabasz 1974) of the predicted classes: the spread
+/// between their centroids over that within them, each divided by its degrees of freedom. From 0
+/// upwards, whatever the features' scale.
 ///
 /// `None` where fewer than two classes are predicted, or each example is one.
 pub fn calinski_harabasz(target: &Outputs) -> Option<f64> {

@@ -1,4 +1,5 @@
-//! Deep embedded validation (You et al. 2019, ICML): the source's validation risk, weighted so that it estimates the target's.
+//! Deep embedded validation (You et al. 2019, ICML): the source's validation risk, weighted so that
+//! it estimates the target's.
 
 use tl_train::logistic::{LinearHead, Options, fit};
 use tl_train::metrics::cross_entropy;
@@ -10,8 +11,9 @@ use crate::outputs::{LabelledOutputs, Outputs};
 /// Rows of each domain beyond it are thinned for the fit of the domain classifier.
 const MOST_ROWS: usize = 2000;
 
-/// Minus the weighted risk with its control variate: −(mean(wℓ) + η·(mean(w) − 1)), η = −cov(wℓ, w) / var(w), where ℓ is the
-/// cross-entropy in nats of a validation example and w its density under the target over that under the source.
+/// Minus the weighted risk with its control variate: −(mean(wℓ) + η·(mean(w) − 1)), η = −cov(wℓ, w)
+/// / var(w), where ℓ is the cross-entropy in nats of a validation example and w its density under
+/// the target over that under the source.
 ///
 /// # Errors
 /// When the domain classifier cannot be fitted.
@@ -40,8 +42,8 @@ pub(super) fn controlled_risk(weights: &[f64], losses: &[f64]) -> f64 {
     mean_weighted + eta * (mean_weight - 1.0)
 }
 
-/// The density of each row of `rows` under the target over that under the source: n_S / n_T · p(target) / p(source) by a linear domain
-/// classifier on the features of `training` and `target`.
+/// The density of each row of `rows` under the target over that under the source: n_S / n_T ·
+/// p(target) / p(source) by a linear domain classifier on the features of `training` and `target`.
 ///
 /// # Errors
 /// When the classifier cannot be fitted.

@@ -2,8 +2,9 @@
 
 use super::{Scores, Validator};
 
-/// The mean rank of each candidate, from 1 for the best, over the validators that score all candidates that have any score; equal
-/// scores share their mean rank. A candidate without scores has none.
+/// The mean rank of each candidate, from 1 for the best, over the validators that score all
+/// candidates that have any score; equal scores share their mean rank. A candidate without scores
+/// has none.
 pub fn mean_ranks(candidates: &[Scores]) -> Vec<Option<f64>> {
     let present: Vec<&Scores> = candidates.iter().filter(|scores| !scores.0.is_empty()).collect();
     let voting: Vec<Validator> = Validator::SINGLE

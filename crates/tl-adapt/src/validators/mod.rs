@@ -1,4 +1,5 @@
-//! Choosing without target labels: scores of an epoch, a method or a setting from features and logits.
+//! Choosing without target labels: scores of an epoch, a method or a setting from features and
+//! logits.
 //!
 //! Every score is larger where the model seems better. All of them are computed on the host in f64.
 
@@ -105,8 +106,8 @@ impl Validator {
     /// The score of one model.
     ///
     /// # Errors
-    /// When the evidence does not serve, such as predictions of a single class where clusters are compared; always for the
-    /// ensemble, which needs several candidates.
+    /// When the evidence does not serve, such as predictions of a single class where clusters are
+    /// compared; always for the ensemble, which needs several candidates.
     pub fn score(self, evidence: &Evidence<'_>) -> Result<f64, AdaptError> {
         let Evidence { training, validation, target } = *evidence;
         target.check("target")?;
@@ -159,7 +160,8 @@ impl Scores {
 
 /// The candidate that `validator` prefers, the first of equals.
 ///
-/// Accuracies on target labels are of a type of their own, so that choosing by them does not compile:
+/// Accuracies on target labels are of a type of their own, so that choosing by them does not
+/// compile:
 ///
 /// ```compile_fail,E0308
 /// use tl_adapt::{OracleAccuracy, Validator, choose};

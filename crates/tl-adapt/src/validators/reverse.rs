@@ -9,8 +9,9 @@ use crate::outputs::{LabelledOutputs, Outputs};
 /// Rows of the target beyond it are thinned for the fit.
 const MOST_ROWS: usize = 2000;
 
-/// The accuracy on the source's validation part of a linear classifier that is fitted on the target's features and the model's own
-/// predictions there. A whole reverse training run, as in the papers, costs as much as the run; this costs a fit.
+/// The accuracy on the source's validation part of a linear classifier that is fitted on the
+/// target's features and the model's own predictions there. A whole reverse training run, as in the
+/// papers, costs as much as the run; this costs a fit.
 ///
 /// # Errors
 /// When fewer than two classes are predicted, or the classifier cannot be fitted.

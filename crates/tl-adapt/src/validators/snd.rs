@@ -10,8 +10,9 @@ pub(super) const TEMPERATURE: f64 = 0.05;
 /// Rows beyond it are thinned: the cost grows with their square.
 const MOST_ROWS: usize = 2000;
 
-/// The mean entropy of the distribution over neighbours: each example's similarities to all others (cosines of
-/// their probabilities) divided by `temperature`, through a softmax. Dense neighbourhoods score high.
+/// The mean entropy of the distribution over neighbours: each example's similarities to all others
+/// (cosines of their probabilities) divided by `temperature`, through a softmax. Dense
+/// neighbourhoods score high.
 pub fn soft_neighbourhood_density(target: &Outputs, temperature: f64) -> f64 {
     let rows: Vec<Vec<f64>> = thinned(target, MOST_ROWS)
         .probabilities()

@@ -1,5 +1,5 @@
-//! Clothes by day and in fog: four classes of the embedded photos, and the same sort of photos, others, with a haze of blue-grey
-//! before them.
+//! Clothes by day and in fog: four classes of the embedded photos, and the same sort of photos,
+//! others, with a haze of blue-grey before them.
 
 use std::path::Path;
 
