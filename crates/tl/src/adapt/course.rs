@@ -21,7 +21,7 @@ use super::methods::FDA;
 use super::prepare::PreparedAdaptation;
 use super::record::{AdaptRecord, Candidate, OracleRecord, TargetRecord};
 use super::{LoadedDomains, findings, map, named};
-use crate::record::{MODEL_FILE, RunRecord, Status};
+use crate::record::{MODEL_FILE, Status};
 use crate::{Error, Network, Run, load_script, page, predict};
 
 type Model = Adapted<Network, LinearHead>;
@@ -118,17 +118,12 @@ impl PreparedAdaptation {
     }
 
     fn conduct(&self, folder: &Path, before: &Plan) -> Conduct {
-        let RunRecord { weights_key, data, preprocess, .. } = &self.record;
-        let target = self.target.images.fingerprint();
         Conduct {
             out: Some(folder.to_path_buf()),
             resume: self.request.resume,
             cache_memory: self.request.cache_memory,
             stop: Arc::clone(&self.request.stop),
-            weights_key: format!(
-                "{weights_key} {} {target} {preprocess:?} {before:?}",
-                data.fingerprint
-            ),
+            weights_key: format!("{} {before:?}", self.record.weights_key),
             ..Conduct::default()
         }
     }

@@ -25,6 +25,8 @@ pub struct LoadedDomains {
     device: Device,
     /// The source's loader with each image in the style of a target image.
     restyled: Option<Loader>,
+    /// What tells these images from others.
+    fingerprint: String,
 }
 
 /// The items of a loader that can be read.
@@ -60,6 +62,13 @@ impl LoadedDomains {
         let size = source.preprocess().crop as u64;
         let count = (training.len() + validation.len() + target.items.len()) as u64;
         let keep = count * 3 * size * size * size_of::<f32>() as u64 <= memory;
+        let fingerprint = format!(
+            "{} {} {:?} {:016x}",
+            source.images().fingerprint(),
+            target.loader.images().fingerprint(),
+            source.preprocess(),
+            tl_random::hash(&format!("{training:?} {validation:?} {:?}", target.items)),
+        );
         progress.begin("reading images", count);
         let mut side = |loader: &Loader, items: &[usize], labelled: bool| {
             Side::read(loader, items, labelled, keep, progress)
@@ -70,6 +79,7 @@ impl LoadedDomains {
             target: side(target.loader, target.items, false)?,
             device: device.clone().without_autodiff(),
             restyled: None,
+            fingerprint,
         };
         progress.end();
         Ok(domains)
@@ -173,6 +183,10 @@ impl Domains for LoadedDomains {
 
     fn targets(&self) -> usize {
         self.target.items.len()
+    }
+
+    fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
     }
 
     fn batch(&self, part: Part, items: &[usize], view: View) -> Result<Activation, AdaptError> {
