@@ -1,5 +1,6 @@
 //! `cargo xtask table`: the tables of the docs, cell by cell.
 
+mod adapt;
 mod cell;
 mod demo;
 
@@ -26,7 +27,7 @@ use cell::{Cell, Pattern, Record};
     after_help = "Examples:\n  cargo xtask table demo --cells 'probe:5' --minutes 10\n  cargo xtask table demo --verify-one"
 )]
 pub struct Arguments {
-    /// The table: demo
+    /// The table: demo or adapt
     name: String,
     /// Compute one cheap cell again and compare it with the recorded one
     #[arg(long, conflicts_with_all = ["cells", "minutes"])]
@@ -34,9 +35,9 @@ pub struct Arguments {
     /// Which cheap cell to verify; by default the day decides
     #[arg(long, value_name = "N", requires = "verify_one")]
     seed: Option<u64>,
-    /// Only these cells, as METHOD:SHOTS:SEED; `*` or nothing stands for any (`*:5`, `probe`)
+    /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED); `*` or nothing stands for any (`*:5`, `probe`)
     #[arg(long, value_name = "PATTERN")]
-    cells: Option<Pattern>,
+    cells: Option<String>,
     /// Begin no cell after so many minutes
     #[arg(long, value_name = "M")]
     minutes: Option<f64>,
@@ -47,12 +48,17 @@ pub struct Arguments {
 /// # Errors
 /// When the table is unknown, the program fails, or a verified cell differs.
 pub fn run(arguments: &Arguments) -> Outcome<()> {
+    if arguments.name == "adapt" {
+        return adapt::run(&Table::open("adapt")?, arguments);
+    }
     if arguments.verify_one {
         return verify_one(&arguments.name, arguments.seed);
     }
     let table = Table::open(&arguments.name)?;
+    let pattern = arguments.cells.as_deref().map(str::parse::<Pattern>).transpose();
+    let pattern = pattern.map_err(Failure::new)?;
     let mut records = table.records()?;
-    let wanted = |cell: &Cell| arguments.cells.as_ref().is_none_or(|pattern| pattern.matches(cell));
+    let wanted = |cell: &Cell| pattern.as_ref().is_none_or(|pattern| pattern.matches(cell));
     let there = |cell: &Cell| records.iter().any(|record| record.cell == *cell);
     let missing: Vec<Cell> =
         demo::cells().into_iter().filter(|cell| wanted(cell) && !there(cell)).collect();
@@ -114,8 +120,8 @@ struct Table {
 
 impl Table {
     fn open(name: &str) -> Outcome<Self> {
-        if name != "demo" {
-            return Err(Failure::new(format!("no table \"{name}\"; there is demo")));
+        if !["demo", "adapt"].contains(&name) {
+            return Err(Failure::new(format!("no table \"{name}\"; there are demo and adapt")));
         }
         Ok(Self { folder: root().join("docs").join("tables"), name: name.to_string() })
     }

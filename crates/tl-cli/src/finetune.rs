@@ -27,7 +27,8 @@ pub fn run(verb: &Finetune) -> Result<(), Failure> {
     if let Some(count) = verb.seeds {
         return seeds::run(verb, request, count);
     }
-    let run = fit(request, &resume_words(verb), &mut Display::new())?;
+    let resume = resume_words(verb.out.is_some(), verb.resume);
+    let run = fit(request, &resume, &mut Display::new())?;
     let outcome = Outcome::new(&run);
     if verb.machine.json { output::object(&outcome) } else { output::print(&outcome.text()) }
 }
@@ -72,15 +73,13 @@ pub fn fit(
 }
 
 /// The command line of this program, with its plain name.
-fn words() -> Vec<String> {
+pub fn words() -> Vec<String> {
     let given = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     std::iter::once("tl".to_string()).chain(given).collect()
 }
 
-/// The command that goes on with a run in a folder.
-fn resume_words(verb: &Finetune) -> impl Fn(&Path) -> String {
-    let named = verb.out.is_some();
-    let resuming = verb.resume;
+/// The command that goes on with a run in a folder: whether this one `named` a folder and was `resuming` already.
+pub fn resume_words(named: bool, resuming: bool) -> impl Fn(&Path) -> String {
     move |folder| {
         let mut words = words();
         let mut more = Vec::new();
@@ -100,6 +99,6 @@ fn resume_words(verb: &Finetune) -> impl Fn(&Path) -> String {
 /// The same for several runs, which lie in folders of one folder.
 pub fn resume_all(verb: &Finetune, parent: &Path) -> impl Fn(&Path) -> String {
     let parent = parent.to_path_buf();
-    let resume = resume_words(verb);
+    let resume = resume_words(verb.out.is_some(), verb.resume);
     move |_| resume(&parent)
 }

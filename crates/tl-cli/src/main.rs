@@ -1,5 +1,9 @@
 //! The program `tl`: a shell over the crate of the same name. Each verb has a file of its own.
 
+mod adapt;
+mod adapt_flags;
+mod adapt_seeds;
+mod adapt_summary;
 mod demo;
 mod demo_table;
 mod embed;
@@ -43,6 +47,7 @@ Examples:
   tl evaluate runs/1 more-photos/          accuracy with its 95 % interval
   tl predict runs/1 new.jpg holidays/      a label and its probability for every image
   tl finetune photos/ --recipe probe       a new head on frozen features, the fastest
+  tl adapt --source day/ --target night/   to images without labels from elsewhere
   tl inspect resnet50.pth                  what a weights file holds
 
 Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
@@ -52,6 +57,7 @@ Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
 enum Verb {
     Demo(demo::Demo),
     Finetune(Box<finetune_flags::Finetune>),
+    Adapt(Box<adapt_flags::Adapt>),
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Embed(embed::Embed),
@@ -79,12 +85,13 @@ fn run() -> Result<(), Failure> {
         Ok(program) => program,
         Err(message) => return usage(&message),
     };
-    if !matches!(program.verb, Verb::Finetune(_)) {
+    if !matches!(program.verb, Verb::Finetune(_) | Verb::Adapt(_)) {
         interruption::end_at_once();
     }
     match program.verb {
         Verb::Demo(verb) => demo::run(&verb),
         Verb::Finetune(verb) => finetune::run(&verb),
+        Verb::Adapt(verb) => adapt::run(&verb),
         Verb::Evaluate(verb) => evaluate::run(&verb),
         Verb::Predict(verb) => predict::run(&verb),
         Verb::Embed(verb) => embed::run(&verb),

@@ -29,6 +29,8 @@ mod pooling;
 #[cfg(all(test, feature = "flex"))]
 mod reference;
 #[cfg(feature = "flex")]
+mod reversal;
+#[cfg(feature = "flex")]
 mod sequences;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
@@ -145,6 +147,21 @@ pub(crate) fn average_pool_unit(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
         return operations::average_pool(x, size);
     }
     module::adaptive_avg_pool2d(x, size)
+}
+
+/// The identity forward, the gradient times `-lambda` backward.
+pub(crate) fn reversal_unit<const D: usize>(x: Tensor<D>, lambda: f64) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if runs_on_flex(&x) {
+        return reversal::reverse(x, lambda);
+    }
+    composed_reversal(x, lambda)
+}
+
+/// `x - (λx - λx)`, where the second product is a constant: the difference is exactly 0.
+fn composed_reversal<const D: usize>(x: Tensor<D>, lambda: f64) -> Tensor<D> {
+    let scaled = x.clone().mul_scalar(lambda);
+    x.detach() - (scaled.clone() - scaled.detach())
 }
 
 fn finish(x: Tensor<4>, residual: Option<Tensor<4>>, act: Nonlinearity) -> Tensor<4> {

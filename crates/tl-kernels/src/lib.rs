@@ -9,6 +9,7 @@
 //! | [`optimizer`] | [`Fused`]: steps of an optimizer in one pass |
 //! | [`loss`] | [`cross_entropy`] |
 //! | [`pool`] | [`max_pool`], [`adaptive_average_pool`] |
+//! | [`reversal`] | [`reverse_gradient`], for adversarial methods |
 //! | [`frozen`] | [`compile`]: stages that stand still |
 //! | [`buffer`] | [`Buffer`]: state that moves without a gradient |
 //! | [`memory`] | an allocator that counts |
@@ -28,6 +29,7 @@ mod nonlinearity;
 pub mod norm;
 pub mod optimizer;
 pub mod pool;
+pub mod reversal;
 
 pub use attention::{AttentionMask, Gelu, LayerNorm, attention, gelu};
 pub use buffer::Buffer;
@@ -40,3 +42,4 @@ pub use nonlinearity::Nonlinearity;
 pub use norm::BatchNorm2d;
 pub use optimizer::Fused;
 pub use pool::{adaptive_average_pool, max_pool};
+pub use reversal::reverse_gradient;

@@ -6,6 +6,9 @@ use burn::prelude::*;
 use crate::extension::batch_norm_train_unit;
 use crate::{Buffer, Nonlinearity};
 
+/// The share by which running statistics move towards those of a batch.
+pub const MOMENTUM: f64 = 0.1;
+
 /// Batch normalisation over `[batch, channels, height, width]` with PyTorch's names and numerics.
 ///
 /// Statistics of the batch are used where the input is on an autodiff device and `training` is on; the
@@ -35,7 +38,7 @@ impl BatchNorm2d {
             running_var: Buffer::new(Tensor::ones([channels], device)),
             training: Param::<Flag>::from_bool(true),
             epsilon: 1e-5,
-            momentum: 0.1,
+            momentum: MOMENTUM,
         }
     }
 

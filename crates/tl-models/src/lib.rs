@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`mobilenet_v2`], [`resnet`], [`vgg`] | one architecture each |
+//! | [`mobilenet_v2`], [`resnet`], [`small_conv`], [`vgg`] | one architecture each |
 //! | [`architecture`] | what an architecture adds to a backbone: names, initial values, [`Classifier`] |
 //! | [`weights`] | weights files: read, inspect, download, write |
 //! | [`load`](mod@load) | from a file into a network, with a report |
@@ -13,6 +13,7 @@ pub mod load;
 pub mod mobilenet_v2;
 pub mod resnet;
 pub mod save;
+pub mod small_conv;
 mod unit;
 pub mod vgg;
 pub mod weights;
@@ -22,4 +23,5 @@ pub use load::{LoadError, LoadOptions, load};
 pub use mobilenet_v2::MobileNetV2;
 pub use resnet::{ResNet, ResNetDepth};
 pub use save::{SaveError, save};
+pub use small_conv::SmallConv;
 pub use vgg::{Vgg, VggDepth};

@@ -82,6 +82,12 @@ mod every_backbone_keeps_its_contract {
     crate::for_every_architecture!(super::check);
 }
 
+mod so_do_networks_of_our_own {
+    crate::for_every_architecture! { super::check,
+        small_conv = tl_models::SmallConv::new(&Device::flex()),
+    }
+}
+
 #[test]
 fn images_of_another_channel_count_or_too_small_are_errors() {
     let device = burn::prelude::Device::flex();

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use tl_core::optimizer::SavedMoments;
 
 use crate::TrainError;
 use crate::ema::Snapshot;
-use crate::files::write_bytes;
 use crate::progress::EpochRow;
+use crate::tensor_file::{read_tensors, write_tensors};
 
 /// The name of the file in a run's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -82,7 +81,6 @@ impl Checkpoint {
     /// # Errors
     /// When the disk is full or the place may not be written.
     pub fn write(&self, path: &Path) -> Result<(), TrainError> {
-        let damaged = |reason: String| TrainError::Damaged { path: path.to_path_buf(), reason };
         let mut tensors: Vec<(String, &[f32])> = Vec::new();
         for (kind, snapshot) in [
             ("model", Some(&self.model)),
@@ -105,24 +103,7 @@ impl Checkpoint {
             optimizer_steps: self.optimizer.iter().map(|(p, m)| (p.clone(), m.steps)).collect(),
             has_best: self.best.is_some(),
         };
-        let numbers =
-            serde_json::to_string(&numbers).map_err(|reason| damaged(reason.to_string()))?;
-        let bytes: Vec<Vec<u8>> = tensors
-            .iter()
-            .map(|(_, values)| values.iter().flat_map(|value| value.to_le_bytes()).collect())
-            .collect();
-        let views = tensors
-            .iter()
-            .zip(&bytes)
-            .map(|((name, values), bytes)| {
-                TensorView::new(Dtype::F32, vec![values.len()], bytes).map(|view| (name, view))
-            })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|reason| damaged(reason.to_string()))?;
-        let metadata = [("numbers".to_string(), numbers)].into_iter().collect();
-        let file =
-            serialize(views, Some(metadata)).map_err(|reason| damaged(reason.to_string()))?;
-        write_bytes(path, &file)
+        write_tensors(path, &numbers, &tensors)
     }
 
     /// Reads a file that [`Checkpoint::write`] wrote.
@@ -130,30 +111,7 @@ impl Checkpoint {
     /// # Errors
     /// When it cannot be read or is damaged.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let damaged = |reason: String| TrainError::Damaged { path: path.to_path_buf(), reason };
-        let bytes =
-            std::fs::read(path).map_err(|reason| TrainError::file("cannot read", path, reason))?;
-        let (_, header) =
-            SafeTensors::read_metadata(&bytes).map_err(|reason| damaged(reason.to_string()))?;
-        let numbers = header.metadata().as_ref().and_then(|metadata| metadata.get("numbers"));
-        let numbers: Numbers = match numbers {
-            Some(text) => {
-                serde_json::from_str(text).map_err(|reason| damaged(reason.to_string()))?
-            }
-            None => return Err(damaged("it is no checkpoint of this program".into())),
-        };
-        let file =
-            SafeTensors::deserialize(&bytes).map_err(|reason| damaged(reason.to_string()))?;
-        let mut kinds: BTreeMap<String, Snapshot> = BTreeMap::new();
-        for (name, view) in file.iter() {
-            let Some((kind, rest)) = name.split_once('/') else { continue };
-            let values = view
-                .data()
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect();
-            kinds.entry(kind.to_string()).or_default().insert(rest.to_string(), values);
-        }
+        let (numbers, mut kinds) = read_tensors::<Numbers>(path)?;
         let mut take = |kind: &str| kinds.remove(kind).unwrap_or_default();
         let (model, best, ema, first, mut second) =
             (take("model"), take("best"), take("ema"), take("first"), take("second"));

@@ -7,11 +7,13 @@
 //! | [`checkpoint`] | one file that holds all that a run needs to go on |
 //! | `features` | the outputs of a frozen prefix, computed once |
 //! | [`ema`] | a moving average of the weights, norm statistics included |
+//! | [`loss`] | cross-entropy, and the value of a loss |
 //! | [`logistic`] | a linear head trained to convergence |
 //! | [`metrics`] | accuracy with its interval, scores per class, confusion |
 //! | [`progress`] | what a run tells while it goes on; [`EpochRow`] |
 //! | [`report`] | `report.html`, one page that needs nothing else |
 //! | `resident` | how much memory the program holds |
+//! | [`tensor_file`] | named values and numbers in one file |
 //! | [`files`] | files that are whole or not there |
 
 pub mod checkpoint;
@@ -21,11 +23,13 @@ mod features;
 pub mod files;
 pub mod fit;
 pub mod logistic;
+pub mod loss;
 pub mod metrics;
 pub mod options;
 pub mod progress;
 pub mod report;
 mod resident;
+pub mod tensor_file;
 
 pub use error::TrainError;
 pub use fit::{Fitted, Predictions, Task, check_resume, fit, predict};

@@ -18,9 +18,12 @@ mod confusion;
 mod curves;
 mod markup;
 mod page;
+mod scatter;
+mod sections;
 mod tables;
 
 pub use page::render;
+pub use sections::{Cloud, Map, Section, Table};
 
 use std::collections::BTreeMap;
 
@@ -43,6 +46,8 @@ pub struct ReportInput {
     /// The part that `evaluation` was measured on: `test`, `validation`.
     pub evaluation_part: String,
     pub evaluation: Option<Evaluation>,
+    /// What a verb adds of its own, between the training and the evaluation.
+    pub sections: Vec<Section>,
     pub trainable: Vec<TrainableRow>,
     /// The lines of the report on loading the weights.
     pub load: Vec<String>,

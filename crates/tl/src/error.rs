@@ -18,6 +18,8 @@ pub enum Error {
     Load(#[from] tl_models::LoadError),
     #[error(transparent)]
     Save(#[from] tl_models::SaveError),
+    #[error(transparent)]
+    Adapt(tl_adapt::AdaptError),
     #[error("device \"{name}\": {problem}; {mend}")]
     Device { name: String, problem: String, mend: String },
     #[error("no network is called \"{name}\"; the networks are: {}", known.join(", "))]
@@ -37,6 +39,7 @@ impl Error {
         match self {
             Error::Train(TrainError::Interrupted { .. }) => 130,
             Error::Train(error) if !error.is_input() => 1,
+            Error::Adapt(error) if !error.is_input() => 1,
             Error::Failed(_) | Error::Save(tl_models::SaveError::Device(_)) => 1,
             _ => 2,
         }
@@ -44,5 +47,16 @@ impl Error {
 
     pub(crate) fn options(what: impl Into<String>, mend: impl Into<String>) -> Self {
         Error::Options { what: what.into(), mend: mend.into() }
+    }
+}
+
+impl From<tl_adapt::AdaptError> for Error {
+    /// What the loop and its parts have in common with fitting keeps its kind.
+    fn from(error: tl_adapt::AdaptError) -> Self {
+        match error {
+            tl_adapt::AdaptError::Train(inner) => Error::Train(inner),
+            tl_adapt::AdaptError::Plan(inner) => Error::Plan(inner),
+            other => Error::Adapt(other),
+        }
     }
 }

@@ -148,6 +148,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         test: None,
         skipped: Vec::new(),
         versions: versions(),
+        adaptation: None,
         seconds: 0.0,
     };
     let model = found.model;
@@ -313,7 +314,7 @@ fn labels_of(images: &Images) -> Vec<Option<usize>> {
 }
 
 /// Makes `out`, or accepts the run in it if it is to be resumed.
-fn claim(out: &Path, resume: bool) -> Result<PathBuf, Error> {
+pub(crate) fn claim(out: &Path, resume: bool) -> Result<PathBuf, Error> {
     if out.join(RUN_FILE).exists() && !resume {
         return Err(Error::Run {
             path: out.to_path_buf(),

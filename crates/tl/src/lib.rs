@@ -8,6 +8,7 @@
 //! | [`recipe`] | [`Recipe`] and [`Tuning`]: how a network is tuned, as plans |
 //! | [`options`] | [`FinetuneOptions`] |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
+//! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
 //! | [`run`] | [`Run`]: open, evaluate, predict, export |
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`predict`] | predictions as people read them |
@@ -16,6 +17,7 @@
 //! | [`demo`] | the demonstration and its table |
 //! | [`embedded`] | what is part of the program |
 
+pub mod adapt;
 pub mod compare;
 pub mod demo;
 pub mod device;
@@ -34,6 +36,7 @@ pub mod record;
 pub mod run;
 pub mod source;
 
+pub use adapt::{AdaptOptions, AdaptRequest, PreparedAdaptation, adapt, prepare_adaptation};
 pub use device::device;
 pub use embed::embed;
 pub use error::Error;
@@ -47,7 +50,8 @@ pub use source::{preprocess, pretrained};
 
 pub use burn;
 pub use {
-    tl_core as core, tl_data as data, tl_kernels as kernels, tl_models as models, tl_train as train,
+    tl_adapt as adaptation, tl_core as core, tl_data as data, tl_kernels as kernels,
+    tl_models as models, tl_train as train,
 };
 
 /// What most programs need.

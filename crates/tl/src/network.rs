@@ -7,7 +7,9 @@ use burn::module::{
 };
 use burn::tensor::Device;
 use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage};
-use tl_models::{Architecture, Initial, MobileNetV2, ResNet, ResNetDepth, Vgg, VggDepth};
+use tl_models::{
+    Architecture, Initial, MobileNetV2, ResNet, ResNetDepth, SmallConv, Vgg, VggDepth,
+};
 
 use crate::Error;
 
@@ -17,13 +19,14 @@ pub const EMBEDDED_NETWORK: &str = "mobilenet_v2";
 type Build = fn(&Device) -> Network;
 
 /// Every network: its name and how it is built.
-const NETWORKS: [(&str, Build); 14] = [
+const NETWORKS: [(&str, Build); 15] = [
     ("mobilenet_v2", |device| Network::MobileNetV2(MobileNetV2::new(device))),
     ("resnet18", |device| Network::ResNet(ResNet::new(ResNetDepth::D18, device))),
     ("resnet34", |device| Network::ResNet(ResNet::new(ResNetDepth::D34, device))),
     ("resnet50", |device| Network::ResNet(ResNet::new(ResNetDepth::D50, device))),
     ("resnet101", |device| Network::ResNet(ResNet::new(ResNetDepth::D101, device))),
     ("resnet152", |device| Network::ResNet(ResNet::new(ResNetDepth::D152, device))),
+    ("small_conv", |device| Network::SmallConv(SmallConv::new(device))),
     ("vgg11", |device| Network::Vgg(Vgg::new(VggDepth::D11, false, device))),
     ("vgg11_bn", |device| Network::Vgg(Vgg::new(VggDepth::D11, true, device))),
     ("vgg13", |device| Network::Vgg(Vgg::new(VggDepth::D13, false, device))),
@@ -46,6 +49,7 @@ pub fn networks() -> Vec<&'static str> {
 pub enum Network {
     MobileNetV2(MobileNetV2),
     ResNet(ResNet),
+    SmallConv(SmallConv),
     Vgg(Vgg),
 }
 
@@ -70,6 +74,7 @@ macro_rules! with_network {
         match $network {
             Network::MobileNetV2($inner) => $body,
             Network::ResNet($inner) => $body,
+            Network::SmallConv($inner) => $body,
             Network::Vgg($inner) => $body,
         }
     };
@@ -81,6 +86,7 @@ macro_rules! map_network {
         match $network {
             Network::MobileNetV2($inner) => Network::MobileNetV2($body),
             Network::ResNet($inner) => Network::ResNet($body),
+            Network::SmallConv($inner) => Network::SmallConv($body),
             Network::Vgg($inner) => Network::Vgg($body),
         }
     };

@@ -10,6 +10,7 @@ use tl_models::weights::LoadReport;
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 
+use crate::adapt::AdaptRecord;
 use crate::{Error, FinetuneOptions};
 
 /// The version of the written form of a [`RunRecord`].
@@ -67,6 +68,9 @@ pub struct RunRecord {
     pub test: Option<Evaluation>,
     pub skipped: Vec<Skipped>,
     pub versions: BTreeMap<String, String>,
+    /// What an adaptation found; nothing for a fitting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptation: Option<AdaptRecord>,
     /// Seconds of all epochs, those before an interruption included.
     pub seconds: f64,
 }

@@ -61,7 +61,7 @@ pub fn pretrained(
 }
 
 /// How images become a network's input at `size` pixels: the shorter side is resized to `resize`, or to
-/// 256/224 of the size as its weights were evaluated.
+/// 256/224 of the size as its weights were evaluated; to the size itself for the small network.
 ///
 /// # Errors
 /// A size that the network's stages cannot work on.
@@ -78,8 +78,13 @@ pub fn preprocess(
             format!("give --image-size from {}", expected.smallest),
         ));
     }
+    let usual = match network {
+        // Digits and icons fill their frame: nothing of it is cut away.
+        Network::SmallConv(_) => size,
+        _ => size.saturating_mul(256) / 224,
+    };
     let preprocess = Preprocess {
-        resize: resize.unwrap_or(size.saturating_mul(256) / 224),
+        resize: resize.unwrap_or(usual),
         crop: size,
         mean: expected.mean,
         std: expected.std,

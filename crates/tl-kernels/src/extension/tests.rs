@@ -10,6 +10,7 @@ mod convolution;
 mod linear;
 mod other_units;
 mod pooling;
+mod reversal;
 mod sequences;
 
 const ACTS: [Nonlinearity; 3] = [Nonlinearity::None, Nonlinearity::Relu, Nonlinearity::Relu6];

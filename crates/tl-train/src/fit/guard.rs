@@ -40,9 +40,3 @@ pub(crate) fn stage_of(paths: &[String], phase: &ResolvedPhase) -> String {
         None => path.to_string(),
     }
 }
-
-/// The one value of a loss.
-pub(crate) fn scalar(loss: Tensor<1>) -> Result<f64, String> {
-    let values = tl_core::parameters::values(loss.without_autodiff())?;
-    values.first().map(|value| f64::from(*value)).ok_or_else(|| "an empty loss".into())
-}

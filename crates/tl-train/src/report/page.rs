@@ -2,7 +2,7 @@
 
 use super::markup::{counted, duration, escape, percent};
 use super::tables::{configuration, epochs, folded, pairs, per_class, skipped, trainable};
-use super::{Accuracy, ReportInput, confusion, curves};
+use super::{Accuracy, ReportInput, confusion, curves, sections};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -17,7 +17,7 @@ pub fn render(input: &ReportInput) -> String {
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <header><h1>{title}</h1>{}</header>\n{}</main>\n</body>\n</html>\n",
         subtitle(input),
-        sections(input)
+        content(input)
     )
 }
 
@@ -45,7 +45,7 @@ fn subtitle(input: &ReportInput) -> String {
     html
 }
 
-fn sections(input: &ReportInput) -> String {
+fn content(input: &ReportInput) -> String {
     let mut html = headline(input);
     let mut section = |title: &str, content: String| {
         html.push_str(&format!("<section><h2>{title}</h2>{content}</section>\n"));
@@ -53,6 +53,9 @@ fn sections(input: &ReportInput) -> String {
     if !input.curves.is_empty() {
         let table = folded("Epochs as a table", &epochs(&input.curves));
         section("Training", curves::render(&input.curves) + &table);
+    }
+    for own in &input.sections {
+        section(&escape(&own.title), sections::render(own));
     }
     if let Some(evaluation) = &input.evaluation {
         let part = if input.evaluation_part.is_empty() {

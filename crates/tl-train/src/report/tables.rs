@@ -15,7 +15,7 @@ const ROWS: usize = 30;
 const NAMED: usize = 200;
 
 /// A table: columns (a name ending in `#` is one of numbers) and rows of escaped cells.
-fn table(name: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn table(name: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
     let numeric: Vec<bool> = columns.iter().map(|column| column.ends_with('#')).collect();
     let class = |column: usize| {
         if numeric.get(column) == Some(&true) { " class=\"n\"" } else { "" }

@@ -78,6 +78,7 @@ fn sample(classes: usize) -> ReportInput {
         curves,
         evaluation_part: "test".to_string(),
         evaluation: Some(measured),
+        sections: Vec::new(),
         trainable: vec![
             stage("probe", "features.0–13", 0, 543_872, 0.0, true),
             stage("probe", "features.14–18", 0, 1_680_000, 0.0, true),

@@ -1,0 +1,73 @@
+//! `tl adapt`: from two domains to a run.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tl::adapt::{TargetData, open_images};
+use tl::train::{Progress, TrainError};
+use tl::{AdaptRequest, Error, Run, prepare_adaptation};
+
+use crate::adapt_flags::Adapt;
+use crate::adapt_summary::{self as summary, Outcome};
+use crate::failure::Failure;
+use crate::finetune::{resume_words, words};
+use crate::progress::Display;
+use crate::{adapt_seeds, interruption, output};
+
+pub fn run(verb: &Adapt) -> Result<(), Failure> {
+    let mut request = request(verb)?;
+    request.stop = interruption::stop_flag();
+    if let Some(count) = verb.seeds {
+        return adapt_seeds::run(verb, request, count);
+    }
+    let resume = resume_words(verb.out.is_some(), verb.resume);
+    let run = fit(request, &resume, &mut Display::new())?;
+    let outcome = Outcome::new(&run.folder, &run.record)?;
+    if verb.compare.is_some() {
+        outcome.write_table(&run.folder)?;
+    }
+    if verb.machine.json { output::object(&outcome) } else { output::print(&outcome.text()) }
+}
+
+/// What the flags ask for; the data is listed here.
+fn request(verb: &Adapt) -> Result<AdaptRequest, Failure> {
+    let device = verb.machine.start()?;
+    let options = verb.options()?;
+    let source = open_images(&verb.source)?;
+    source.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    let target = match (&verb.target, &verb.target_shift) {
+        (_, Some(shift)) => TargetData::Shift(shift.clone()),
+        (Some(name), None) => {
+            TargetData::Images { images: Arc::new(open_images(name)?), name: name.clone() }
+        }
+        (None, None) => return Err(Failure::input("give --target or --target-shift")),
+    };
+    Ok(AdaptRequest {
+        options,
+        out: verb.out.clone(),
+        device_name: verb.machine.device.clone(),
+        threads: verb.machine.threads(),
+        resume: verb.resume,
+        cache_memory: verb.cache_memory.saturating_mul(1_000_000),
+        command: output::command_line(&words()),
+        ..AdaptRequest::new(source, &verb.source, target, &device)
+    })
+}
+
+/// Adapts; an interruption is told with the command that goes on.
+pub fn fit(
+    request: AdaptRequest,
+    resume: &dyn Fn(&Path) -> String,
+    progress: &mut dyn Progress,
+) -> Result<Run, Failure> {
+    let mut prepared = prepare_adaptation(request)?;
+    let folder = prepared.claim()?;
+    prepared.notes.iter().for_each(|note| progress.say(&format!("note: {note}")));
+    progress.say(&summary::headline(&prepared, &folder));
+    prepared.fit(progress).map_err(|error| match error {
+        Error::Train(TrainError::Interrupted { .. }) => {
+            Failure::interrupted(format!("{error}; go on with: {}", resume(&folder)))
+        }
+        other => other.into(),
+    })
+}

@@ -1,0 +1,214 @@
+//! What `tl adapt` prints and writes beside a run: the choice, the oracle, both domains, the table of methods.
+
+use std::path::Path;
+
+use serde::Serialize;
+use tl::adapt::{AdaptRecord, Candidate, ClassChange, LN_2_NOTE, OracleRecord, TargetRecord};
+use tl::train::files::write_bytes;
+use tl::{PreparedAdaptation, RunRecord};
+
+use crate::failure::Failure;
+
+/// A finished adaptation, as `--json` prints it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    pub run: String,
+    pub seed: u64,
+    pub network: String,
+    pub source: String,
+    pub target: TargetRecord,
+    /// What chose, without target labels.
+    pub validator: &'static str,
+    pub method: String,
+    /// Counted from 1 over the method's own epochs.
+    pub epoch: usize,
+    /// On target labels; it chose nothing.
+    pub oracle: Option<OracleRecord>,
+    pub a_distance: [Option<f64>; 2],
+    pub warnings: Vec<String>,
+    pub candidates: Vec<Candidate>,
+    pub classes: Vec<ClassChange>,
+    pub seconds: f64,
+    pub report: String,
+}
+
+impl Outcome {
+    /// Of the run with this record in `folder`.
+    ///
+    /// # Errors
+    /// A record of a fitting, or of an adaptation that is not finished.
+    pub fn new(folder: &Path, record: &RunRecord) -> Result<Self, Failure> {
+        let found: Option<(&AdaptRecord, &Candidate)> =
+            record.adaptation.as_ref().and_then(|found| Some((found, found.chosen()?)));
+        let Some((found, chosen)) = found else {
+            return Err(Failure::input(format!(
+                "{} holds no finished adaptation; choose another --out",
+                folder.display()
+            )));
+        };
+        Ok(Self {
+            run: folder.to_string_lossy().into_owned(),
+            seed: found.options.settings.seed,
+            network: record.network.clone(),
+            source: record.data.path.clone(),
+            target: found.target.clone(),
+            validator: found.validator.name(),
+            method: found.method.clone(),
+            epoch: chosen.epoch,
+            oracle: chosen.oracle.clone(),
+            a_distance: chosen.a_distance,
+            warnings: chosen.warnings.clone(),
+            candidates: found.candidates.clone(),
+            classes: found.classes.clone(),
+            seconds: found.candidates.iter().map(|candidate| candidate.seconds).sum(),
+            report: folder.join("report.html").to_string_lossy().into_owned(),
+        })
+    }
+
+    fn chosen(&self) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| candidate.method == self.method)
+    }
+
+    /// The same for a person.
+    pub fn text(&self) -> String {
+        let mut text = if self.candidates.len() > 1 { self.table() + "\n" } else { String::new() };
+        let epochs = self.chosen().map_or(0, |chosen| chosen.epochs);
+        text += &format!(
+            "chosen: {}, epoch {} of {epochs}, by {} (no target label)\n",
+            self.method, self.epoch, self.validator
+        );
+        text += &match &self.oracle {
+            Some(oracle) => {
+                let part = match self.target.own_test_part {
+                    true => "the target's test part",
+                    false => "the target images that were adapted to",
+                };
+                format!(
+                    "oracle: {} on {part}; best epoch {:.1} %, worst {:.1} %\n",
+                    interval(oracle),
+                    100.0 * oracle.best_epoch,
+                    100.0 * oracle.worst_epoch
+                )
+            }
+            None => "oracle: none, the target has no labels that are looked at\n".to_string(),
+        };
+        let [before, after] = self.a_distance.map(|distance| match distance {
+            Some(distance) => format!("{distance:.2}"),
+            None => "unknown".into(),
+        });
+        text += &format!("A-distance: {before} before, {after} after (0 alike, 2 apart)\n");
+        let note = |name| self.chosen().and_then(|chosen| chosen.notes.get(name));
+        if let (Some(accuracy), Some(lambda)) = (note("domain_accuracy"), note("lambda")) {
+            text += &format!(
+                "domain classifier: accuracy {:.1} %, lambda {lambda:.3} in the last epoch\n  note: {LN_2_NOTE}\n",
+                100.0 * accuracy
+            );
+        }
+        text += &self.classes_text();
+        for warning in &self.warnings {
+            text += &format!("warning: {warning}\n");
+        }
+        text + &format!("run: {} · report: {} · {:.1} s\n", self.run, self.report, self.seconds)
+    }
+
+    fn classes_text(&self) -> String {
+        /// More classes than these are told in the report alone.
+        const SHOWN: usize = 20;
+        let label = |class: &ClassChange| class.class.chars().count();
+        let width = self.classes.iter().map(label).max().unwrap_or(0).max(5);
+        let mut text = format!("\n{:width$}  predicted on the target  oracle: found\n", "class");
+        for class in self.classes.iter().take(SHOWN) {
+            let [before, after] = class.predicted;
+            text += &format!("{:width$}  {:>10} → {:<10}", class.class, before, after);
+            text += &match class.oracle_recall {
+                Some([before, after]) => format!(
+                    "  {:>5.1} → {:>5.1} % ({:+.1})\n",
+                    100.0 * before,
+                    100.0 * after,
+                    100.0 * (after - before)
+                ),
+                None => "\n".to_string(),
+            };
+        }
+        if self.classes.len() > SHOWN {
+            text += &format!("and {} more classes, in the report\n", self.classes.len() - SHOWN);
+        }
+        text + "\n"
+    }
+
+    /// The methods side by side.
+    pub fn table(&self) -> String {
+        let validator = self.validator;
+        let wide = validator.len().max(8);
+        let mut text = format!(
+            "{:14} epoch  {validator:>wide$}  {:>28}  best epoch  worst epoch  seconds\n",
+            "method", "oracle"
+        );
+        for candidate in &self.candidates {
+            let score = candidate.scores.0.iter().find(|(known, _)| known.name() == validator);
+            let score = score.map_or("–".to_string(), |(_, score)| format!("{score:.4}"));
+            let [oracle, best, worst] = match &candidate.oracle {
+                Some(found) => [
+                    format!(
+                        "{:.1} % ({:.1}–{:.1}), n = {}",
+                        100.0 * found.accuracy,
+                        100.0 * found.interval[0],
+                        100.0 * found.interval[1],
+                        found.n
+                    ),
+                    format!("{:.1} %", 100.0 * found.best_epoch),
+                    format!("{:.1} %", 100.0 * found.worst_epoch),
+                ],
+                None => ["–", "–", "–"].map(str::to_string),
+            };
+            let mark = if candidate.method == self.method { " *" } else { "" };
+            let name = format!("{}{mark}", candidate.method);
+            text += &format!(
+                "{name:14} {:>5}  {score:>wide$}  {oracle:>28}  {best:>10}  {worst:>11}  {:>7.1}\n",
+                candidate.epoch, candidate.seconds
+            );
+        }
+        text + "* chosen, without target labels; the oracle is measured on them and chose nothing\n"
+    }
+
+    /// Writes the table beside the run, as text and as JSON.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_table(&self, folder: &Path) -> Result<(), Failure> {
+        write_bytes(&folder.join("compare.txt"), self.table().as_bytes())?;
+        let text = serde_json::to_string_pretty(&self.candidates).map_err(|reason| {
+            Failure::input(format!("compare.json cannot be written: {reason}"))
+        })?;
+        Ok(write_bytes(&folder.join("compare.json"), text.as_bytes())?)
+    }
+}
+
+/// `91.7 % (95 % interval 64.6–98.5 %, n = 12)`
+pub fn interval(found: &OracleRecord) -> String {
+    let [low, high] = found.interval;
+    format!(
+        "{:.1} % (95 % interval {:.1}–{:.1} %, n = {})",
+        100.0 * found.accuracy,
+        100.0 * low,
+        100.0 * high,
+        found.n
+    )
+}
+
+/// One line before the work begins.
+pub fn headline(prepared: &PreparedAdaptation, folder: &Path) -> String {
+    let RunRecord { network, options, data, labels, device, .. } = &prepared.record;
+    let (target, images, test) = prepared.target();
+    format!(
+        "{network} ({}) on {device}: {} classes; source {}: {} training and {} validation images; target {target}: {images} \
+         images without labels, {test} for the oracle; methods: {}; run: {}",
+        options.weights,
+        labels.len(),
+        data.path,
+        data.train,
+        data.validation,
+        prepared.methods().join(", "),
+        folder.display()
+    )
+}

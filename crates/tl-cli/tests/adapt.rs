@@ -1,0 +1,146 @@
+//! `tl adapt` on tiny data: what it leaves behind, what it refuses, that a seed decides everything.
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::Place;
+
+/// A run of a second or two: 3 classes of plain colours, the small network.
+fn adapt<'a>(target: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    let words = ["adapt", "--source", "photos", "--model", "small_conv", "--weights", "random"];
+    let size = ["--epochs", "2", "--source-epochs", "1", "--batch-size", "8", "--image-size", "16"];
+    [&words[..], &size, target, more].concat()
+}
+
+const NIGHT: [&str; 2] = ["--target-shift", "night:0.3"];
+
+#[test]
+fn an_adapted_run_is_a_run_that_the_other_verbs_open() {
+    let place = Place::with_photos(3, 12);
+    let found = place.json(&adapt(&NIGHT, &["--method", "dann", "--out", "a"]));
+    assert_eq!((&found["method"], &found["run"]), (&"dann".into(), &"a".into()));
+    assert_eq!(found["oracle"]["n"], 5);
+    let candidate = &found["candidates"][0];
+    for name in ["lambda", "domain_accuracy"] {
+        assert!(candidate["notes"][name].as_f64().unwrap() >= 0.0, "{name}");
+    }
+    assert_eq!(candidate["epochs"], 2);
+    for name in ["run.json", "metrics.jsonl", "split.csv", "predictions.csv", "report.html"] {
+        assert!(place.path("a").join(name).exists(), "{name} is missing");
+    }
+    let rows = String::from_utf8(place.read("a/metrics.jsonl")).unwrap();
+    assert_eq!(rows.lines().count(), 3);
+    let page = String::from_utf8(place.read("a/report.html")).unwrap();
+    for part in ["Chosen without target labels", "A-distance", "Features after", "point b"] {
+        assert!(page.contains(part), "{part} is not on the page");
+    }
+    let record: Value = serde_json::from_slice(&place.read("a/run.json")).unwrap();
+    assert_eq!(
+        (&record["status"], &record["adaptation"]["method"]),
+        (&"finished".into(), &"dann".into())
+    );
+
+    let answers = place.json(&["predict", "a", "photos/class-1/00.png"]);
+    assert_eq!(answers["predictions"].as_array().unwrap().len(), 1);
+    let measured = place.json(&["evaluate", "a", "photos"]);
+    assert_eq!((&measured["part"], &measured["n"]), (&"the run's test part".into(), &5.into()));
+    place.good(&["inspect", "a"]);
+    place.refused_with(&adapt(&NIGHT, &["--out", "a"]), &["holds a run already", "--resume"]);
+}
+
+#[test]
+fn a_flat_target_without_labels_is_adapted_to_and_has_no_oracle() {
+    let place = Place::with_photos(3, 12);
+    for number in 0..9 {
+        place.image(&format!("elsewhere/{number}.png"), 40, 20, number * 1000 + 500);
+    }
+    let flat = ["--target", "elsewhere"];
+    let ended = place.good(&adapt(&flat, &["--method", "coral", "--out", "a"]));
+    assert!(ended.stdout.contains("oracle: none"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("coral, epoch"), "{}", ended.stdout);
+    let table = String::from_utf8(place.read("a/predictions.csv")).unwrap();
+    assert_eq!(table.lines().count(), 10);
+}
+
+#[test]
+fn methods_are_compared_from_one_source_phase_and_the_folder_holds_the_pick() {
+    let place = Place::with_photos(3, 12);
+    let some = ["--compare", "source,adabn,fda", "--select", "entropy", "--out", "a"];
+    let found = place.json(&adapt(&NIGHT, &some));
+    let candidates = found["candidates"].as_array().unwrap();
+    let named: Vec<&str> = candidates.iter().map(|one| one["method"].as_str().unwrap()).collect();
+    assert_eq!(named, ["source", "adabn", "fda"]);
+    let score = |one: &Value| one["scores"]["entropy"].as_f64().unwrap();
+    let best = candidates.iter().map(score).fold(f64::MIN, f64::max);
+    let picked = candidates.iter().find(|one| one["method"] == found["method"]).unwrap();
+    assert_eq!(score(picked), best);
+    let table = String::from_utf8(place.read("a/compare.txt")).unwrap();
+    assert!(table.contains(&format!("{} *", found["method"].as_str().unwrap())), "{table}");
+    let listed: Value = serde_json::from_slice(&place.read("a/compare.json")).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_a_resumed_run_too() {
+    let place = Place::with_photos(3, 12);
+    let words = |out| adapt(&NIGHT, &["--method", "mcd", "--out", out]);
+    place.good(&words("one"));
+    place.good(&words("two"));
+    let model = place.read("one/model.safetensors");
+    assert!(model == place.read("two/model.safetensors"));
+    // As if it had been killed amid the method: its end and its record of having ended are gone.
+    fs::remove_file(place.path("two/model.safetensors")).unwrap();
+    fs::remove_dir_all(place.path("two/methods")).unwrap();
+    let resumed = place.good(&[words("two"), vec!["--resume"]].concat());
+    assert!(resumed.stderr.contains("resumed after 1 epochs"), "{}", resumed.stderr);
+    assert!(model == place.read("two/model.safetensors"));
+    place.good(&[words("other"), vec!["--seed", "1"]].concat());
+    assert!(model != place.read("other/model.safetensors"));
+    let words = [words("two"), vec!["--resume", "--seed", "1"]].concat();
+    place.refused_with(&words, &["made with another", "--out"]);
+}
+
+#[test]
+fn seeds_are_summed_up() {
+    let place = Place::with_photos(3, 12);
+    let found = place.json(&adapt(&NIGHT, &["--method", "source", "--seeds", "2", "--out", "a"]));
+    assert_eq!(found["runs"].as_array().unwrap().len(), 2);
+    assert!(found["oracle"][0].as_f64().unwrap() > 0.0);
+    assert!(place.path("a/seed-1/run.json").exists() && place.path("a/summary.json").exists());
+}
+
+#[test]
+fn faults_of_the_domains_are_one_line_that_says_the_mend() {
+    let place = Place::with_photos(3, 12);
+    let refused = |target: &[&str], more: &[&str], parts: &[&str]| {
+        let words = ["adapt", "--source", "photos", "--model", "small_conv", "--weights", "random"];
+        place.refused_with(&[&words[..], target, more, &["--out", "never"]].concat(), parts);
+    };
+    for class in ["class-0", "class-9"] {
+        place.image(&format!("others/{class}/0.png"), 20, 20, 0);
+        place.image(&format!("others/{class}/1.png"), 20, 20, 1);
+    }
+    refused(&["--target", "others"], &[], &["class-9", "the source does not have", "--no-oracle"]);
+    fs::create_dir(place.path("empty")).unwrap();
+    refused(&["--target", "empty"], &[], &["empty"]);
+    refused(&["--target", "nowhere"], &[], &["nowhere does not exist"]);
+    place.image("single/0.png", 20, 20, 0);
+    refused(&["--target", "single"], &[], &["one image of the target", "two or more"]);
+    refused(&NIGHT, &["--batch-size", "1"], &["batches of 1", "--batch-size from 2"]);
+    refused(&NIGHT, &["--method", "dan2"], &["no method is called \"dan2\"", "dann", "fda"]);
+    refused(&NIGHT, &["--select", "target"], &["no validator is called", "entropy"]);
+    refused(&["--target-shift", "dusk"], &[], &["no such shift", "night"]);
+    refused(&NIGHT, &["--epochs", "0"], &["0 epochs", "from 1"]);
+    refused(&[], &[], &["--target"]);
+    refused(
+        &NIGHT,
+        &["--method", "fda", "--freeze-through", "block1"],
+        &["fda", "--freeze-through"],
+    );
+    place.image("flat/0.png", 20, 20, 0);
+    let words = ["adapt", "--source", "flat", "--target", "flat", "--out", "never"];
+    place.refused_with(&words, &["no classes"]);
+    assert!(!place.path("never").exists());
+}

@@ -1,0 +1,325 @@
+//! The source phase once, then each method from there with the same budget, and the pick without target labels.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tl_adapt::methods::Source;
+use tl_adapt::{
+    AdaptError, AdaptRow, Adapted, Domains, Keep, Outputs, Part, Scores, Settings, Task, Validator,
+    adapt, choose,
+};
+use tl_core::Plan;
+use tl_kernels::LinearHead;
+use tl_models::Classifier;
+use tl_train::files::{make_folder, write_bytes};
+use tl_train::metrics::Evaluation;
+use tl_train::progress::METRICS;
+use tl_train::{Conduct, EpochRow, Predictions, Progress, TrainError};
+
+use super::domains::Chosen;
+use super::methods::FDA;
+use super::prepare::PreparedAdaptation;
+use super::record::{AdaptRecord, Candidate, OracleRecord, TargetRecord};
+use super::{LoadedDomains, findings, map, named};
+use crate::record::{MODEL_FILE, Status};
+use crate::{Error, Network, Run, load_script, page, predict};
+
+type Model = Adapted<Network, LinearHead>;
+
+/// What is known before a method begins.
+struct Start {
+    model: Classifier<Network>,
+    rows: Vec<AdaptRow>,
+    oracle: Option<Evaluation>,
+    outputs: [Outputs; 2],
+}
+
+/// A method that was carried out.
+struct Tried {
+    candidate: Candidate,
+    model: Classifier<Network>,
+    rows: Vec<AdaptRow>,
+    chosen: usize,
+    measured: Option<Evaluation>,
+    predictions: Predictions,
+}
+
+impl PreparedAdaptation {
+    /// Trains on the source, carries out every method from there, keeps the weights that the validator prefers, and writes the
+    /// run's folder.
+    ///
+    /// # Errors
+    /// A folder that holds another run or cannot be written, data that cannot be used, a loss that is not finite, an
+    /// interruption.
+    pub fn fit(mut self, progress: &mut dyn Progress) -> Result<Run, Error> {
+        let folder = self.claim()?;
+        self.record.write(&folder)?;
+        let split = self.split.to_csv(self.source.images());
+        write_bytes(&folder.join("split.csv"), split.as_bytes())?;
+        match self.carry_out(&folder, progress) {
+            Ok(run) => Ok(run),
+            Err(error) => {
+                self.record.status = match &error {
+                    Error::Train(TrainError::Interrupted { .. }) => Status::Interrupted,
+                    _ => Status::Failed,
+                };
+                // The first error is the one to tell, not that its record could not be written.
+                let _ = self.record.write(&folder);
+                Err(error)
+            }
+        }
+    }
+
+    fn carry_out(&mut self, folder: &Path, progress: &mut dyn Progress) -> Result<Run, Error> {
+        let domains = LoadedDomains::read(
+            &self.source,
+            [&self.split.train, &self.split.validation],
+            Chosen { loader: &self.target_loader, items: &self.target.adapted },
+            self.request.cache_memory,
+            &self.request.device,
+            progress,
+        )?;
+        let oracle = findings::oracle(&self.target_loader, &self.target)?;
+        let settings = &self.request.options.settings;
+        let alone = Settings { keep: Keep::Last, patience: None, ..settings.clone() };
+        let task = Task { domains: &domains, method: &mut Source, oracle: oracle.as_ref() };
+        let conduct = self.conduct(&folder.join("source"), &self.plans[0]);
+        let model = self.model.clone();
+        let found = adapt(model, task, &self.plans[0], &alone, &conduct, progress)?;
+        let start = self.start(found, &domains, progress)?;
+        let mut tried: Vec<Tried> = Vec::new();
+        let mut failure = None;
+        let methods = self.request.options.methods();
+        for (number, name) in methods.iter().enumerate() {
+            if methods.len() > 1 {
+                progress.say(&format!("method {} of {}: {name}", number + 1, methods.len()));
+            }
+            let place = folder.join("methods").join(name);
+            match self.attempt(name, &place, &start, &domains, oracle.as_ref(), progress) {
+                Ok(found) => tried.push(found),
+                // Among several a method that diverges takes no part; the others do.
+                Err(Error::Adapt(error @ AdaptError::NotFinite { .. })) if methods.len() > 1 => {
+                    progress.say(&format!("{name} is left out: {error}"));
+                    failure = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let scores: Vec<Scores> = tried.iter().map(|one| one.candidate.scores.clone()).collect();
+        let picked = match (pick(settings.validator, &scores), failure) {
+            (Some(picked), _) => picked,
+            (None, Some(error)) => return Err(error.into()),
+            (None, None) => {
+                let validator = settings.validator.name();
+                return Err(AdaptError::NothingToChoose { validator }.into());
+            }
+        };
+        self.finish(folder, start, tried, picked, &domains)
+    }
+
+    fn conduct(&self, folder: &Path, before: &Plan) -> Conduct {
+        Conduct {
+            out: Some(folder.to_path_buf()),
+            resume: self.request.resume,
+            cache_memory: self.request.cache_memory,
+            stop: Arc::clone(&self.request.stop),
+            weights_key: format!("{} {before:?}", self.record.weights_key),
+            ..Conduct::default()
+        }
+    }
+
+    fn start(
+        &self,
+        found: Model,
+        domains: &LoadedDomains,
+        progress: &mut dyn Progress,
+    ) -> Result<Start, Error> {
+        let (_, oracle) = self.measure(&found.model, progress)?;
+        let outputs = both(&found.model, domains)?;
+        Ok(Start { model: found.model, rows: found.rows, oracle, outputs })
+    }
+
+    fn measure(
+        &self,
+        model: &Classifier<Network>,
+        progress: &mut dyn Progress,
+    ) -> Result<(Predictions, Option<Evaluation>), Error> {
+        let size = self.request.options.settings.batch_size;
+        let device = &self.request.device;
+        findings::measure(model, &self.target_loader, &self.target, size, device, progress)
+    }
+
+    /// Carries out one method from the source phase's weights.
+    fn attempt(
+        &self,
+        name: &str,
+        place: &Path,
+        start: &Start,
+        domains: &LoadedDomains,
+        oracle: Option<&tl_adapt::Oracle>,
+        progress: &mut dyn Progress,
+    ) -> Result<Tried, Error> {
+        let settings = &self.request.options.settings;
+        let mut method = named(name)?;
+        let (restyled, mut plan) = match name == FDA {
+            true => (Some(domains.restyled()?), self.plans[1].clone()),
+            false => (None, self.plans[1].clone()),
+        };
+        // Only the restyled images are varied.
+        plan.phases.iter_mut().for_each(|phase| phase.augment = restyled.is_some());
+        let domains = restyled.as_ref().unwrap_or(domains);
+        let conduct = self.conduct(place, &self.plans[0]);
+        let task = Task { domains, method: &mut *method, oracle };
+        let found = adapt(start.model.clone(), task, &plan, settings, &conduct, progress)?;
+        let (predictions, measured) = self.measure(&found.model, progress)?;
+        Ok(tried(name, found, start, measured, predictions))
+    }
+
+    fn finish(
+        &mut self,
+        folder: &Path,
+        start: Start,
+        mut tried: Vec<Tried>,
+        picked: usize,
+        domains: &LoadedDomains,
+    ) -> Result<Run, Error> {
+        let candidates = tried.iter().map(|one| one.candidate.clone()).collect();
+        let best = tried.swap_remove(picked);
+        let after = both(&best.model, domains)?;
+        let of = |rows: &[AdaptRow], row: usize| -> Vec<usize> {
+            rows.get(row).map(|row| row.predicted.clone()).unwrap_or_default()
+        };
+        let before = of(&start.rows, start.rows.len().saturating_sub(1));
+        let now = of(&best.rows, best.chosen);
+        let record = &mut self.record;
+        let classes = findings::changes(
+            &record.labels,
+            [&before, &now],
+            [start.oracle.as_ref(), best.measured.as_ref()],
+        );
+        let mut rows = start.rows.clone();
+        let (epochs, steps) = (rows.len(), rows.last().map_or(0, |row| row.step));
+        rows.extend(best.rows.iter().map(|row| AdaptRow {
+            epoch: row.epoch + epochs,
+            step: row.step + steps,
+            ..row.clone()
+        }));
+        tl_adapt::rows::write_rows(&folder.join(METRICS), &rows)?;
+        let mut maps = Vec::new();
+        for [source, target] in [&start.outputs, &after] {
+            maps.extend(map::plane(source, target));
+        }
+        let settings = &self.request.options.settings;
+        let Candidate { method, epoch, .. } = &best.candidate;
+        record.kept = Some(format!("{method}, epoch {epoch}, by {}", settings.validator.name()));
+        record.steps = rows.last().map_or(0, |row| row.step);
+        record.skipped = self.source.skipped();
+        record.skipped.extend(self.target_loader.skipped());
+        record.seconds = rows.iter().map(|row| row.seconds).sum();
+        record.adaptation = Some(AdaptRecord {
+            options: self.request.options.clone(),
+            target: TargetRecord {
+                path: self.target.name.clone(),
+                fingerprint: self.target.images.fingerprint(),
+                images: domains.targets(),
+                test: self.target.test.len(),
+                own_test_part: self.target.own_test_part,
+            },
+            validator: settings.validator,
+            method: method.clone(),
+            candidates,
+            classes,
+            maps,
+            rows: rows.clone(),
+        });
+        let images = &self.target.images;
+        let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
+        let table = predict::to_csv(&best.predictions, images, &labels);
+        write_bytes(&folder.join("predictions.csv"), table.as_bytes())?;
+        let run = Run::new(folder, record.clone(), best.model);
+        make_folder(folder)?;
+        run.write_model(&folder.join(MODEL_FILE))?;
+        let names = serde_json::to_string_pretty(&record.labels).unwrap_or_default();
+        write_bytes(&folder.join("labels.json"), names.as_bytes())?;
+        write_bytes(&folder.join("load.py"), load_script::TEXT.as_bytes())?;
+        record.status = Status::Finished;
+        let curves: Vec<EpochRow> = rows.iter().map(curve).collect();
+        write_bytes(&folder.join("report.html"), page::render(record, &curves).as_bytes())?;
+        record.write(folder)?;
+        Ok(Run { record: record.clone(), ..run })
+    }
+}
+
+/// What a model makes of some images of both domains.
+fn both(model: &Classifier<Network>, domains: &LoadedDomains) -> Result<[Outputs; 2], Error> {
+    let sources = domains.source_labels().len();
+    Ok([
+        findings::outputs(model, domains, Part::SourceTraining, sources)?,
+        findings::outputs(model, domains, Part::Target, domains.targets())?,
+    ])
+}
+
+fn tried(
+    name: &str,
+    found: Model,
+    start: &Start,
+    measured: Option<Evaluation>,
+    predictions: Predictions,
+) -> Tried {
+    let Adapted { model, rows, chosen, a_distance, .. } = found;
+    let row = rows.get(chosen);
+    let accuracies = || rows.iter().filter_map(|row| Some(row.oracle?.value()));
+    let warnings = match (start.rows.last(), row) {
+        (Some(before), Some(after)) => {
+            tl_adapt::negative_transfer::warnings(&tl_adapt::negative_transfer::Comparison {
+                before: &before.scores,
+                after: &after.scores,
+                predicted_before: &before.predicted,
+                predicted_after: &after.predicted,
+            })
+        }
+        _ => Vec::new(),
+    };
+    let candidate = Candidate {
+        method: name.to_string(),
+        epoch: chosen + 1,
+        epochs: rows.len(),
+        scores: row.map(|row| row.scores.clone()).unwrap_or_default(),
+        notes: rows.last().map(|row| row.notes.clone()).unwrap_or_default(),
+        a_distance,
+        warnings,
+        oracle: measured.as_ref().map(|measured| OracleRecord {
+            accuracy: measured.accuracy,
+            interval: measured.interval,
+            n: measured.n,
+            best_epoch: accuracies().fold(f64::NAN, f64::max),
+            worst_epoch: accuracies().fold(f64::NAN, f64::min),
+        }),
+        seconds: rows.iter().map(|row| row.seconds).sum(),
+    };
+    Tried { candidate, model, rows, chosen, measured, predictions }
+}
+
+/// The candidate that the validator prefers; by the source's accuracy where it scores none.
+fn pick(validator: Validator, scores: &[Scores]) -> Option<usize> {
+    let by = |validator| choose(validator, scores).ok();
+    by(validator).or_else(|| by(Validator::SourceAccuracy))
+}
+
+/// An epoch as the report draws it.
+fn curve(row: &AdaptRow) -> EpochRow {
+    let of_source = row.terms.get("classification").copied();
+    EpochRow {
+        phase: row.method.clone(),
+        epoch: row.epoch,
+        step: row.step,
+        train_loss: of_source.unwrap_or_else(|| row.terms.values().sum()),
+        validation_loss: None,
+        validation_accuracy: row.scores.get(Validator::SourceAccuracy),
+        ema_accuracy: None,
+        learning_rate: row.learning_rate,
+        gradient_norm: Some(row.gradient_norm),
+        seconds: row.seconds,
+        resident_mb: None,
+    }
+}

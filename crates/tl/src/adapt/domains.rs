@@ -1,0 +1,210 @@
+//! `tl-data`'s loaders as the two domains of the loop.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use tl_adapt::{AdaptError, Domains, Examples, Part, View};
+use tl_core::{Activation, RowShape};
+use tl_data::{Augment, Loader, Restyle, Style};
+use tl_train::{Progress, TrainError};
+
+use crate::Error;
+
+/// Images decoded at once while a domain is read.
+const CHUNK: usize = 64;
+/// The reach of Fourier domain adaptation, the paper's β.
+const REACH: f64 = 0.05;
+
+/// Two domains of images on disk or in memory. Every image is read once at the beginning, so that those that cannot be read
+/// are known, and kept where all of them fit into the memory that is given.
+#[derive(Clone)]
+pub struct LoadedDomains {
+    training: Side,
+    validation: Side,
+    target: Side,
+    device: Device,
+    /// The source's loader with each image in the style of a target image.
+    restyled: Option<Loader>,
+    /// What tells these images from others.
+    fingerprint: String,
+}
+
+/// The items of a loader that can be read.
+#[derive(Clone)]
+struct Side {
+    loader: Loader,
+    items: Vec<usize>,
+    /// None for the target.
+    labels: Vec<usize>,
+    kept: Option<Arc<Examples>>,
+}
+
+/// Items of a loader.
+#[derive(Clone, Copy, Debug)]
+pub struct Chosen<'a> {
+    pub loader: &'a Loader,
+    pub items: &'a [usize],
+}
+
+impl LoadedDomains {
+    /// Reads the source's training and validation items and the target's, at most `memory` bytes of them into memory.
+    ///
+    /// # Errors
+    /// An image that cannot be read under a strict loader.
+    pub fn read(
+        source: &Loader,
+        [training, validation]: [&[usize]; 2],
+        target: Chosen<'_>,
+        memory: u64,
+        device: &Device,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, Error> {
+        let size = source.preprocess().crop as u64;
+        let count = (training.len() + validation.len() + target.items.len()) as u64;
+        let keep = count * 3 * size * size * size_of::<f32>() as u64 <= memory;
+        let fingerprint = format!(
+            "{} {} {:?} {:016x}",
+            source.images().fingerprint(),
+            target.loader.images().fingerprint(),
+            source.preprocess(),
+            tl_random::hash(&format!("{training:?} {validation:?} {:?}", target.items)),
+        );
+        progress.begin("reading images", count);
+        let mut side = |loader: &Loader, items: &[usize], labelled: bool| {
+            Side::read(loader, items, labelled, keep, progress)
+        };
+        let domains = Self {
+            training: side(source, training, true)?,
+            validation: side(source, validation, true)?,
+            target: side(target.loader, target.items, false)?,
+            device: device.clone().without_autodiff(),
+            restyled: None,
+            fingerprint,
+        };
+        progress.end();
+        Ok(domains)
+    }
+
+    /// The same domains; varied source images take the low frequencies of random target images.
+    ///
+    /// # Errors
+    /// When the target has no image.
+    pub fn restyled(&self) -> Result<Self, Error> {
+        let restyle = Restyle {
+            style: Style::Fourier { reach: REACH },
+            examples: self.target.loader.clone(),
+            items: self.target.items.clone(),
+            share: 1.0,
+        };
+        let restyled = Some(self.training.loader.restyled(restyle)?);
+        Ok(Self { restyled, ..self.clone() })
+    }
+
+    fn side(&self, part: Part) -> Result<&Side, AdaptError> {
+        match part {
+            Part::SourceTraining => Ok(&self.training),
+            Part::SourceValidation => Ok(&self.validation),
+            Part::Target => Ok(&self.target),
+            Part::LabelledTarget => Err(AdaptError::Empty { part: "target's labelled part" }),
+        }
+    }
+}
+
+impl Side {
+    fn read(
+        loader: &Loader,
+        items: &[usize],
+        labelled: bool,
+        keep: bool,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, Error> {
+        let (mut readable, mut labels, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for batch in loader.batches(items.to_vec(), CHUNK, None) {
+            let batch = batch?;
+            progress.advance(batch.indices.len() as u64, "");
+            for (row, (&item, label)) in batch.indices.iter().zip(&batch.labels).enumerate() {
+                let width = batch.pixels.len() / batch.indices.len();
+                match label {
+                    Some(label) if labelled => labels.push(*label),
+                    // A source image that belongs to no class serves nothing.
+                    None if labelled => continue,
+                    _ => {}
+                }
+                readable.push(item);
+                if keep {
+                    values.extend_from_slice(&batch.pixels[row * width..][..width]);
+                }
+            }
+        }
+        let shape = shape(loader);
+        let kept = keep.then(|| Arc::new(Examples { shape, values }));
+        Ok(Self { loader: loader.clone(), items: readable, labels, kept })
+    }
+
+    /// Decodes `items`, which were read before.
+    fn load(
+        loader: &Loader,
+        items: Vec<usize>,
+        view: Option<tl_data::View>,
+        device: &Device,
+    ) -> Result<Activation, AdaptError> {
+        let (count, size) = (items.len(), loader.preprocess().crop);
+        let batch = loader.batches(items, count.max(1), view).next();
+        let batch = batch.transpose().map_err(TrainError::from)?.unwrap_or_else(empty);
+        if batch.indices.len() != count {
+            return Err(AdaptError::Count {
+                what: "images that can still be read",
+                found: batch.indices.len(),
+                expected: count,
+            });
+        }
+        let data = TensorData::new(batch.pixels, [count, 3, size, size]);
+        Ok(Activation::image(Tensor::<4>::from_data(data, device)))
+    }
+}
+
+fn shape(loader: &Loader) -> RowShape {
+    let size = loader.preprocess().crop;
+    RowShape::Image { channels: 3, height: size, width: size }
+}
+
+fn empty() -> tl_data::Batch {
+    tl_data::Batch { indices: Vec::new(), pixels: Vec::new(), labels: Vec::new() }
+}
+
+impl Domains for LoadedDomains {
+    fn source_labels(&self) -> &[usize] {
+        &self.training.labels
+    }
+
+    fn validation_labels(&self) -> &[usize] {
+        &self.validation.labels
+    }
+
+    fn targets(&self) -> usize {
+        self.target.items.len()
+    }
+
+    fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    fn batch(&self, part: Part, items: &[usize], view: View) -> Result<Activation, AdaptError> {
+        let side = self.side(part)?;
+        let found: Option<Vec<usize>> =
+            items.iter().map(|&item| side.items.get(item).copied()).collect();
+        let found = found.ok_or(AdaptError::Count {
+            what: "the number of an example",
+            found: items.iter().copied().max().unwrap_or(0),
+            expected: side.items.len(),
+        })?;
+        match (view, part, &self.restyled, &side.kept) {
+            (View::Varied { seed, epoch }, Part::SourceTraining, Some(loader), _) => {
+                let view = tl_data::View { augment: Augment::none(), seed, epoch };
+                Side::load(loader, found, Some(view), &self.device)
+            }
+            (.., Some(kept)) => kept.batch(items, &self.device),
+            _ => Side::load(&side.loader, found, None, &self.device),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a model answers for both domains: features, predictions, and accuracies on target labels.
+
+use burn::tensor::Device;
+use tl_adapt::{Domains, Examples, LabelledExamples, Oracle, Outputs, Part, View};
+use tl_core::{Activation, Backbone, Head, Pass, RowShape};
+use tl_data::Loader;
+use tl_models::Classifier;
+use tl_train::metrics::Evaluation;
+use tl_train::{Predictions, Progress, TrainError, predict};
+
+use super::ClassChange;
+use super::prepare::Target;
+use crate::{Error, Network};
+
+/// Images of each domain on a map.
+const POINTS: usize = 300;
+/// Images that the oracle is measured on after each epoch.
+const ORACLE_IMAGES: usize = 2000;
+const BATCH: usize = 64;
+
+/// Features and logits of some images of a domain, spread evenly over it.
+pub(super) fn outputs(
+    model: &Classifier<Network>,
+    domains: &dyn Domains,
+    part: Part,
+    count: usize,
+) -> Result<Outputs, Error> {
+    let stages = model.backbone.stages().len();
+    let frozen = model.backbone.compile(0..stages);
+    let shown = count.min(POINTS);
+    let items: Vec<usize> = (0..shown).map(|place| place * count / shown.max(1)).collect();
+    let mut found = Outputs {
+        width: model.backbone.head_input_width(),
+        classes: model.head.classes(),
+        ..Outputs::default()
+    };
+    let host = |rows| Activation::Vector(rows).into_rows().map_err(TrainError::Device);
+    for chunk in items.chunks(BATCH) {
+        let output = frozen.forward(domains.batch(part, chunk, View::Plain)?)?;
+        let features = model.head.features(output);
+        let logits = model.head.forward(Activation::Vector(features.clone()), Pass::default())?;
+        found.logits.extend(host(logits)?);
+        found.features.extend(host(features)?);
+    }
+    Ok(found)
+}
+
+/// Labelled target images for the oracle; nothing where there is none.
+pub(super) fn oracle(loader: &Loader, target: &Target) -> Result<Option<Oracle>, Error> {
+    let size = loader.preprocess().crop;
+    let count = target.test.len();
+    let shown = count.min(ORACLE_IMAGES);
+    let items = (0..shown).map(|place| target.test[place * count / shown]).collect();
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
+    for batch in loader.batches(items, BATCH, None) {
+        let batch = batch?;
+        values.extend(batch.pixels);
+        // Every image of the part has a label.
+        labels.extend(batch.labels.into_iter().flatten());
+    }
+    if labels.is_empty() {
+        return Ok(None);
+    }
+    let shape = RowShape::Image { channels: 3, height: size, width: size };
+    Ok(Some(Oracle::new(LabelledExamples { examples: Examples { shape, values }, labels })?))
+}
+
+/// Predictions for the target: its test part where it has one of its own, else the images that the methods saw; and how many
+/// of those with a label are right.
+pub(super) fn measure(
+    model: &Classifier<Network>,
+    loader: &Loader,
+    target: &Target,
+    batch_size: usize,
+    device: &Device,
+    progress: &mut dyn Progress,
+) -> Result<(Predictions, Option<Evaluation>), Error> {
+    let own = target.own_test_part && !target.test.is_empty();
+    let items = if own { &target.test } else { &target.adapted };
+    let found = predict(model, loader, items, batch_size.max(BATCH), device, progress)?;
+    let labels: Vec<Option<usize>> = target.images.items.iter().map(|item| item.label).collect();
+    let evaluation = found.evaluate(&target.images.classes, &labels)?;
+    Ok((found, evaluation))
+}
+
+/// Class by class what is predicted on the target, and by target labels what is found.
+pub(super) fn changes(
+    classes: &[String],
+    predicted: [&[usize]; 2],
+    measured: [Option<&Evaluation>; 2],
+) -> Vec<ClassChange> {
+    let recall = |measured: Option<&Evaluation>, class: usize| {
+        let score = measured?.per_class.get(class)?;
+        (score.n > 0).then_some(score.recall)
+    };
+    let of = |(class, name): (usize, &String)| ClassChange {
+        class: name.clone(),
+        predicted: predicted.map(|counts| counts.get(class).copied().unwrap_or(0)),
+        oracle_recall: recall(measured[0], class)
+            .zip(recall(measured[1], class))
+            .map(|(before, after)| [before, after]),
+    };
+    classes.iter().enumerate().map(of).collect()
+}

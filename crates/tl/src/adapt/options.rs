@@ -1,0 +1,123 @@
+//! What an adaptation may be told, as one value that a run keeps.
+
+use serde::{Deserialize, Serialize};
+use tl_adapt::Settings;
+use tl_core::{NormPolicy, Phase, Plan};
+
+use crate::{EMBEDDED_NETWORK, Error};
+
+/// The head's rate for a network with pretrained stages, and the stages' share of it.
+const PRETRAINED_RATE: f64 = 1e-3;
+const BODY_SHARE: f64 = 0.3;
+/// The rate of everything where nothing is pretrained.
+const RANDOM_RATE: f64 = 3e-3;
+/// What a method begins with has learned already.
+const METHOD_SHARE: f64 = 0.3;
+/// Epochs on the source alone, and epochs of the method.
+const SOURCE_EPOCHS: usize = 5;
+const EPOCHS: usize = 8;
+
+/// Everything that decides what an adaptation does, beside the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdaptOptions {
+    /// The network's name.
+    pub network: String,
+    /// Where its weights come from, as for a fitting.
+    pub weights: String,
+    pub partial_weights: bool,
+    /// The methods to choose from; [`super::CORE`] where none is named.
+    pub methods: Vec<String>,
+    /// Epochs on the source alone, before every method.
+    pub source_epochs: Option<usize>,
+    /// Epochs of each method.
+    pub epochs: Option<usize>,
+    /// The head's rate on the source; a method begins with three tenths of it.
+    pub learning_rate: Option<f64>,
+    /// The stages up to and with this one stay frozen.
+    pub freeze_through: Option<String>,
+    /// Height and width of the images in pixels; what the weights expect where it is not given.
+    pub image_size: Option<usize>,
+    /// The length of the shorter side after resizing, before the centre is cut out.
+    pub resize: Option<usize>,
+    /// Source training images of each class; all where it is not given.
+    pub shots: Option<usize>,
+    /// The shares of the source's parts, where it is not divided already.
+    pub split: [f64; 3],
+    /// Whether target labels, where the data has some, are measured against, under the name oracle.
+    pub oracle: bool,
+    pub settings: Settings,
+    /// An image that cannot be read is an error instead of being skipped.
+    pub strict: bool,
+}
+
+impl Default for AdaptOptions {
+    fn default() -> Self {
+        Self {
+            network: EMBEDDED_NETWORK.to_string(),
+            weights: "embedded".to_string(),
+            partial_weights: false,
+            methods: Vec::new(),
+            source_epochs: None,
+            epochs: None,
+            learning_rate: None,
+            freeze_through: None,
+            image_size: None,
+            resize: None,
+            shots: None,
+            split: [0.7, 0.15, 0.15],
+            oracle: true,
+            settings: Settings::default(),
+            strict: false,
+        }
+    }
+}
+
+impl AdaptOptions {
+    /// The plan on the source alone and the plan of a method. Norms move in both: each domain has its own statistics.
+    ///
+    /// # Errors
+    /// A number of epochs that makes no sense.
+    pub fn plans(&self, pretrained: bool) -> Result<[Plan; 2], Error> {
+        let rate = self.learning_rate.unwrap_or(match pretrained {
+            true => PRETRAINED_RATE,
+            false => RANDOM_RATE,
+        });
+        let body = if pretrained { rate * BODY_SHARE } else { rate };
+        let plan = |name: &str, epochs: usize, share: f64| {
+            if epochs == 0 {
+                return Err(Error::options(
+                    format!("0 epochs of the phase \"{name}\" train nothing"),
+                    "give --epochs and --source-epochs from 1",
+                ));
+            }
+            let mut phase = Phase::finetune(epochs).named(name).norm(NormPolicy::Train);
+            phase = phase.rates(rate, body).scale_rates(share).label_smoothing(0.0);
+            if let Some(stage) = &self.freeze_through {
+                phase = phase.freeze_through(stage);
+            }
+            Ok(Plan::new(vec![phase]))
+        };
+        Ok([
+            plan("source", self.source_epochs.unwrap_or(SOURCE_EPOCHS), 1.0)?,
+            plan("adapt", self.epochs.unwrap_or(EPOCHS), METHOD_SHARE)?,
+        ])
+    }
+
+    /// The methods that take part, each once.
+    pub fn methods(&self) -> Vec<String> {
+        if self.methods.is_empty() {
+            let frozen = self.freeze_through.is_some();
+            // Behind frozen stages nothing is varied at the input.
+            let takes_part = |name: &&&str| !(frozen && **name == super::methods::FDA);
+            return super::CORE.iter().filter(takes_part).map(|name| name.to_string()).collect();
+        }
+        let mut found: Vec<String> = Vec::new();
+        for name in &self.methods {
+            if !found.contains(name) {
+                found.push(name.clone());
+            }
+        }
+        found
+    }
+}

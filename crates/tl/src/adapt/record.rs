@@ -1,0 +1,98 @@
+//! What `run.json` says of an adaptation.
+
+use serde::{Deserialize, Serialize};
+use tl_adapt::{AdaptRow, Scores, Validator};
+
+use super::AdaptOptions;
+
+/// What a domain classifier's loss of ln 2 means, which is not always success.
+pub const LN_2_NOTE: &str = "a domain classifier that cannot tell has an accuracy of .5 and a loss of ln 2 = .693: the features \
+     have become alike, or it has not learned anything; the A-distance, from a classifier of its own, tells which";
+
+/// An adaptation, as it ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdaptRecord {
+    pub options: AdaptOptions,
+    pub target: TargetRecord,
+    /// What chose the epoch and the method, without target labels.
+    pub validator: Validator,
+    /// The method whose weights the run holds.
+    pub method: String,
+    /// All methods that were carried out from the same source phase, with the same budget.
+    pub candidates: Vec<Candidate>,
+    /// Predictions on the target for each class, before and after.
+    pub classes: Vec<ClassChange>,
+    /// Points in the plane: source and target before, source and target after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maps: Vec<Vec<[f64; 2]>>,
+    /// The epochs of the source phase and of the method that was picked.
+    pub rows: Vec<AdaptRow>,
+}
+
+/// The target domain of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetRecord {
+    pub path: String,
+    pub fingerprint: String,
+    /// Images that the methods saw, without labels.
+    pub images: usize,
+    /// Labelled images that the oracle was measured on.
+    pub test: usize,
+    /// Whether these are a part of their own, or the images that the methods saw.
+    pub own_test_part: bool,
+}
+
+/// A method and the epoch that the validator chose for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub method: String,
+    /// Counted from 1 over the method's own epochs.
+    pub epoch: usize,
+    pub epochs: usize,
+    pub scores: Scores,
+    /// What the method noted in its last epoch, such as `lambda` and `domain_accuracy`.
+    pub notes: std::collections::BTreeMap<String, f64>,
+    /// The proxy A-distance when the method began, and of the weights that are kept.
+    pub a_distance: [Option<f64>; 2],
+    pub warnings: Vec<String>,
+    /// On target labels; it chose nothing.
+    pub oracle: Option<OracleRecord>,
+    pub seconds: f64,
+}
+
+/// Accuracies on target labels, for comparison alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OracleRecord {
+    /// Of the weights that are kept.
+    pub accuracy: f64,
+    pub interval: [f64; 2],
+    pub n: u64,
+    /// Of the best and the worst epoch, each measured on at most 2,000 of these images.
+    pub best_epoch: f64,
+    pub worst_epoch: f64,
+}
+
+/// A class on the target before the method and after.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassChange {
+    pub class: String,
+    /// Target images predicted as this class.
+    pub predicted: [usize; 2],
+    /// The share of this class's images that are found, by target labels.
+    pub oracle_recall: Option<[f64; 2]>,
+}
+
+impl AdaptRecord {
+    /// The candidate whose weights the run holds.
+    pub fn chosen(&self) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| candidate.method == self.method)
+    }
+
+    /// The best oracle accuracy of any epoch of any method, which no label-free choice can beat.
+    pub fn best_oracle(&self) -> Option<(&str, f64)> {
+        let found = self.candidates.iter().filter_map(|candidate| {
+            candidate.oracle.as_ref().map(|oracle| (candidate.method.as_str(), oracle.best_epoch))
+        });
+        found.max_by(|one, other| one.1.total_cmp(&other.1))
+    }
+}
