@@ -5,7 +5,8 @@
 //! cargo run --release -p examples --example test_time -- --device flex
 //! ```
 //!
-//! Expected: AdaBN and TENT are some points above the model as it is; about two minutes on two cores.
+//! Expected: about .14 of the 1,000 night images right by the model as it is, .50 by AdaBN, .55 by TENT (the printed 95 % intervals
+//! are about ± .03), in about 20 seconds on two cores.
 
 use clap::Parser;
 use tl::adaptation::test_time::{AdaBnStream, TentStream, TestTime};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use tl::Run;
+use tl::adapt::open_images;
 use tl::data::{Images, Skipped};
 use tl::run::Measured;
 use tl::train::metrics::Evaluation;
@@ -28,7 +29,7 @@ pub struct Evaluate {
     /// The folder of a finished run
     pub run: PathBuf,
 
-    /// A folder with one folder of images per class, or IDX files
+    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded
     pub data: PathBuf,
 
     /// Make an image that cannot be read an error instead of skipping it
@@ -53,7 +54,10 @@ struct Answer<'a> {
 pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let run = Run::open(&verb.run, &device)?;
-    let images = Images::open(&verb.data)?;
+    let images = match verb.data.to_str() {
+        Some(name) => open_images(name)?,
+        None => Images::open(&verb.data)?,
+    };
     images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
     let measured =
         run.evaluate(images, verb.machine.threads(), verb.strict, &device, &mut Display::new())?;

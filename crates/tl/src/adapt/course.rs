@@ -250,11 +250,12 @@ impl PreparedAdaptation {
     }
 }
 
-/// What a model makes of some images of both domains.
+/// What a model makes of some images of both domains, each with its own norm statistics.
 fn both(model: &Classifier<Network>, domains: &LoadedDomains) -> Result<[Outputs; 2], Error> {
+    let of_source = findings::for_source(model, domains)?;
     let sources = domains.source_labels().len();
     Ok([
-        findings::outputs(model, domains, Part::SourceTraining, sources)?,
+        findings::outputs(&of_source, domains, Part::SourceTraining, sources)?,
         findings::outputs(model, domains, Part::Target, domains.targets())?,
     ])
 }

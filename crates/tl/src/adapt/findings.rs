@@ -1,6 +1,7 @@
 //! What a model answers for both domains: features, predictions, and accuracies on target labels.
 
 use burn::tensor::Device;
+use tl_adapt::methods::adapt_norms;
 use tl_adapt::{Domains, Examples, LabelledExamples, Oracle, Outputs, Part, View};
 use tl_core::{Activation, Backbone, Head, Pass, RowShape};
 use tl_data::Loader;
@@ -17,6 +18,8 @@ const POINTS: usize = 300;
 /// Images that the oracle is measured on after each epoch.
 const ORACLE_IMAGES: usize = 2000;
 const BATCH: usize = 64;
+/// Source images that norm statistics are estimated on for the map.
+const NORM_IMAGES: usize = 1024;
 
 /// Features and logits of some images of a domain, spread evenly over it.
 pub(super) fn outputs(
@@ -43,6 +46,20 @@ pub(super) fn outputs(
         found.features.extend(host(features)?);
     }
     Ok(found)
+}
+
+/// The model as it answers on the source: kept weights have the target's norm statistics, which would set the source apart.
+pub(super) fn for_source(
+    model: &Classifier<Network>,
+    domains: &dyn Domains,
+) -> Result<Classifier<Network>, Error> {
+    let count = domains.source_labels().len();
+    let mut order = tl_random::rng(0, "norms of the source", 0, 0).permutation(count);
+    // A remainder would have another weight, and a single image no variance.
+    order.truncate((count.min(NORM_IMAGES) / BATCH).max(1) * BATCH);
+    let batches =
+        order.chunks(BATCH).map(|items| domains.batch(Part::SourceTraining, items, View::Plain));
+    Ok(adapt_norms(model.clone(), batches)?)
 }
 
 /// Labelled target images for the oracle; nothing where there is none.

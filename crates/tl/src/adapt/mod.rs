@@ -25,7 +25,7 @@ mod prepare;
 mod record;
 
 pub use data::{TargetData, open_images};
-pub use domains::LoadedDomains;
+pub use domains::{Chosen, LoadedDomains};
 pub use methods::{CORE, named, names};
 pub use options::AdaptOptions;
 pub(crate) use page::sections;
