@@ -3,7 +3,6 @@
 pub mod cost;
 mod origin;
 mod photos;
-mod sanitizer;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -25,8 +24,6 @@ use crate::shell::{During, Failure, Outcome, cache, cargo, read, root, say, watc
 ///
 /// --origin opens fitted networks in torchvision, strictly, and compares logits. It needs a Python with
 /// torch, torchvision, safetensors and Pillow, and is not run without one.
-///
-/// --sanitizer runs the tests of the slice kernels under AddressSanitizer, in a build of their own.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask check\n  cargo xtask check --assets\n  cargo xtask check --origin --python venv/bin/python"
@@ -41,9 +38,6 @@ pub struct Arguments {
     /// Open fitted networks in torchvision
     #[arg(long)]
     origin: bool,
-    /// Run the slice kernels' tests under AddressSanitizer
-    #[arg(long)]
-    sanitizer: bool,
     /// The Python that has torchvision
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
@@ -78,7 +72,7 @@ struct Marked {
 /// # Errors
 /// When a check fails, or a mark names an asset that is not listed.
 pub fn run(arguments: &Arguments) -> Outcome<()> {
-    let all = !(arguments.assets || arguments.cost || arguments.origin || arguments.sanitizer);
+    let all = !(arguments.assets || arguments.cost || arguments.origin);
     if all || arguments.assets {
         say(format_args!("assets: {}", assets()?));
     }
@@ -89,12 +83,6 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
         match &arguments.python {
             Some(python) => say(format_args!("origin: {} passed", origin::run(python)?)),
             None => say("origin: not run: no --python"),
-        }
-    }
-    if all || arguments.sanitizer {
-        match sanitizer::run()? {
-            Some(passed) => say(format_args!("sanitizer: {passed} passed")),
-            None => say("sanitizer: not run: the toolchain has none for this machine"),
         }
     }
     Ok(())
