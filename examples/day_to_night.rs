@@ -5,7 +5,7 @@
 //! cargo run --release -p examples --example day_to_night -- --device flex
 //! ```
 //!
-//! Expected: see docs/tables/adapt.md, whose cells have the same settings; about three minutes on two cores. Network and images
+//! Expected: see docs/tables/adapt.md, whose cells have the same settings; 40 seconds on two cores. Network and images
 //! are part of the program; the night is made from the day's images by formula.
 
 use clap::Parser;

@@ -6,7 +6,8 @@
 //! cargo run --release -p examples --example digits_dann -- --device flex
 //! ```
 //!
-//! Expected: see docs/tables/adapt.md, whose cells have the same settings; two to three minutes on two cores. The epoch is chosen
+//! Expected: see docs/tables/adapt.md, whose cells have the same settings; half a minute on two cores: DANN ends at .80 there, below
+//! the .84 of the source alone, and the table says what does better. The epoch is chosen
 //! without a label of the target; the oracle, which looks at them, is printed beside.
 
 use std::path::PathBuf;
@@ -79,7 +80,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     oracle.accuracy, oracle.n
                 );
             }
-            println!("  A-distance before and after: {:?}", candidate.a_distance);
+            if let [Some(before), Some(after)] = candidate.a_distance {
+                println!("  A-distance: {before:.2} before, {after:.2} after");
+            }
         }
         println!("  report: {}", run.folder.join("report.html").display());
     }

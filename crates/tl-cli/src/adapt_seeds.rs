@@ -3,9 +3,6 @@
 use std::path::Path;
 
 use serde::Serialize;
-use tl::finetune::next_folder;
-use tl::record::RUN_FILE;
-use tl::train::files::write_bytes;
 use tl::train::metrics::mean_and_deviation;
 use tl::{AdaptRequest, RunRecord, Status, prepare_adaptation};
 
@@ -16,6 +13,7 @@ use crate::failure::Failure;
 use crate::finetune::resume_words;
 use crate::output;
 use crate::progress::Display;
+use crate::seeds::{folder_of_runs, last_seed, write_summary};
 
 /// `summary.json`, and what `--json` prints.
 #[derive(Serialize)]
@@ -33,25 +31,10 @@ struct Summary {
 /// Makes `count` runs in folders `seed-N` of one folder.
 pub fn run(verb: &Adapt, request: AdaptRequest, count: u64) -> Result<(), Failure> {
     let first = request.options.settings.seed;
-    let last = first.checked_add(count - 1).ok_or_else(|| {
-        Failure::input(format!(
-            "--seed {first} leaves no room for {count} seeds; give a smaller one"
-        ))
+    let last = last_seed(first, count)?;
+    let out = folder_of_runs(request.out.as_deref(), || {
+        Ok(prepare_adaptation(request.clone()).map(drop)?)
     })?;
-    let out = match &request.out {
-        Some(out) if out.join(RUN_FILE).exists() => {
-            return Err(Failure::input(format!(
-                "{} holds a single run; choose another --out for several seeds",
-                out.display()
-            )));
-        }
-        Some(out) => out.clone(),
-        None => {
-            // What is wrong shows itself before a folder is made.
-            prepare_adaptation(request.clone())?;
-            next_folder(Path::new("runs"))?
-        }
-    };
     let resume = resume_words(verb.out.is_some(), verb.resume);
     let resume = |_: &Path| resume(&out);
     let mut runs = Vec::new();
@@ -77,9 +60,7 @@ pub fn run(verb: &Adapt, request: AdaptRequest, count: u64) -> Result<(), Failur
         runs.push(outcome);
     }
     let summary = Summary::new(request.command, runs);
-    let text = serde_json::to_string_pretty(&summary)
-        .map_err(|reason| Failure::input(format!("summary.json cannot be written: {reason}")))?;
-    write_bytes(&out.join("summary.json"), text.as_bytes())?;
+    write_summary(&out, &summary)?;
     if verb.machine.json { output::object(&summary) } else { output::print(&summary.text(&out)) }
 }
 

@@ -1,6 +1,6 @@
 //! `tl finetune --seeds K`: several runs that differ in their seed, and how much they differ.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tl::finetune::{Request, next_folder};
@@ -38,28 +38,46 @@ struct Summary {
     runs: Vec<Outcome>,
 }
 
-/// Makes `count` runs in folders `seed-N` of one folder.
-pub fn run(verb: &Finetune, request: Request, count: u64) -> Result<(), Failure> {
-    let first = request.options.settings.seed;
-    let last = first.checked_add(count - 1).ok_or_else(|| {
+/// The last of `count` seeds from `first` on.
+pub fn last_seed(first: u64, count: u64) -> Result<u64, Failure> {
+    first.checked_add(count - 1).ok_or_else(|| {
         Failure::input(format!(
             "--seed {first} leaves no room for {count} seeds; give a smaller one"
         ))
-    })?;
-    let out = match &request.out {
-        Some(out) if out.join(RUN_FILE).exists() => {
-            return Err(Failure::input(format!(
-                "{} holds a single run; choose another --out for several seeds",
-                out.display()
-            )));
-        }
-        Some(out) => out.clone(),
+    })
+}
+
+/// The folder of several runs: the one that was asked for, or the next free one once `check` found nothing wrong.
+pub fn folder_of_runs(
+    out: Option<&Path>,
+    check: impl FnOnce() -> Result<(), Failure>,
+) -> Result<PathBuf, Failure> {
+    match out {
+        Some(out) if out.join(RUN_FILE).exists() => Err(Failure::input(format!(
+            "{} holds a single run; choose another --out for several seeds",
+            out.display()
+        ))),
+        Some(out) => Ok(out.to_path_buf()),
         None => {
-            // What is wrong shows itself before a folder is made.
-            tl::prepare(request.clone())?;
-            next_folder(Path::new("runs"))?
+            check()?;
+            Ok(next_folder(Path::new("runs"))?)
         }
-    };
+    }
+}
+
+/// Writes `summary.json` into the folder of several runs.
+pub fn write_summary(out: &Path, summary: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(summary)
+        .map_err(|reason| Failure::input(format!("summary.json cannot be written: {reason}")))?;
+    Ok(write_bytes(&out.join("summary.json"), text.as_bytes())?)
+}
+
+/// Makes `count` runs in folders `seed-N` of one folder.
+pub fn run(verb: &Finetune, request: Request, count: u64) -> Result<(), Failure> {
+    let first = request.options.settings.seed;
+    let last = last_seed(first, count)?;
+    let out =
+        folder_of_runs(request.out.as_deref(), || Ok(tl::prepare(request.clone()).map(drop)?))?;
     let resume = resume_all(verb, &out);
     let mut outcomes = Vec::new();
     for seed in first..=last {
@@ -76,9 +94,7 @@ pub fn run(verb: &Finetune, request: Request, count: u64) -> Result<(), Failure>
         outcomes.push(Outcome::new(&fit(request, &resume, &mut Display::new())?));
     }
     let summary = Summary::new(request.command, outcomes)?;
-    let text = serde_json::to_string_pretty(&summary)
-        .map_err(|reason| Failure::input(format!("summary.json cannot be written: {reason}")))?;
-    write_bytes(&out.join("summary.json"), text.as_bytes())?;
+    write_summary(&out, &summary)?;
     if verb.machine.json { output::object(&summary) } else { output::print(&summary.text(&out)) }
 }
 
