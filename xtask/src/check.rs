@@ -3,6 +3,7 @@
 pub mod cost;
 mod origin;
 mod photos;
+mod sanitizer;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ use crate::shell::{During, Failure, Outcome, cache, cargo, read, root, say, watc
 ///
 /// --origin opens fitted networks in torchvision, strictly, and compares logits. It needs a Python with
 /// torch, torchvision, safetensors and Pillow, and is not run without one.
+///
+/// --sanitizer runs the tests of the slice kernels under AddressSanitizer, in a build of their own.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask check\n  cargo xtask check --assets\n  cargo xtask check --origin --python venv/bin/python"
@@ -38,6 +41,9 @@ pub struct Arguments {
     /// Open fitted networks in torchvision
     #[arg(long)]
     origin: bool,
+    /// Run the slice kernels' tests under AddressSanitizer
+    #[arg(long)]
+    sanitizer: bool,
     /// The Python that has torchvision
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
@@ -72,7 +78,7 @@ struct Marked {
 /// # Errors
 /// When a check fails, or a mark names an asset that is not listed.
 pub fn run(arguments: &Arguments) -> Outcome<()> {
-    let all = !(arguments.assets || arguments.cost || arguments.origin);
+    let all = !(arguments.assets || arguments.cost || arguments.origin || arguments.sanitizer);
     if all || arguments.assets {
         say(format_args!("assets: {}", assets()?));
     }
@@ -85,7 +91,23 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
             None => say("origin: not run: no --python"),
         }
     }
+    if all || arguments.sanitizer {
+        sanitizer()?;
+    }
     Ok(())
+}
+
+/// Runs the slice kernels' tests under AddressSanitizer; returns how many passed, `None` where there is none.
+///
+/// # Errors
+/// When a test fails, or touches memory that is not its own.
+pub fn sanitizer() -> Outcome<Option<usize>> {
+    let passed = sanitizer::run()?;
+    match passed {
+        Some(passed) => say(format_args!("sanitizer: {passed} passed")),
+        None => say("sanitizer: not run: the toolchain has none for this machine"),
+    }
+    Ok(passed)
 }
 
 /// Runs every test that needs fetched assets and whose assets can be had.

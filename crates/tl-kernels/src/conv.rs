@@ -6,7 +6,7 @@ use burn::prelude::*;
 #[cfg(feature = "flex")]
 use crate::extension::Folded;
 use crate::extension::{ConvShape, conv2d_unit};
-use crate::{BatchNorm2d, Nonlinearity};
+use crate::{BatchNorm2d, Nonlinearity, Shared};
 
 /// A convolution over `[batch, channels, height, width]`.
 ///
@@ -77,9 +77,10 @@ impl Conv2dConfig {
 }
 
 /// A convolution, its bias, and a nonlinearity.
-pub fn conv(layer: &Conv2d, input: Tensor<4>, activation: Nonlinearity) -> Tensor<4> {
+pub fn conv(layer: &Conv2d, input: impl Into<Shared>, activation: Nonlinearity) -> Tensor<4> {
+    let input = input.into();
     #[cfg(feature = "flex")]
-    if let Some(output) = packed(layer, None, &input, None, activation) {
+    if let Some(output) = packed(layer, None, &input.map, None, activation) {
         return output;
     }
     let bias = layer.bias.as_ref().map(Param::val);
@@ -123,21 +124,26 @@ fn fold(layer: &Conv2d, norm: Option<&BatchNorm2d>) -> (Option<Tensor<1>>, Optio
 /// is folded into its weight and bias at every call: `w' = w·γ/√(σ²+ε)`, `b' = β − μ·γ/√(σ²+ε)`. The
 /// fold is differentiable, so that `γ` and `β` train through it at the cost of one weight-sized product
 /// and no pass over the feature map.
+///
+/// An input that the residual's branch reads too is [shared](crate::share).
 pub fn conv_norm(
     layer: &Conv2d,
     norm: &BatchNorm2d,
-    input: Tensor<4>,
-    residual: Option<Tensor<4>>,
+    input: impl Into<Shared>,
+    residual: Option<Shared>,
     activation: Nonlinearity,
 ) -> Tensor<4> {
-    if norm.uses_batch_statistics(&input) {
+    let input = input.into();
+    if norm.uses_batch_statistics(&input.map) {
         let bias = layer.bias.as_ref().map(Param::val);
         let raw =
             conv2d_unit(input, layer.weight.val(), bias, None, layer.shape, Nonlinearity::None);
         return norm.train_unit(raw, residual, activation);
     }
     #[cfg(feature = "flex")]
-    if let Some(output) = packed(layer, Some(norm), &input, residual.as_ref(), activation) {
+    let other = residual.as_ref().map(|residual| &residual.map);
+    #[cfg(feature = "flex")]
+    if let Some(output) = packed(layer, Some(norm), &input.map, other, activation) {
         return output;
     }
     let (scale, bias) = fold(layer, Some(norm));

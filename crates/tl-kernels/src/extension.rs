@@ -8,7 +8,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module;
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 
-use crate::Nonlinearity;
+use crate::{Nonlinearity, Shared};
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -16,6 +16,8 @@ mod flex;
 mod images;
 #[cfg(feature = "flex")]
 mod loss;
+#[cfg(feature = "flex")]
+mod meeting;
 #[cfg(feature = "flex")]
 mod nodes;
 #[cfg(feature = "flex")]
@@ -37,6 +39,8 @@ mod tests;
 
 #[cfg(feature = "flex")]
 pub(crate) use loss::cross_entropy as cross_entropy_unit;
+#[cfg(feature = "flex")]
+pub(crate) use meeting::Meeting;
 #[cfg(feature = "flex")]
 pub(crate) use packs::{Folded, Packs};
 #[cfg(feature = "flex")]
@@ -64,22 +68,23 @@ impl ConvShape {
 /// Shapes: `x` is `[batch, in, height, width]`, `w` `[out, in / groups, height, width]`, `b` `[out]`, `residual` as
 /// the result.
 pub(crate) fn conv2d_unit(
-    x: Tensor<4>,
+    x: impl Into<Shared>,
     w: Tensor<4>,
     b: Option<Tensor<1>>,
-    residual: Option<Tensor<4>>,
+    residual: Option<Shared>,
     shape: ConvShape,
     act: Nonlinearity,
 ) -> Tensor<4> {
+    let x = x.into();
     #[cfg(feature = "flex")]
-    if runs_on_flex(&x)
+    if runs_on_flex(&x.map)
         && runs_on_flex(&w)
-        && sizes_fit(&x, &w, b.as_ref(), residual.as_ref(), shape)
+        && sizes_fit(&x.map, &w, b.as_ref(), residual.as_ref().map(|it| &it.map), shape)
     {
         return operations::conv2d(x, w, b, residual, shape, act);
     }
     let options = ConvOptions::new(shape.stride, shape.padding, shape.dilation, shape.groups);
-    finish(module::conv2d(x, w, b, options), residual, act)
+    finish(module::conv2d(x.map, w, b, options), residual, act)
 }
 
 /// `act(norm(x) + residual)` with the statistics of the batch, one node; and these statistics, plain: the mean
@@ -88,7 +93,7 @@ pub(crate) fn batch_norm_train_unit(
     x: Tensor<4>,
     weight: Tensor<1>,
     bias: Tensor<1>,
-    residual: Option<Tensor<4>>,
+    residual: Option<Shared>,
     epsilon: f64,
     act: Nonlinearity,
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
@@ -96,7 +101,7 @@ pub(crate) fn batch_norm_train_unit(
     if runs_on_flex(&x)
         && runs_on_flex(&weight)
         && [weight.dims(), bias.dims()] == [[x.dims()[1]]; 2]
-        && residual.as_ref().is_none_or(|residual| residual.dims() == x.dims())
+        && residual.as_ref().is_none_or(|residual| residual.map.dims() == x.dims())
     {
         return operations::batch_norm_train(x, weight, bias, residual, epsilon, act);
     }
@@ -164,9 +169,9 @@ fn composed_reversal<const D: usize>(x: Tensor<D>, lambda: f64) -> Tensor<D> {
     x.detach() - (scaled.clone() - scaled.detach())
 }
 
-fn finish(x: Tensor<4>, residual: Option<Tensor<4>>, act: Nonlinearity) -> Tensor<4> {
+fn finish(x: Tensor<4>, residual: Option<Shared>, act: Nonlinearity) -> Tensor<4> {
     let sum = match residual {
-        Some(residual) => x + residual,
+        Some(residual) => x + residual.map,
         None => x,
     };
     match act {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`conv`](mod@conv) | [`Conv2d`] and the unit [`conv_norm`]: convolution, norm, residual, nonlinearity |
 //! | [`norm`] | [`BatchNorm2d`] |
+//! | [`shared`] | [`share`]: a map that several branches read |
 //! | [`linear`] | [`Linear`], [`Dropout`], [`LinearHead`] |
 //! | [`attention`](mod@attention) | [`attention()`], [`LayerNorm`], [`gelu`] |
 //! | [`optimizer`] | [`Fused`]: steps of an optimizer in one pass |
@@ -30,6 +31,7 @@ pub mod norm;
 pub mod optimizer;
 pub mod pool;
 pub mod reversal;
+pub mod shared;
 
 pub use attention::{AttentionMask, Gelu, LayerNorm, attention, gelu};
 pub use buffer::Buffer;
@@ -43,3 +45,4 @@ pub use norm::BatchNorm2d;
 pub use optimizer::Fused;
 pub use pool::{adaptive_average_pool, max_pool};
 pub use reversal::reverse_gradient;
+pub use shared::{Shared, share};

@@ -4,7 +4,7 @@ use burn::module::{Flag, Param};
 use burn::prelude::*;
 
 use crate::extension::batch_norm_train_unit;
-use crate::{Buffer, Nonlinearity};
+use crate::{Buffer, Nonlinearity, Shared};
 
 /// The share by which running statistics move towards those of a batch.
 pub const MOMENTUM: f64 = 0.1;
@@ -58,7 +58,7 @@ impl BatchNorm2d {
     pub(crate) fn train_unit(
         &self,
         input: Tensor<4>,
-        residual: Option<Tensor<4>>,
+        residual: Option<Shared>,
         activation: Nonlinearity,
     ) -> Tensor<4> {
         let [batch, _, height, width] = input.dims();

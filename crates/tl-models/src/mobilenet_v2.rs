@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::prelude::*;
 use tl_core::backbone::{check_images, check_range};
 use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage};
-use tl_kernels::{Conv2dConfig, Nonlinearity};
+use tl_kernels::{Conv2dConfig, Nonlinearity, share};
 
 use crate::architecture::{Architecture, Initial};
 use crate::unit::ConvNorm;
@@ -48,10 +48,11 @@ impl InvertedResidual {
     }
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let input = share(input);
         let residual = self.residual.then(|| input.clone());
         let widened = match &self.expand {
             Some(expand) => expand.forward(input, Nonlinearity::Relu6),
-            None => input,
+            None => input.into_map(),
         };
         let filtered = self.depthwise.forward(widened, Nonlinearity::Relu6);
         self.project.forward_residual(filtered, residual, Nonlinearity::None)

@@ -6,7 +6,7 @@ use std::ops::Range;
 use burn::prelude::*;
 use tl_core::backbone::{check_images, check_range};
 use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage};
-use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, Nonlinearity, conv_norm, max_pool};
+use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, Nonlinearity, conv_norm, max_pool, share};
 
 use crate::architecture::{Architecture, Initial};
 use crate::unit::ConvNorm;
@@ -87,8 +87,9 @@ impl Block {
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let relu = Nonlinearity::Relu;
+        let input = share(input);
         let shortcut = match &self.downsample {
-            Some(downsample) => downsample.forward(input.clone(), Nonlinearity::None),
+            Some(downsample) => downsample.forward(input.clone(), Nonlinearity::None).into(),
             None => input.clone(),
         };
         let first = conv_norm(&self.conv1, &self.bn1, input, None, relu);

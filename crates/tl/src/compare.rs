@@ -12,7 +12,7 @@ use tl_core::{
     Phase, Plan, Stage, rng,
 };
 use tl_data::{Augment, Loader, Preprocess, Split};
-use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, LinearHead, Nonlinearity, conv_norm};
+use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, LinearHead, Nonlinearity, conv_norm, share};
 use tl_train::{Conduct, Settings, Silent, Task, TrainError, fit, predict};
 
 use crate::{EMBEDDED_NETWORK, Error, embedded, pretrained};
@@ -132,12 +132,13 @@ impl Backbone for Tiny {
         }
         let mut map = input.into_image("the tiny network")?.into_channels_first();
         for stage in range {
-            let residual = (stage == 1).then(|| map.clone());
+            let input = share(map);
+            let residual = (stage == 1).then(|| input.clone());
             let (layer, norm, act) = match stage {
                 0 => (&self.conv1, &self.bn1, Nonlinearity::Relu6),
                 _ => (&self.conv2, &self.bn2, Nonlinearity::Relu),
             };
-            map = conv_norm(layer, norm, map, residual, act);
+            map = conv_norm(layer, norm, input, residual, act);
         }
         Ok(Activation::image(map))
     }

@@ -28,6 +28,7 @@ pub(super) const STEPS: &[Step] = &[
         shows: "a cell of the demo's table, computed again, is the same",
         run: verify,
     },
+    Step { name: "sanitizer", shows: "the kernels touch no memory but their own", run: sanitizer },
     Step { name: "clippy", shows: "no warning", run: clippy },
     Step { name: "docs", shows: "the documentation builds without a warning", run: docs },
     Step { name: "cuda", shows: "the cuda feature type-checks (nothing is run)", run: cuda },
@@ -101,6 +102,10 @@ fn assets() -> Outcome<usize> {
     let counted = check::assets()?;
     say(&counted);
     Ok(counted.ran)
+}
+
+fn sanitizer() -> Outcome<usize> {
+    Ok(check::sanitizer()?.unwrap_or_default())
 }
 
 fn verify() -> Outcome<usize> {

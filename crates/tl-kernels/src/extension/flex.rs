@@ -1,12 +1,14 @@
 //! The units on plain flex tensors, by the kernels of `tl-simd`.
 
+use burn::backend::Flex;
+use burn::backend::ops::FloatTensorOps;
 use burn_flex::FlexTensor;
 use tl_simd::conv::{self, Epilogue, Filters, Geometry, Window};
 use tl_simd::depthwise::{self, Depthwise};
 use tl_simd::{Act, Level};
 
 use super::ConvShape;
-use super::images::{MapShape, map, tensor, values};
+use super::images::{MapShape, channels_last, map, tensor, values};
 use crate::Nonlinearity;
 use crate::memory::unwritten;
 
@@ -108,22 +110,32 @@ pub(super) fn convolve(
     map(output, shape)
 }
 
-/// The gradient of the input from that of the sum, which is channels last.
+/// The gradient of the input from that of the sum, which is channels last; plus an `earlier` one.
 pub(super) fn input_gradient(
     geometry: &Geometry,
     weight: &FlexTensor,
     gradient: &FlexTensor,
+    earlier: Option<FlexTensor>,
 ) -> FlexTensor {
     let shape = input_shape(geometry);
     let mut target = unwritten(shape.elements());
     let (level, weight, gradient) = (Level::best(), values(weight), values(gradient));
     match of_depthwise(geometry) {
         Some(geometry) => {
-            depthwise::input_gradient(level, &geometry, weight, gradient, &mut target)
+            depthwise::input_gradient(level, &geometry, weight, gradient, &mut target);
+            let target = map(target, shape);
+            match earlier {
+                Some(earlier) => Flex::float_add(target, earlier),
+                None => target,
+            }
         }
-        None => conv::input_gradient(level, geometry, weight, gradient, &mut target),
+        None => {
+            let earlier = earlier.map(channels_last);
+            let earlier = earlier.as_ref().map(values);
+            conv::input_gradient(level, geometry, weight, gradient, earlier, &mut target);
+            map(target, shape)
+        }
     }
-    map(target, shape)
 }
 
 /// The gradient of the weight from that of the sum; both maps are channels last.

@@ -57,7 +57,7 @@ impl Losses for Flex {
 struct Slopes(FlexTensor);
 
 impl Kept for Slopes {
-    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
+    fn gradients(self, gradient: FlexTensor, _: Option<FlexTensor>) -> Vec<Option<FlexTensor>> {
         let Self(mut slopes) = self;
         let factor = values(&gradient.to_contiguous()).first().copied().unwrap_or(1.0);
         if factor != 1.0 {

@@ -18,6 +18,7 @@ use tl_simd::pool::Window;
 use super::ConvShape;
 use super::flex;
 use super::images::{MapShape, channels_last, map, tensor, values};
+use super::meeting::Meeting;
 use super::operations::{Maybe, Units, shape4};
 use super::pooling::{self, AveragePool, MaxPool};
 use crate::Nonlinearity;
@@ -28,8 +29,18 @@ pub(super) type Tracked = FloatTensor<Autodiff<Flex>>;
 
 /// What a unit keeps for the way back.
 pub(super) trait Kept: Clone + Debug + Send + 'static {
-    /// The gradients of the parents in their order, `None` for those that want none.
-    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>>;
+    /// The gradients of the parents in their order, `None` for those that want none. `earlier` is to be part of the
+    /// first one.
+    fn gradients(
+        self,
+        gradient: FlexTensor,
+        earlier: Option<FlexTensor>,
+    ) -> Vec<Option<FlexTensor>>;
+
+    /// For parents that other units read too, where their gradients meet; by the parent's place.
+    fn meetings(&self) -> Vec<(usize, Meeting)> {
+        Vec::new()
+    }
 }
 
 #[derive(Debug)]
@@ -40,9 +51,22 @@ impl<K: Kept, const N: usize> Backward<Flex, N> for Node<K> {
 
     fn backward(self, ops: Ops<K, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<Flex>(&ops.node);
-        for (parent, gradient) in ops.parents.into_iter().zip(ops.state.gradients(gradient)) {
+        let meetings = ops.state.meetings();
+        let meeting = |place| meetings.iter().find(|(at, _)| *at == place).map(|(_, it)| it);
+        // A leaf (of order 0) keeps its gradient when it is read: adding to it would count it twice.
+        let earlier = match (&ops.parents[0], meeting(0)) {
+            (Some(parent), Some(meeting)) if meeting.has_gradient() && parent.order > 0 => {
+                Some(gradients.consume::<Flex>(parent))
+            }
+            _ => None,
+        };
+        let found = ops.state.gradients(gradient, earlier);
+        for (place, (parent, gradient)) in ops.parents.into_iter().zip(found).enumerate() {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 gradients.register::<Flex>(parent.id, gradient);
+                if let Some(meeting) = meeting(place) {
+                    meeting.arrive();
+                }
             }
         }
     }
@@ -133,15 +157,27 @@ struct Convolution {
     act: Nonlinearity,
     wanted: Wanted,
     has_bias: bool,
+    /// Of the input and of the residual.
+    meetings: [Option<Meeting>; 2],
 }
 
 impl Kept for Convolution {
-    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
+    fn meetings(&self) -> Vec<(usize, Meeting)> {
+        let places = [0, 2 + usize::from(self.has_bias)];
+        let at = |(place, meeting): (usize, &Option<Meeting>)| Some((place, meeting.clone()?));
+        places.into_iter().zip(&self.meetings).filter_map(at).collect()
+    }
+
+    fn gradients(
+        self,
+        gradient: FlexTensor,
+        earlier: Option<FlexTensor>,
+    ) -> Vec<Option<FlexTensor>> {
         let Self { geometry, wanted, .. } = self;
         let mut gradient = channels_last(gradient);
         through_act(&mut gradient, &self.output, self.act);
         let weight = self.x.map(|x| flex::weight_gradient(&geometry, &x, &gradient));
-        let input = self.w.map(|w| flex::input_gradient(&geometry, &w, &gradient));
+        let input = self.w.map(|w| flex::input_gradient(&geometry, &w, &gradient, earlier));
         let mut gradients = vec![input, weight];
         if self.has_bias {
             let channels = geometry.channels[1];
@@ -167,10 +203,16 @@ struct Norm {
     act: Nonlinearity,
     wants_input: bool,
     wants_residual: bool,
+    /// Of the residual.
+    meeting: Option<Meeting>,
 }
 
 impl Kept for Norm {
-    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
+    fn meetings(&self) -> Vec<(usize, Meeting)> {
+        self.meeting.clone().map(|meeting| (3, meeting)).into_iter().collect()
+    }
+
+    fn gradients(self, gradient: FlexTensor, _: Option<FlexTensor>) -> Vec<Option<FlexTensor>> {
         let level = Level::best();
         let mut gradient = channels_last(gradient);
         let shape = MapShape::of(&self.x);
@@ -225,6 +267,7 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
         residual: Maybe<Self>,
         shape: ConvShape,
         act: Nonlinearity,
+        meetings: [Option<Meeting>; 2],
     ) -> FloatTensor<Self> {
         let mut parents = Parents::default();
         let (x, input) = parents.take(x);
@@ -234,7 +277,15 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
         let (bias, wants_bias) = parents.take_maybe(bias);
         let (residual, wants_residual) = parents.take_maybe(residual);
         let wanted = Wanted { input, weight, bias: wants_bias, residual: wants_residual };
-        let output = Flex::convolution_unit(x.clone(), w.clone(), bias, residual, shape, act);
+        let output = Flex::convolution_unit(
+            x.clone(),
+            w.clone(),
+            bias,
+            residual,
+            shape,
+            act,
+            Default::default(),
+        );
         let Some(geometry) = flex::geometry(shape4(&x), shape4(&w), shape) else {
             return Tracked::new(output);
         };
@@ -246,6 +297,7 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
             act,
             wanted,
             has_bias,
+            meetings,
         };
         parents.record::<C>(kept, output)
     }
@@ -272,6 +324,7 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
         residual: Maybe<Self>,
         epsilon: f64,
         act: Nonlinearity,
+        meeting: Option<Meeting>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let mut parents = Parents::default();
         let (x, wants_input) = parents.take(x);
@@ -282,7 +335,7 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
         let has_residual = matches!(residual, Maybe::Present(_));
         let (residual, wants_residual) = parents.take_maybe(residual);
         let (output, mean, variance) =
-            Flex::norm_unit(x.clone(), weight.clone(), bias.clone(), residual, epsilon, act);
+            Flex::norm_unit(x.clone(), weight.clone(), bias.clone(), residual, epsilon, act, None);
         let kept = Norm {
             x,
             weight,
@@ -293,6 +346,7 @@ impl<C: CheckpointStrategy> Units for Autodiff<Flex, C> {
             act,
             wants_input,
             wants_residual,
+            meeting,
         };
         (parents.record::<C>(kept, output), Tracked::new(mean), Tracked::new(variance))
     }

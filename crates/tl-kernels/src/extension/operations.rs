@@ -10,9 +10,10 @@ use tl_simd::{Level, norm};
 use super::ConvShape;
 use super::flex::{self, Packed};
 use super::images::{MapShape, channels_last, map, tensor, values};
+use super::meeting::Meeting;
 use super::pooling;
-use crate::Nonlinearity;
 use crate::memory::unwritten;
+use crate::{Nonlinearity, Shared};
 
 /// A tensor that a unit may do without.
 #[derive(Clone, Debug, ExtensionType)]
@@ -40,6 +41,7 @@ pub trait Units: Backend {
         #[extension_type] residual: Maybe<Self>,
         shape: ConvShape,
         act: Nonlinearity,
+        meetings: [Option<Meeting>; 2],
     ) -> FloatTensor<Self>;
 
     fn max_pool_unit(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
@@ -53,6 +55,7 @@ pub trait Units: Backend {
         #[extension_type] residual: Maybe<Self>,
         epsilon: f64,
         act: Nonlinearity,
+        meeting: Option<Meeting>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
@@ -69,6 +72,7 @@ impl Units for Flex {
         residual: Maybe<Self>,
         shape: ConvShape,
         act: Nonlinearity,
+        _: [Option<Meeting>; 2],
     ) -> FlexTensor {
         let Some(geometry) = flex::geometry(shape4(&x), shape4(&w), shape) else {
             // `conv2d` gives sizes that do not fit to Burn, which says what is wrong with them.
@@ -99,6 +103,7 @@ impl Units for Flex {
         residual: Maybe<Self>,
         epsilon: f64,
         act: Nonlinearity,
+        _: Option<Meeting>,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let shape = MapShape::of(&x);
         let x = channels_last(x);
@@ -121,15 +126,22 @@ pub(super) fn maybe<const D: usize>(tensor: Option<Tensor<D>>) -> Maybe<Dispatch
 }
 
 pub(super) fn conv2d(
-    x: Tensor<4>,
+    x: Shared,
     w: Tensor<4>,
     b: Option<Tensor<1>>,
-    residual: Option<Tensor<4>>,
+    residual: Option<Shared>,
     shape: ConvShape,
     act: Nonlinearity,
 ) -> Tensor<4> {
-    let (x, w) = (x.into_dispatch(), w.into_dispatch());
-    Tensor::from_dispatch(Dispatch::convolution_unit(x, w, maybe(b), maybe(residual), shape, act))
+    let (residual, of_residual) = apart(residual);
+    let meetings = [x.meeting, of_residual];
+    let (x, w) = (x.map.into_dispatch(), w.into_dispatch());
+    let (b, residual) = (maybe(b), maybe(residual));
+    Tensor::from_dispatch(Dispatch::convolution_unit(x, w, b, residual, shape, act, meetings))
+}
+
+fn apart(residual: Option<Shared>) -> (Option<Tensor<4>>, Option<Meeting>) {
+    residual.map_or((None, None), |residual| (Some(residual.map), residual.meeting))
 }
 
 pub(super) fn max_pool(x: Tensor<4>, window: Window) -> Tensor<4> {
@@ -144,13 +156,15 @@ pub(super) fn batch_norm_train(
     x: Tensor<4>,
     weight: Tensor<1>,
     bias: Tensor<1>,
-    residual: Option<Tensor<4>>,
+    residual: Option<Shared>,
     epsilon: f64,
     act: Nonlinearity,
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
     let (weight, bias) = (weight.into_dispatch(), bias.into_dispatch());
+    let (residual, meeting) = apart(residual);
+    let (x, residual) = (x.into_dispatch(), maybe(residual));
     let (output, mean, variance) =
-        Dispatch::norm_unit(x.into_dispatch(), weight, bias, maybe(residual), epsilon, act);
+        Dispatch::norm_unit(x, weight, bias, residual, epsilon, act, meeting);
     let statistics =
         [mean, variance].map(|tensor| Tensor::from_dispatch(tensor).without_autodiff());
     let [mean, variance] = statistics;

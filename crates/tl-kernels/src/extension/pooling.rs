@@ -43,7 +43,7 @@ pub(super) struct MaxPool {
 }
 
 impl Kept for MaxPool {
-    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
+    fn gradients(self, gradient: FlexTensor, _: Option<FlexTensor>) -> Vec<Option<FlexTensor>> {
         let gradient = channels_last(gradient);
         let mut target = unwritten(self.shape.elements());
         let (taps, shape) = (&self.taps, dims(self.shape));
@@ -61,7 +61,7 @@ pub(super) struct AveragePool {
 }
 
 impl Kept for AveragePool {
-    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
+    fn gradients(self, gradient: FlexTensor, _: Option<FlexTensor>) -> Vec<Option<FlexTensor>> {
         let gradient = channels_last(gradient);
         let mut target = unwritten(self.shape.elements());
         let (level, shape) = (Level::best(), dims(self.shape));

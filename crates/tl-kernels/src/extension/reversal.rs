@@ -28,7 +28,7 @@ struct Reversed {
 }
 
 impl Kept for Reversed {
-    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
+    fn gradients(self, gradient: FlexTensor, _: Option<FlexTensor>) -> Vec<Option<FlexTensor>> {
         vec![Some(Flex::float_mul_scalar(gradient, (-self.lambda).into()))]
     }
 }

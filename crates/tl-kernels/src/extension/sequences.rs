@@ -131,7 +131,7 @@ struct Norm {
 }
 
 impl Kept for Norm {
-    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
+    fn gradients(self, gradient: FlexTensor, _: Option<FlexTensor>) -> Vec<Option<FlexTensor>> {
         let gradient = gradient.to_contiguous();
         let shape = size::<2>(&self.x);
         let [means, inverse_deviations] = &self.statistics;
@@ -158,7 +158,7 @@ struct Activated {
 }
 
 impl Kept for Activated {
-    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
+    fn gradients(self, gradient: FlexTensor, _: Option<FlexTensor>) -> Vec<Option<FlexTensor>> {
         let gradient = gradient.to_contiguous();
         let shape = size::<2>(&self.x);
         let mut dx = unwritten(shape[0] * shape[1]);
@@ -179,7 +179,7 @@ struct Attended {
 }
 
 impl Kept for Attended {
-    fn gradients(self, gradient: FlexTensor) -> Vec<Option<FlexTensor>> {
+    fn gradients(self, gradient: FlexTensor, _: Option<FlexTensor>) -> Vec<Option<FlexTensor>> {
         let gradient = gradient.to_contiguous();
         let shape = size::<3>(&self.joint);
         let inputs = inputs(&self.joint, self.mask.as_ref(), self.heads, self.causal);

@@ -12,6 +12,7 @@ mod other_units;
 mod pooling;
 mod reversal;
 mod sequences;
+mod shared;
 
 const ACTS: [Nonlinearity; 3] = [Nonlinearity::None, Nonlinearity::Relu, Nonlinearity::Relu6];
 

@@ -13,6 +13,10 @@ use crate::tile::{ROWS, accumulate, by_size, load, registers, store};
 
 /// Target pixels of a task, about: enough to pay for reading the weights.
 const TASK_PIXELS: usize = 400;
+/// The number of tasks is a multiple of it, where pixels may be cut anywhere: no thread of 2 or 4 waits for the last one.
+const EVEN_TASKS: usize = 4;
+/// Fewer pixels are not worth a task of their own.
+const LEAST_PIXELS: usize = 16;
 
 /// What follows the sum: `act(sum + bias + residual)`.
 #[derive(Clone, Copy, Debug)]
@@ -45,25 +49,30 @@ thread_local! {
 pub(crate) fn correlate(filters: &Filters, source: &[f32], target: &mut [f32], epilogue: Epilogue) {
     let correlation = &filters.correlation;
     let channels = filters.channels.map(|channels| channels * filters.groups);
-    let [height, width] = match correlation.is_pointwise() {
-        // Every pixel on its own: the batch is one tall image.
-        true => [target.len() / channels[1].max(1), 1],
-        false => correlation.target,
-    };
-    let row_values = width * channels[1];
-    let image_values = height * row_values;
-    if target.is_empty() || image_values == 0 {
-        return;
-    }
-    let source_values = match correlation.is_pointwise() {
-        true => source.len(),
-        false => correlation.source[0] * correlation.source[1] * channels[0],
-    };
-    let plane = height * width;
-    let every = correlation.passes.first().map_or(1, |pass| pass.every[0]);
     let streams = streaming::suits(filters.level, target);
     let job = |images: usize, rows: usize| Job { filters, source, epilogue, images, rows, streams };
+    if target.is_empty() {
+        return;
+    }
+    if correlation.is_pointwise() {
+        // Every pixel on its own: the batch is one tall image, which may be cut anywhere.
+        let pixels = target.len() / channels[1];
+        let tasks = (pixels / TASK_PIXELS).max(1).next_multiple_of(EVEN_TASKS);
+        let pixels = pixels.div_ceil(tasks).max(LEAST_PIXELS);
+        target.par_chunks_mut(pixels * channels[1]).enumerate().for_each(|(task, target)| {
+            let (start, count) = (task * pixels, target.len() / channels[1]);
+            let source = &source[start * channels[0]..][..count * channels[0]];
+            Job { source, ..job(1, 0) }.run(target, start * channels[1]);
+        });
+        return;
+    }
+    let [height, width] = correlation.target;
+    let row_values = width * channels[1];
+    let image_values = height * row_values;
+    let source_values = correlation.source[0] * correlation.source[1] * channels[0];
+    let plane = height * width;
     if plane >= TASK_PIXELS {
+        let every = correlation.passes.first().map_or(1, |pass| pass.every[0]);
         let bands = plane / TASK_PIXELS;
         let rows = height.div_ceil(bands).next_multiple_of(every);
         target.par_chunks_mut(image_values).enumerate().for_each(|(image, target)| {
@@ -74,7 +83,12 @@ pub(crate) fn correlate(filters: &Filters, source: &[f32], target: &mut [f32], e
             });
         });
     } else {
-        let images = TASK_PIXELS.div_ceil(plane).min(4);
+        // A power of two divides the usual batches, so that all tasks are of one size.
+        let images = match TASK_PIXELS.div_ceil(plane) {
+            0..=1 => 1,
+            2..=3 => 2,
+            _ => 4,
+        };
         target.par_chunks_mut(images * image_values).enumerate().for_each(|(task, target)| {
             let count = target.len() / image_values;
             let source = &source[task * images * source_values..][..count * source_values];

@@ -21,16 +21,19 @@ pub fn forward(filters: &Filters, x: &[f32], epilogue: Epilogue, output: &mut [f
     correlate::correlate(filters, x, output, epilogue);
 }
 
-/// The gradient of the input from that of the sum; `weight` is `[out, in / groups, height, width]`.
+/// The gradient of the input from that of the sum, plus what is `earlier`, which lies as the target; `weight` is
+/// `[out, in / groups, height, width]`.
 pub fn input_gradient(
     level: Level,
     geometry: &Geometry,
     weight: &[f32],
     gradient: &[f32],
+    earlier: Option<&[f32]>,
     target: &mut [f32],
 ) {
     let filters = Filters::backward(level, geometry, weight);
-    correlate::correlate(&filters, gradient, target, Epilogue::NONE);
+    let epilogue = Epilogue { residual: earlier, ..Epilogue::NONE };
+    correlate::correlate(&filters, gradient, target, epilogue);
     filters.recycle();
 }
 

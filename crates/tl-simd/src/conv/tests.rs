@@ -121,13 +121,17 @@ fn the_gradients_are_sums_of_the_same_products() {
         });
         for level in Level::all() {
             let place = format!("{} {geometry:?}", level.name());
-            let kernel = || {
-                let mut target = vec![f32::NAN; x.len()];
-                input_gradient(level, &geometry, &weight, &gradient, &mut target);
-                target
-            };
-            assert_close(&format!("input, {place}"), &kernel(), &expected[0]);
-            assert_same_bits(&place, kernel);
+            let earlier: Vec<f64> = x.iter().map(|&value| f64::from(value)).collect();
+            let both: Vec<f64> = expected[0].iter().zip(&earlier).map(|(a, b)| a + b).collect();
+            for (earlier, expected) in [(None, &expected[0]), (Some(&x[..]), &both)] {
+                let kernel = || {
+                    let mut target = vec![f32::NAN; x.len()];
+                    input_gradient(level, &geometry, &weight, &gradient, earlier, &mut target);
+                    target
+                };
+                assert_close(&format!("input, {place}"), &kernel(), expected);
+                assert_same_bits(&place, kernel);
+            }
             let kernel = || {
                 let mut target = vec![f32::NAN; weight.len()];
                 weight_gradient(level, &geometry, &x, &gradient, &mut target);
@@ -164,7 +168,7 @@ fn large_maps_are_cut_into_bands_that_fit_together() {
         forward(&filters, &x, Epilogue::NONE, &mut found);
         assert_close("output", &found, &expected[0]);
         let mut found = vec![f32::NAN; x.len()];
-        input_gradient(level, &geometry, &weight, &gradient, &mut found);
+        input_gradient(level, &geometry, &weight, &gradient, None, &mut found);
         assert_close("input", &found, &expected[1]);
     }
 }

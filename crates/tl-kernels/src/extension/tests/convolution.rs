@@ -25,7 +25,7 @@ fn a_convolution_with_all_that_follows_equals_plain_f64_loops() {
                     tensor(&arrays.x, &device),
                     tensor(&arrays.w, &device),
                     bias.map(|bias| tensor(bias, &device)),
-                    residual.map(|residual| tensor(residual, &device)),
+                    residual.map(|residual| tensor(residual, &device).into()),
                     case.shape,
                     act,
                 );
@@ -62,7 +62,7 @@ fn the_gradients_of_a_convolution_equal_plain_f64_loops() {
                     x.clone(),
                     w.clone(),
                     bias.clone(),
-                    residual.clone(),
+                    residual.clone().map(Into::into),
                     case.shape,
                     act,
                 );

@@ -49,7 +49,7 @@ fn a_norm_with_batch_statistics_and_its_gradients_equal_plain_f64_loops() {
                     [&x, &residual].map(|array| tensor::<4>(array, &device).require_grad());
                 let [weight, bias] =
                     [&weight, &bias].map(|array| tensor::<1>(array, &device).require_grad());
-                let added = has_residual.then(|| residual.clone());
+                let added = has_residual.then(|| residual.clone().into());
                 let (output, found_mean, found_variance) = batch_norm_train_unit(
                     x.clone(),
                     weight.clone(),
@@ -140,7 +140,7 @@ fn a_unit_through_the_extension_equals_burns_own_operations() {
                     x.clone(),
                     w.clone(),
                     Some(bias.clone()),
-                    Some(residual.clone()),
+                    Some(residual.clone().into()),
                     case.shape,
                     act,
                 )
@@ -150,7 +150,7 @@ fn a_unit_through_the_extension_equals_burns_own_operations() {
                     burn::tensor::ops::ConvOptions::new(stride, padding, dilation, groups);
                 let sum =
                     burn::tensor::module::conv2d(x.clone(), w.clone(), Some(bias.clone()), options);
-                finish(sum, Some(residual.clone()), act)
+                finish(sum, Some(residual.clone().into()), act)
             };
             let found = weighted_sum(output.clone(), &arrays.gradient).backward();
             let flat = |tensor: Tensor<4>| tensor.inner().flatten::<1>(0, 3);
