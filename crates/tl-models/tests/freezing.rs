@@ -234,3 +234,26 @@ fn the_plain_prefix_and_the_frozen_stages_on_the_autodiff_device_train_the_same_
     let off = formula::deviation_f32(&read(one).unwrap(), &read(other).unwrap());
     assert!(off <= 1e-5, "{off:.1e}");
 }
+
+/// Maps large enough that 3×3 convolutions of frozen weights go by tiles, which are off by more than plain sums.
+#[test]
+fn a_compiled_network_at_full_size_gives_the_same_logits() {
+    fn check<B: Architecture + Sync + 'static>(model: &Classifier<B>, name: &str) {
+        let batch = || Activation::image(images("input.0", [1, 3, 224, 224]));
+        let stages = model.backbone.stages().len();
+        let read = |logits: Tensor<2>| logits.into_data().try_into_vec::<f32>().unwrap();
+        let plain = read(model.forward(batch(), Pass::default()).unwrap());
+        let features = model.backbone.compile(0..stages).forward(batch()).unwrap();
+        let compiled = read(model.forward_from(features, stages, Pass::default()).unwrap());
+        let off = formula::deviation_f32(&compiled, &plain);
+        println!("{name}: {off:.1e}");
+        assert!(off <= 1e-4, "{name}: {off:.1e}");
+        assert!(compiled != plain, "{name}: nothing went another way");
+    }
+    check(&resnet18(), "resnet18");
+    let device = Device::flex();
+    let resnet50 = ResNet::new(ResNetDepth::D50, &device);
+    check(&filled(resnet50, CLASSES, &Rule::plain()), "resnet50");
+    let vgg = Vgg::new(VggDepth::D11, false, &device);
+    check(&filled(vgg, CLASSES, &Rule::plain()), "vgg11");
+}

@@ -3,7 +3,7 @@
 use burn::backend::Flex;
 use burn::backend::ops::FloatTensorOps;
 use burn_flex::FlexTensor;
-use tl_simd::conv::{self, Epilogue, Filters, Geometry, Window};
+use tl_simd::conv::{self, Epilogue, Filters, Geometry, Window, Winograd};
 use tl_simd::depthwise::{self, Depthwise};
 use tl_simd::{Act, Level};
 
@@ -58,6 +58,8 @@ fn of_depthwise(geometry: &Geometry) -> Option<Depthwise> {
 #[derive(Debug)]
 pub(crate) enum Packed {
     Dense(Filters),
+    /// Of weights that stand still alone: packing them takes longer.
+    Winograd(Winograd),
     Depthwise(Vec<f32>),
 }
 
@@ -71,6 +73,14 @@ impl Packed {
         let scaled =
             |(index, value): (usize, &f32)| value * scale.map_or(1.0, |scale| scale[index / taps]);
         Self::Depthwise(weight.iter().enumerate().map(scaled).collect())
+    }
+
+    /// The weights of a frozen convolution, likewise.
+    pub fn frozen(geometry: &Geometry, weight: &[f32], scale: Option<&[f32]>) -> Self {
+        match Winograd::new(Level::best(), geometry, weight, scale) {
+            Some(winograd) => Self::Winograd(winograd),
+            None => Self::new(geometry, weight, scale),
+        }
     }
 
     /// Leaves the memory to the next weights that are packed.
@@ -101,6 +111,10 @@ pub(super) fn convolve(
         }
         (Packed::Dense(filters), _) => {
             conv::forward(filters, values(x), Epilogue { bias, residual, act }, &mut output);
+        }
+        (Packed::Winograd(winograd), _) => {
+            let epilogue = Epilogue { bias, residual, act };
+            winograd.forward(geometry, values(x), epilogue, &mut output);
         }
         (Packed::Depthwise(_), None) => {
             // Weights are packed for the geometry that they are used with.

@@ -60,7 +60,7 @@ impl Packs {
                 };
                 let scale = scale.and_then(list);
                 let weight = primitive(w)?.to_contiguous();
-                let weight = Packed::new(&geometry, values(&weight), scale.as_deref());
+                let weight = Packed::frozen(&geometry, values(&weight), scale.as_deref());
                 let unit = Arc::new(Unit { weight, bias: bias.and_then(list) });
                 self.lock().insert(key, unit.clone());
                 unit

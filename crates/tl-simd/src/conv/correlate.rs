@@ -1,6 +1,7 @@
 //! The sums of a [`Correlation`] over all images: cut into tasks, tasks into tiles.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -95,6 +96,37 @@ pub(crate) fn correlate(filters: &Filters, source: &[f32], target: &mut [f32], e
             Job { source, ..job(count, 0) }.run(target, task * images * image_values);
         });
     }
+}
+
+/// The products of rows of `source` with the weights of a pointwise convolution, for the target channels `panel`, which
+/// are one panel of the weights: `source` is `[rows, channels]`, `target` `[rows, panel]`.
+pub(super) fn multiply(filters: &Filters, panel: Range<usize>, source: &[f32], target: &mut [f32]) {
+    let (depth, count) = (filters.channels[0], panel.len());
+    let rows = target.len() / count;
+    SCRATCH.with_borrow_mut(
+        |Scratch { source: source_offsets, target: target_offsets, .. }| {
+            source_offsets.clear();
+            target_offsets.clear();
+            source_offsets.extend((0..rows).map(|row| row * depth));
+            target_offsets.extend((0..rows).map(|row| row * count));
+            assert!(source.len() >= rows * depth);
+            let width = count.next_multiple_of(filters.level.lanes());
+            filters.level.run(Panels {
+                source,
+                target,
+                source_offsets,
+                target_offsets,
+                epilogue: Epilogue::NONE,
+                packed: &filters.packed[0][panel.start * depth..][..width * depth],
+                blocks: &filters.blocks(depth, depth)[0],
+                source_channel: 0,
+                target_channel: 0,
+                channels: count,
+                pixel: count,
+                streams: false,
+            });
+        },
+    );
 }
 
 /// Some whole images, or the band of one that begins at row `rows`.

@@ -125,6 +125,12 @@ impl Filters {
         Self { level, correlation, channels, groups, packed }
     }
 
+    /// Target channels of a panel.
+    pub(crate) fn panel(&self) -> usize {
+        let lanes = self.level.lanes();
+        registers(lanes) * lanes
+    }
+
     /// Leaves the memory to the next weights that this thread packs: those of a training step are packed at every step,
     /// and what was just read is still in the caches.
     pub fn recycle(self) {

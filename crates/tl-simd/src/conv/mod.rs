@@ -4,6 +4,7 @@ mod correlate;
 mod filters;
 mod geometry;
 mod weight_gradient;
+mod winograd;
 
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ mod tests;
 pub use correlate::Epilogue;
 pub use filters::Filters;
 pub use geometry::{Geometry, Window};
+pub use winograd::Winograd;
 
 use crate::Level;
 
