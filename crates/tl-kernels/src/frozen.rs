@@ -1,7 +1,7 @@
 //! Stages that stand still: norms folded, weights packed, once for all batches.
 
 #[cfg(feature = "flex")]
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 #[cfg(feature = "flex")]
 use std::sync::Arc;
@@ -15,6 +15,9 @@ thread_local! {
     /// The packs of the prefix that this thread is in the middle of.
     #[cfg(feature = "flex")]
     static CURRENT: RefCell<Option<Arc<Packs>>> = const { RefCell::new(None) };
+    /// Whether what is compiled may multiply in bf16.
+    #[cfg(feature = "flex")]
+    static HALF: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The stages `range` of `backbone` as they stand now, on the plain device, with every convolution's norm folded into
@@ -22,12 +25,41 @@ thread_local! {
 pub fn compile<B: Backbone + Sync + 'static>(backbone: &B, range: Range<usize>) -> FrozenPrefix {
     let plain = backbone.valid();
     #[cfg(feature = "flex")]
-    let packs = Arc::new(Packs::default());
+    let packs = Arc::new(Packs::new(HALF.get()));
     FrozenPrefix::new(range.clone(), move |input| {
         #[cfg(feature = "flex")]
         let _entered = Entered::new(packs.clone());
         plain.forward_stages(input.without_autodiff(), range.clone(), Pass::default())
     })
+}
+
+/// Runs `work`; what it [compiles](compile) may multiply in bf16, with sums in f32.
+///
+/// It does so on a flex device where the processor has AVX512-BF16, and there where it is faster; results are then off
+/// by up to a part in 256 of each product. Everywhere else nothing changes.
+pub fn with_half_precision<R>(half: bool, work: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "flex")]
+    let _until_the_end = Half(HALF.replace(half));
+    work()
+}
+
+/// Whether this processor can multiply in bf16; where it cannot, [`with_half_precision`] changes nothing.
+pub fn has_half_precision() -> bool {
+    #[cfg(feature = "flex")]
+    return tl_simd::conv::has_half_precision(tl_simd::Level::best());
+    #[cfg(not(feature = "flex"))]
+    false
+}
+
+/// Puts back what was before, also by a panic.
+#[cfg(feature = "flex")]
+struct Half(bool);
+
+#[cfg(feature = "flex")]
+impl Drop for Half {
+    fn drop(&mut self) {
+        HALF.set(self.0);
+    }
 }
 
 /// The packs of the prefix that runs on this thread, if one does.

@@ -68,6 +68,15 @@ impl Level {
         }
     }
 
+    /// The vectors of AVX-512, at that level.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn avx512(self) -> Option<pulp::x86::V4> {
+        match self.0 {
+            Set::Avx512(simd) => Some(simd),
+            _ => None,
+        }
+    }
+
     /// Runs `work`, compiled for this level. Its `with_simd` is `#[inline(always)]`.
     pub fn run<W: WithSimd>(self, work: W) -> W::Output {
         match self.0 {

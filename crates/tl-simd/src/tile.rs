@@ -56,6 +56,40 @@ pub(crate) unsafe fn accumulate<S: Simd, const M: usize, const V: usize>(
     *sums = local;
 }
 
+/// The same over pairs of bf16: `a` and `b` hold two neighbours of the sum in the place of one f32, and `depth` counts
+/// pairs.
+///
+/// # Safety
+/// As of [`accumulate`] with steps of 1 and `V` registers; on a processor with AVX512-BF16, and `S` are its vectors.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) unsafe fn accumulate_pairs<S: Simd, const M: usize, const V: usize>(
+    sums: &mut [[S::f32s; V]; M],
+    a: [*const f32; M],
+    b: *const f32,
+    depth: usize,
+) {
+    use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_ps};
+    // SAFETY: by the caller, the registers are those of AVX-512; registers of bf16 are plain data.
+    unsafe {
+        let mut local: [[__m512; V]; M] = std::mem::transmute_copy(sums);
+        for k in 0..depth {
+            let row = b.add(k * V * 16);
+            let mut right: [__m512bh; V] = std::mem::zeroed();
+            for (v, right) in right.iter_mut().enumerate() {
+                *right = std::mem::transmute(_mm512_loadu_ps(row.add(v * 16)));
+            }
+            for m in 0..M {
+                let left: __m512bh = std::mem::transmute(_mm512_set1_ps(*a[m].add(k)));
+                for v in 0..V {
+                    local[m][v] = _mm512_dpbf16_ps(local[m][v], left, right[v]);
+                }
+            }
+        }
+        *sums = std::mem::transmute_copy(&local);
+    }
+}
+
 /// # Safety
 /// `source` is readable for one register.
 #[inline(always)]
@@ -74,32 +108,32 @@ pub(crate) unsafe fn store<S: Simd>(_: S, target: *mut f32, values: S::f32s) {
 
 /// Runs `$body` with the constants `M` and `V` equal to the numbers `$m` and `$v`.
 macro_rules! by_size {
-    ($m:expr, $v:expr, $function:ident :: <$simd:ty>($($argument:expr),* $(,)?)) => {
+    ($m:expr, $v:expr, $function:ident :: <$simd:ident $(, $more:ident)*>($($argument:expr),* $(,)?)) => {
         match ($m, $v) {
-            (1, 1) => $function::<$simd, 1, 1>($($argument),*),
-            (2, 1) => $function::<$simd, 2, 1>($($argument),*),
-            (3, 1) => $function::<$simd, 3, 1>($($argument),*),
-            (4, 1) => $function::<$simd, 4, 1>($($argument),*),
-            (5, 1) => $function::<$simd, 5, 1>($($argument),*),
-            (6, 1) => $function::<$simd, 6, 1>($($argument),*),
-            (1, 2) => $function::<$simd, 1, 2>($($argument),*),
-            (2, 2) => $function::<$simd, 2, 2>($($argument),*),
-            (3, 2) => $function::<$simd, 3, 2>($($argument),*),
-            (4, 2) => $function::<$simd, 4, 2>($($argument),*),
-            (5, 2) => $function::<$simd, 5, 2>($($argument),*),
-            (6, 2) => $function::<$simd, 6, 2>($($argument),*),
-            (1, 3) => $function::<$simd, 1, 3>($($argument),*),
-            (2, 3) => $function::<$simd, 2, 3>($($argument),*),
-            (3, 3) => $function::<$simd, 3, 3>($($argument),*),
-            (4, 3) => $function::<$simd, 4, 3>($($argument),*),
-            (5, 3) => $function::<$simd, 5, 3>($($argument),*),
-            (6, 3) => $function::<$simd, 6, 3>($($argument),*),
-            (1, 4) => $function::<$simd, 1, 4>($($argument),*),
-            (2, 4) => $function::<$simd, 2, 4>($($argument),*),
-            (3, 4) => $function::<$simd, 3, 4>($($argument),*),
-            (4, 4) => $function::<$simd, 4, 4>($($argument),*),
-            (5, 4) => $function::<$simd, 5, 4>($($argument),*),
-            _ => $function::<$simd, 6, 4>($($argument),*),
+            (1, 1) => $function::<$simd, $($more,)* 1, 1>($($argument),*),
+            (2, 1) => $function::<$simd, $($more,)* 2, 1>($($argument),*),
+            (3, 1) => $function::<$simd, $($more,)* 3, 1>($($argument),*),
+            (4, 1) => $function::<$simd, $($more,)* 4, 1>($($argument),*),
+            (5, 1) => $function::<$simd, $($more,)* 5, 1>($($argument),*),
+            (6, 1) => $function::<$simd, $($more,)* 6, 1>($($argument),*),
+            (1, 2) => $function::<$simd, $($more,)* 1, 2>($($argument),*),
+            (2, 2) => $function::<$simd, $($more,)* 2, 2>($($argument),*),
+            (3, 2) => $function::<$simd, $($more,)* 3, 2>($($argument),*),
+            (4, 2) => $function::<$simd, $($more,)* 4, 2>($($argument),*),
+            (5, 2) => $function::<$simd, $($more,)* 5, 2>($($argument),*),
+            (6, 2) => $function::<$simd, $($more,)* 6, 2>($($argument),*),
+            (1, 3) => $function::<$simd, $($more,)* 1, 3>($($argument),*),
+            (2, 3) => $function::<$simd, $($more,)* 2, 3>($($argument),*),
+            (3, 3) => $function::<$simd, $($more,)* 3, 3>($($argument),*),
+            (4, 3) => $function::<$simd, $($more,)* 4, 3>($($argument),*),
+            (5, 3) => $function::<$simd, $($more,)* 5, 3>($($argument),*),
+            (6, 3) => $function::<$simd, $($more,)* 6, 3>($($argument),*),
+            (1, 4) => $function::<$simd, $($more,)* 1, 4>($($argument),*),
+            (2, 4) => $function::<$simd, $($more,)* 2, 4>($($argument),*),
+            (3, 4) => $function::<$simd, $($more,)* 3, 4>($($argument),*),
+            (4, 4) => $function::<$simd, $($more,)* 4, 4>($($argument),*),
+            (5, 4) => $function::<$simd, $($more,)* 5, 4>($($argument),*),
+            _ => $function::<$simd, $($more,)* 6, 4>($($argument),*),
         }
     };
 }

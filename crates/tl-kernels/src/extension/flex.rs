@@ -75,10 +75,18 @@ impl Packed {
         Self::Depthwise(weight.iter().enumerate().map(scaled).collect())
     }
 
-    /// The weights of a frozen convolution, likewise.
-    pub fn frozen(geometry: &Geometry, weight: &[f32], scale: Option<&[f32]>) -> Self {
-        match Winograd::new(Level::best(), geometry, weight, scale) {
-            Some(winograd) => Self::Winograd(winograd),
+    /// The weights of a frozen convolution, likewise; with `half`, products may be of bf16.
+    ///
+    /// Where tiles suit they are as fast as bf16, and closer.
+    pub fn frozen(geometry: &Geometry, weight: &[f32], scale: Option<&[f32]>, half: bool) -> Self {
+        let level = Level::best();
+        if let Some(winograd) = Winograd::new(level, geometry, weight, scale) {
+            return Self::Winograd(winograd);
+        }
+        let filters = (half && !geometry.is_depthwise())
+            .then(|| Filters::forward_half(level, geometry, weight, scale));
+        match filters.flatten() {
+            Some(filters) => Self::Dense(filters),
             None => Self::new(geometry, weight, scale),
         }
     }

@@ -23,7 +23,11 @@ struct Unit {
 
 /// The packed units of a network that stands still.
 #[derive(Debug, Default)]
-pub struct Packs(Mutex<HashMap<(ParamId, Geometry), Arc<Unit>>>);
+pub struct Packs {
+    units: Mutex<HashMap<(ParamId, Geometry), Arc<Unit>>>,
+    /// Whether products may be of bf16.
+    half: bool,
+}
 
 /// The affine map of a norm, and a convolution's own bias: plain tensors of one value for each channel.
 pub struct Folded {
@@ -32,6 +36,10 @@ pub struct Folded {
 }
 
 impl Packs {
+    pub fn new(half: bool) -> Self {
+        Self { half, ..Self::default() }
+    }
+
     /// `act(conv(x, w)·scale + bias + residual)` with `w` of the parameter `id`; what `folded` gives is taken at the
     /// first call alone. `None` where the sizes or the device are not those of the kernels.
     pub fn convolve(
@@ -60,7 +68,8 @@ impl Packs {
                 };
                 let scale = scale.and_then(list);
                 let weight = primitive(w)?.to_contiguous();
-                let weight = Packed::frozen(&geometry, values(&weight), scale.as_deref());
+                let weight =
+                    Packed::frozen(&geometry, values(&weight), scale.as_deref(), self.half);
                 let unit = Arc::new(Unit { weight, bias: bias.and_then(list) });
                 self.lock().insert(key, unit.clone());
                 unit
@@ -94,7 +103,7 @@ impl Packs {
 
     // A unit is put in whole, so that a thread that panicked while it held the lock left whole ones.
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(ParamId, Geometry), Arc<Unit>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.units.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

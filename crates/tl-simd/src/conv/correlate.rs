@@ -8,8 +8,11 @@ use rayon::prelude::*;
 
 use super::filters::{Blocks, Filters, Step};
 use super::geometry::Pass;
+use super::half;
 use crate::Act;
 use crate::streaming;
+#[cfg(target_arch = "x86_64")]
+use crate::tile::accumulate_pairs;
 use crate::tile::{ROWS, accumulate, by_size, load, registers, store};
 
 /// Target pixels of a task, about: enough to pay for reading the weights.
@@ -50,6 +53,7 @@ thread_local! {
 pub(crate) fn correlate(filters: &Filters, source: &[f32], target: &mut [f32], epilogue: Epilogue) {
     let correlation = &filters.correlation;
     let channels = filters.channels.map(|channels| channels * filters.groups);
+    let pixel = filters.source_pixel();
     let streams = streaming::suits(filters.level, target);
     let job = |images: usize, rows: usize| Job { filters, source, epilogue, images, rows, streams };
     if target.is_empty() {
@@ -62,7 +66,7 @@ pub(crate) fn correlate(filters: &Filters, source: &[f32], target: &mut [f32], e
         let pixels = pixels.div_ceil(tasks).max(LEAST_PIXELS);
         target.par_chunks_mut(pixels * channels[1]).enumerate().for_each(|(task, target)| {
             let (start, count) = (task * pixels, target.len() / channels[1]);
-            let source = &source[start * channels[0]..][..count * channels[0]];
+            let source = &source[start * pixel..][..count * pixel];
             Job { source, ..job(1, 0) }.run(target, start * channels[1]);
         });
         return;
@@ -70,7 +74,7 @@ pub(crate) fn correlate(filters: &Filters, source: &[f32], target: &mut [f32], e
     let [height, width] = correlation.target;
     let row_values = width * channels[1];
     let image_values = height * row_values;
-    let source_values = correlation.source[0] * correlation.source[1] * channels[0];
+    let source_values = correlation.source[0] * correlation.source[1] * pixel;
     let plane = height * width;
     if plane >= TASK_PIXELS {
         let every = correlation.passes.first().map_or(1, |pass| pass.every[0]);
@@ -154,9 +158,9 @@ impl Job<'_> {
         let filters = self.filters;
         let correlation = &filters.correlation;
         let channels = filters.channels.map(|channels| channels * filters.groups);
-        let pixels = self.source.len() / channels[0];
+        let pixels = self.source.len() / filters.source_pixel();
         let (size, target_size) = match correlation.is_pointwise() {
-            true => ([pixels, 1], [pixels, 1]),
+            true => ([1, pixels], [1, pixels]),
             false => (correlation.source, correlation.target),
         };
         let ([height, width], [_, target_width]) = (size, target_size);
@@ -180,7 +184,7 @@ impl Job<'_> {
             true => [0, 0],
             false => correlation.margins()[1],
         };
-        let inside = left == 0 && right == 0 && low >= 0 && high < height as isize;
+        let inside = !filters.half && left == 0 && right == 0 && low >= 0 && high < height as isize;
         let (padded_width, padded_rows, origin) = match inside || low > high {
             true => (width, height, 0),
             false => (width + left + right, (high - low + 1) as usize, low),
@@ -204,8 +208,13 @@ impl Job<'_> {
                     let from =
                         index / padded_rows * image_values + y as usize * width * channels[0];
                     values[..edges[0]].fill(0.0);
-                    values[edges[0]..row - edges[1]]
-                        .copy_from_slice(&self.source[from..][..width * channels[0]]);
+                    let middle = &mut values[edges[0]..row - edges[1]];
+                    match filters.half {
+                        true => {
+                            half::to_pairs(&self.source[2 * from..][..2 * middle.len()], middle);
+                        }
+                        false => middle.copy_from_slice(&self.source[from..][..middle.len()]),
+                    }
                     values[row - edges[1]..].fill(0.0);
                 }
                 &padded[..self.images * padded_rows * row]
@@ -238,7 +247,7 @@ impl Job<'_> {
                 }
             }
             for group in 0..filters.groups {
-                filters.level.run(Panels {
+                let panels = Panels {
                     source,
                     target: &mut *target,
                     source_offsets,
@@ -251,14 +260,18 @@ impl Job<'_> {
                     channels: filters.channels[1],
                     pixel: channels[1],
                     streams: self.streams,
-                });
+                };
+                match filters.half {
+                    true => half::run(filters.level, panels),
+                    false => filters.level.run(panels),
+                }
             }
         }
     }
 }
 
 /// All target channels of one group for a list of pixels.
-struct Panels<'a> {
+pub(super) struct Panels<'a> {
     source: &'a [f32],
     target: &'a mut [f32],
     source_offsets: &'a [usize],
@@ -280,6 +293,14 @@ impl WithSimd for Panels<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        self.fill::<S, false>(simd);
+    }
+}
+
+impl Panels<'_> {
+    /// With products of f32, or of pairs of bf16.
+    #[inline(always)]
+    pub fn fill<S: Simd, const HALF: bool>(self, simd: S) {
         let lanes = S::F32_LANES;
         let panel = registers(lanes) * lanes;
         let depth: usize = self.blocks.iter().flatten().map(|step| step.depth).sum();
@@ -323,7 +344,11 @@ impl WithSimd for Panels<'_> {
                     pixel += rows;
                     // SAFETY: the offsets were made for these slices: `Job::fill` adds margins for every tap.
                     unsafe {
-                        by_size!(rows, width / lanes, tile::<S>(simd, &tiles, source, target));
+                        by_size!(
+                            rows,
+                            width / lanes,
+                            tile::<S, HALF>(simd, &tiles, source, target)
+                        );
                     }
                 }
             }
@@ -353,7 +378,7 @@ struct Tiles<'a> {
 /// # Safety
 /// The offsets, with every step added, lie within the source; the target's, with `channel + count`, within the target.
 #[inline(always)]
-unsafe fn tile<S: Simd, const M: usize, const V: usize>(
+unsafe fn tile<S: Simd, const HALF: bool, const M: usize, const V: usize>(
     simd: S,
     tiles: &Tiles,
     source: &[usize],
@@ -394,7 +419,13 @@ unsafe fn tile<S: Simd, const M: usize, const V: usize>(
             for m in 0..M {
                 rows[m] = tiles.source.wrapping_add(source[m]).wrapping_offset(step.offset);
             }
-            accumulate(simd, &mut sums, rows, 1, weights, V * lanes, step.depth);
+            #[cfg(target_arch = "x86_64")]
+            if HALF {
+                accumulate_pairs::<S, M, V>(&mut sums, rows, weights, step.depth);
+            }
+            if !HALF {
+                accumulate(simd, &mut sums, rows, 1, weights, V * lanes, step.depth);
+            }
             weights = weights.add(step.depth * V * lanes);
         }
         for m in 0..M {

@@ -36,6 +36,8 @@ pub struct Filters {
     /// Channels of the source and the target, of one group.
     pub(crate) channels: [usize; 2],
     pub(crate) groups: usize,
+    /// Whether source channels are counted and weights packed in pairs of bf16.
+    pub(crate) half: bool,
     /// For each pass and group, panel after panel: `[depth][registers·lanes]`.
     pub(crate) packed: Vec<Vec<f32>>,
 }
@@ -122,7 +124,12 @@ impl Filters {
                 packed.push(values);
             }
         }
-        Self { level, correlation, channels, groups, packed }
+        Self { level, correlation, channels, groups, half: false, packed }
+    }
+
+    /// Values of a source pixel.
+    pub(crate) fn source_pixel(&self) -> usize {
+        self.channels[0] * self.groups * if self.half { 2 } else { 1 }
     }
 
     /// Target channels of a panel.

@@ -3,6 +3,7 @@
 mod correlate;
 mod filters;
 mod geometry;
+mod half;
 mod weight_gradient;
 mod winograd;
 
@@ -12,6 +13,7 @@ mod tests;
 pub use correlate::Epilogue;
 pub use filters::Filters;
 pub use geometry::{Geometry, Window};
+pub use half::has_half_precision;
 pub use winograd::Winograd;
 
 use crate::Level;

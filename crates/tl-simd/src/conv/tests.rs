@@ -182,3 +182,48 @@ fn sizes_that_do_not_fit_make_no_geometry() {
     assert!(Geometry::new(1, [4, 4], [5, 5], Window { stride: [0, 1], ..window }).is_none());
     assert!(Geometry::new(1, [4, 4], [5, 5], window).is_some());
 }
+
+#[test]
+fn products_of_bf16_are_summed_as_those_of_rounded_values() {
+    let rounded = |values: &[f32]| -> Vec<f32> {
+        let bits = |value: &f32| value.to_bits();
+        // To the nearest, to even where two are as near.
+        let nearest = |bits: u32| (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff_0000;
+        values.iter().map(|value| f32::from_bits(nearest(bits(value)))).collect()
+    };
+    let level = Level::best();
+    let (mut ran, mut odd) = (0, 0);
+    for Case { geometry, x, weight, gradient: residual } in cases() {
+        let outputs = geometry.channels[1];
+        let (bias, scale) = (scattered(outputs, 4), scattered(outputs, 5));
+        let Some(filters) = Filters::forward_half(level, &geometry, &weight, Some(&scale)) else {
+            odd += usize::from(geometry.weight_shape()[1] % 2 == 1);
+            continue;
+        };
+        ran += 1;
+        let taps = weight.len() / outputs;
+        let scaled: Vec<f32> =
+            weight.iter().enumerate().map(|(at, value)| value * scale[at / taps]).collect();
+        let (seen, weight) = (rounded(&x), rounded(&scaled));
+        let mut expected = vec![0.0; residual.len()];
+        products(&geometry, |to, from, tap| {
+            expected[to] += f64::from(seen[from]) * f64::from(weight[tap]);
+        });
+        for (index, value) in expected.iter_mut().enumerate() {
+            *value += f64::from(bias[index % outputs]) + f64::from(residual[index]);
+        }
+        let epilogue =
+            Epilogue { bias: Some(&bias), residual: Some(&residual), act: crate::Act::None };
+        let kernel = || {
+            let mut output = vec![f32::NAN; residual.len()];
+            forward(&filters, &x, epilogue, &mut output);
+            output
+        };
+        let place = format!("{geometry:?}");
+        assert_close(&place, &kernel(), &expected);
+        assert_same_bits(&place, kernel);
+    }
+    let all = cases().len();
+    assert!(ran + odd == all || ran == 0, "{ran} of {all} ran, {odd} have odd channels");
+    println!("{ran} of {all} ran: the rest have odd channels, or the processor has no AVX512-BF16");
+}

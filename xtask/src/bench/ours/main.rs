@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use median::median;
 use request::{Answer, Command, Request, Work};
+use tl::kernels::has_half_precision;
 
 /// The program's own allocator, so that memory is that of a user.
 #[global_allocator]
@@ -84,8 +85,8 @@ fn turn(jobs: &mut Vec<Job>, request: Request, seconds: f64, threads: usize) -> 
 }
 
 fn build(request: Request, threads: usize) -> Outcome<Job> {
-    if request.variant == "bf16" {
-        return Err("bf16 is not there yet".into());
+    if request.variant == "bf16" && !has_half_precision() {
+        return Err("the processor has no AVX512-BF16".into());
     }
     let mut examples = request.batch;
     let encoder = encoder::Shape::named(&request.network);

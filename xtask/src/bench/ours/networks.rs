@@ -6,7 +6,7 @@ use tl::core::{
     Activation, Backbone, FrozenPrefix, Head, NormPolicy, Optimizer, OptimizerConfig, Pass, Phase,
     Plan, ResolvedPhase, RowShape, apply,
 };
-use tl::kernels::{Fused, cross_entropy};
+use tl::kernels::{Fused, cross_entropy, with_half_precision};
 use tl::models::{Architecture, Classifier};
 use tl::{Network, device};
 
@@ -33,7 +33,9 @@ fn images(request: &Request, device: &Device) -> Activation {
 /// All stages compiled, then pooling and the head.
 pub fn forward(request: &Request) -> Outcome<Work> {
     let (model, device) = network(request)?;
-    let prefix = model.backbone.compile(0..model.backbone.stages().len());
+    let stages = model.backbone.stages().len();
+    let prefix =
+        with_half_precision(request.variant == "bf16", || model.backbone.compile(0..stages));
     let head = model.head.valid();
     let images = images(request, &device);
     Ok(Box::new(move || {
