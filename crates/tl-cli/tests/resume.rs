@@ -149,7 +149,7 @@ impl Outcome {
         names.sort_unstable();
         others.sort_unstable();
         assert_eq!(names, others, "{moment}");
-        for kind in ["model/", "best/", "ema/", "first/", "second/"] {
+        for kind in ["model/", "best/", "average/", "first/", "second/"] {
             assert!(names.iter().any(|name| name.starts_with(kind)), "no tensor of {kind}");
         }
         for name in names {

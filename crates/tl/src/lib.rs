@@ -9,6 +9,7 @@
 //! | [`options`] | [`FinetuneOptions`] |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
 //! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
+//! | [`folder`] | where a run goes |
 //! | [`run`] | [`Run`]: open, evaluate, predict, export |
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`predict`] | predictions as people read them |
@@ -26,6 +27,7 @@ pub mod embedded;
 mod error;
 mod estimate;
 pub mod finetune;
+pub mod folder;
 mod load_script;
 pub mod network;
 pub mod options;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tl_core::{Plan, TrainableReport};
 use tl_data::{Augment, Preprocess, Skipped};
 use tl_models::weights::LoadReport;
+use tl_train::TrainError;
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 
@@ -87,6 +88,17 @@ impl RunRecord {
             mend: "this is a fault of the program",
         })?;
         Ok(write_bytes(&folder.join(RUN_FILE), text.as_bytes())?)
+    }
+
+    /// Notes down that the run ended with `error`, which it gives back.
+    pub(crate) fn ended_with(&mut self, error: Error, folder: &Path) -> Error {
+        self.status = match &error {
+            Error::Train(TrainError::Interrupted { .. }) => Status::Interrupted,
+            _ => Status::Failed,
+        };
+        // The first error is the one to tell, not that its record could not be written.
+        let _ = self.write(folder);
+        error
     }
 
     /// Reads `run.json` of a run's folder, or the file itself.

@@ -8,11 +8,12 @@ use burn::tensor::Device;
 use tl_data::{Images, Loader, Skipped, Split};
 use tl_models::weights::WeightsFile;
 use tl_models::{Architecture, Classifier, LoadOptions, load, save};
+use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
-use tl_train::{Predictions, Progress, predict};
+use tl_train::{EpochRow, Predictions, Progress, predict};
 
-use crate::record::{MODEL_FILE, RunRecord};
-use crate::{Error, Network};
+use crate::record::{MODEL_FILE, RunRecord, Status};
+use crate::{Error, Network, load_script, page};
 
 /// A fitted model and its record.
 pub struct Run {
@@ -35,6 +36,26 @@ impl Run {
         Self { folder: folder.to_path_buf(), record, model }
     }
 
+    /// Writes everything that the folder of a finished run holds.
+    pub(crate) fn finish(
+        folder: &Path,
+        record: &mut RunRecord,
+        model: Classifier<Network>,
+        predictions: &str,
+        rows: &[EpochRow],
+    ) -> Result<Self, Error> {
+        let write = |name: &str, text: &str| write_bytes(&folder.join(name), text.as_bytes());
+        write("predictions.csv", predictions)?;
+        let run = Self::new(folder, record.clone(), model);
+        run.write_model(&folder.join(MODEL_FILE))?;
+        write("labels.json", &serde_json::to_string_pretty(&record.labels).unwrap_or_default())?;
+        write("load.py", load_script::TEXT)?;
+        record.status = Status::Finished;
+        write("report.html", &page::render(record, rows))?;
+        record.write(folder)?;
+        Ok(Self { record: record.clone(), ..run })
+    }
+
     /// Opens the run in `folder`.
     ///
     /// # Errors
@@ -46,7 +67,7 @@ impl Run {
             return Err(Error::Run {
                 path: folder.to_path_buf(),
                 problem: "holds a run that is not finished".into(),
-                mend: "finish it with `tl finetune … --resume`",
+                mend: "go on with it: give the command that made it --resume",
             });
         }
         let network = Network::by_name(&record.network, device)?;

@@ -11,18 +11,17 @@ use tl_adapt::{
 use tl_core::Plan;
 use tl_kernels::LinearHead;
 use tl_models::Classifier;
-use tl_train::files::{make_folder, write_bytes};
+use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 use tl_train::progress::METRICS;
-use tl_train::{Conduct, EpochRow, Predictions, Progress, TrainError};
+use tl_train::{Conduct, EpochRow, Predictions, Progress};
 
 use super::domains::Chosen;
 use super::methods::FDA;
 use super::prepare::PreparedAdaptation;
 use super::record::{AdaptRecord, Candidate, OracleRecord, TargetRecord};
 use super::{LoadedDomains, findings, map, named};
-use crate::record::{MODEL_FILE, Status};
-use crate::{Error, Network, Run, load_script, page, predict};
+use crate::{Error, Network, Run, predict};
 
 type Model = Adapted<Network, LinearHead>;
 
@@ -56,18 +55,8 @@ impl PreparedAdaptation {
         self.record.write(&folder)?;
         let split = self.split.to_csv(self.source.images());
         write_bytes(&folder.join("split.csv"), split.as_bytes())?;
-        match self.carry_out(&folder, progress) {
-            Ok(run) => Ok(run),
-            Err(error) => {
-                self.record.status = match &error {
-                    Error::Train(TrainError::Interrupted { .. }) => Status::Interrupted,
-                    _ => Status::Failed,
-                };
-                // The first error is the one to tell, not that its record could not be written.
-                let _ = self.record.write(&folder);
-                Err(error)
-            }
-        }
+        let done = self.carry_out(&folder, progress);
+        done.map_err(|error| self.record.ended_with(error, &folder))
     }
 
     fn carry_out(&mut self, folder: &Path, progress: &mut dyn Progress) -> Result<Run, Error> {
@@ -120,6 +109,7 @@ impl PreparedAdaptation {
     fn conduct(&self, folder: &Path, before: &Plan) -> Conduct {
         Conduct {
             out: Some(folder.to_path_buf()),
+            checkpoint_every: self.request.checkpoint_every,
             resume: self.request.resume,
             cache_memory: self.request.cache_memory,
             stop: Arc::clone(&self.request.stop),
@@ -235,18 +225,8 @@ impl PreparedAdaptation {
         let images = &self.target.images;
         let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
         let table = predict::to_csv(&best.predictions, images, &labels);
-        write_bytes(&folder.join("predictions.csv"), table.as_bytes())?;
-        let run = Run::new(folder, record.clone(), best.model);
-        make_folder(folder)?;
-        run.write_model(&folder.join(MODEL_FILE))?;
-        let names = serde_json::to_string_pretty(&record.labels).unwrap_or_default();
-        write_bytes(&folder.join("labels.json"), names.as_bytes())?;
-        write_bytes(&folder.join("load.py"), load_script::TEXT.as_bytes())?;
-        record.status = Status::Finished;
         let curves: Vec<EpochRow> = rows.iter().map(curve).collect();
-        write_bytes(&folder.join("report.html"), page::render(record, &curves).as_bytes())?;
-        record.write(folder)?;
-        Ok(Run { record: record.clone(), ..run })
+        Run::finish(folder, record, best.model, &table, &curves)
     }
 }
 

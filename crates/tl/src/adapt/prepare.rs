@@ -1,6 +1,6 @@
 //! From two domains and a network to an adaptation that was checked and laid out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -12,7 +12,7 @@ use tl_train::Conduct;
 
 use super::methods::FDA;
 use super::{AdaptOptions, TargetData, named};
-use crate::finetune::{claim, next_folder};
+use crate::folder::claim;
 use crate::record::{DataRecord, RUN_SCHEMA, RunRecord, Status, versions};
 use crate::source::{preprocess, pretrained};
 use crate::{Error, FinetuneOptions, Network};
@@ -32,6 +32,8 @@ pub struct AdaptRequest {
     pub device_name: String,
     /// Threads that decode images; 0 for one on each core.
     pub threads: usize,
+    /// Steps between two checkpoints; without it one is written after every epoch.
+    pub checkpoint_every: Option<u64>,
     pub resume: bool,
     /// The most bytes of images, and of frozen stages' outputs, in memory.
     pub cache_memory: u64,
@@ -53,6 +55,7 @@ impl AdaptRequest {
             device: device.clone(),
             device_name: String::new(),
             threads: 0,
+            checkpoint_every: None,
             resume: false,
             cache_memory: Conduct::default().cache_memory,
             stop: Arc::default(),
@@ -280,10 +283,7 @@ impl PreparedAdaptation {
         if let Some(folder) = &self.folder {
             return Ok(folder.clone());
         }
-        let folder = match &self.request.out {
-            Some(out) => claim(out, self.request.resume)?,
-            None => next_folder(Path::new("runs"))?,
-        };
+        let folder = claim(self.request.out.as_deref(), self.request.resume)?;
         self.folder = Some(folder.clone());
         Ok(folder)
     }
