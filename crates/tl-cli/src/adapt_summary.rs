@@ -7,7 +7,9 @@ use tl::adapt::{AdaptRecord, Candidate, ClassChange, LN_2_NOTE, OracleRecord, Ta
 use tl::train::files::write_bytes;
 use tl::{PreparedAdaptation, RunRecord};
 
+use crate::class_counts::{ClassCounts, table};
 use crate::failure::Failure;
+use crate::output;
 
 /// A finished adaptation, as `--json` prints it.
 #[derive(Clone, Debug, Serialize)]
@@ -211,4 +213,70 @@ pub fn headline(prepared: &PreparedAdaptation, folder: &Path) -> String {
         prepared.methods().join(", "),
         folder.display()
     )
+}
+
+/// What `--dry-run --json` prints.
+#[derive(Serialize)]
+struct DryRun<'a> {
+    dry_run: bool,
+    network: &'a str,
+    weights: &'a str,
+    preprocess: &'a tl::data::Preprocess,
+    source: &'a str,
+    classes: Vec<ClassCounts<'a>>,
+    target: &'a str,
+    target_images: usize,
+    /// Labelled images of the target that the oracle would be measured on.
+    oracle_images: usize,
+    methods: Vec<String>,
+    notes: Vec<String>,
+    trainable_report: &'a Option<tl::core::TrainableReport>,
+    load_report: &'a Option<tl::models::weights::LoadReport>,
+}
+
+/// What would be done, without doing it.
+pub fn dry_run(prepared: &PreparedAdaptation, json: bool) -> Result<(), Failure> {
+    let record = &prepared.record;
+    let (images, split) = prepared.source();
+    let (target, target_images, oracle_images) = prepared.target();
+    let notes: Vec<String> = prepared.notes.iter().cloned().chain(split.notes()).collect();
+    let found = DryRun {
+        dry_run: true,
+        network: &record.network,
+        weights: &record.options.weights,
+        preprocess: &record.preprocess,
+        source: &record.data.path,
+        classes: ClassCounts::all(images, split),
+        target,
+        target_images,
+        oracle_images,
+        methods: prepared.methods(),
+        notes,
+        trainable_report: &record.trainable_report,
+        load_report: &record.load_report,
+    };
+    if json {
+        return output::object(&found);
+    }
+    let mut text = format!(
+        "{} ({}), images of {} pixels, on {}\n\nsource {}:\n{}\ntarget {target}: {target_images} images without labels, \
+         {oracle_images} for the oracle\nmethods: {}\n",
+        found.network,
+        found.weights,
+        found.preprocess.crop,
+        record.device,
+        found.source,
+        table(&found.classes),
+        found.methods.join(", ")
+    );
+    for note in &found.notes {
+        text += &format!("note: {note}\n");
+    }
+    if let Some(load) = found.load_report {
+        text += &format!("\n{}\n", load.to_string().trim_end());
+    }
+    if let Some(report) = found.trainable_report {
+        text += &format!("\neach method trains:\n{report}\n");
+    }
+    output::print(&(text + "nothing was written\n"))
 }

@@ -9,6 +9,7 @@ mod error;
 mod folder;
 mod idx;
 mod images;
+mod join;
 mod listing;
 mod loader;
 mod paired;

@@ -128,7 +128,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         network: options.network.clone(),
         labels: images.classes.clone(),
         preprocess,
-        augment: augment(options),
+        augment: augment(options.tuning.augment),
         options: options.clone(),
         plan: plan.clone(),
         data: DataRecord {
@@ -156,8 +156,9 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     Ok(Prepared { model, plan, loader, split, report, record, request, folder: None })
 }
 
-fn augment(options: &FinetuneOptions) -> Augment {
-    if !options.tuning.augment {
+/// How training images are varied, where that is `wanted`.
+pub(crate) fn augment(wanted: bool) -> Augment {
+    if !wanted {
         return Augment::none();
     }
     Augment { random_resized_crop: Some(CropRange::default()), flip: 0.5 }

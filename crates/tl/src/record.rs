@@ -11,7 +11,7 @@ use tl_train::TrainError;
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 
-use crate::adapt::AdaptRecord;
+use crate::adapt::{AdaptOptions, AdaptRecord};
 use crate::{Error, FinetuneOptions};
 
 /// The version of the written form of a [`RunRecord`].
@@ -88,6 +88,19 @@ impl RunRecord {
             mend: "this is a fault of the program",
         })?;
         Ok(write_bytes(&folder.join(RUN_FILE), text.as_bytes())?)
+    }
+
+    /// What an adaptation that is finished was told; `path` is where it was read.
+    ///
+    /// # Errors
+    /// A fitting, or an adaptation that is not finished.
+    pub fn adapt_options(self, path: &Path) -> Result<AdaptOptions, Error> {
+        let adaptation = self.adaptation.ok_or_else(|| Error::Run {
+            path: path.to_path_buf(),
+            problem: "is of no finished adaptation".into(),
+            mend: "give the folder of a run that `tl adapt` finished",
+        })?;
+        Ok(adaptation.options)
     }
 
     /// Notes down that the run ended with `error`, which it gives back.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use tl_data::{Images, Loader, Skipped, Split};
+use tl_data::{Images, Loader, Shift, Skipped, Split};
 use tl_models::weights::WeightsFile;
 use tl_models::{Architecture, Classifier, LoadOptions, load, save};
 use tl_train::files::write_bytes;
@@ -120,23 +120,29 @@ impl Run {
         Ok(predict(&self.model, loader, items, size, device, progress)?)
     }
 
-    /// Measures the run on other images; classes are matched by name.
+    /// Measures the run on other images, perhaps after a shift that is drawn from the run's seed, as the target of an
+    /// adaptation was; classes are matched by name.
     ///
     /// Of the data that the run was fitted on its test part is measured, of data that is divided into
     /// parts the test part, of any other data all.
     ///
     /// # Errors
-    /// A class that the run does not know, data without a label.
+    /// A class that the run does not know, data without a label, a shift without photos.
     pub fn evaluate(
         &self,
         mut images: Images,
+        shift: Option<&Shift>,
         threads: usize,
         strict: bool,
         device: &Device,
         progress: &mut dyn Progress,
     ) -> Result<Measured, Error> {
-        let (items, part) = self.part(&images)?;
+        let (items, mut part) = self.part(&images)?;
         self.match_classes(&mut images)?;
+        if let Some(shift) = shift {
+            images = images.shifted(&shift.clone().prepare(self.record.options.settings.seed)?);
+            part += &format!(", shifted to {}", shift.name());
+        }
         let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
         let loader = self.loader(images, threads, strict)?;
         let found = self.predict(&loader, &items, device, progress)?;

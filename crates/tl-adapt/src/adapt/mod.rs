@@ -155,6 +155,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
                     after: &row.scores,
                     predicted_before: &known.predicted,
                     predicted_after: &row.predicted,
+                    name: &|class| self.task.domains.class_name(class),
                 });
             }
         }

@@ -68,6 +68,7 @@ impl PreparedAdaptation {
             &self.request.device,
             progress,
         )?;
+        let domains = domains.augmented(self.record.augment.clone());
         let oracle = findings::oracle(&self.target_loader, &self.target)?;
         let settings = &self.request.options.settings;
         let alone = Settings { keep: Keep::Last, patience: None, ..settings.clone() };
@@ -155,14 +156,14 @@ impl PreparedAdaptation {
             true => (Some(domains.restyled()?), self.plans[1].clone()),
             false => (None, self.plans[1].clone()),
         };
-        // Only the restyled images are varied.
-        plan.phases.iter_mut().for_each(|phase| phase.augment = restyled.is_some());
+        // What is restyled is varied.
+        plan.phases.iter_mut().for_each(|phase| phase.augment |= restyled.is_some());
         let domains = restyled.as_ref().unwrap_or(domains);
         let conduct = self.conduct(place, &self.plans[0]);
         let task = Task { domains, method: &mut *method, oracle };
         let found = adapt(start.model.clone(), task, &plan, settings, &conduct, progress)?;
         let (predictions, measured) = self.measure(&found.model, progress)?;
-        Ok(tried(name, found, start, measured, predictions))
+        Ok(tried(name, found, start, measured, predictions, &self.record.labels))
     }
 
     fn finish(
@@ -246,6 +247,7 @@ fn tried(
     start: &Start,
     measured: Option<Evaluation>,
     predictions: Predictions,
+    classes: &[String],
 ) -> Tried {
     let Adapted { model, rows, chosen, a_distance, .. } = found;
     let row = rows.get(chosen);
@@ -257,6 +259,7 @@ fn tried(
                 after: &after.scores,
                 predicted_before: &before.predicted,
                 predicted_after: &after.predicted,
+                name: &|class| classes.get(class).cloned().unwrap_or_default(),
             })
         }
         _ => Vec::new(),

@@ -23,6 +23,8 @@ pub struct LoadedDomains {
     validation: Side,
     target: Side,
     device: Device,
+    /// How images of both domains are varied.
+    augment: Augment,
     /// The source's loader with each image in the style of a target image.
     restyled: Option<Loader>,
     /// What tells these images from others.
@@ -78,11 +80,18 @@ impl LoadedDomains {
             validation: side(source, validation, true)?,
             target: side(target.loader, target.items, false)?,
             device: device.clone().without_autodiff(),
+            augment: Augment::none(),
             restyled: None,
             fingerprint,
         };
         progress.end();
         Ok(domains)
+    }
+
+    /// The same domains; varied images of both are changed at random.
+    #[must_use]
+    pub fn augmented(self, augment: Augment) -> Self {
+        Self { augment, ..self }
     }
 
     /// The same domains; varied source images take the low frequencies of random target images.
@@ -185,6 +194,11 @@ impl Domains for LoadedDomains {
         self.target.items.len()
     }
 
+    fn class_name(&self, class: usize) -> String {
+        let name = self.training.loader.images().classes.get(class);
+        name.map_or_else(|| class.to_string(), String::clone)
+    }
+
     fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }
@@ -198,12 +212,19 @@ impl Domains for LoadedDomains {
             found: items.iter().copied().max().unwrap_or(0),
             expected: side.items.len(),
         })?;
-        match (view, part, &self.restyled, &side.kept) {
-            (View::Varied { seed, epoch }, Part::SourceTraining, Some(loader), _) => {
-                let view = tl_data::View { augment: Augment::none(), seed, epoch };
-                Side::load(loader, found, Some(view), &self.device)
+        let restyled = self.restyled.as_ref().filter(|_| part == Part::SourceTraining);
+        let varies = restyled.is_some() || self.augment != Augment::none();
+        match (view, &side.kept) {
+            (View::Varied { seed, epoch }, _) if varies => {
+                // Image 5 of the one domain shares no numbers with image 5 of the other.
+                let seed = match part {
+                    Part::Target => tl_random::mix(seed ^ tl_random::hash("target")),
+                    _ => seed,
+                };
+                let view = tl_data::View { augment: self.augment.clone(), seed, epoch };
+                Side::load(restyled.unwrap_or(&side.loader), found, Some(view), &self.device)
             }
-            (.., Some(kept)) => kept.batch(items, &self.device),
+            (_, Some(kept)) => kept.batch(items, &self.device),
             _ => Side::load(&side.loader, found, None, &self.device),
         }
     }

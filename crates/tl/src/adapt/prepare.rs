@@ -6,12 +6,13 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use tl_core::{Backbone, Plan, TrainableReport};
-use tl_data::{Augment, DataError, Images, Loader, Part, Split};
+use tl_data::{DataError, Images, Loader, Part, Split};
 use tl_models::Classifier;
 use tl_train::Conduct;
 
 use super::methods::FDA;
 use super::{AdaptOptions, TargetData, named};
+use crate::finetune::augment;
 use crate::folder::claim;
 use crate::record::{DataRecord, RUN_SCHEMA, RunRecord, Status, versions};
 use crate::source::{preprocess, pretrained};
@@ -115,6 +116,14 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
     if let Some(shots) = options.shots {
         split = split.shots(&source, shots, seed)?;
     }
+    for (part, items) in [("training", &split.train), ("validation", &split.validation)] {
+        if items.is_empty() {
+            return Err(Error::options(
+                format!("the source {} has no {part} image", request.source_name),
+                "give more images of each class, or divide them into folders train and validation",
+            ));
+        }
+    }
     let (target, notes) = target(&request, &split)?;
     let found = pretrained(
         &options.network,
@@ -141,7 +150,7 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
         network: options.network.clone(),
         labels: source.classes.clone(),
         preprocess: preprocess.clone(),
-        augment: Augment::none(),
+        augment: augment(options.augment),
         options: as_finetune(options),
         plan: plans[1].clone(),
         data: DataRecord {
@@ -188,6 +197,12 @@ fn check_methods(options: &AdaptOptions) -> Result<(), Error> {
                 "leave out --freeze-through or fda",
             ));
         }
+    }
+    if options.augment && options.freeze_through.is_some() {
+        return Err(Error::options(
+            "behind frozen stages nothing is varied",
+            "leave out --augment or --freeze-through",
+        ));
     }
     Ok(())
 }
@@ -286,6 +301,11 @@ impl PreparedAdaptation {
         let folder = claim(self.request.out.as_deref(), self.request.resume)?;
         self.folder = Some(folder.clone());
         Ok(folder)
+    }
+
+    /// The source's images and what each is for.
+    pub fn source(&self) -> (&Images, &Split) {
+        (self.source.images(), &self.split)
     }
 
     /// What the target is called, the images that the methods see, and those the oracle is measured on.
