@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use tl::adapt::{AdaptRecord, Candidate, ClassChange, LN_2_NOTE, OracleRecord, TargetRecord};
+use tl::data::Skipped;
 use tl::train::files::write_bytes;
 use tl::{PreparedAdaptation, RunRecord};
 
@@ -31,6 +32,7 @@ pub struct Outcome {
     pub candidates: Vec<Candidate>,
     pub classes: Vec<ClassChange>,
     pub seconds: f64,
+    pub skipped: Vec<Skipped>,
     pub report: String,
 }
 
@@ -63,6 +65,7 @@ impl Outcome {
             candidates: found.candidates.clone(),
             classes: found.classes.clone(),
             seconds: found.candidates.iter().map(|candidate| candidate.seconds).sum(),
+            skipped: record.skipped.clone(),
             report: folder.join("report.html").to_string_lossy().into_owned(),
         })
     }
@@ -110,6 +113,7 @@ impl Outcome {
         for warning in &self.warnings {
             text += &format!("warning: {warning}\n");
         }
+        text += &output::skipped(&self.skipped);
         text + &format!("run: {} · report: {} · {:.1} s\n", self.run, self.report, self.seconds)
     }
 
@@ -118,16 +122,20 @@ impl Outcome {
         const SHOWN: usize = 20;
         let label = |class: &ClassChange| class.class.chars().count();
         let width = self.classes.iter().map(label).max().unwrap_or(0).max(5);
-        let mut text = format!("\n{:width$}  predicted on the target  oracle: found\n", "class");
+        let mut text = format!("\n{:width$}  predicted on the target", "class");
+        let known = self.classes.iter().any(|class| class.oracle_recall.is_some());
+        text += if known { "  oracle: found\n" } else { "\n" };
         for class in self.classes.iter().take(SHOWN) {
             let [before, after] = class.predicted;
-            text += &format!("{:width$}  {:>10} → {:<10}", class.class, before, after);
+            text += &format!("{:width$}  {before:>10} → {after}", class.class);
             text += &match class.oracle_recall {
-                Some([before, after]) => format!(
-                    "  {:>5.1} → {:>5.1} % ({:+.1})\n",
-                    100.0 * before,
-                    100.0 * after,
-                    100.0 * (after - before)
+                Some([found, now]) => format!(
+                    "{:pad$}  {:>5.1} → {:>5.1} % ({:+.1})\n",
+                    "",
+                    100.0 * found,
+                    100.0 * now,
+                    100.0 * (now - found),
+                    pad = 10 - after.to_string().len().min(10)
                 ),
                 None => "\n".to_string(),
             };

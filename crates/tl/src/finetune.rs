@@ -181,7 +181,8 @@ impl Prepared {
         if let Some(folder) = &self.folder {
             return Ok(folder.clone());
         }
-        let folder = claim(self.request.out.as_deref(), self.request.resume)?;
+        let plan = self.request.resume.then_some(&self.plan);
+        let folder = claim(self.request.out.as_deref(), plan)?;
         if self.request.resume {
             let (task, conduct) = (self.task(), self.conduct(Some(&folder)));
             check_resume(&task, &self.plan, &self.request.options.settings, &conduct)?;

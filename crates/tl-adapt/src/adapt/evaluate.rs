@@ -110,6 +110,14 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let validation = self.validation_outputs(source)?;
         let target = self.target_outputs(target, &self.evidence.target)?;
         let evidence = Evidence { training: &training, validation: &validation, target: &target };
+        let answers = [&training.outputs, &validation.outputs, &target];
+        if answers.iter().any(|outputs| outputs.logits.iter().any(|logit| !logit.is_finite())) {
+            return Err(AdaptError::NotFinite {
+                step: self.state.step,
+                phase: self.task.method.name().to_string(),
+                term: "an answer of the model".into(),
+            });
+        }
         let scores = Scores::of(&evidence)?;
         let mut predicted = vec![0; target.classes];
         target.predictions().into_iter().for_each(|class| predicted[class] += 1);

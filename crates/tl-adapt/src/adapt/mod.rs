@@ -22,6 +22,7 @@ use crate::negative_transfer::{Comparison, warnings};
 use crate::rows::AdaptRow;
 use crate::{AdaptError, Keep, Oracle, Settings};
 use session::Session;
+pub use session::check_resume;
 
 /// What is to be done: the two domains, the method, and, for comparison alone, target labels.
 pub struct Task<'a> {

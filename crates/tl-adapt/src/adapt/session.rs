@@ -16,7 +16,7 @@ use super::cache::Cache;
 use super::evaluate::Scored;
 use super::joint::Joint;
 use super::state::{Before, State};
-use crate::contract::Sizes;
+use crate::contract::{Method, Sizes};
 use crate::networks::Networks;
 use crate::parts::norm_affine;
 use crate::rows::write_rows;
@@ -84,7 +84,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             validation: sample("evidence.validation", task.domains.validation_labels().len()),
             target: sample("evidence.target", task.domains.targets()),
         };
-        let identity = identity(&task, plan, settings, conduct);
+        let fingerprint = task.domains.fingerprint();
+        let identity = identity(&fingerprint, task.method, plan, settings, conduct);
         let joint = Joint { networks: networks.train(), ..Joint::new(model.train(), EMPTY) };
         let affine = norm_affine(&joint.backbone);
         let mut session = Self {
@@ -116,7 +117,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
 
     fn resume(&mut self, plan: &Plan, progress: &mut dyn Progress) -> Result<(), AdaptError> {
         let Some(mut saved) = Checkpoint::of_run(self.conduct, &self.identity)? else {
-            progress.say("nothing to resume: the run starts afresh");
+            let method = self.task.method.name();
+            progress.say(&format!("{method}: nothing to resume, it starts afresh"));
             return Ok(());
         };
         let values = saved.snapshots.remove(JOINT).unwrap_or_default();
@@ -133,7 +135,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         self.state = saved.state;
         self.resumed = true;
         let (epochs, step) = (self.state.rows.len(), self.state.step);
-        progress.say(&format!("resumed after {epochs} epochs and {step} steps"));
+        let method = self.task.method.name();
+        progress.say(&format!("{method}: resumed after epoch {epochs}, step {step}"));
         Ok(())
     }
 
@@ -235,13 +238,34 @@ pub(super) fn lost() -> AdaptError {
     AdaptError::device("the model was lost".into())
 }
 
+/// Whether there is a checkpoint to go on from; nothing is changed. `fingerprint` is that of the domains.
+///
+/// # Errors
+/// A checkpoint that is damaged, or was made with another plan, method, data or settings.
+pub fn check_resume(
+    fingerprint: &str,
+    method: &dyn Method,
+    plan: &Plan,
+    settings: &Settings,
+    conduct: &Conduct,
+) -> Result<bool, AdaptError> {
+    let identity = identity(fingerprint, method, plan, settings, conduct);
+    Ok(Checkpoint::<State>::of_run(conduct, &identity)?.is_some())
+}
+
 /// What decides the result of a run, as text.
-fn identity(task: &Task<'_>, plan: &Plan, settings: &Settings, conduct: &Conduct) -> Identity {
+fn identity(
+    fingerprint: &str,
+    method: &dyn Method,
+    plan: &Plan,
+    settings: &Settings,
+    conduct: &Conduct,
+) -> Identity {
     Identity::from([
         ("plan", format!("{plan:?}")),
         ("settings", format!("{settings:?}")),
-        ("method", format!("{:?}", task.method)),
-        ("data", task.domains.fingerprint()),
+        ("method", format!("{method:?}")),
+        ("data set", fingerprint.to_string()),
         ("weights", conduct.weights_key.clone()),
     ])
 }

@@ -213,7 +213,7 @@ fn identity(task: &Task<'_>, plan: &Plan, settings: &Settings, conduct: &Conduct
     Identity::from([
         ("plan", text(serde_json::to_string(plan))),
         ("settings", text(serde_json::to_string(settings))),
-        ("data", format!("{} {split}", task.loader.images().fingerprint())),
+        ("data set", format!("{} {split}", task.loader.images().fingerprint())),
         ("weights", conduct.weights_key.clone()),
         ("preprocessing", format!("{:?} {:?}", task.loader.preprocess(), task.augment)),
     ])

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tl_adapt::methods::Source;
 use tl_adapt::{
     AdaptError, AdaptRow, Adapted, Domains, Keep, Outputs, Part, Scores, Settings, Task, Validator,
-    adapt, choose,
+    adapt, check_resume, choose,
 };
 use tl_core::Plan;
 use tl_kernels::LinearHead;
@@ -16,7 +16,7 @@ use tl_train::metrics::Evaluation;
 use tl_train::progress::METRICS;
 use tl_train::{Conduct, EpochRow, Predictions, Progress};
 
-use super::domains::Chosen;
+use super::domains::{self, Chosen};
 use super::methods::FDA;
 use super::prepare::PreparedAdaptation;
 use super::record::{AdaptRecord, Candidate, OracleRecord, TargetRecord};
@@ -71,7 +71,7 @@ impl PreparedAdaptation {
         let domains = domains.augmented(self.record.augment.clone());
         let oracle = findings::oracle(&self.target_loader, &self.target)?;
         let settings = &self.request.options.settings;
-        let alone = Settings { keep: Keep::Last, patience: None, ..settings.clone() };
+        let alone = self.alone();
         let task = Task { domains: &domains, method: &mut Source, oracle: oracle.as_ref() };
         let conduct = self.conduct(&folder.join("source"), &self.plans[0]);
         let model = self.model.clone();
@@ -105,6 +105,39 @@ impl PreparedAdaptation {
             }
         };
         self.finish(folder, start, tried, picked, &domains)
+    }
+
+    /// The settings of the source phase.
+    fn alone(&self) -> Settings {
+        let settings = self.request.options.settings.clone();
+        Settings { keep: Keep::Last, patience: None, ..settings }
+    }
+
+    /// The plan of a method, and whether the source takes the target's style in it.
+    fn plan_of(&self, name: &str) -> (Plan, bool) {
+        let (mut plan, restyled) = (self.plans[1].clone(), name == FDA);
+        // What is restyled is varied.
+        plan.phases.iter_mut().for_each(|phase| phase.augment |= restyled);
+        (plan, restyled)
+    }
+
+    /// Whether the checkpoints in a run's folder, where there are some, are of this run; nothing is changed.
+    ///
+    /// # Errors
+    /// A checkpoint that is damaged or of other data, options or weights.
+    pub(super) fn check_resume(&self, folder: &Path) -> Result<(), Error> {
+        let source = [&self.split.train[..], &self.split.validation];
+        let target = Chosen { loader: &self.target_loader, items: &self.target.adapted };
+        let data = domains::fingerprint(&self.source, source, target);
+        let conduct = self.conduct(&folder.join("source"), &self.plans[0]);
+        check_resume(&data, &Source, &self.plans[0], &self.alone(), &conduct)?;
+        for name in self.request.options.methods() {
+            let (plan, _) = self.plan_of(&name);
+            let conduct = self.conduct(&folder.join("methods").join(&name), &self.plans[0]);
+            let settings = &self.request.options.settings;
+            check_resume(&data, &*named(&name)?, &plan, settings, &conduct)?;
+        }
+        Ok(())
     }
 
     fn conduct(&self, folder: &Path, before: &Plan) -> Conduct {
@@ -152,12 +185,8 @@ impl PreparedAdaptation {
     ) -> Result<Tried, Error> {
         let settings = &self.request.options.settings;
         let mut method = named(name)?;
-        let (restyled, mut plan) = match name == FDA {
-            true => (Some(domains.restyled()?), self.plans[1].clone()),
-            false => (None, self.plans[1].clone()),
-        };
-        // What is restyled is varied.
-        plan.phases.iter_mut().for_each(|phase| phase.augment |= restyled.is_some());
+        let (plan, restyled) = self.plan_of(name);
+        let restyled = restyled.then(|| domains.restyled()).transpose()?;
         let domains = restyled.as_ref().unwrap_or(domains);
         let conduct = self.conduct(place, &self.plans[0]);
         let task = Task { domains, method: &mut *method, oracle };

@@ -64,13 +64,7 @@ impl LoadedDomains {
         let size = source.preprocess().crop as u64;
         let count = (training.len() + validation.len() + target.items.len()) as u64;
         let keep = count * 3 * size * size * size_of::<f32>() as u64 <= memory;
-        let fingerprint = format!(
-            "{} {} {:?} {:016x}",
-            source.images().fingerprint(),
-            target.loader.images().fingerprint(),
-            source.preprocess(),
-            tl_random::hash(&format!("{training:?} {validation:?} {:?}", target.items)),
-        );
+        let fingerprint = fingerprint(source, [training, validation], target);
         progress.begin("reading images", count);
         let mut side = |loader: &Loader, items: &[usize], labelled: bool| {
             Side::read(loader, items, labelled, keep, progress)
@@ -85,6 +79,13 @@ impl LoadedDomains {
             fingerprint,
         };
         progress.end();
+        for (name, side, asked) in [
+            ("source's training part", &domains.training, training.len()),
+            ("source's validation part", &domains.validation, validation.len()),
+            ("target", &domains.target, target.items.len()),
+        ] {
+            side.require_readable(name, asked)?;
+        }
         Ok(domains)
     }
 
@@ -119,6 +120,21 @@ impl LoadedDomains {
     }
 }
 
+/// A short name for the domains of these items, before anything is read.
+pub(super) fn fingerprint(
+    source: &Loader,
+    [training, validation]: [&[usize]; 2],
+    target: Chosen<'_>,
+) -> String {
+    format!(
+        "{} {} {:?} {:016x}",
+        source.images().fingerprint(),
+        target.loader.images().fingerprint(),
+        source.preprocess(),
+        tl_random::hash(&format!("{training:?} {validation:?} {:?}", target.items)),
+    )
+}
+
 impl Side {
     fn read(
         loader: &Loader,
@@ -148,6 +164,21 @@ impl Side {
         let shape = shape(loader);
         let kept = keep.then(|| Arc::new(Examples { shape, values }));
         Ok(Self { loader: loader.clone(), items: readable, labels, kept })
+    }
+
+    /// Succeeds when two or more images can be read: one shows no distribution.
+    fn require_readable(&self, name: &str, asked: usize) -> Result<(), Error> {
+        if self.items.len() >= asked.min(2) {
+            return Ok(());
+        }
+        let first = self.loader.skipped().into_iter().next();
+        let first =
+            first.map_or_else(String::new, |one| format!(" ({}: {})", one.name, one.reason));
+        let what = match self.items.len() {
+            0 => format!("none of the {asked} images of the {name} can be read{first}"),
+            _ => format!("only one of the {asked} images of the {name} can be read{first}"),
+        };
+        Err(Error::options(what, "give images that can be read"))
     }
 
     /// Decodes `items`, which were read before.

@@ -240,7 +240,11 @@ fn target(request: &AdaptRequest, split: &Split) -> Result<(Target, Vec<String>)
     let images = images.with_classes(&source.classes).map_err(other_classes)?;
     let items = || images.items.iter().enumerate();
     let (adapted, test, own_test_part) = match &request.target {
-        TargetData::Shift(_) => (split.train.clone(), split.test.clone(), true),
+        TargetData::Shift(_) => {
+            let own = !split.test.is_empty();
+            let test = if own { &split.test } else { &split.train };
+            (split.train.clone(), test.clone(), own)
+        }
         TargetData::Images { .. } => {
             let is_test = |part: Option<Part>| part == Some(Part::Test);
             let own = items().any(|(_, item)| is_test(item.part))
@@ -298,7 +302,11 @@ impl PreparedAdaptation {
         if let Some(folder) = &self.folder {
             return Ok(folder.clone());
         }
-        let folder = claim(self.request.out.as_deref(), self.request.resume)?;
+        let plan = self.request.resume.then_some(&self.plans[1]);
+        let folder = claim(self.request.out.as_deref(), plan)?;
+        if self.request.resume {
+            self.check_resume(&folder)?;
+        }
         self.folder = Some(folder.clone());
         Ok(folder)
     }
