@@ -18,9 +18,10 @@ pub enum Work {
     TailLater,
     /// A new head on frozen features: 20 epochs over 1,000 images.
     Probe,
-    /// Logits without gradients of the network as it is: nothing folded, norms with their running
-    /// statistics.
-    Unfolded,
+    /// Logits without gradients of the network as it is, in evaluation: nothing compiled or packed. Each
+    /// convolution takes its norm's running statistics into its weight as it is called, so that this is
+    /// faster than a pass that leaves them apart.
+    Eval,
     /// The same with the norms' statistics of the batch itself.
     AdaBn,
     /// The same, and a step of TENT on scales and shifts.

@@ -44,7 +44,7 @@ const VARIANTS: [(&str, &str); 9] = [
     ("default+bf16", "PyTorch bf16 default"),
     ("channels_last+caching", "PyTorch channels_last, caching"),
     ("default+caching", "PyTorch default, caching"),
-    ("unfolded", "our own unfolded forward pass"),
+    ("eval", "our own forward pass in evaluation, nothing compiled"),
     ("supervised", "our own supervised step on both batches together"),
 ];
 
@@ -202,7 +202,7 @@ pub(super) fn all() -> Vec<Row> {
         let row = |name: &str, what: &str, work| {
             row(&format!("{network}-{name}"), &format!("{title} {what}"), work, network)
         };
-        let stream = |name, what, work| row(name, what, work).beside("unfolded", Work::Unfolded);
+        let stream = |name, what, work| row(name, what, work).beside("eval", Work::Eval);
         rows.push(stream("adabn", "AdaBN on a stream", Work::AdaBn).must(1.5, None));
         rows.push(stream("tent", "TENT on a stream", Work::Tent).must(3.0, None));
         let step = row("dann", "DANN step", Work::Dann);
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!((rate.holds(1.1), rate.holds(1.09)), (Some(true), Some(false)));
         let memory = rate.memory();
         assert_eq!((memory.holds(0.6), memory.holds(0.61)), (Some(true), Some(false)));
-        let time = row("a", "a", Work::Tent, "resnet18").beside("unfolded", Work::Unfolded);
+        let time = row("a", "a", Work::Tent, "resnet18").beside("eval", Work::Eval);
         let time = time.must(3.0, None);
         assert_eq!((time.holds(3.0), time.holds(3.01)), (Some(true), Some(false)));
         assert_eq!(row("a", "a", Work::Step, "resnet18").holds(0.1), None);

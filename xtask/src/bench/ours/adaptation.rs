@@ -26,8 +26,8 @@ fn to_host(logits: Tensor<2>) -> Outcome<()> {
     Ok(())
 }
 
-/// The forward pass of the network as it is.
-pub fn unfolded(request: &Request) -> Outcome<Work> {
+/// The forward pass of the network as it is, in evaluation.
+pub fn eval(request: &Request) -> Outcome<Work> {
     let (model, device) = network(request)?;
     let (model, images) = (model.valid(), images(request, &device));
     Ok(Box::new(move || to_host(model.forward(images.clone(), Pass::default())?)))

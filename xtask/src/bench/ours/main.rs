@@ -99,7 +99,7 @@ fn build(request: Request, threads: usize) -> Outcome<Job> {
             examples = probe::IMAGES * probe::EPOCHS;
             probe::probe(&request, threads)?
         }
-        (Work::Unfolded, None) => adaptation::unfolded(&request)?,
+        (Work::Eval, None) => adaptation::eval(&request)?,
         (Work::AdaBn, None) => adaptation::adabn(&request)?,
         (Work::Tent, None) => adaptation::tent(&request)?,
         (Work::Dann | Work::Supervised, None) => {
