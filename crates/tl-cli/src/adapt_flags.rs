@@ -97,6 +97,10 @@ pub struct Adapt {
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Adaptation")]
     pub lr: Option<f64>,
 
+    /// Give each batch of the source every class in equal numbers; otherwise images come in random order
+    #[arg(long, help_heading = "Adaptation")]
+    pub balanced: bool,
+
     /// Cut and mirror images of both domains at random, the same for every method
     #[arg(long, help_heading = "Adaptation")]
     pub augment: bool,
@@ -141,6 +145,7 @@ impl Adapt {
         options.freeze_through = self.network.freeze_through.clone().or(options.freeze_through);
         options.image_size = self.network.image_size.or(options.image_size);
         options.augment |= self.augment;
+        options.balanced |= self.balanced;
         options.shots = self.data.shots.or(options.shots);
         options.oracle &= !self.no_oracle;
         options.strict |= self.data.strict;

@@ -34,5 +34,5 @@ mod tensor_file;
 pub use error::TrainError;
 pub use fit::{Fitted, Predictions, Task, check_resume, fit, plain_device, predict};
 pub use options::{Conduct, Keep, Settings};
-pub use progress::{EpochRow, Progress, Silent};
+pub use progress::{EpochRow, Lines, Progress, Silent};
 pub use resident::resident_bytes;

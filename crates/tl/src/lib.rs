@@ -61,7 +61,7 @@ pub mod prelude {
     pub use crate::{Network, Recipe, Request, Run, device, finetune, pretrained};
     pub use tl_core::{Backbone, Freeze, NormPolicy, Phase, Plan, Schedule};
     pub use tl_data::Images;
-    pub use tl_train::{Progress, Silent};
+    pub use tl_train::{Lines, Progress, Silent};
 }
 
 // The program in the project's README compiles.

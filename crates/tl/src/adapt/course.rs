@@ -69,6 +69,7 @@ impl PreparedAdaptation {
             progress,
         )?;
         let domains = domains.augmented(self.record.augment.clone());
+        let domains = domains.balanced(self.request.options.balanced);
         let oracle = findings::oracle(&self.target_loader, &self.target)?;
         let settings = &self.request.options.settings;
         let alone = self.alone();
@@ -141,13 +142,15 @@ impl PreparedAdaptation {
     }
 
     fn conduct(&self, folder: &Path, before: &Plan) -> Conduct {
+        // The order of images decides the weights as well.
+        let balanced = if self.request.options.balanced { " balanced" } else { "" };
         Conduct {
             out: Some(folder.to_path_buf()),
             checkpoint_every: self.request.checkpoint_every,
             resume: self.request.resume,
             cache_memory: self.request.cache_memory,
             stop: Arc::clone(&self.request.stop),
-            weights_key: format!("{} {before:?}", self.record.weights_key),
+            weights_key: format!("{} {before:?}{balanced}", self.record.weights_key),
             ..Conduct::default()
         }
     }

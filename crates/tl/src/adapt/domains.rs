@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use tl_adapt::{AdaptError, Domains, Examples, Part, View};
+use tl_adapt::domains::pairs;
+use tl_adapt::{AdaptError, Domains, Examples, PairedItems, Part, View};
 use tl_core::{Activation, RowShape};
-use tl_data::{Augment, Loader, Restyle, Style};
+use tl_data::{Augment, Loader, PairedOrder, Restyle, Style};
 use tl_train::{Progress, TrainError};
 
 use crate::Error;
@@ -25,6 +26,8 @@ pub struct LoadedDomains {
     device: Device,
     /// How images of both domains are varied.
     augment: Augment,
+    /// Whether each batch of the source has every class in equal numbers.
+    balanced: bool,
     /// The source's loader with each image in the style of a target image.
     restyled: Option<Loader>,
     /// What tells these images from others.
@@ -75,6 +78,7 @@ impl LoadedDomains {
             target: side(target.loader, target.items, false)?,
             device: device.clone().without_autodiff(),
             augment: Augment::none(),
+            balanced: false,
             restyled: None,
             fingerprint,
         };
@@ -93,6 +97,12 @@ impl LoadedDomains {
     #[must_use]
     pub fn augmented(self, augment: Augment) -> Self {
         Self { augment, ..self }
+    }
+
+    /// The same domains; each batch of the source has every class in equal numbers, to within one image.
+    #[must_use]
+    pub fn balanced(self, balanced: bool) -> Self {
+        Self { balanced, ..self }
     }
 
     /// The same domains; varied source images take the low frequencies of random target images.
@@ -223,6 +233,18 @@ impl Domains for LoadedDomains {
 
     fn targets(&self) -> usize {
         self.target.items.len()
+    }
+
+    fn pairs(&self, seed: u64, epoch: u64, batch_size: usize) -> Vec<PairedItems> {
+        let (labels, targets) = (self.source_labels(), self.targets());
+        if !self.balanced {
+            return pairs(labels.len(), targets, seed, epoch, batch_size);
+        }
+        let mut classes = vec![Vec::new(); labels.iter().max().map_or(0, |&last| last + 1)];
+        labels.iter().enumerate().for_each(|(item, &label)| classes[label].push(item));
+        let order = PairedOrder::new(classes, (0..targets).collect(), [batch_size; 2], seed);
+        let steps = order.pairs(epoch).into_iter();
+        steps.map(|[source, target]| PairedItems { source, target }).collect()
     }
 
     fn class_name(&self, class: usize) -> String {

@@ -38,6 +38,8 @@ pub struct AdaptOptions {
     pub freeze_through: Option<String>,
     /// Height and width of the images in pixels; what the weights expect where it is not given.
     pub image_size: Option<usize>,
+    /// Whether each batch of the source has every class in equal numbers, to within one image, instead of as they come.
+    pub balanced: bool,
     /// Whether images of both domains are varied at random while they train.
     pub augment: bool,
     /// The length of the shorter side after resizing, before the centre is cut out.
@@ -65,6 +67,7 @@ impl Default for AdaptOptions {
             learning_rate: None,
             freeze_through: None,
             image_size: None,
+            balanced: false,
             augment: false,
             resize: None,
             shots: None,
