@@ -151,7 +151,6 @@ impl PreparedAdaptation {
             cache_memory: self.request.cache_memory,
             stop: Arc::clone(&self.request.stop),
             weights_key: format!("{} {before:?}{balanced}", self.record.weights_key),
-            ..Conduct::default()
         }
     }
 
