@@ -62,15 +62,3 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("the run: {}, its report: report.html there", run.folder.display());
     Ok(())
 }
-
-/// Prints the lines that stay, and no bar.
-struct Lines;
-
-impl Progress for Lines {
-    fn begin(&mut self, _: &str, _: u64) {}
-    fn advance(&mut self, _: u64, _: &str) {}
-    fn end(&mut self) {}
-    fn say(&mut self, line: &str) {
-        println!("{line}");
-    }
-}

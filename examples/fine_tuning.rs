@@ -65,15 +65,3 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     Ok(())
 }
-
-/// Prints the lines that stay, and no bar.
-struct Lines;
-
-impl Progress for Lines {
-    fn begin(&mut self, _: &str, _: u64) {}
-    fn advance(&mut self, _: u64, _: &str) {}
-    fn end(&mut self) {}
-    fn say(&mut self, line: &str) {
-        println!("{line}");
-    }
-}

@@ -151,8 +151,8 @@ fn grow(meter: &mut Meter, rows: &[Row], threads: usize) -> Outcome<Vec<Growth>>
         let axes: &[Axis] = match row.quantity {
             // More threads need no other memory to speak of.
             Quantity::Memory => &[Axis::Batch, Axis::Size],
-            Quantity::Rate if threads == 1 => &[Axis::Batch, Axis::Size],
-            Quantity::Rate => &Axis::ALL,
+            Quantity::Rate | Quantity::Time if threads == 1 => &[Axis::Batch, Axis::Size],
+            Quantity::Rate | Quantity::Time => &Axis::ALL,
         };
         for &axis in axes {
             let growth = growth::measure(meter, row, axis, threads)?;

@@ -53,6 +53,11 @@ pub trait Domains {
     /// When they cannot be read.
     fn batch(&self, part: Part, items: &[usize], view: View) -> Result<Activation, AdaptError>;
 
+    /// What a class is called where people read of it; its number by default.
+    fn class_name(&self, class: usize) -> String {
+        class.to_string()
+    }
+
     /// The number of the source that a training example is from, where there are several.
     fn source_domain(&self, _item: usize) -> usize {
         0

@@ -33,7 +33,7 @@ pub mod test_time;
 pub mod validators;
 
 pub use a_distance::a_distance;
-pub use adapt::{Adapted, Task, adapt};
+pub use adapt::{Adapted, Task, adapt, check_resume};
 pub use contract::{
     EpochStart, Method, Round, Sizes, SourceBatch, Step, TargetBatch, Term, Terms, Trains,
 };

@@ -3,13 +3,15 @@
 use crate::validators::{Scores, Validator};
 
 /// What is compared: the model before the adaptation (trained on the source alone) and after.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Comparison<'a> {
     pub before: &'a Scores,
     pub after: &'a Scores,
     /// How many target examples are predicted as each class, before and after.
     pub predicted_before: &'a [usize],
     pub predicted_after: &'a [usize],
+    /// What a class is called.
+    pub name: &'a dyn Fn(usize) -> String,
 }
 
 /// How much source accuracy may fall, .05 = 5 points.
@@ -21,7 +23,7 @@ const VANISHED: f64 = 0.1;
 /// with a gain: a network that moves to the target forgets some of the source. They are signs, not
 /// proof: how frequent the classes of the target really are is not known.
 pub fn warnings(comparison: &Comparison<'_>) -> Vec<String> {
-    let Comparison { before, after, predicted_before, predicted_after } = *comparison;
+    let Comparison { before, after, predicted_before, predicted_after, name } = *comparison;
     let mut found = Vec::new();
     let pair = |validator| Some((before.get(validator)?, after.get(validator)?));
     if let Some((old, new)) = pair(Validator::SourceAccuracy).filter(|(o, n)| o - n > SOURCE_LOSS) {
@@ -39,7 +41,7 @@ pub fn warnings(comparison: &Comparison<'_>) -> Vec<String> {
         .zip(predicted_after)
         .enumerate()
         .filter(|(_, (old, new))| **old as f64 >= least && (**new as f64) < VANISHED * **old as f64)
-        .map(|(class, _)| class.to_string())
+        .map(|(class, _)| name(class))
         .collect();
     if !vanished.is_empty() {
         found.push(format!(
@@ -79,13 +81,14 @@ mod tests {
                 after,
                 predicted_before: &[50, 40, 10],
                 predicted_after,
+                name: &|class| ["cat", "dog", "eel"][class].to_string(),
             })
         };
         assert!(of(&better, &[45, 45, 10]).is_empty());
         assert!(of(&forgetful, &[45, 45, 10]).is_empty());
         let found = of(&worse, &[97, 1, 2]);
         assert_eq!(found.len(), 3, "{found:?}");
-        assert!(found[0].contains("90.0 % to 70.0 %") && found[1].contains("classes 1 are"));
+        assert!(found[0].contains("90.0 % to 70.0 %") && found[1].contains("classes dog are"));
         assert!(found.iter().all(|line| line.lines().count() == 1));
     }
 }

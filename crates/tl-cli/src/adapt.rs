@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tl::adapt::{TargetData, open_images};
+use tl::adapt::{TargetData, open_images, open_sources};
 use tl::train::{Progress, TrainError};
 use tl::{AdaptRequest, Error, Run, prepare_adaptation};
 
@@ -16,11 +16,15 @@ use crate::{adapt_seeds, interruption, output};
 
 pub fn run(verb: &Adapt) -> Result<(), Failure> {
     let mut request = request(verb)?;
+    if verb.run.dry_run {
+        let prepared = prepare_adaptation(request)?;
+        return summary::dry_run(&prepared, verb.machine.json);
+    }
     request.stop = interruption::stop_flag();
-    if let Some(count) = verb.seeds {
+    if let Some(count) = verb.run.seeds {
         return adapt_seeds::run(verb, request, count);
     }
-    let resume = resume_words(verb.out.is_some(), verb.resume);
+    let resume = resume_words(verb.run.out.is_some(), verb.run.resume);
     let run = fit(request, &resume, &mut Display::new())?;
     let outcome = Outcome::new(&run.folder, &run.record)?;
     if verb.compare.is_some() {
@@ -33,7 +37,7 @@ pub fn run(verb: &Adapt) -> Result<(), Failure> {
 fn request(verb: &Adapt) -> Result<AdaptRequest, Failure> {
     let device = verb.machine.start()?;
     let options = verb.options()?;
-    let source = open_images(&verb.source)?;
+    let source = open_sources(&verb.source)?;
     source.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
     let target = match (&verb.target, &verb.target_shift) {
         (_, Some(shift)) => TargetData::Shift(shift.clone()),
@@ -44,13 +48,14 @@ fn request(verb: &Adapt) -> Result<AdaptRequest, Failure> {
     };
     Ok(AdaptRequest {
         options,
-        out: verb.out.clone(),
+        out: verb.run.out.clone(),
         device_name: verb.machine.device.clone(),
         threads: verb.machine.threads(),
-        resume: verb.resume,
-        cache_memory: verb.cache_memory.saturating_mul(1_000_000),
+        checkpoint_every: verb.run.checkpoint_every,
+        resume: verb.run.resume,
+        cache_memory: verb.run.cache_bytes(),
         command: output::command_line(&words()),
-        ..AdaptRequest::new(source, &verb.source, target, &device)
+        ..AdaptRequest::new(source, &verb.source.join(" and "), target, &device)
     })
 }
 

@@ -1,14 +1,12 @@
 //! The flags of `tl adapt`, and what they ask of the library.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use tl::adaptation::Validator;
 use tl::data::Shift;
-use tl::{AdaptOptions, EMBEDDED_NETWORK};
+use tl::{AdaptOptions, RunRecord};
 
 use crate::failure::Failure;
-use crate::flags::Machine;
+use crate::flags::{DataFlags, Machine, NetworkFlags, RunFlags};
 
 /// Adapt a network to images without labels from another place
 ///
@@ -23,8 +21,12 @@ Examples:
   tl adapt --source day/ --target night/ --method source    the baseline: the source alone
   tl adapt --source photos/ --target-shift night:0.7        a target made from the source's own images
   tl adapt --source day/ --target night/ --compare dann,coral,adabn
+  tl adapt --source berlin/ --source tokyo/ --target lima/  several sources
+  tl adapt --source day/ --target night/ --dry-run          classes, parts, what is trained; writes nothing
+  tl adapt --source day/ --target night/ --out runs/1 --resume
   tl adapt --source mnist:digits/ --target uci:digits/ --model small_conv --weights random
   tl evaluate runs/1 night/                                 afterwards, as with any run
+  tl evaluate runs/1 photos/ --shift night:0.7              on a target that was made
 
 SOURCE has one folder of images per class, perhaps inside folders train, validation and test; TARGET too, or is one flat folder.
 Images of any size become the network's size, grey ones three channels. Of a target that is divided the test part is set aside for
@@ -34,9 +36,10 @@ Methods: source, dann, cdan, cdan_e, adda, mcd, mdd, coral, dan, jan, afn, mcc, 
 mean_teacher, mixstyle, fda.
 Validators: source_accuracy, entropy, information_maximisation, bnm, snd, dev, silhouette, calinski_harabasz, reverse, ensemble.")]
 pub struct Adapt {
-    /// Images with labels: a folder, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded
-    #[arg(long, value_name = "P", help_heading = "Data")]
-    pub source: String,
+    /// Images with labels: a folder, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; given several times,
+    /// the images of all, which must have the same classes
+    #[arg(long, value_name = "P", required = true, help_heading = "Data")]
+    pub source: Vec<String>,
 
     /// Images from where the network will be used, with or without labels
     #[arg(
@@ -57,29 +60,11 @@ pub struct Adapt {
     #[arg(long, help_heading = "Data")]
     pub no_oracle: bool,
 
-    /// Source training images of each class; the rest of the training part is left out [default: all]
-    #[arg(long, value_name = "K", allow_negative_numbers = true, help_heading = "Data")]
-    pub shots: Option<usize>,
+    #[command(flatten)]
+    pub data: DataFlags,
 
-    /// Make an image that cannot be read an error instead of skipping it
-    #[arg(long, help_heading = "Data")]
-    pub strict: bool,
-
-    /// The network, as for `tl finetune`, or small_conv for digits and other small images [default: mobilenet_v2]
-    #[arg(long, value_name = "NAME", help_heading = "Network")]
-    pub model: Option<String>,
-
-    /// Where its weights come from: a file, the folder of a run, hub:owner/repo/file, random, or embedded [default: embedded]
-    #[arg(long, value_name = "SRC", help_heading = "Network")]
-    pub weights: Option<String>,
-
-    /// Accept weights that lack parameters of the network, or hold others
-    #[arg(long, help_heading = "Network")]
-    pub partial: bool,
-
-    /// Height and width of the images in pixels [default: what the network's weights expect]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
-    pub image_size: Option<usize>,
+    #[command(flatten)]
+    pub network: NetworkFlags,
 
     /// The method; without it the validator picks among the core methods
     #[arg(long, value_name = "M", conflicts_with = "compare", help_heading = "Adaptation")]
@@ -112,9 +97,13 @@ pub struct Adapt {
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Adaptation")]
     pub lr: Option<f64>,
 
-    /// The stages up to and with this one stay frozen; their outputs are kept [default: none]
-    #[arg(long, value_name = "STAGE", help_heading = "Adaptation")]
-    pub freeze_through: Option<String>,
+    /// Give each batch of the source every class in equal numbers; otherwise images come in random order
+    #[arg(long, help_heading = "Adaptation")]
+    pub balanced: bool,
+
+    /// Cut and mirror images of both domains at random, the same for every method
+    #[arg(long, help_heading = "Adaptation")]
+    pub augment: bool,
 
     /// Images of each domain in a step, from 2 [default: 64]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Adaptation")]
@@ -124,67 +113,46 @@ pub struct Adapt {
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Adaptation")]
     pub patience: Option<usize>,
 
-    /// What is drawn at random (split, head, order, shift) follows from this number [default: 0]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Run")]
-    pub seed: Option<u64>,
-
-    /// Make this many runs, with the seeds N, N+1, …, and give their mean and deviation
-    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Run")]
-    pub seeds: Option<u64>,
-
-    /// The run's folder [default: the next free number under runs/]
-    #[arg(long, value_name = "DIR", help_heading = "Run")]
-    pub out: Option<PathBuf>,
-
-    /// Go on with the run in --out after its last whole epoch; without one there the run starts afresh
-    #[arg(long, requires = "out", help_heading = "Run")]
-    pub resume: bool,
-
-    /// Megabytes of images and of frozen stages' outputs kept in memory; beyond it they are computed again
-    #[arg(long, value_name = "MB", default_value_t = 2048, help_heading = "Machine")]
-    pub cache_memory: u64,
+    #[command(flatten)]
+    pub run: RunFlags,
 
     #[command(flatten)]
     pub machine: Machine,
 }
 
 impl Adapt {
-    /// The defaults, overridden by the flags that were given.
+    /// The defaults or those of `--config`, overridden by the flags that were given.
     ///
     /// # Errors
-    /// An unknown validator, a network without weights.
+    /// A configuration that cannot be read, an unknown validator, a network without weights.
     pub fn options(&self) -> Result<AdaptOptions, Failure> {
-        let mut options = AdaptOptions::default();
-        if let Some(model) = &self.model {
-            options.network.clone_from(model);
-        }
-        if let Some(weights) = &self.weights {
-            options.weights.clone_from(weights);
-        } else if options.network != EMBEDDED_NETWORK
-            && tl::networks().contains(&options.network.as_str())
-        {
-            return Err(Failure::input(format!(
-                "no weights were given for {0}; add --weights FILE with those of {0}, or --weights random",
-                options.network
-            )));
-        }
-        options.partial_weights = self.partial;
+        let mut options = match &self.run.config {
+            Some(path) => RunRecord::read(path)?.adapt_options(path)?,
+            None => AdaptOptions::default(),
+        };
+        self.network.override_weights(&mut options.network, &mut options.weights)?;
+        options.partial_weights |= self.network.partial;
         let listed = self.compare.iter().flat_map(|list| list.split(','));
         let named = listed.map(str::trim).filter(|name| !name.is_empty());
-        options.methods =
+        let named: Vec<String> =
             self.method.as_deref().into_iter().chain(named).map(String::from).collect();
-        options.source_epochs = self.source_epochs;
-        options.epochs = self.epochs;
-        options.learning_rate = self.lr;
-        options.freeze_through.clone_from(&self.freeze_through);
-        options.image_size = self.image_size;
-        options.shots = self.shots;
-        options.oracle = !self.no_oracle;
-        options.strict = self.strict;
+        if !named.is_empty() || self.compare.is_some() {
+            options.methods = named;
+        }
+        options.source_epochs = self.source_epochs.or(options.source_epochs);
+        options.epochs = self.epochs.or(options.epochs);
+        options.learning_rate = self.lr.or(options.learning_rate);
+        options.freeze_through = self.network.freeze_through.clone().or(options.freeze_through);
+        options.image_size = self.network.image_size.or(options.image_size);
+        options.augment |= self.augment;
+        options.balanced |= self.balanced;
+        options.shots = self.data.shots.or(options.shots);
+        options.oracle &= !self.no_oracle;
+        options.strict |= self.data.strict;
         let settings = &mut options.settings;
-        settings.seed = self.seed.unwrap_or(settings.seed);
+        settings.seed = self.run.seed.unwrap_or(settings.seed);
         settings.batch_size = self.batch_size.unwrap_or(settings.batch_size);
-        settings.patience = self.patience;
+        settings.patience = self.patience.or(settings.patience);
         if let Some(name) = &self.select {
             settings.validator = Validator::named(name).map_err(tl::Error::from)?;
         }

@@ -35,7 +35,7 @@ pub fn run(verb: &Adapt, request: AdaptRequest, count: u64) -> Result<(), Failur
     let out = folder_of_runs(request.out.as_deref(), || {
         Ok(prepare_adaptation(request.clone()).map(drop)?)
     })?;
-    let resume = resume_words(verb.out.is_some(), verb.resume);
+    let resume = resume_words(verb.run.out.is_some(), verb.run.resume);
     let resume = |_: &Path| resume(&out);
     let mut runs = Vec::new();
     for seed in first..=last {

@@ -4,10 +4,13 @@ use std::path::Path;
 
 use serde::Serialize;
 use tl::adapt::{AdaptRecord, Candidate, ClassChange, LN_2_NOTE, OracleRecord, TargetRecord};
+use tl::data::Skipped;
 use tl::train::files::write_bytes;
 use tl::{PreparedAdaptation, RunRecord};
 
+use crate::class_counts::{ClassCounts, table};
 use crate::failure::Failure;
+use crate::output;
 
 /// A finished adaptation, as `--json` prints it.
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +32,7 @@ pub struct Outcome {
     pub candidates: Vec<Candidate>,
     pub classes: Vec<ClassChange>,
     pub seconds: f64,
+    pub skipped: Vec<Skipped>,
     pub report: String,
 }
 
@@ -61,6 +65,7 @@ impl Outcome {
             candidates: found.candidates.clone(),
             classes: found.classes.clone(),
             seconds: found.candidates.iter().map(|candidate| candidate.seconds).sum(),
+            skipped: record.skipped.clone(),
             report: folder.join("report.html").to_string_lossy().into_owned(),
         })
     }
@@ -108,6 +113,7 @@ impl Outcome {
         for warning in &self.warnings {
             text += &format!("warning: {warning}\n");
         }
+        text += &output::skipped(&self.skipped);
         text + &format!("run: {} · report: {} · {:.1} s\n", self.run, self.report, self.seconds)
     }
 
@@ -116,16 +122,20 @@ impl Outcome {
         const SHOWN: usize = 20;
         let label = |class: &ClassChange| class.class.chars().count();
         let width = self.classes.iter().map(label).max().unwrap_or(0).max(5);
-        let mut text = format!("\n{:width$}  predicted on the target  oracle: found\n", "class");
+        let mut text = format!("\n{:width$}  predicted on the target", "class");
+        let known = self.classes.iter().any(|class| class.oracle_recall.is_some());
+        text += if known { "  oracle: found\n" } else { "\n" };
         for class in self.classes.iter().take(SHOWN) {
             let [before, after] = class.predicted;
-            text += &format!("{:width$}  {:>10} → {:<10}", class.class, before, after);
+            text += &format!("{:width$}  {before:>10} → {after}", class.class);
             text += &match class.oracle_recall {
-                Some([before, after]) => format!(
-                    "  {:>5.1} → {:>5.1} % ({:+.1})\n",
-                    100.0 * before,
-                    100.0 * after,
-                    100.0 * (after - before)
+                Some([found, now]) => format!(
+                    "{:pad$}  {:>5.1} → {:>5.1} % ({:+.1})\n",
+                    "",
+                    100.0 * found,
+                    100.0 * now,
+                    100.0 * (now - found),
+                    pad = 10 - after.to_string().len().min(10)
                 ),
                 None => "\n".to_string(),
             };
@@ -211,4 +221,70 @@ pub fn headline(prepared: &PreparedAdaptation, folder: &Path) -> String {
         prepared.methods().join(", "),
         folder.display()
     )
+}
+
+/// What `--dry-run --json` prints.
+#[derive(Serialize)]
+struct DryRun<'a> {
+    dry_run: bool,
+    network: &'a str,
+    weights: &'a str,
+    preprocess: &'a tl::data::Preprocess,
+    source: &'a str,
+    classes: Vec<ClassCounts<'a>>,
+    target: &'a str,
+    target_images: usize,
+    /// Labelled images of the target that the oracle would be measured on.
+    oracle_images: usize,
+    methods: Vec<String>,
+    notes: Vec<String>,
+    trainable_report: &'a Option<tl::core::TrainableReport>,
+    load_report: &'a Option<tl::models::weights::LoadReport>,
+}
+
+/// What would be done, without doing it.
+pub fn dry_run(prepared: &PreparedAdaptation, json: bool) -> Result<(), Failure> {
+    let record = &prepared.record;
+    let (images, split) = prepared.source();
+    let (target, target_images, oracle_images) = prepared.target();
+    let notes: Vec<String> = prepared.notes.iter().cloned().chain(split.notes()).collect();
+    let found = DryRun {
+        dry_run: true,
+        network: &record.network,
+        weights: &record.options.weights,
+        preprocess: &record.preprocess,
+        source: &record.data.path,
+        classes: ClassCounts::all(images, split),
+        target,
+        target_images,
+        oracle_images,
+        methods: prepared.methods(),
+        notes,
+        trainable_report: &record.trainable_report,
+        load_report: &record.load_report,
+    };
+    if json {
+        return output::object(&found);
+    }
+    let mut text = format!(
+        "{} ({}), images of {} pixels, on {}\n\nsource {}:\n{}\ntarget {target}: {target_images} images without labels, \
+         {oracle_images} for the oracle\nmethods: {}\n",
+        found.network,
+        found.weights,
+        found.preprocess.crop,
+        record.device,
+        found.source,
+        table(&found.classes),
+        found.methods.join(", ")
+    );
+    for note in &found.notes {
+        text += &format!("note: {note}\n");
+    }
+    if let Some(load) = found.load_report {
+        text += &format!("\n{}\n", load.to_string().trim_end());
+    }
+    if let Some(report) = found.trainable_report {
+        text += &format!("\neach method trains:\n{report}\n");
+    }
+    output::print(&(text + "nothing was written\n"))
 }

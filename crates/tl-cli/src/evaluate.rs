@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use tl::Run;
-use tl::adapt::open_images;
-use tl::data::{Images, Skipped};
+use tl::adapt::open_sources;
+use tl::data::{Shift, Skipped};
 use tl::run::Measured;
 use tl::train::metrics::Evaluation;
 
@@ -24,13 +24,20 @@ use crate::progress::Display;
 Examples:
   tl evaluate runs/1 photos/            the part that the run set aside for its test
   tl evaluate runs/1 other-photos/      other images of the same classes
+  tl evaluate runs/1 photos/ --shift night:0.7   after `tl adapt --target-shift night:0.7`
   tl evaluate runs/1 photos/ --json")]
 pub struct Evaluate {
     /// The folder of a finished run
     pub run: PathBuf,
 
-    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded
-    pub data: PathBuf,
+    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded; several, where the run
+    /// has several sources
+    #[arg(required = true)]
+    pub data: Vec<String>,
+
+    /// Measure the images after this shift, drawn from the run's seed: what `tl adapt --target-shift` adapted to
+    #[arg(long, value_name = "SHIFT")]
+    pub shift: Option<Shift>,
 
     /// Make an image that cannot be read an error instead of skipping it
     #[arg(long)]
@@ -54,13 +61,11 @@ struct Answer<'a> {
 pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let run = Run::open(&verb.run, &device)?;
-    let images = match verb.data.to_str() {
-        Some(name) => open_images(name)?,
-        None => Images::open(&verb.data)?,
-    };
+    let images = open_sources(&verb.data)?;
     images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    let (shift, threads) = (verb.shift.as_ref(), verb.machine.threads());
     let measured =
-        run.evaluate(images, verb.machine.threads(), verb.strict, &device, &mut Display::new())?;
+        run.evaluate(images, shift, threads, verb.strict, &device, &mut Display::new())?;
     if verb.machine.json {
         return output::object(&Answer {
             run: &verb.run.to_string_lossy(),

@@ -18,16 +18,16 @@ use crate::{interruption, output, seeds};
 
 pub fn run(verb: &Finetune) -> Result<(), Failure> {
     let request = request(verb)?;
-    if verb.dry_run {
+    if verb.run.dry_run {
         let prepared = prepare(request)?;
         return summary::dry_run(&prepared, verb.machine.json);
     }
     let mut request = request;
     request.stop = interruption::stop_flag();
-    if let Some(count) = verb.seeds {
+    if let Some(count) = verb.run.seeds {
         return seeds::run(verb, request, count);
     }
-    let resume = resume_words(verb.out.is_some(), verb.resume);
+    let resume = resume_words(verb.run.out.is_some(), verb.run.resume);
     let run = fit(request, &resume, &mut Display::new())?;
     let outcome = Outcome::new(&run);
     if verb.machine.json { output::object(&outcome) } else { output::print(&outcome.text()) }
@@ -43,13 +43,13 @@ fn request(verb: &Finetune) -> Result<Request, Failure> {
         options,
         images: Arc::new(images),
         data: verb.data.to_string_lossy().into_owned(),
-        out: verb.out.clone(),
+        out: verb.run.out.clone(),
         device,
         device_name: verb.machine.device.clone(),
         threads: verb.machine.threads(),
-        checkpoint_every: verb.checkpoint_every,
-        resume: verb.resume,
-        cache_memory: verb.cache_memory.saturating_mul(1_000_000),
+        checkpoint_every: verb.run.checkpoint_every,
+        resume: verb.run.resume,
+        cache_memory: verb.run.cache_bytes(),
         stop: Arc::new(AtomicBool::new(false)),
         command: output::command_line(&words()),
     })
@@ -99,6 +99,6 @@ pub fn resume_words(named: bool, resuming: bool) -> impl Fn(&Path) -> String {
 /// The same for several runs, which lie in folders of one folder.
 pub fn resume_all(verb: &Finetune, parent: &Path) -> impl Fn(&Path) -> String {
     let parent = parent.to_path_buf();
-    let resume = resume_words(verb.out.is_some(), verb.resume);
+    let resume = resume_words(verb.run.out.is_some(), verb.run.resume);
     move |_| resume(&parent)
 }

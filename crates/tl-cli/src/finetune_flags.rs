@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use tl::core::NormPolicy;
 use tl::train::Keep;
-use tl::{EMBEDDED_NETWORK, FinetuneOptions, Recipe, RunRecord};
+use tl::{FinetuneOptions, Recipe, RunRecord};
 
 use crate::failure::Failure;
-use crate::flags::{Machine, one_of};
+use crate::flags::{DataFlags, Machine, NetworkFlags, RunFlags, one_of};
 
 const KEEPS: [(&str, Keep); 3] = [("best", Keep::Best), ("last", Keep::Last), ("ema", Keep::Ema)];
 const NORMS: [(&str, NormPolicy); 2] =
@@ -38,23 +38,8 @@ pub struct Finetune {
     /// A folder with one folder of images per class, or IDX files
     pub data: PathBuf,
 
-    /// The network: mobilenet_v2, resnet18 to resnet152, vgg11 to vgg19 and vgg11_bn to vgg19_bn
-    /// [default: mobilenet_v2]
-    #[arg(long, value_name = "NAME", help_heading = "Network")]
-    pub model: Option<String>,
-
-    /// Where its weights come from: a safetensors or PyTorch file, the folder of a run,
-    /// hub:owner/repo/file, random, or embedded [default: embedded, which are those of mobilenet_v2]
-    #[arg(long, value_name = "SRC", help_heading = "Network")]
-    pub weights: Option<String>,
-
-    /// Accept weights that lack parameters of the network, or hold others
-    #[arg(long, help_heading = "Network")]
-    pub partial: bool,
-
-    /// Height and width of the images in pixels [default: what the network's weights expect]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
-    pub image_size: Option<usize>,
+    #[command(flatten)]
+    pub network: NetworkFlags,
 
     /// How the network is tuned: auto (a probe, then everything), probe (a new head on frozen stages),
     /// finetune (everything), gradual (stage after stage from the last) [default: auto]
@@ -74,10 +59,6 @@ pub struct Finetune {
     /// [default: 1]
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Tuning")]
     pub layer_decay: Option<f64>,
-
-    /// The stages up to and with this one stay frozen [default: none]
-    #[arg(long, value_name = "STAGE", help_heading = "Tuning")]
-    pub freeze_through: Option<String>,
 
     /// The stages whose whole name matches this regular expression stay frozen [default: none]
     #[arg(long, value_name = "REGEX", help_heading = "Tuning")]
@@ -112,49 +93,15 @@ pub struct Finetune {
     #[arg(long, value_parser = one_of(&KEEPS), help_heading = "Tuning")]
     pub keep: Option<Keep>,
 
-    /// Training images of each class; the rest of the training part is left out [default: all]
-    #[arg(long, value_name = "K", allow_negative_numbers = true, help_heading = "Data")]
-    pub shots: Option<usize>,
+    #[command(flatten)]
+    pub data_flags: DataFlags,
 
-    /// Make an image that cannot be read an error instead of skipping it
-    #[arg(long, help_heading = "Data")]
-    pub strict: bool,
-
-    /// What is drawn at random (split, head, order, augmentation) follows from this number [default: 0]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Run")]
-    pub seed: Option<u64>,
-
-    /// Make this many runs, with the seeds N, N+1, …, and give their mean and deviation
-    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Run")]
-    pub seeds: Option<u64>,
-
-    /// The run's folder [default: the next free number under runs/]
-    #[arg(long, value_name = "DIR", help_heading = "Run")]
-    pub out: Option<PathBuf>,
-
-    /// Write a checkpoint every N steps as well as after every epoch
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
-    pub checkpoint_every: Option<u64>,
-
-    /// Go on with the run in --out; without one there the run starts afresh
-    #[arg(long, requires = "out", help_heading = "Run")]
-    pub resume: bool,
-
-    /// Check everything, show classes, split, trained parameters and cache, and write nothing
-    #[arg(long, help_heading = "Run")]
-    pub dry_run: bool,
-
-    /// Take the options of an earlier run (run.json or its folder); flags given here override them
-    #[arg(long, value_name = "RUN.JSON", help_heading = "Run")]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub run: RunFlags,
 
     /// Compute the frozen stages anew in every epoch instead of keeping their outputs
     #[arg(long, help_heading = "Machine")]
     pub no_cache: bool,
-
-    /// Megabytes of frozen stages' outputs kept in memory; more goes to the run's folder
-    #[arg(long, value_name = "MB", default_value_t = 2048, help_heading = "Machine")]
-    pub cache_memory: u64,
 
     #[command(flatten)]
     pub machine: Machine,
@@ -166,36 +113,15 @@ impl Finetune {
     /// # Errors
     /// A configuration that cannot be read.
     pub fn options(&self) -> Result<FinetuneOptions, Failure> {
-        let mut options = match &self.config {
+        let mut options = match &self.run.config {
             Some(path) => RunRecord::read(path)?.options,
             None => FinetuneOptions::default(),
         };
-        if let Some(model) = &self.model {
-            // The weights of a configuration belong to its network.
-            if *model != options.network {
-                options.weights = FinetuneOptions::default().weights;
-            }
-            options.network.clone_from(model);
-        }
-        if let Some(weights) = &self.weights {
-            options.weights.clone_from(weights);
-        }
-        if self.weights.is_none()
-            && options.weights == "embedded"
-            && options.network != EMBEDDED_NETWORK
-        {
-            // An unknown network is reported as such, by the library.
-            if tl::networks().contains(&options.network.as_str()) {
-                return Err(Failure::input(format!(
-                    "no weights were given for {0}; add --weights FILE with those of {0}, or --weights random",
-                    options.network
-                )));
-            }
-        }
-        options.partial_weights |= self.partial;
-        options.image_size = self.image_size.or(options.image_size);
-        options.shots = self.shots.or(options.shots);
-        options.strict |= self.strict;
+        self.network.override_weights(&mut options.network, &mut options.weights)?;
+        options.partial_weights |= self.network.partial;
+        options.image_size = self.network.image_size.or(options.image_size);
+        options.shots = self.data_flags.shots.or(options.shots);
+        options.strict |= self.data_flags.strict;
         let tuning = &mut options.tuning;
         self.check_recipe(
             self.recipe.unwrap_or(tuning.recipe),
@@ -206,15 +132,15 @@ impl Finetune {
         tuning.learning_rate = self.lr.or(tuning.learning_rate);
         tuning.layer_decay = self.layer_decay.or(tuning.layer_decay);
         // One kind of freezing replaces the other.
-        if self.freeze_through.is_some() || self.freeze.is_some() {
-            tuning.freeze_through.clone_from(&self.freeze_through);
+        if self.network.freeze_through.is_some() || self.freeze.is_some() {
+            tuning.freeze_through.clone_from(&self.network.freeze_through);
             tuning.freeze_matching.clone_from(&self.freeze);
         }
         tuning.norm = self.norm.or(tuning.norm);
         tuning.clip_norm = self.clip.or(tuning.clip_norm);
         tuning.augment |= self.augment;
         let settings = &mut options.settings;
-        settings.seed = self.seed.unwrap_or(settings.seed);
+        settings.seed = self.run.seed.unwrap_or(settings.seed);
         settings.batch_size = self.batch_size.unwrap_or(settings.batch_size);
         settings.keep = self.keep.unwrap_or(settings.keep);
         settings.ema = self.ema.or(settings.ema);
@@ -225,7 +151,7 @@ impl Finetune {
 
     /// Refuses flags that the recipe would leave without an effect.
     fn check_recipe(&self, recipe: Recipe, epochs: bool) -> Result<(), Failure> {
-        if self.augment && (recipe == Recipe::Probe || self.freeze_through.is_some()) {
+        if self.augment && (recipe == Recipe::Probe || self.network.freeze_through.is_some()) {
             return Err(Failure::input(
                 "--augment varies nothing where stages are frozen from the first on; leave it out, \
                  or take --recipe finetune without --freeze-through",

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde::Serialize;
 use tl::core::TrainableReport;
-use tl::data::{Skipped, Split};
+use tl::data::Skipped;
 use tl::train::metrics::Evaluation;
 use tl::{Prepared, Run, RunRecord};
 
+use crate::class_counts::{ClassCounts, table};
 use crate::failure::Failure;
 use crate::output;
 
@@ -98,15 +99,6 @@ pub fn headline(prepared: &Prepared, folder: &Path) -> String {
     )
 }
 
-/// The images of one class in each part.
-#[derive(Serialize)]
-struct ClassCounts<'a> {
-    class: &'a str,
-    train: usize,
-    validation: usize,
-    test: usize,
-}
-
 /// What `--dry-run --json` prints.
 #[derive(Serialize)]
 struct DryRun<'a> {
@@ -124,15 +116,7 @@ struct DryRun<'a> {
 pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
     let Prepared { loader, split, report, record, .. } = prepared;
     let images = loader.images();
-    let Split { train, validation, test } = split;
-    let [train, validation, test] = [train, validation, test].map(|part| images.class_counts(part));
-    let classes: Vec<ClassCounts<'_>> = images
-        .classes
-        .iter()
-        .zip(train)
-        .zip(validation.into_iter().zip(test))
-        .map(|((class, train), (validation, test))| ClassCounts { class, train, validation, test })
-        .collect();
+    let classes = ClassCounts::all(images, split);
     let notes = split.notes();
     if json {
         return output::object(&DryRun {
@@ -146,17 +130,14 @@ pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
             load_report: &record.load_report,
         });
     }
-    let width = classes.iter().map(|row| row.class.chars().count()).max().unwrap_or(0).max(5);
     let mut text = format!(
-        "{} ({}), images of {} pixels, on {}\n\n{:width$}  training  validation  test\n",
-        record.network, record.options.weights, record.preprocess.crop, record.device, "class"
+        "{} ({}), images of {} pixels, on {}\n\n{}",
+        record.network,
+        record.options.weights,
+        record.preprocess.crop,
+        record.device,
+        table(&classes)
     );
-    for ClassCounts { class, train, validation, test } in &classes {
-        text += &format!("{class:width$}  {train:>8}  {validation:>10}  {test:>4}\n");
-    }
-    let data = &record.data;
-    let (train, validation, test) = (data.train, data.validation, data.test);
-    text += &format!("{:width$}  {train:>8}  {validation:>10}  {test:>4}\n", "all");
     for note in &notes {
         text += &format!("note: {note}\n");
     }

@@ -1,10 +1,133 @@
-//! The flags that several verbs share.
+//! The flags that several verbs share, each with its one help text.
+
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use tl::EMBEDDED_NETWORK;
 use tl::burn::tensor::Device;
 
 use crate::failure::Failure;
+
+/// The network that a verb begins with.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Network")]
+pub struct NetworkFlags {
+    /// The network: mobilenet_v2, resnet18 to resnet152, vgg11 to vgg19 and vgg11_bn to vgg19_bn, or small_conv for digits and
+    /// other small images [default: mobilenet_v2]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+
+    /// Where its weights come from: a safetensors or PyTorch file, the folder of a run, hub:owner/repo/file, random, or
+    /// embedded [default: embedded, which are those of mobilenet_v2]
+    #[arg(long, value_name = "SRC")]
+    pub weights: Option<String>,
+
+    /// Accept weights that lack parameters of the network, or hold others
+    #[arg(long)]
+    pub partial: bool,
+
+    /// Height and width of the images in pixels [default: what the network's weights expect]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub image_size: Option<usize>,
+
+    /// The stages up to and with this one stay frozen; their outputs are kept [default: none]
+    #[arg(long, value_name = "STAGE")]
+    pub freeze_through: Option<String>,
+}
+
+impl NetworkFlags {
+    /// Puts network and weights in the place of those that the options name.
+    ///
+    /// # Errors
+    /// A network whose weights are not part of the program, without weights.
+    pub fn override_weights(
+        &self,
+        network: &mut String,
+        weights: &mut String,
+    ) -> Result<(), Failure> {
+        if let Some(model) = &self.model {
+            // The weights of a configuration belong to its network.
+            if model != network {
+                EMBEDDED_WEIGHTS.clone_into(weights);
+            }
+            network.clone_from(model);
+        }
+        if let Some(given) = &self.weights {
+            weights.clone_from(given);
+            return Ok(());
+        }
+        // An unknown network is reported as such, by the library.
+        let known = tl::networks().contains(&network.as_str());
+        if known && weights == EMBEDDED_WEIGHTS && network != EMBEDDED_NETWORK {
+            return Err(Failure::input(format!(
+                "no weights were given for {network}; add --weights FILE with those of {network}, or --weights random"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The weights that are part of the program.
+const EMBEDDED_WEIGHTS: &str = "embedded";
+
+/// Which of the images are used.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Data")]
+pub struct DataFlags {
+    /// Labelled training images of each class; the rest of the training part is left out [default: all]
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
+    pub shots: Option<usize>,
+
+    /// Make an image that cannot be read an error instead of skipping it
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// How a run is made, where it goes, and how it goes on.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Run")]
+pub struct RunFlags {
+    /// What is drawn at random (split, head, order, augmentation, shift) follows from this number [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub seed: Option<u64>,
+
+    /// Make this many runs, with the seeds N, N+1, …, and give their mean and deviation
+    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: Option<u64>,
+
+    /// The run's folder [default: the next free number under runs/]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Write a checkpoint every N steps as well as after every epoch
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub checkpoint_every: Option<u64>,
+
+    /// Go on with the run in --out after its last checkpoint; without one there the run starts afresh
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+
+    /// Check everything, show classes, split and what is trained, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Take the options of an earlier run (run.json or its folder); flags given here override them
+    #[arg(long, value_name = "RUN.JSON")]
+    pub config: Option<PathBuf>,
+
+    /// Megabytes of images and of frozen stages' outputs kept in memory; the rest goes to the run's folder or is
+    /// computed again
+    #[arg(long, value_name = "MB", default_value_t = 2048, help_heading = "Machine")]
+    pub cache_memory: u64,
+}
+
+impl RunFlags {
+    /// `--cache-memory` in bytes.
+    pub fn cache_bytes(&self) -> u64 {
+        self.cache_memory.saturating_mul(1_000_000)
+    }
+}
 
 /// How a verb works, and how it prints.
 #[derive(Args, Clone, Debug)]

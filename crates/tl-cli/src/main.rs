@@ -4,6 +4,7 @@ mod adapt;
 mod adapt_flags;
 mod adapt_seeds;
 mod adapt_summary;
+mod class_counts;
 mod demo;
 mod demo_table;
 mod embed;

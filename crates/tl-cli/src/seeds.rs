@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tl::finetune::{Request, next_folder};
+use tl::Request;
+use tl::folder::next_folder;
 use tl::record::RUN_FILE;
 use tl::train::files::write_bytes;
 use tl::train::metrics::mean_and_deviation;

@@ -94,7 +94,7 @@ fn the_same_seed_gives_the_same_bits_and_a_resumed_run_too() {
     fs::remove_file(place.path("two/model.safetensors")).unwrap();
     fs::remove_dir_all(place.path("two/methods")).unwrap();
     let resumed = place.good(&[words("two"), vec!["--resume"]].concat());
-    assert!(resumed.stderr.contains("resumed after 1 epochs"), "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("source: resumed after epoch 1"), "{}", resumed.stderr);
     assert!(model == place.read("two/model.safetensors"));
     place.good(&[words("other"), vec!["--seed", "1"]].concat());
     assert!(model != place.read("other/model.safetensors"));
@@ -109,6 +109,82 @@ fn seeds_are_summed_up() {
     assert_eq!(found["runs"].as_array().unwrap().len(), 2);
     assert!(found["oracle"][0].as_f64().unwrap() > 0.0);
     assert!(place.path("a/seed-1/run.json").exists() && place.path("a/summary.json").exists());
+}
+
+#[test]
+fn a_target_made_by_a_shift_is_evaluated_on_the_test_part() {
+    let place = Place::with_photos(3, 12);
+    let found =
+        place.json(&adapt(&["--target-shift", "night:0.9"], &["--method", "adabn", "--out", "a"]));
+    let measured = place.json(&["evaluate", "a", "photos", "--shift", "night:0.9"]);
+    assert_eq!(measured["part"], "the run's test part, shifted to night");
+    // The same images, the same noise: the oracle's figure.
+    assert_eq!((&measured["accuracy"], &measured["n"]), (&found["oracle"]["accuracy"], &5.into()));
+    place.refused_with(&["evaluate", "a", "photos", "--shift", "dusk"], &["no such shift"]);
+}
+
+#[test]
+fn several_sources_are_one_set_and_must_have_the_same_classes() {
+    let place = Place::with_photos(3, 12);
+    for class in 0..3 {
+        for number in 0..4 {
+            place.image(&format!("more/class-{class}/{number}.png"), 20, 20, class * 1000 + number);
+            place.image(
+                &format!("other/class-{class}/{number}.png"),
+                20,
+                20,
+                class * 1000 + number,
+            );
+        }
+    }
+    place.image("other/class-3/0.png", 20, 20, 0);
+    let more = ["--source", "more", "--method", "source", "--out", "a"];
+    let found = place.json(&adapt(&NIGHT, &more));
+    assert_eq!(found["source"], "photos and more");
+    let split = String::from_utf8(place.read("a/split.csv")).unwrap();
+    assert!(split.contains("more/class-0/") && split.contains("photos/class-0/"), "{split}");
+    let measured = place.json(&["evaluate", "a", "photos", "more"]);
+    assert_eq!(measured["part"], "the run's test part");
+    place.refused_with(
+        &adapt(&NIGHT, &["--source", "other", "--out", "never"]),
+        &["other has a class \"class-3\" that photos does not have"],
+    );
+    place.refused_with(&adapt(&NIGHT, &["--source", "photos"]), &["photos was given twice"]);
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_a_configuration_is_taken_over() {
+    let place = Place::with_photos(3, 12);
+    let found = place.json(&adapt(&NIGHT, &["--method", "coral", "--dry-run", "--out", "never"]));
+    assert_eq!((&found["dry_run"], &found["methods"][0]), (&true.into(), &"coral".into()));
+    assert_eq!((&found["classes"][0]["train"], &found["oracle_images"]), (&8.into(), &5.into()));
+    let text = place.good(&adapt(&NIGHT, &["--dry-run", "--out", "never"])).stdout;
+    assert!(text.contains("class-0") && text.contains("nothing was written"), "{text}");
+    assert!(!place.path("never").exists());
+    place.good(&adapt(&NIGHT, &["--method", "adabn", "--augment", "--out", "a"]));
+    let words = ["adapt", "--source", "photos", "--target-shift", "night:0.3", "--config", "a"];
+    place.good(&[&words[..], &["--seed", "5", "--out", "b"]].concat());
+    let options = |name: &str| -> Value {
+        let record: Value = serde_json::from_slice(&place.read(name)).unwrap();
+        record["adaptation"]["options"].clone()
+    };
+    let (mut ours, theirs) = (options("a/run.json"), options("b/run.json"));
+    assert_eq!((&theirs["settings"]["seed"], &theirs["augment"]), (&5.into(), &true.into()));
+    ours["settings"]["seed"] = 5.into();
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn a_source_without_validation_images_is_refused_before_anything_is_made() {
+    let place = Place::new();
+    for class in 0..2 {
+        place.image(&format!("few/class-{class}/0.png"), 20, 20, class * 1000);
+    }
+    let words = ["adapt", "--source", "few", "--target-shift", "fog", "--out", "never"];
+    let more = ["--model", "small_conv", "--weights", "random"];
+    place
+        .refused_with(&[&words[..], &more].concat(), &["few has no validation image", "give more"]);
+    assert!(!place.path("never").exists());
 }
 
 #[test]

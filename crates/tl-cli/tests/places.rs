@@ -20,7 +20,7 @@ fn what_lies_in_the_folder_of_a_run_is_never_overwritten() {
     place.refused_with(&quick("run", &["--resume", "--epochs", "1"]), &["another plan"]);
     place.refused_with(&quick("run", &["--resume", "--batch-size", "3"]), &["another settings"]);
     place.image("photos/class-0/more.png", 9, 9, 4);
-    place.refused_with(&quick("run", &["--resume"]), &["another data"]);
+    place.refused_with(&quick("run", &["--resume"]), &["another data set"]);
     std::fs::remove_file(place.path("photos/class-0/more.png")).unwrap();
     assert_eq!(contents(&place.path("run")), before);
     let again = place.good(&quick("run", &["--resume"]));

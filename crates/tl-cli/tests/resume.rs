@@ -16,6 +16,11 @@ use support::Place;
 const WORDS: &str = "finetune photos --image-size 32 --weights random --recipe gradual --epochs 3 --lr 0.01 \
     --batch-size 8 --checkpoint-every 2 --ema 0.9 --augment --cache-memory 0 --threads 2 --resume --out";
 
+/// Pseudo-labels that are found when an epoch begins, checkpoints amid epochs.
+const ADAPTATION: &str = "adapt --source photos --target-shift night:0.3 --model small_conv --weights random \
+    --image-size 16 --augment --method shot --source-epochs 2 --epochs 3 --batch-size 8 --checkpoint-every 2 \
+    --threads 2 --resume --out";
+
 /// When a run is killed: a pseudo-random share of its duration, or as soon as something is seen.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
@@ -44,38 +49,73 @@ const MOMENTS: [Moment; 11] = [
 fn a_run_killed_at_any_moment_and_resumed_ends_with_the_same_bits() {
     let place = Place::with_photos(4, 10);
     let started = Instant::now();
+    let words = |out: &'static str| words(WORDS, out);
     place.good(&words("whole"));
     let duration = started.elapsed();
-    let whole = Outcome::of(&place.path("whole"));
+    let of = |out: &str| Outcome::of(&place.path(out), &FITTED);
+    let whole = of("whole");
     assert!(whole.steps > 10, "the run is too short to be killed in many places");
     // What is compared does depend on what a resume must bring back.
     place.good(&[words("other"), vec!["--seed", "1"]].concat());
-    assert!(Outcome::of(&place.path("other")).model != whole.model);
+    assert!(of("other").model != whole.model);
     for (number, moment) in MOMENTS.into_iter().enumerate() {
         let name = format!("killed-{number}");
-        let seen = kill(&place, &name, moment, duration);
-        place.good(&words(&name));
-        let resumed = Outcome::of(&place.path(&name));
-        whole.must_equal(&resumed, &format!("{moment:?}, {seen}"));
+        let seen = kill(&place, WORDS, &name, moment, duration);
+        place.good(&self::words(WORDS, &name));
+        whole.must_equal(&of(&name), &format!("{moment:?}, {seen}"));
         fs::remove_dir_all(place.path(&name)).unwrap();
     }
     // The same run killed again and again.
     for share in [0.35, 0.6, 0.45, 0.3, 0.55, 0.4, 0.5, 0.65] {
-        run_and_kill(&place, "often", Moment::Share(share), duration);
+        run_and_kill(&place, &words("often"), "often", Moment::Share(share), duration);
     }
     place.good(&words("often"));
-    whole.must_equal(&Outcome::of(&place.path("often")), "killed eight times");
+    whole.must_equal(&of("often"), "killed eight times");
 }
 
-fn words(out: &str) -> Vec<&str> {
-    WORDS.split_whitespace().chain([out]).collect()
+#[test]
+fn an_adaptation_killed_at_any_moment_and_resumed_ends_with_the_same_bits() {
+    let place = Place::with_photos(4, 20);
+    let started = Instant::now();
+    place.good(&words(ADAPTATION, "whole"));
+    let duration = started.elapsed();
+    let of = |out: &str| Outcome::of(&place.path(out), &ADAPTED);
+    let whole = of("whole");
+    assert!(whole.steps > 20, "the run is too short to be killed in many places");
+    place.good(&[words(ADAPTATION, "other"), vec!["--seed", "1"]].concat());
+    assert!(of("other").model != whole.model);
+    let mut amid = 0;
+    for number in 0..8 {
+        let (name, moment) = (format!("killed-{number}"), Moment::Share(0.2 + 0.1 * number as f64));
+        let seen = kill(&place, ADAPTATION, &name, moment, duration);
+        amid += usize::from(is_amid_an_epoch(&place.path(&name)));
+        place.good(&words(ADAPTATION, &name));
+        whole.must_equal(&of(&name), &format!("{moment:?}, {seen}"));
+    }
+    assert!(amid > 0, "no run was killed with a checkpoint amid an epoch");
+}
+
+/// Whether the last checkpoint of an adaptation was written before its epoch ended.
+fn is_amid_an_epoch(folder: &Path) -> bool {
+    let found = ADAPTED.iter().filter_map(|(name, _)| fs::read(folder.join(name)).ok()).next_back();
+    found.is_some_and(|bytes| numbers(&bytes)["state"]["consumed"] != 0)
+}
+
+fn words<'a>(words: &'static str, out: &'a str) -> Vec<&'a str> {
+    words.split_whitespace().chain([out]).collect()
 }
 
 /// Kills a run at `moment`; a run that ends before is made again, and killed earlier. Answers how far
 /// it was.
-fn kill(place: &Place, out: &str, moment: Moment, mut duration: Duration) -> String {
+fn kill(
+    place: &Place,
+    command: &'static str,
+    out: &str,
+    moment: Moment,
+    mut duration: Duration,
+) -> String {
     for _ in 0..20 {
-        if run_and_kill(place, out, moment, duration) {
+        if run_and_kill(place, &words(command, out), out, moment, duration) {
             let text = fs::read_to_string(place.path(out).join("metrics.jsonl"));
             return format!("after {} epochs", text.map_or(0, |text| text.lines().count()));
         }
@@ -86,11 +126,17 @@ fn kill(place: &Place, out: &str, moment: Moment, mut duration: Duration) -> Str
 }
 
 /// Whether the run was killed before it ended by itself.
-fn run_and_kill(place: &Place, out: &str, moment: Moment, duration: Duration) -> bool {
+fn run_and_kill(
+    place: &Place,
+    words: &[&str],
+    out: &str,
+    moment: Moment,
+    duration: Duration,
+) -> bool {
     let folder = place.path(out);
     let started = Instant::now();
     let mut child =
-        place.command(&words(out)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        place.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     loop {
         if child.try_wait().unwrap().is_some() {
             return false;
@@ -111,17 +157,27 @@ fn run_and_kill(place: &Place, out: &str, moment: Moment, duration: Duration) ->
     !child.wait().unwrap().success()
 }
 
+/// The checkpoints of a run, and the kinds of tensors that each must hold.
+type Checkpoints = [(&'static str, &'static [&'static str])];
+
+const FITTED: [(&str, &[&str]); 1] =
+    [("checkpoint.safetensors", &["model/", "best/", "average/", "first/", "second/"])];
+const ADAPTED: [(&str, &[&str]); 2] = [
+    ("source/checkpoint.safetensors", &["joint/", "chosen/", "first/", "second/"]),
+    ("methods/shot/checkpoint.safetensors", &["joint/", "chosen/", "first/", "second/"]),
+];
+
 /// What a run leaves that must not depend on interruptions.
 struct Outcome {
     model: Vec<u8>,
     predictions: Vec<u8>,
     metrics: Vec<Value>,
-    checkpoint: Vec<u8>,
+    checkpoints: Vec<(Vec<u8>, &'static [&'static str])>,
     steps: u64,
 }
 
 impl Outcome {
-    fn of(folder: &Path) -> Self {
+    fn of(folder: &Path, checkpoints: &Checkpoints) -> Self {
         let read = |name: &str| fs::read(folder.join(name)).unwrap();
         let lines = String::from_utf8(read("metrics.jsonl")).unwrap();
         let metrics: Vec<Value> = lines
@@ -133,7 +189,7 @@ impl Outcome {
             predictions: read("predictions.csv"),
             steps: metrics.iter().filter_map(|row| row["step"].as_u64()).max().unwrap_or(0),
             metrics,
-            checkpoint: read("checkpoint.safetensors"),
+            checkpoints: checkpoints.iter().map(|(name, kinds)| (read(name), *kinds)).collect(),
         }
     }
 
@@ -141,21 +197,22 @@ impl Outcome {
         assert_eq!(self.metrics, other.metrics, "{moment}");
         assert!(self.model == other.model, "{moment}: the models differ");
         assert!(self.predictions == other.predictions, "{moment}: the predictions differ");
-        let (ours, theirs) = (numbers(&self.checkpoint), numbers(&other.checkpoint));
-        assert_eq!(ours, theirs, "{moment}");
-        let ours = SafeTensors::deserialize(&self.checkpoint).unwrap();
-        let theirs = SafeTensors::deserialize(&other.checkpoint).unwrap();
-        let (mut names, mut others) = (ours.names(), theirs.names());
-        names.sort_unstable();
-        others.sort_unstable();
-        assert_eq!(names, others, "{moment}");
-        for kind in ["model/", "best/", "ema/", "first/", "second/"] {
-            assert!(names.iter().any(|name| name.starts_with(kind)), "no tensor of {kind}");
-        }
-        for name in names {
-            let [ours, theirs] =
-                [&ours, &theirs].map(|file| file.tensor(name).unwrap().data().to_vec());
-            assert!(ours == theirs, "{moment}: {name} differs");
+        for ((ours, kinds), (theirs, _)) in self.checkpoints.iter().zip(&other.checkpoints) {
+            assert_eq!(numbers(ours), numbers(theirs), "{moment}");
+            let ours = SafeTensors::deserialize(ours).unwrap();
+            let theirs = SafeTensors::deserialize(theirs).unwrap();
+            let (mut names, mut others) = (ours.names(), theirs.names());
+            names.sort_unstable();
+            others.sort_unstable();
+            assert_eq!(names, others, "{moment}");
+            for kind in *kinds {
+                assert!(names.iter().any(|name| name.starts_with(kind)), "no tensor of {kind}");
+            }
+            for name in names {
+                let [ours, theirs] =
+                    [&ours, &theirs].map(|file| file.tensor(name).unwrap().data().to_vec());
+                assert!(ours == theirs, "{moment}: {name} differs");
+            }
         }
     }
 }

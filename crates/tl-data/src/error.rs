@@ -103,6 +103,9 @@ pub enum DataError {
     )]
     UnknownClass { class: String, known: String },
 
+    #[error("{0}")]
+    Join(String),
+
     #[error("batch size 0: use 1 or more")]
     ZeroBatch,
 

@@ -9,9 +9,11 @@ mod error;
 mod folder;
 mod idx;
 mod images;
+mod join;
 mod listing;
 mod loader;
 mod paired;
+mod paired_order;
 mod pixels;
 mod preprocess;
 mod relabel;
@@ -33,6 +35,7 @@ pub use loader::{Batch, Loader, Skipped, View};
 pub use paired::{
     LabelledBatch, PairedBatch, PairedBatches, PairedLoader, Pairing, UnlabelledBatch,
 };
+pub use paired_order::PairedOrder;
 pub use pixels::Rgb8;
 pub use preprocess::Preprocess;
 pub use resize::Interpolation;

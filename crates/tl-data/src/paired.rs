@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stream::Stream;
-use crate::{Augment, Batches, DataError, Loader, View};
+use crate::{Augment, Batches, DataError, Loader, PairedOrder, View};
 
 /// How two domains are gone through together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,8 +34,7 @@ pub struct Pairing {
 pub struct PairedLoader {
     source: Loader,
     target: Loader,
-    source_stream: Stream,
-    target_stream: Stream,
+    order: PairedOrder,
     pairing: Pairing,
 }
 
@@ -120,9 +118,9 @@ impl PairedLoader {
             class.ok_or_else(|| DataError::NoLabel { name: item.name.clone() })?.push(index);
         }
         let classes = if pairing.balanced { classes } else { vec![source_items] };
-        let source_stream = Stream::new(classes, pairing.seed, "order of the source");
-        let target_stream = Stream::new(vec![target_items], pairing.seed, "order of the target");
-        Ok(Self { source, target, source_stream, target_stream, pairing })
+        let batches = [pairing.source_batch, pairing.target_batch];
+        let order = PairedOrder::new(classes, target_items, batches, pairing.seed);
+        Ok(Self { source, target, order, pairing })
     }
 
     /// The loader of the source domain.
@@ -142,9 +140,7 @@ impl PairedLoader {
 
     /// The steps of an epoch: what the longer domain needs.
     pub fn steps(&self) -> usize {
-        let source = self.source_stream.len().div_ceil(self.pairing.source_batch);
-        let target = self.target_stream.len().div_ceil(self.pairing.target_batch);
-        source.max(target)
+        self.order.steps()
     }
 
     /// The batches of `epoch` from `first_step` on; none beyond the last step.
@@ -152,20 +148,21 @@ impl PairedLoader {
     /// A batch with skipped images is smaller by them. A step in which either domain's batch would
     /// be empty does not come.
     pub fn batches(&self, epoch: u64, first_step: usize) -> PairedBatches {
-        let (steps, pairing) = (self.steps(), &self.pairing);
-        let first_step = first_step.min(steps);
-        let pass = |loader: &Loader, stream: &Stream, size: usize, seed: u64| {
-            let visits =
-                stream.visits(epoch, first_step.saturating_mul(size), steps.saturating_mul(size));
-            let view = View { augment: pairing.augment.clone(), seed, epoch };
-            loader.visits(visits, size, Some(view))
+        let pairing = &self.pairing;
+        let [source, target] = self.order.visits(epoch, first_step);
+        let pass = |loader: &Loader, visits, size: usize, seed: u64| {
+            loader.visits(
+                visits,
+                size,
+                Some(View { augment: pairing.augment.clone(), seed, epoch }),
+            )
         };
         // Image 5 of the one domain shares no numbers with image 5 of the other.
         let target_seed = tl_random::mix(pairing.seed ^ tl_random::hash("target"));
         PairedBatches {
-            source: pass(&self.source, &self.source_stream, pairing.source_batch, pairing.seed),
-            target: pass(&self.target, &self.target_stream, pairing.target_batch, target_seed),
-            step: first_step,
+            source: pass(&self.source, source, pairing.source_batch, pairing.seed),
+            target: pass(&self.target, target, pairing.target_batch, target_seed),
+            step: first_step.min(self.steps()),
             failed: false,
         }
     }

@@ -1,134 +1,146 @@
 //! One file that holds all that a run needs to go on as if it had never stopped.
+//!
+//! Fitting and adapting keep the same things: values of whole modules, a moving average, the state of the
+//! optimizer, and some numbers of their own, the `S` of a [`Checkpoint`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tl_core::optimizer::SavedMoments;
 
-use crate::TrainError;
 use crate::ema::Snapshot;
-use crate::progress::EpochRow;
 use crate::tensor_file::{read_tensors, write_tensors};
+use crate::{Conduct, TrainError};
 
 /// The name of the file in a run's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
-/// Where a run stands.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct State {
-    /// What the run was made with: plan, settings, data and weights, as text.
-    pub identity: BTreeMap<String, String>,
-    pub phase: usize,
-    /// Epochs finished in the phase.
-    pub epoch: usize,
-    /// Images of the current epoch's order that were used up.
-    pub consumed: usize,
-    /// Optimizer steps since the beginning of the run.
-    pub step: u64,
-    /// Optimizer steps in the phase.
-    pub phase_step: u64,
-    pub sums: EpochSums,
-    pub rows: Vec<EpochRow>,
-    pub best: Option<BestEpoch>,
-    /// Epochs of the phase without a better validation accuracy.
-    pub stale: usize,
-    pub finished: bool,
-}
-
-/// What an epoch adds up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct EpochSums {
-    pub loss: f64,
-    pub gradient_norm: f64,
-    pub images: u64,
-    pub steps: u64,
-    pub seconds: f64,
-    pub rate: f64,
-}
-
-/// The epoch whose weights are kept as the best.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BestEpoch {
-    pub epoch: usize,
-    pub accuracy: f64,
-    pub loss: f64,
-}
+/// What decides the result of a run, by name and as text: a run goes on from a checkpoint only where all of it is the same.
+pub type Identity = BTreeMap<&'static str, String>;
 
 /// A run, taken apart.
 #[derive(Clone, Debug, Default)]
-pub struct Checkpoint {
-    pub state: State,
-    pub model: Snapshot,
-    pub best: Option<Snapshot>,
-    pub ema: Option<(u64, Snapshot)>,
+pub struct Checkpoint<S> {
+    /// Where the run stands.
+    pub state: S,
+    /// The values of modules by what they are, such as `model` and `best`.
+    pub snapshots: BTreeMap<String, Snapshot>,
+    /// A moving average and its steps.
+    pub average: Option<(u64, Snapshot)>,
     pub optimizer: BTreeMap<String, SavedMoments>,
 }
 
 /// The numbers that are no tensors.
 #[derive(Serialize, Deserialize)]
-struct Numbers {
-    state: State,
-    ema_steps: Option<u64>,
+#[serde(deny_unknown_fields)]
+struct Numbers<I, S> {
+    identity: I,
+    state: S,
+    /// A module without parameters has no tensor, and was there all the same.
+    snapshots: Vec<String>,
+    average_steps: Option<u64>,
     optimizer_steps: BTreeMap<String, u64>,
-    has_best: bool,
 }
 
-impl Checkpoint {
+/// The kinds of tensors beside the snapshots.
+const AVERAGE: &str = "average";
+const FIRST: &str = "first";
+const SECOND: &str = "second";
+
+impl<S: Serialize> Checkpoint<S> {
     /// Writes the file whole, or leaves the one before.
     ///
     /// # Errors
     /// When the disk is full or the place may not be written.
-    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
+    pub fn write(&self, path: &Path, identity: &Identity) -> Result<(), TrainError> {
         let mut tensors: Vec<(String, &[f32])> = Vec::new();
-        for (kind, snapshot) in [
-            ("model", Some(&self.model)),
-            ("best", self.best.as_ref()),
-            ("ema", self.ema.as_ref().map(|(_, snapshot)| snapshot)),
-        ] {
-            for (path, values) in snapshot.into_iter().flatten() {
+        let modules = self.snapshots.iter().map(|(kind, values)| (kind.as_str(), values));
+        let average = self.average.iter().map(|(_, values)| (AVERAGE, values));
+        for (kind, snapshot) in modules.chain(average) {
+            for (path, values) in snapshot {
                 tensors.push((format!("{kind}/{path}"), values));
             }
         }
         for (path, moments) in &self.optimizer {
-            tensors.push((format!("first/{path}"), &moments.first));
+            tensors.push((format!("{FIRST}/{path}"), &moments.first));
             if let Some(second) = &moments.second {
-                tensors.push((format!("second/{path}"), second));
+                tensors.push((format!("{SECOND}/{path}"), second));
             }
         }
+        let steps = |(path, moments): (&String, &SavedMoments)| (path.clone(), moments.steps);
         let numbers = Numbers {
-            state: self.state.clone(),
-            ema_steps: self.ema.as_ref().map(|(steps, _)| *steps),
-            optimizer_steps: self.optimizer.iter().map(|(p, m)| (p.clone(), m.steps)).collect(),
-            has_best: self.best.is_some(),
+            identity,
+            state: &self.state,
+            snapshots: self.snapshots.keys().cloned().collect(),
+            average_steps: self.average.as_ref().map(|(steps, _)| *steps),
+            optimizer_steps: self.optimizer.iter().map(steps).collect(),
         };
         write_tensors(path, &numbers, &tensors)
     }
+}
 
-    /// Reads a file that [`Checkpoint::write`] wrote.
+impl<S: DeserializeOwned> Checkpoint<S> {
+    /// Reads a file that [`Checkpoint::write`] wrote for a run with the same `identity`.
     ///
     /// # Errors
-    /// When it cannot be read or is damaged.
-    pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let (numbers, mut kinds) = read_tensors::<Numbers>(path)?;
+    /// When it cannot be read, is damaged, or belongs to another run.
+    pub fn read(path: &Path, identity: &Identity) -> Result<Self, TrainError> {
+        let (numbers, mut kinds) = read_tensors::<Numbers<BTreeMap<String, String>, S>>(path)?;
+        for (&what, expected) in identity {
+            if numbers.identity.get(what) != Some(expected) {
+                return Err(TrainError::OtherRun { path: path.to_path_buf(), what });
+            }
+        }
         let mut take = |kind: &str| kinds.remove(kind).unwrap_or_default();
-        let (model, best, ema, first, mut second) =
-            (take("model"), take("best"), take("ema"), take("first"), take("second"));
-        let optimizer = first
-            .into_iter()
-            .map(|(path, first)| {
-                let steps = numbers.optimizer_steps.get(&path).copied().unwrap_or_default();
-                let second = second.remove(&path);
-                (path, SavedMoments { steps, first, second })
-            })
-            .collect();
-        Ok(Self {
-            state: numbers.state,
-            model,
-            best: numbers.has_best.then_some(best),
-            ema: numbers.ema_steps.map(|steps| (steps, ema)),
-            optimizer,
-        })
+        let (first, mut second) = (take(FIRST), take(SECOND));
+        let moments = |(path, first): (String, Vec<f32>)| {
+            let steps = numbers.optimizer_steps.get(&path).copied().unwrap_or_default();
+            let second = second.remove(&path);
+            (path, SavedMoments { steps, first, second })
+        };
+        let optimizer = first.into_iter().map(moments).collect();
+        let average = numbers.average_steps.map(|steps| (steps, take(AVERAGE)));
+        let snapshots = numbers.snapshots.into_iter().map(|kind| (kind.clone(), take(&kind)));
+        Ok(Self { state: numbers.state, snapshots: snapshots.collect(), average, optimizer })
+    }
+
+    /// The checkpoint in a run's folder, if it holds one.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn of_run(conduct: &Conduct, identity: &Identity) -> Result<Option<Self>, TrainError> {
+        let path = conduct.out.as_ref().map(|out| out.join(CHECKPOINT));
+        path.filter(|path| path.exists()).map(|path| Self::read(&path, identity)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_another_run_is_told_what_differs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(CHECKPOINT);
+        let identity =
+            |seed: &str| Identity::from([("plan", "p".into()), ("settings", seed.into())]);
+        let values = |value: f32| Snapshot::from([("a.weight".to_string(), vec![value, 2.0])]);
+        let moments = SavedMoments { steps: 3, first: vec![0.1], second: Some(vec![0.2]) };
+        let written = Checkpoint {
+            state: 0.1_f64 + 0.2,
+            snapshots: [("model".to_string(), values(1.0)), ("empty".into(), Snapshot::new())]
+                .into(),
+            average: Some((7, values(5.0))),
+            optimizer: [("a.weight".to_string(), moments)].into(),
+        };
+        written.write(&path, &identity("0")).unwrap();
+        let found = Checkpoint::<f64>::read(&path, &identity("0")).unwrap();
+        assert_eq!(found.state.to_bits(), written.state.to_bits());
+        assert_eq!((found.snapshots, found.average), (written.snapshots, written.average));
+        assert_eq!(format!("{:?}", found.optimizer), format!("{:?}", written.optimizer));
+        let error = Checkpoint::<f64>::read(&path, &identity("1")).unwrap_err().to_string();
+        assert!(error.contains("made with another settings"), "{error}");
     }
 }

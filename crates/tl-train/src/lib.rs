@@ -13,7 +13,7 @@
 //! | [`progress`] | what a run tells while it goes on; [`EpochRow`] |
 //! | [`report`] | `report.html`, one page that needs nothing else |
 //! | `resident` | how much memory the program holds |
-//! | [`tensor_file`] | named values and numbers in one file |
+//! | `tensor_file` | named values and numbers in one file |
 //! | [`files`] | files that are whole or not there |
 
 pub mod checkpoint;
@@ -29,10 +29,10 @@ pub mod options;
 pub mod progress;
 pub mod report;
 mod resident;
-pub mod tensor_file;
+mod tensor_file;
 
 pub use error::TrainError;
-pub use fit::{Fitted, Predictions, Task, check_resume, fit, predict};
+pub use fit::{Fitted, Predictions, Task, check_resume, fit, plain_device, predict};
 pub use options::{Conduct, Keep, Settings};
-pub use progress::{EpochRow, Progress, Silent};
+pub use progress::{EpochRow, Lines, Progress, Silent};
 pub use resident::resident_bytes;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -109,5 +109,17 @@ impl Default for Conduct {
             stop: Arc::default(),
             weights_key: String::new(),
         }
+    }
+}
+
+impl Conduct {
+    /// Whether a checkpoint is to be written after `step`, though no epoch ends.
+    pub fn due(&self, step: u64) -> bool {
+        self.checkpoint_every.is_some_and(|every| step.is_multiple_of(every))
+    }
+
+    /// Whether the run is to end now.
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 }

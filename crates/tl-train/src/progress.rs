@@ -33,6 +33,19 @@ impl Progress for Silent {
     fn say(&mut self, _: &str) {}
 }
 
+/// Prints the lines that stay to standard output, and no bar.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lines;
+
+impl Progress for Lines {
+    fn begin(&mut self, _: &str, _: u64) {}
+    fn advance(&mut self, _: u64, _: &str) {}
+    fn end(&mut self) {}
+    fn say(&mut self, line: &str) {
+        println!("{line}");
+    }
+}
+
 /// One line of `metrics.jsonl`: an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {

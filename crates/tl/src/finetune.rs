@@ -8,16 +8,17 @@ use burn::tensor::Device;
 use tl_core::{Backbone, NormPolicy, Plan, TrainableReport};
 use tl_data::{Augment, CropRange, Images, Loader, Split};
 use tl_models::Classifier;
-use tl_train::files::{make_folder, write_bytes};
+use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 use tl_train::{
     Conduct, EpochRow, Fitted, Predictions, Progress, Task, TrainError, check_resume, fit, predict,
 };
 
 use crate::estimate::{Extent, cache_sizes, costs};
-use crate::record::{DataRecord, MODEL_FILE, RUN_FILE, RUN_SCHEMA, RunRecord, Status, versions};
+use crate::folder::claim;
+use crate::record::{DataRecord, RUN_SCHEMA, RunRecord, Status, versions};
 use crate::source::{preprocess, pretrained};
-use crate::{Error, FinetuneOptions, Network, Run, load_script, page};
+use crate::{Error, FinetuneOptions, Network, Run};
 
 /// A fitting that is asked for.
 #[derive(Clone, Debug)]
@@ -127,7 +128,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         network: options.network.clone(),
         labels: images.classes.clone(),
         preprocess,
-        augment: augment(options),
+        augment: augment(options.tuning.augment),
         options: options.clone(),
         plan: plan.clone(),
         data: DataRecord {
@@ -155,8 +156,9 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     Ok(Prepared { model, plan, loader, split, report, record, request, folder: None })
 }
 
-fn augment(options: &FinetuneOptions) -> Augment {
-    if !options.tuning.augment {
+/// How training images are varied, where that is `wanted`.
+pub(crate) fn augment(wanted: bool) -> Augment {
+    if !wanted {
         return Augment::none();
     }
     Augment { random_resized_crop: Some(CropRange::default()), flip: 0.5 }
@@ -179,10 +181,8 @@ impl Prepared {
         if let Some(folder) = &self.folder {
             return Ok(folder.clone());
         }
-        let folder = match &self.request.out {
-            Some(out) => claim(out, self.request.resume)?,
-            None => next_folder(Path::new("runs"))?,
-        };
+        let plan = self.request.resume.then_some(&self.plan);
+        let folder = claim(self.request.out.as_deref(), plan)?;
         if self.request.resume {
             let (task, conduct) = (self.task(), self.conduct(Some(&folder)));
             check_resume(&task, &self.plan, &self.request.options.settings, &conduct)?;
@@ -220,14 +220,8 @@ impl Prepared {
         match self.carry_out(&folder, progress) {
             Ok(run) => Ok(run),
             Err(error) => {
-                self.record.status = match &error {
-                    Error::Train(TrainError::Interrupted { .. }) => Status::Interrupted,
-                    _ => Status::Failed,
-                };
                 self.record.skipped = self.loader.skipped();
-                // The first error is the one to tell, not that its record could not be written.
-                let _ = self.record.write(&folder);
-                Err(error)
+                Err(self.record.ended_with(error, &folder))
             }
         }
     }
@@ -245,19 +239,10 @@ impl Prepared {
         let table = crate::predict::to_csv(last, images, &labels_of(images));
         record.validation = outcome.validation;
         record.test = outcome.test;
-        write_bytes(&folder.join("predictions.csv"), table.as_bytes())?;
-        let run = Run::new(folder, record.clone(), outcome.model);
-        run.write_model(&folder.join(MODEL_FILE))?;
-        let names = serde_json::to_string_pretty(&record.labels).unwrap_or_default();
-        write_bytes(&folder.join("labels.json"), names.as_bytes())?;
-        write_bytes(&folder.join("load.py"), load_script::TEXT.as_bytes())?;
-        record.status = Status::Finished;
-        let html = page::render(record, &outcome.rows);
-        write_bytes(&folder.join("report.html"), html.as_bytes())?;
-        record.write(folder)?;
+        let run = Run::finish(folder, record, outcome.model, &table, &outcome.rows)?;
         // A cache serves a resume, and there is nothing left to resume.
         let _ = std::fs::remove_dir_all(folder.join("cache"));
-        Ok(Run { record: record.clone(), ..run })
+        Ok(run)
     }
 
     /// Trains and measures without a record; `folder` takes checkpoints.
@@ -311,45 +296,4 @@ pub struct Outcome {
 
 fn labels_of(images: &Images) -> Vec<Option<usize>> {
     images.items.iter().map(|item| item.label).collect()
-}
-
-/// Makes `out`, or accepts the run in it if it is to be resumed.
-pub(crate) fn claim(out: &Path, resume: bool) -> Result<PathBuf, Error> {
-    if out.join(RUN_FILE).exists() && !resume {
-        return Err(Error::Run {
-            path: out.to_path_buf(),
-            problem: "holds a run already".into(),
-            mend: "add --resume to go on with it, or choose another --out",
-        });
-    }
-    // A folder that holds no run is given one only if nothing in it would be overwritten.
-    let known = ["model.safetensors", "labels.json", "split.csv", "predictions.csv", "load.py"];
-    if !out.join(RUN_FILE).exists()
-        && let Some(name) = known.iter().find(|name| out.join(name).exists())
-    {
-        return Err(Error::Run {
-            path: out.join(name),
-            problem: "is no part of a run and would be overwritten".into(),
-            mend: "choose another --out",
-        });
-    }
-    make_folder(out)?;
-    Ok(out.to_path_buf())
-}
-
-/// Makes the next free number under `parent`.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn next_folder(parent: &Path) -> Result<PathBuf, Error> {
-    make_folder(parent)?;
-    let mut number = 1;
-    loop {
-        let folder = parent.join(number.to_string());
-        match std::fs::create_dir(&folder) {
-            Ok(()) => return Ok(folder),
-            Err(reason) if reason.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
-            Err(reason) => return Err(TrainError::file("cannot make", &folder, reason).into()),
-        }
-    }
 }

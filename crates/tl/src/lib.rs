@@ -9,6 +9,7 @@
 //! | [`options`] | [`FinetuneOptions`] |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
 //! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
+//! | [`folder`] | where a run goes |
 //! | [`run`] | [`Run`]: open, evaluate, predict, export |
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`predict`] | predictions as people read them |
@@ -26,6 +27,7 @@ pub mod embedded;
 mod error;
 mod estimate;
 pub mod finetune;
+pub mod folder;
 mod load_script;
 pub mod network;
 pub mod options;
@@ -59,7 +61,7 @@ pub mod prelude {
     pub use crate::{Network, Recipe, Request, Run, device, finetune, pretrained};
     pub use tl_core::{Backbone, Freeze, NormPolicy, Phase, Plan, Schedule};
     pub use tl_data::Images;
-    pub use tl_train::{Progress, Silent};
+    pub use tl_train::{Lines, Progress, Silent};
 }
 
 // The program in the project's README compiles.

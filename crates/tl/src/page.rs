@@ -27,9 +27,17 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow]) -> String {
                 cached: row.cached,
             })
         });
+    let (network, data) = (&record.network, &record.data.path);
+    let (title, configuration) = match &record.adaptation {
+        Some(found) => (
+            format!("{network} from {data} to {}", found.target.path),
+            serde_json::to_value(&found.options),
+        ),
+        None => (format!("{network} on {data}"), serde_json::to_value(&record.options)),
+    };
     let load = record.load_report.as_ref().map(ToString::to_string).unwrap_or_default();
     render_page(&ReportInput {
-        title: format!("{} on {}", record.network, record.data.path),
+        title,
         command: record.command.clone(),
         status: status.to_string(),
         headline: Headline {
@@ -48,7 +56,7 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow]) -> String {
             .iter()
             .map(|image| SkippedImage { file: image.name.clone(), reason: image.reason.clone() })
             .collect(),
-        configuration: serde_json::to_value(&record.options).unwrap_or_default(),
+        configuration: configuration.unwrap_or_default(),
         versions: record.versions.clone(),
         seeds: vec![record.options.settings.seed],
         seconds: record.seconds,

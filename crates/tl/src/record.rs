@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use tl_core::{Plan, TrainableReport};
 use tl_data::{Augment, Preprocess, Skipped};
 use tl_models::weights::LoadReport;
+use tl_train::TrainError;
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 
-use crate::adapt::AdaptRecord;
+use crate::adapt::{AdaptOptions, AdaptRecord};
 use crate::{Error, FinetuneOptions};
 
 /// The version of the written form of a [`RunRecord`].
@@ -87,6 +88,30 @@ impl RunRecord {
             mend: "this is a fault of the program",
         })?;
         Ok(write_bytes(&folder.join(RUN_FILE), text.as_bytes())?)
+    }
+
+    /// What an adaptation that is finished was told; `path` is where it was read.
+    ///
+    /// # Errors
+    /// A fitting, or an adaptation that is not finished.
+    pub fn adapt_options(self, path: &Path) -> Result<AdaptOptions, Error> {
+        let adaptation = self.adaptation.ok_or_else(|| Error::Run {
+            path: path.to_path_buf(),
+            problem: "is of no finished adaptation".into(),
+            mend: "give the folder of a run that `tl adapt` finished",
+        })?;
+        Ok(adaptation.options)
+    }
+
+    /// Notes down that the run ended with `error`, which it gives back.
+    pub(crate) fn ended_with(&mut self, error: Error, folder: &Path) -> Error {
+        self.status = match &error {
+            Error::Train(TrainError::Interrupted { .. }) => Status::Interrupted,
+            _ => Status::Failed,
+        };
+        // The first error is the one to tell, not that its record could not be written.
+        let _ = self.write(folder);
+        error
     }
 
     /// Reads `run.json` of a run's folder, or the file itself.

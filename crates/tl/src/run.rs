@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use tl_data::{Images, Loader, Skipped, Split};
+use tl_data::{Images, Loader, Shift, Skipped, Split};
 use tl_models::weights::WeightsFile;
 use tl_models::{Architecture, Classifier, LoadOptions, load, save};
+use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
-use tl_train::{Predictions, Progress, predict};
+use tl_train::{EpochRow, Predictions, Progress, predict};
 
-use crate::record::{MODEL_FILE, RunRecord};
-use crate::{Error, Network};
+use crate::record::{MODEL_FILE, RunRecord, Status};
+use crate::{Error, Network, load_script, page};
 
 /// A fitted model and its record.
 pub struct Run {
@@ -35,6 +36,26 @@ impl Run {
         Self { folder: folder.to_path_buf(), record, model }
     }
 
+    /// Writes everything that the folder of a finished run holds.
+    pub(crate) fn finish(
+        folder: &Path,
+        record: &mut RunRecord,
+        model: Classifier<Network>,
+        predictions: &str,
+        rows: &[EpochRow],
+    ) -> Result<Self, Error> {
+        let write = |name: &str, text: &str| write_bytes(&folder.join(name), text.as_bytes());
+        write("predictions.csv", predictions)?;
+        let run = Self::new(folder, record.clone(), model);
+        run.write_model(&folder.join(MODEL_FILE))?;
+        write("labels.json", &serde_json::to_string_pretty(&record.labels).unwrap_or_default())?;
+        write("load.py", load_script::TEXT)?;
+        record.status = Status::Finished;
+        write("report.html", &page::render(record, rows))?;
+        record.write(folder)?;
+        Ok(Self { record: record.clone(), ..run })
+    }
+
     /// Opens the run in `folder`.
     ///
     /// # Errors
@@ -46,7 +67,7 @@ impl Run {
             return Err(Error::Run {
                 path: folder.to_path_buf(),
                 problem: "holds a run that is not finished".into(),
-                mend: "finish it with `tl finetune … --resume`",
+                mend: "go on with it: give the command that made it --resume",
             });
         }
         let network = Network::by_name(&record.network, device)?;
@@ -99,23 +120,29 @@ impl Run {
         Ok(predict(&self.model, loader, items, size, device, progress)?)
     }
 
-    /// Measures the run on other images; classes are matched by name.
+    /// Measures the run on other images, perhaps after a shift that is drawn from the run's seed, as the target of an
+    /// adaptation was; classes are matched by name.
     ///
     /// Of the data that the run was fitted on its test part is measured, of data that is divided into
     /// parts the test part, of any other data all.
     ///
     /// # Errors
-    /// A class that the run does not know, data without a label.
+    /// A class that the run does not know, data without a label, a shift without photos.
     pub fn evaluate(
         &self,
         mut images: Images,
+        shift: Option<&Shift>,
         threads: usize,
         strict: bool,
         device: &Device,
         progress: &mut dyn Progress,
     ) -> Result<Measured, Error> {
-        let (items, part) = self.part(&images)?;
+        let (items, mut part) = self.part(&images)?;
         self.match_classes(&mut images)?;
+        if let Some(shift) = shift {
+            images = images.shifted(&shift.clone().prepare(self.record.options.settings.seed)?);
+            part += &format!(", shifted to {}", shift.name());
+        }
         let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
         let loader = self.loader(images, threads, strict)?;
         let found = self.predict(&loader, &items, device, progress)?;

@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::measure::{Measured, Meter, Participant};
+use super::request::Request;
 use super::rows::{Quantity, Row, title_of};
 use super::sides::{Turn, Who};
 use crate::shell::Outcome;
 
-/// A rate in examples per second or memory in megabytes, or why there is none.
+/// A rate in examples per second, memory in megabytes or milliseconds for each example, or why there is none.
 pub(super) type Number = Result<f64, String>;
 
 /// A row and its numbers.
@@ -24,6 +25,7 @@ pub(super) fn number(quantity: Quantity, measured: Measured) -> Number {
     measured.map(|Turn { seconds, examples, peak }| match quantity {
         Quantity::Rate => examples as f64 / seconds,
         Quantity::Memory => peak as f64 / 1e6,
+        Quantity::Time => 1e3 * seconds / examples as f64,
     })
 }
 
@@ -32,16 +34,19 @@ pub(super) fn number(quantity: Quantity, measured: Measured) -> Number {
 /// # Errors
 /// When a program ends.
 pub(super) fn measure(meter: &mut Meter, row: Row, threads: usize) -> Outcome<Found> {
-    let variants = if meter.starter.has_peers() { row.variants() } else { Vec::new() };
+    let compared = row.beside.is_some() || meter.starter.has_peers();
+    let variants = if compared { row.variants() } else { Vec::new() };
     let ours = Participant { who: Who::Ours, threads, request: row.request.clone() };
-    let peer = |variant: &&'static str| Participant {
-        who: Who::Peers,
-        threads,
-        request: row.request(variant),
+    let peer = |variant: &&'static str| match row.beside {
+        Some(work) => {
+            let request = Request { work, ..row.request.clone() };
+            Participant { who: Who::Ours, threads, request }
+        }
+        None => Participant { who: Who::Peers, threads, request: row.request(variant) },
     };
     let participants: Vec<_> = std::iter::once(ours).chain(variants.iter().map(peer)).collect();
     let measured = match row.quantity {
-        Quantity::Rate => meter.times(&participants, meter.rounds)?,
+        Quantity::Rate | Quantity::Time => meter.times(&participants, meter.rounds)?,
         Quantity::Memory => meter.peaks(&participants)?,
     };
     let mut numbers = measured.into_iter().map(|measured| number(row.quantity, measured));
@@ -85,7 +90,7 @@ impl Found {
         let Some(bound) = self.row.bound else { return "–".to_string() };
         match self.row.quantity {
             Quantity::Rate => format!("≥ {bound}"),
-            Quantity::Memory => format!("≤ {bound}"),
+            Quantity::Memory | Quantity::Time => format!("≤ {bound}"),
         }
     }
 
@@ -107,7 +112,7 @@ impl Found {
         remarks.join(" · ")
     }
 
-    /// The row as one of the list that `--json` writes: rates in examples per second, memory in MB.
+    /// The row as one of the list that `--json` writes: rates in examples per second, memory in MB, times in milliseconds.
     /// Where the ratio is bounded from above the bound is `at_most`, and `at_least` is null.
     pub fn json(&self) -> Value {
         let mut value = json!({
@@ -118,7 +123,7 @@ impl Found {
             "at_least": self.row.bound,
             "aim": self.row.aim,
         });
-        if self.row.quantity == Quantity::Memory {
+        if self.row.quantity != Quantity::Rate {
             value["at_least"] = Value::Null;
             value["at_most"] = json!(self.row.bound);
         }
@@ -138,6 +143,7 @@ pub(super) fn line(found: &Found) -> String {
     let unit = match found.row.quantity {
         Quantity::Rate => "",
         Quantity::Memory => "MB ",
+        Quantity::Time => "ms ",
     };
     let short_of = if found.holds() == Some(false) { "falls short  " } else { "" };
     format!(
@@ -205,6 +211,7 @@ pub(super) mod tests {
     fn numbers_are_rates_or_megabytes() {
         let turn = Turn { seconds: 0.5, examples: 16, peak: 3_000_000 };
         assert_eq!(number(Quantity::Rate, Ok(turn.clone())), Ok(32.0));
+        assert_eq!(number(Quantity::Time, Ok(turn.clone())), Ok(31.25));
         assert_eq!(number(Quantity::Memory, Ok(turn)), Ok(3.0));
     }
 }

@@ -72,7 +72,9 @@ pub(super) fn measure(meter: &mut Meter, row: &Row, axis: Axis, threads: usize) 
         }
     }
     let measured = match row.quantity {
-        Quantity::Rate => meter.times(&participants, meter.rounds.min(MOST_ROUNDS))?,
+        Quantity::Rate | Quantity::Time => {
+            meter.times(&participants, meter.rounds.min(MOST_ROUNDS))?
+        }
         Quantity::Memory => meter.peaks(&participants)?,
     };
     let (mut ours, mut peer) = (Vec::new(), Vec::new());
@@ -121,6 +123,7 @@ impl Growth {
         match self.row.quantity {
             Quantity::Rate => batch as f64 / number,
             Quantity::Memory => number,
+            Quantity::Time => batch as f64 * number,
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn page(about: &Circumstances, found: &[Found], growths: &[Growth]) -
     page += "\n## Side by side\n\n";
     page += &main_table(found);
     for axis in Axis::ALL {
-        for quantity in [Quantity::Rate, Quantity::Memory] {
+        for quantity in [Quantity::Rate, Quantity::Memory, Quantity::Time] {
             let part: Vec<&Growth> = growths
                 .iter()
                 .filter(|growth| growth.axis == axis && growth.row.quantity == quantity)
@@ -80,6 +80,7 @@ fn main_table(found: &[Found]) -> String {
         let unit = match found.row.quantity {
             Quantity::Rate => String::new(),
             Quantity::Memory => " MB".to_string(),
+            Quantity::Time => " ms".to_string(),
         };
         let with_unit = |value: Option<f64>| {
             value.map_or_else(|| "–".to_string(), |value| short(value) + &unit)
@@ -102,7 +103,7 @@ fn main_table(found: &[Found]) -> String {
             found.remarks(),
         );
     }
-    table += "\nRates are images per second, sequences per second for encoders. A ratio in bold is what was asked.\n";
+    table += "\nRates are images per second, sequences per second for encoders; times are milliseconds for each image. A ratio in bold is what was asked.\n";
     table
 }
 
@@ -119,6 +120,7 @@ fn growth_table(axis: Axis, quantity: Quantity, growths: &[&Growth]) -> String {
     let (quantity, unit) = match quantity {
         Quantity::Rate => ("Speed", "per second"),
         Quantity::Memory => ("Memory", "MB"),
+        Quantity::Time => ("Time", "ms per example"),
     };
     let mut table = format!(
         "\n## {quantity} and {what}\n\n| row, {points} | ours, {unit} | {factor} | the peer | {factor} | holds |\n|---|---|---|---|---|---|\n"

@@ -18,6 +18,18 @@ pub enum Work {
     TailLater,
     /// A new head on frozen features: 20 epochs over 1,000 images.
     Probe,
+    /// Logits without gradients of the network as it is, in evaluation: nothing compiled or packed. Each
+    /// convolution takes its norm's running statistics into its weight as it is called, so that this is
+    /// faster than a pass that leaves them apart.
+    Eval,
+    /// The same with the norms' statistics of the batch itself.
+    AdaBn,
+    /// The same, and a step of TENT on scales and shifts.
+    Tent,
+    /// A step of the adapting loop with DANN: so many images of each domain.
+    Dann,
+    /// A step of the same loop on twice as many images with labels.
+    Supervised,
 }
 
 /// One configuration of one piece of work.

@@ -9,6 +9,8 @@ pub(super) enum Quantity {
     Rate,
     /// The most memory that a process which does nothing else has held; the ratio is asked to be small.
     Memory,
+    /// Milliseconds for each example; the ratio is asked to be small.
+    Time,
 }
 
 /// One row.
@@ -24,6 +26,8 @@ pub(super) struct Row {
     pub reference: &'static str,
     /// What else the peers do.
     pub others: &'static [&'static str],
+    /// Work of our own that takes the place of the peers.
+    pub beside: Option<Work>,
     /// What the ratio must reach: from above for a rate, from below for memory.
     pub bound: Option<f64>,
     pub aim: Option<f64>,
@@ -32,7 +36,7 @@ pub(super) struct Row {
 }
 
 /// Variants of the peers, and how tables call them.
-const VARIANTS: [(&str, &str); 7] = [
+const VARIANTS: [(&str, &str); 9] = [
     ("channels_last", "PyTorch channels_last"),
     ("default", "PyTorch default"),
     ("onnxruntime", "ONNX Runtime"),
@@ -40,6 +44,8 @@ const VARIANTS: [(&str, &str); 7] = [
     ("default+bf16", "PyTorch bf16 default"),
     ("channels_last+caching", "PyTorch channels_last, caching"),
     ("default+caching", "PyTorch default, caching"),
+    ("eval", "our own forward pass in evaluation, nothing compiled"),
+    ("supervised", "our own supervised step on both batches together"),
 ];
 
 /// How tables call a variant.
@@ -59,6 +65,7 @@ fn row(name: &str, title: &str, work: Work, network: &str) -> Row {
         request,
         reference: "channels_last",
         others: &["default"],
+        beside: None,
         bound: None,
         aim: None,
         grows: false,
@@ -69,6 +76,12 @@ impl Row {
     fn against(mut self, reference: &'static str, others: &'static [&'static str]) -> Self {
         (self.reference, self.others) = (reference, others);
         self
+    }
+
+    /// The time of our work over that of `work`, which is ours as well and is called `reference`.
+    fn beside(mut self, reference: &'static str, work: Work) -> Self {
+        (self.quantity, self.beside) = (Quantity::Time, Some(work));
+        self.against(reference, &[])
     }
 
     fn must(mut self, bound: f64, aim: Option<f64>) -> Self {
@@ -107,7 +120,7 @@ impl Row {
     pub fn holds(&self, ratio: f64) -> Option<bool> {
         self.bound.map(|bound| match self.quantity {
             Quantity::Rate => ratio >= bound,
-            Quantity::Memory => ratio <= bound,
+            Quantity::Memory | Quantity::Time => ratio <= bound,
         })
     }
 }
@@ -185,6 +198,16 @@ pub(super) fn all() -> Vec<Row> {
         row("resnet18-bf16", "ResNet-18 frozen forward, bf16", Work::Forward, "resnet18");
     half.request.variant = "bf16".to_string();
     rows.push(half.against("channels_last+bf16", &["default+bf16"]).must(1.0, None));
+    for (network, title, ..) in networks.into_iter().filter(|(name, ..)| *name != "resnet50") {
+        let row = |name: &str, what: &str, work| {
+            row(&format!("{network}-{name}"), &format!("{title} {what}"), work, network)
+        };
+        let stream = |name, what, work| row(name, what, work).beside("eval", Work::Eval);
+        rows.push(stream("adabn", "AdaBN on a stream", Work::AdaBn).must(1.5, None));
+        rows.push(stream("tent", "TENT on a stream", Work::Tent).must(3.0, None));
+        let step = row("dann", "DANN step", Work::Dann);
+        rows.push(step.beside("supervised", Work::Supervised).must(1.15, None));
+    }
     rows
 }
 
@@ -238,6 +261,9 @@ mod tests {
         assert_eq!((rate.holds(1.1), rate.holds(1.09)), (Some(true), Some(false)));
         let memory = rate.memory();
         assert_eq!((memory.holds(0.6), memory.holds(0.61)), (Some(true), Some(false)));
+        let time = row("a", "a", Work::Tent, "resnet18").beside("eval", Work::Eval);
+        let time = time.must(3.0, None);
+        assert_eq!((time.holds(3.0), time.holds(3.01)), (Some(true), Some(false)));
         assert_eq!(row("a", "a", Work::Step, "resnet18").holds(0.1), None);
     }
 

@@ -8,7 +8,6 @@ use tl_train::Progress;
 use tl_train::ema::snapshot;
 
 use super::session::Session;
-use super::step::EpochSums;
 use crate::a_distance::a_distance;
 use crate::domains::{Part, View};
 use crate::methods::adapt_norms;
@@ -32,10 +31,10 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
     pub(super) fn close_epoch(
         &mut self,
         phase: &ResolvedPhase,
-        sums: EpochSums,
-        started: Instant,
         progress: &mut dyn Progress,
     ) -> Result<(), AdaptError> {
+        let started = Instant::now();
+        let sums = std::mem::take(&mut self.state.sums);
         let plain = self.joint()?.plain();
         let target = match self.adapting() {
             true => self.for_target(plain.clone())?,
@@ -60,7 +59,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             oracle,
             learning_rate: sums.rate,
             gradient_norm: sums.gradient_norm.value(),
-            seconds: started.elapsed().as_secs_f64(),
+            seconds: sums.seconds + started.elapsed().as_secs_f64(),
         };
         progress.say(&row.describe());
         self.state.rows.push(row);
@@ -73,6 +72,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             self.state.stale += 1;
         }
         self.state.epoch += 1;
+        self.state.consumed = 0;
         self.save()
     }
 
@@ -110,6 +110,14 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let validation = self.validation_outputs(source)?;
         let target = self.target_outputs(target, &self.evidence.target)?;
         let evidence = Evidence { training: &training, validation: &validation, target: &target };
+        let answers = [&training.outputs, &validation.outputs, &target];
+        if answers.iter().any(|outputs| outputs.logits.iter().any(|logit| !logit.is_finite())) {
+            return Err(AdaptError::NotFinite {
+                step: self.state.step,
+                phase: self.task.method.name().to_string(),
+                term: "an answer of the model".into(),
+            });
+        }
         let scores = Scores::of(&evidence)?;
         let mut predicted = vec![0; target.classes];
         target.predictions().into_iter().for_each(|class| predicted[class] += 1);

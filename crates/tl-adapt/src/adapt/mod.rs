@@ -2,18 +2,18 @@
 //!
 //! [`adapt`] goes through the phases of a plan; `step` through the pairs of an epoch; `evaluate`
 //! finds out, without target labels, how good the model has become; `session` holds what goes on,
-//! `checkpoint` what is written down.
+//! `state` its numbers.
 
 mod cache;
-mod checkpoint;
 mod evaluate;
 mod joint;
 mod session;
+mod state;
 mod step;
 
 use burn::module::Module;
 use tl_core::{Backbone, Head, Model, Plan, ResolvedPhase};
-use tl_train::ema::put_back;
+use tl_train::ema::{put_back, snapshot};
 use tl_train::{Conduct, Progress};
 
 use crate::contract::{EpochStart, Method};
@@ -22,6 +22,7 @@ use crate::negative_transfer::{Comparison, warnings};
 use crate::rows::AdaptRow;
 use crate::{AdaptError, Keep, Oracle, Settings};
 use session::Session;
+pub use session::check_resume;
 
 /// What is to be done: the two domains, the method, and, for comparison alone, target labels.
 pub struct Task<'a> {
@@ -89,17 +90,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         progress: &mut dyn Progress,
     ) -> Result<(), AdaptError> {
         while self.state.epoch < phase.phase.epochs && !self.out_of_patience() {
-            let started = std::time::Instant::now();
-            if self.adapting() && self.task.method.looks_at_outputs() {
-                let model = self.joint()?.plain();
-                let targets: Vec<usize> = (0..self.task.domains.targets()).collect();
-                let target = self.target_outputs(&model, &targets)?;
-                let validation = self.validation_outputs(&model)?;
-                let start = EpochStart { target: &target, validation: &validation };
-                self.task.method.begin_epoch(&start)?;
-            }
-            let sums = self.train_epoch(phase, phases, progress)?;
-            self.close_epoch(phase, sums, started, progress)?;
+            self.begin_epoch()?;
+            self.train_epoch(phase, phases, progress)?;
+            self.close_epoch(phase, progress)?;
         }
         if self.out_of_patience() {
             progress.say(&format!(
@@ -109,6 +102,30 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
                 self.state.stale
             ));
         }
+        Ok(())
+    }
+
+    /// Shows the method what the model answers as an epoch begins. Amid an epoch, after a resume, that is the model as it
+    /// was then, not as it has become.
+    fn begin_epoch(&mut self) -> Result<(), AdaptError> {
+        if !self.adapting() || !self.task.method.looks_at_outputs() {
+            return Ok(());
+        }
+        let started = std::time::Instant::now();
+        let plain = self.joint()?.plain();
+        let model = match &self.epoch_start {
+            Some(values) if self.state.consumed > 0 => put_back(plain, values),
+            _ => {
+                self.epoch_start = Some(snapshot(&plain)?);
+                plain
+            }
+        };
+        let targets: Vec<usize> = (0..self.task.domains.targets()).collect();
+        let target = self.target_outputs(&model, &targets)?;
+        let validation = self.validation_outputs(&model)?;
+        let start = EpochStart { target: &target, validation: &validation };
+        self.task.method.begin_epoch(&start)?;
+        self.state.sums.seconds += started.elapsed().as_secs_f64();
         Ok(())
     }
 
@@ -139,6 +156,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
                     after: &row.scores,
                     predicted_before: &known.predicted,
                     predicted_after: &row.predicted,
+                    name: &|class| self.task.domains.class_name(class),
                 });
             }
         }

@@ -1,22 +1,22 @@
 //! What a run holds while it goes on.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use burn::module::Module;
 use burn::prelude::*;
 use tl_core::parameters::parameters;
 use tl_core::{Backbone, FrozenPrefix, Head, Model, Optimizer, Plan, ResolvedPhase, apply, rng};
-use tl_train::checkpoint::CHECKPOINT;
+use tl_train::checkpoint::{CHECKPOINT, Checkpoint, Identity};
 use tl_train::ema::{MovingAverage, Snapshot, put_back, snapshot};
 use tl_train::progress::METRICS;
-use tl_train::{Conduct, Progress, TrainError};
+use tl_train::{Conduct, Progress, plain_device};
 
 use super::Task;
 use super::cache::Cache;
-use super::checkpoint::{Before, Checkpoint, State};
 use super::evaluate::Scored;
 use super::joint::Joint;
-use crate::contract::Sizes;
+use super::state::{Before, State};
+use crate::contract::{Method, Sizes};
 use crate::networks::Networks;
 use crate::parts::norm_affine;
 use crate::rows::write_rows;
@@ -39,6 +39,9 @@ pub(super) struct Session<'a, B: Module, H: Module> {
     /// The frozen encoder of `origin`.
     pub source_encoder: Option<(FrozenPrefix, H)>,
     pub chosen: Option<Snapshot>,
+    /// The model as it was when the epoch at hand began, for methods that look at it then.
+    pub epoch_start: Option<Snapshot>,
+    pub identity: Identity,
     pub state: State,
     pub task: Task<'a>,
     pub settings: &'a Settings,
@@ -67,12 +70,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         conduct: &'a Conduct,
         progress: &mut dyn Progress,
     ) -> Result<Self, AdaptError> {
-        let device = model
-            .devices()
-            .into_iter()
-            .next()
-            .ok_or_else(|| AdaptError::device("the model lies on no device".into()))?
-            .without_autodiff();
+        let device = plain_device(&model)?;
         let features = model.backbone.head_input_width();
         let sizes = Sizes { features, classes: model.head.classes() };
         let networks = Networks::new(&task.method.networks(sizes), settings.seed, &device);
@@ -86,7 +84,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             validation: sample("evidence.validation", task.domains.validation_labels().len()),
             target: sample("evidence.target", task.domains.targets()),
         };
-        let identity = identity(&task, plan, settings, conduct);
+        let fingerprint = task.domains.fingerprint();
+        let identity = identity(&fingerprint, task.method, plan, settings, conduct);
         let joint = Joint { networks: networks.train(), ..Joint::new(model.train(), EMPTY) };
         let affine = norm_affine(&joint.backbone);
         let mut session = Self {
@@ -96,7 +95,9 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             origin: None,
             source_encoder: None,
             chosen: None,
-            state: State { identity, ..State::default() },
+            epoch_start: None,
+            identity,
+            state: State::default(),
             task,
             settings,
             conduct,
@@ -115,30 +116,27 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
     }
 
     fn resume(&mut self, plan: &Plan, progress: &mut dyn Progress) -> Result<(), AdaptError> {
-        let path = self.conduct.out.as_ref().map(|out| out.join(CHECKPOINT));
-        let Some(path) = path.filter(|path| path.exists()) else {
-            progress.say("nothing to resume: the run starts afresh");
+        let Some(mut saved) = Checkpoint::of_run(self.conduct, &self.identity)? else {
+            let method = self.task.method.name();
+            progress.say(&format!("{method}: nothing to resume, it starts afresh"));
             return Ok(());
         };
-        let saved = Checkpoint::read(&path)?;
-        for (what, expected) in &self.state.identity {
-            if saved.state.identity.get(what) != Some(expected) {
-                let what = PARTS.iter().find(|known| *known == what).unwrap_or(&"configuration");
-                return Err(TrainError::OtherRun { path, what }.into());
-            }
-        }
-        self.joint = self.joint.take().map(|joint| put_back(joint, &saved.joint));
+        let values = saved.snapshots.remove(JOINT).unwrap_or_default();
+        self.joint = self.joint.take().map(|joint| put_back(joint, &values));
         self.optimizer = Optimizer::restore(plan.optimizer, saved.optimizer, &self.device)
             .with_kernel(&tl_kernels::Fused);
-        self.chosen = saved.chosen;
-        self.origin = saved.origin;
-        if let (Some(decay), Some((steps, averages))) = (self.task.method.teacher(), &saved.teacher)
+        self.chosen = saved.snapshots.remove(CHOSEN);
+        self.origin = saved.snapshots.remove(ORIGIN);
+        self.epoch_start = saved.snapshots.remove(EPOCH_START);
+        if let (Some(decay), Some((steps, averages))) = (self.task.method.teacher(), &saved.average)
         {
             self.teacher = Some(MovingAverage::restore(decay, *steps, averages, &self.device));
         }
         self.state = saved.state;
         self.resumed = true;
-        progress.say(&format!("resumed after {} epochs", self.state.rows.len()));
+        let (epochs, step) = (self.state.rows.len(), self.state.step);
+        let method = self.task.method.name();
+        progress.say(&format!("{method}: resumed after epoch {epochs}, step {step}"));
         Ok(())
     }
 
@@ -158,6 +156,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             self.state.phase = index;
             self.state.epoch = 0;
             self.state.phase_step = 0;
+            self.state.consumed = 0;
             self.state.stale = 0;
         }
         let (model, networks) = self.joint.take().ok_or_else(lost)?.into_model();
@@ -204,18 +203,34 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
     pub fn save(&self) -> Result<(), AdaptError> {
         let Some(out) = &self.conduct.out else { return Ok(()) };
         tl_train::files::make_folder(out)?;
+        let amid = self.state.consumed > 0;
+        let joint = snapshot(self.joint()?)?;
+        let snapshots = [
+            (JOINT, Some(&joint)),
+            (CHOSEN, self.chosen.as_ref()),
+            (ORIGIN, self.origin.as_ref()),
+            (EPOCH_START, self.epoch_start.as_ref().filter(|_| amid)),
+        ];
+        let kept = |(kind, values): (&str, Option<&Snapshot>)| {
+            values.map(|values| (kind.to_string(), values.clone()))
+        };
         let checkpoint = Checkpoint {
-            state: self.state.clone(),
-            joint: snapshot(self.joint()?)?,
-            chosen: self.chosen.clone(),
-            teacher: self.teacher.as_ref().map(MovingAverage::save).transpose()?,
-            origin: self.origin.clone(),
+            state: &self.state,
+            snapshots: snapshots.into_iter().filter_map(kept).collect(),
+            average: self.teacher.as_ref().map(MovingAverage::save).transpose()?,
             optimizer: self.optimizer.save().map_err(AdaptError::device)?,
         };
-        checkpoint.write(&out.join(CHECKPOINT))?;
+        checkpoint.write(&out.join(CHECKPOINT), &self.identity)?;
         write_rows(&out.join(METRICS), &self.state.rows)
     }
 }
+
+/// The snapshots in a checkpoint: model and the method's networks, the model that is kept, the model as the method began, the
+/// model as the epoch began.
+const JOINT: &str = "joint";
+const CHOSEN: &str = "chosen";
+const ORIGIN: &str = "origin";
+const EPOCH_START: &str = "epoch_start";
 
 const EMPTY: Networks = Networks { list: Vec::new() };
 
@@ -223,22 +238,34 @@ pub(super) fn lost() -> AdaptError {
     AdaptError::device("the model was lost".into())
 }
 
-/// What a checkpoint may differ in, by name.
-const PARTS: [&str; 5] = ["plan", "settings", "method", "data", "weights"];
-
-/// What decides the result of a run, as text.
-fn identity(
-    task: &Task<'_>,
+/// Whether there is a checkpoint to go on from; nothing is changed. `fingerprint` is that of the domains.
+///
+/// # Errors
+/// A checkpoint that is damaged, or was made with another plan, method, data or settings.
+pub fn check_resume(
+    fingerprint: &str,
+    method: &dyn Method,
     plan: &Plan,
     settings: &Settings,
     conduct: &Conduct,
-) -> BTreeMap<String, String> {
-    let values = [
-        format!("{plan:?}"),
-        format!("{settings:?}"),
-        format!("{:?}", task.method),
-        task.domains.fingerprint(),
-        conduct.weights_key.clone(),
-    ];
-    PARTS.iter().map(|part| part.to_string()).zip(values).collect()
+) -> Result<bool, AdaptError> {
+    let identity = identity(fingerprint, method, plan, settings, conduct);
+    Ok(Checkpoint::<State>::of_run(conduct, &identity)?.is_some())
+}
+
+/// What decides the result of a run, as text.
+fn identity(
+    fingerprint: &str,
+    method: &dyn Method,
+    plan: &Plan,
+    settings: &Settings,
+    conduct: &Conduct,
+) -> Identity {
+    Identity::from([
+        ("plan", format!("{plan:?}")),
+        ("settings", format!("{settings:?}")),
+        ("method", format!("{method:?}")),
+        ("data set", fingerprint.to_string()),
+        ("weights", conduct.weights_key.clone()),
+    ])
 }

@@ -1,7 +1,6 @@
 //! One epoch of training: pairs of batches, rounds of the method, steps of the optimizer.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use burn::prelude::*;
 use tl_core::gradients::gradient_norm;
@@ -22,33 +21,6 @@ use crate::{AdaptError, Batches};
 const CLASSIFICATION: &str = "classification";
 /// The same on the few target examples whose labels the user gave.
 const TARGET_CLASSIFICATION: &str = "target_classification";
-
-/// A mean that grows.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mean {
-    sum: f64,
-    count: u64,
-}
-
-impl Mean {
-    fn add(&mut self, value: f64) {
-        self.sum += value;
-        self.count += 1;
-    }
-
-    pub fn value(self) -> f64 {
-        self.sum / self.count.max(1) as f64
-    }
-}
-
-/// What an epoch adds up.
-#[derive(Clone, Debug, Default)]
-pub(super) struct EpochSums {
-    pub terms: BTreeMap<String, Mean>,
-    pub notes: BTreeMap<String, Mean>,
-    pub gradient_norm: Mean,
-    pub rate: f64,
-}
 
 /// Both batches of a step at the cut, as constants of the autodiff device.
 struct Pair {
@@ -74,29 +46,28 @@ struct Moment<'p> {
 }
 
 impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
-    /// Trains one epoch.
+    /// Trains what is left of the current epoch.
     pub(super) fn train_epoch(
         &mut self,
         phase: &ResolvedPhase,
         phases: &[ResolvedPhase],
         progress: &mut dyn Progress,
-    ) -> Result<EpochSums, AdaptError> {
+    ) -> Result<(), AdaptError> {
+        let mut started = Instant::now();
         let (seed, epoch) = (self.settings.seed, self.state.rows.len() as u64);
         let pairs = self.task.domains.pairs(seed, epoch, self.settings.batch_size);
         let in_phase = (pairs.len() * phase.phase.epochs) as u64;
         let methods = phases.iter().skip(self.settings.source_phases);
         let in_method = pairs.len() * methods.map(|phase| phase.phase.epochs).sum::<usize>();
         let rounds = if self.adapting() { self.task.method.rounds() } else { Source.rounds() };
-        let mut sums = EpochSums::default();
+        let begun = self.state.consumed.min(pairs.len());
         let title = format!("{} {}/{}", phase.phase.name, self.state.epoch + 1, phase.phase.epochs);
-        progress.begin(&title, pairs.len() as u64);
+        progress.begin(&title, (pairs.len() - begun) as u64);
         if let [only] = rounds[..] {
             self.prepare(only)?;
         }
-        for items in pairs {
-            if self.conduct.stop.load(Ordering::Relaxed) {
-                return Err(TrainError::Interrupted { step: self.state.step }.into());
-            }
+        let count = pairs.len();
+        for items in pairs.into_iter().skip(begun) {
             let step = self.state.step + 1;
             let moment = Moment {
                 phase,
@@ -110,19 +81,31 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
                 if rounds.len() > 1 {
                     self.prepare(*round)?;
                 }
-                total += self.round(&moment, index, *round, &pair, &mut sums)?;
+                total += self.round(&moment, index, *round, &pair)?;
             }
             if let (Some(teacher), Some(joint)) = (&mut self.teacher, &self.joint) {
                 teacher.update(&joint.plain());
             }
-            sums.rate = phase.settings.last().map_or(0.0, |head| head.rate) * moment.factor;
+            self.state.sums.rate =
+                phase.settings.last().map_or(0.0, |head| head.rate) * moment.factor;
             self.state.step = step;
             self.state.phase_step += 1;
             self.state.method_step += u64::from(self.adapting());
+            self.state.consumed += 1;
             progress.advance(1, &format!("loss {total:.3}"));
+            let stopping = self.conduct.stopping();
+            if stopping || self.conduct.due(step) && self.state.consumed < count {
+                self.state.sums.seconds += started.elapsed().as_secs_f64();
+                started = Instant::now();
+                self.save()?;
+            }
+            if stopping {
+                return Err(TrainError::Interrupted { step }.into());
+            }
         }
         progress.end();
-        Ok(sums)
+        self.state.sums.seconds += started.elapsed().as_secs_f64();
+        Ok(())
     }
 
     /// Brings the examples of a step to the cut.
@@ -208,7 +191,6 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         index: usize,
         round: Round,
         pair: &Pair,
-        sums: &mut EpochSums,
     ) -> Result<f64, AdaptError> {
         let joint = self.joint.take().ok_or_else(lost)?;
         let (adapting, pass) = (self.adapting(), moment.pass);
@@ -261,7 +243,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         terms.extend(own.terms);
         drop(step);
         for (name, value) in own.notes {
-            sums.notes.entry(name.to_string()).or_default().add(value);
+            self.state.sums.notes.entry(name.to_string()).or_default().add(value);
         }
         let mut loss: Option<Tensor<1>> = None;
         for Term { name, value, weight } in terms {
@@ -269,7 +251,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             if !number.is_finite() {
                 return Err(failed(format!("the term {name}")));
             }
-            sums.terms.entry(name.to_string()).or_default().add(number);
+            self.state.sums.terms.entry(name.to_string()).or_default().add(number);
             let weighted = if weight == 1.0 { value } else { value.mul_scalar(weight) };
             loss = Some(match loss {
                 Some(sum) => sum + weighted,
@@ -293,7 +275,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             rates.rate *= moment.factor;
             rates
         });
-        sums.gradient_norm.add(norm.norm);
+        self.state.sums.gradient_norm.add(norm.norm);
         self.joint = Some(joint);
         Ok(total)
     }

@@ -1,6 +1,5 @@
 //! One epoch: training, validation, and what is noted down.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use burn::module::Module;
@@ -13,8 +12,8 @@ use super::guard::{first_not_finite, stage_of};
 use super::head::{features, solve};
 use super::predict::classify;
 use super::session::Session;
+use super::state::{BestEpoch, EpochSums};
 use crate::TrainError;
-use crate::checkpoint::{BestEpoch, EpochSums};
 use crate::ema::{put_back, snapshot};
 use crate::loss::{cross_entropy, scalar};
 use crate::metrics::Evaluation;
@@ -60,10 +59,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             let done = place.map_or(order.len(), |place| (place / batch_size + 1) * batch_size);
             self.state.consumed = done.min(order.len());
             progress.advance(labels.len() as u64, &format!("loss {loss:.3}"));
-            let stopping = self.conduct.stop.load(Ordering::Relaxed);
-            let due = self.conduct.checkpoint_every.is_some_and(|every| {
-                self.state.step.is_multiple_of(every) && self.state.consumed < order.len()
-            });
+            let stopping = self.conduct.stopping();
+            let due = self.conduct.due(self.state.step) && self.state.consumed < order.len();
             if stopping || due {
                 self.state.sums.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();

@@ -9,6 +9,9 @@ mod guard;
 mod head;
 mod predict;
 mod session;
+mod state;
+
+use std::collections::BTreeMap;
 
 use burn::module::Module;
 use tl_core::{Backbone, Head, Model, Plan, ResolvedPhase, Solver, TrainableReport, apply};
@@ -17,12 +20,16 @@ use tl_data::{Augment, Loader, Split};
 pub use head::CANDIDATES;
 pub use predict::{Predictions, predict};
 use session::Session;
-pub use session::check_resume;
+pub use session::{check_resume, plain_device};
 
-use crate::checkpoint::CHECKPOINT;
+use crate::checkpoint::{CHECKPOINT, Checkpoint};
 use crate::ema::{put_back, snapshot};
 use crate::progress::{EpochRow, METRICS, Progress, write_rows};
 use crate::{Conduct, Keep, Settings, TrainError};
+
+/// The snapshots in a checkpoint.
+const MODEL: &str = "model";
+const BEST: &str = "best";
 
 /// The images of a task and how they are divided.
 pub struct Task<'a> {
@@ -173,14 +180,15 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let Some(model) = &self.model else {
             return Ok(());
         };
-        let checkpoint = crate::checkpoint::Checkpoint {
-            state: self.state.clone(),
-            model: snapshot(model)?,
-            best: self.best.clone(),
-            ema: self.ema.as_ref().map(|average| average.save()).transpose()?,
+        let mut snapshots = BTreeMap::from([(MODEL.to_string(), snapshot(model)?)]);
+        snapshots.extend(self.best.clone().map(|best| (BEST.to_string(), best)));
+        let checkpoint = Checkpoint {
+            state: &self.state,
+            snapshots,
+            average: self.ema.as_ref().map(|average| average.save()).transpose()?,
             optimizer: self.optimizer.save().map_err(TrainError::Device)?,
         };
-        checkpoint.write(&out.join(CHECKPOINT))?;
+        checkpoint.write(&out.join(CHECKPOINT), &self.identity)?;
         // Given back before the row of the epoch appears, so that who looks then sees what the run holds.
         drop(checkpoint);
         write_rows(&out.join(METRICS), &self.state.rows)

@@ -1,7 +1,5 @@
 //! What a run holds while it goes on.
 
-use std::collections::BTreeMap;
-
 use burn::module::Module;
 use burn::prelude::*;
 use tl_core::{Backbone, Head, Model, Optimizer, Plan, ResolvedPhase};
@@ -10,7 +8,9 @@ use tl_kernels::Fused;
 
 use super::Task;
 use super::feed::{Feed, stream};
-use crate::checkpoint::{CHECKPOINT, Checkpoint, State};
+use super::state::State;
+use super::{BEST, MODEL};
+use crate::checkpoint::{Checkpoint, Identity};
 use crate::ema::{MovingAverage, Snapshot, put_back};
 use crate::features::{FeatureStore, Room, key_of};
 use crate::progress::Progress;
@@ -22,6 +22,7 @@ pub(crate) struct Session<'a, B: Module, H: Module> {
     pub optimizer: Optimizer,
     pub ema: Option<MovingAverage>,
     pub best: Option<Snapshot>,
+    pub identity: Identity,
     pub state: State,
     pub task: &'a Task<'a>,
     pub settings: &'a Settings,
@@ -43,12 +44,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         conduct: &'a Conduct,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
-        let device = model
-            .devices()
-            .into_iter()
-            .next()
-            .ok_or_else(|| TrainError::Device("the model lies on no device".into()))?
-            .without_autodiff();
+        let device = plain_device(&model)?;
         let images = task.loader.images();
         let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
         let labelled = |part: &[usize]| part.iter().any(|&index| labels[index].is_some());
@@ -60,7 +56,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             optimizer: Optimizer::new(plan.optimizer).with_kernel(&Fused),
             ema: None,
             best: None,
-            state: State { identity: identity(task, plan, settings, conduct), ..State::default() },
+            identity: identity(task, plan, settings, conduct),
+            state: State::default(),
             model: Some(model.train()),
             task,
             settings,
@@ -79,15 +76,16 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
     }
 
     fn resume(&mut self, plan: &Plan, progress: &mut dyn Progress) -> Result<(), TrainError> {
-        let Some(saved) = saved(&self.state.identity, self.conduct)? else {
+        let Some(mut saved) = Checkpoint::of_run(self.conduct, &self.identity)? else {
             progress.say("nothing to resume: the run starts afresh");
             return Ok(());
         };
-        self.model = self.model.take().map(|model| put_back(model, &saved.model));
+        let values = saved.snapshots.remove(MODEL).unwrap_or_default();
+        self.model = self.model.take().map(|model| put_back(model, &values));
         self.optimizer =
             Optimizer::restore(plan.optimizer, saved.optimizer, &self.device).with_kernel(&Fused);
-        self.best = saved.best;
-        if let (Some(decay), Some((steps, averages))) = (self.settings.ema, &saved.ema) {
+        self.best = saved.snapshots.remove(BEST);
+        if let (Some(decay), Some((steps, averages))) = (self.settings.ema, &saved.average) {
             self.ema = Some(MovingAverage::restore(decay, *steps, averages, &self.device));
         }
         self.state = saved.state;
@@ -178,30 +176,11 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         // The weights of a prefix that was trained in an earlier phase depend on everything before it.
         key_of(&[
             env!("CARGO_PKG_VERSION"),
-            &format!("{:?}", self.state.identity),
+            &format!("{:?}", self.identity),
             &format!("{:?} {} {}", self.device, phase.cut, self.state.phase),
             &format!("{:?}", self.task.loader.preprocess()),
         ])
     }
-}
-
-/// The checkpoint in a run's folder, if it holds one that was made with the same `identity`.
-fn saved(
-    identity: &BTreeMap<String, String>,
-    conduct: &Conduct,
-) -> Result<Option<Checkpoint>, TrainError> {
-    let path = conduct.out.as_ref().map(|out| out.join(CHECKPOINT));
-    let Some(path) = path.filter(|path| path.exists()) else {
-        return Ok(None);
-    };
-    let saved = Checkpoint::read(&path)?;
-    for (what, expected) in identity {
-        if saved.state.identity.get(what) != Some(expected) {
-            let what = OTHER.iter().find(|known| *known == what).unwrap_or(&"configuration");
-            return Err(TrainError::OtherRun { path, what });
-        }
-    }
-    Ok(Some(saved))
 }
 
 /// Whether there is a checkpoint to go on from; nothing is changed.
@@ -214,26 +193,28 @@ pub fn check_resume(
     settings: &Settings,
     conduct: &Conduct,
 ) -> Result<bool, TrainError> {
-    Ok(saved(&identity(task, plan, settings, conduct), conduct)?.is_some())
+    let identity = identity(task, plan, settings, conduct);
+    Ok(Checkpoint::<State>::of_run(conduct, &identity)?.is_some())
 }
 
-/// The parts of a run's identity.
-const OTHER: [&str; 5] = ["plan", "settings", "data", "weights", "preprocessing"];
+/// The plain device of a model.
+///
+/// # Errors
+/// A model without parameters.
+pub fn plain_device<M: Module>(model: &M) -> Result<Device, TrainError> {
+    let device = model.devices().into_iter().next();
+    let device = device.ok_or_else(|| TrainError::Device("the model lies on no device".into()))?;
+    Ok(device.without_autodiff())
+}
 
-fn identity(
-    task: &Task<'_>,
-    plan: &Plan,
-    settings: &Settings,
-    conduct: &Conduct,
-) -> BTreeMap<String, String> {
+fn identity(task: &Task<'_>, plan: &Plan, settings: &Settings, conduct: &Conduct) -> Identity {
     let text = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
     let split = key_of(&[&format!("{:?}", task.split)]);
-    let values = [
-        text(serde_json::to_string(plan)),
-        text(serde_json::to_string(settings)),
-        format!("{} {split}", task.loader.images().fingerprint()),
-        conduct.weights_key.clone(),
-        format!("{:?} {:?}", task.loader.preprocess(), task.augment),
-    ];
-    OTHER.iter().map(|what| what.to_string()).zip(values).collect()
+    Identity::from([
+        ("plan", text(serde_json::to_string(plan))),
+        ("settings", text(serde_json::to_string(settings))),
+        ("data set", format!("{} {split}", task.loader.images().fingerprint())),
+        ("weights", conduct.weights_key.clone()),
+        ("preprocessing", format!("{:?} {:?}", task.loader.preprocess(), task.augment)),
+    ])
 }

@@ -6,23 +6,22 @@ use std::sync::Arc;
 use tl_adapt::methods::Source;
 use tl_adapt::{
     AdaptError, AdaptRow, Adapted, Domains, Keep, Outputs, Part, Scores, Settings, Task, Validator,
-    adapt, choose,
+    adapt, check_resume, choose,
 };
 use tl_core::Plan;
 use tl_kernels::LinearHead;
 use tl_models::Classifier;
-use tl_train::files::{make_folder, write_bytes};
+use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 use tl_train::progress::METRICS;
-use tl_train::{Conduct, EpochRow, Predictions, Progress, TrainError};
+use tl_train::{Conduct, EpochRow, Predictions, Progress};
 
-use super::domains::Chosen;
+use super::domains::{self, Chosen};
 use super::methods::FDA;
 use super::prepare::PreparedAdaptation;
 use super::record::{AdaptRecord, Candidate, OracleRecord, TargetRecord};
 use super::{LoadedDomains, findings, map, named};
-use crate::record::{MODEL_FILE, Status};
-use crate::{Error, Network, Run, load_script, page, predict};
+use crate::{Error, Network, Run, predict};
 
 type Model = Adapted<Network, LinearHead>;
 
@@ -56,18 +55,8 @@ impl PreparedAdaptation {
         self.record.write(&folder)?;
         let split = self.split.to_csv(self.source.images());
         write_bytes(&folder.join("split.csv"), split.as_bytes())?;
-        match self.carry_out(&folder, progress) {
-            Ok(run) => Ok(run),
-            Err(error) => {
-                self.record.status = match &error {
-                    Error::Train(TrainError::Interrupted { .. }) => Status::Interrupted,
-                    _ => Status::Failed,
-                };
-                // The first error is the one to tell, not that its record could not be written.
-                let _ = self.record.write(&folder);
-                Err(error)
-            }
-        }
+        let done = self.carry_out(&folder, progress);
+        done.map_err(|error| self.record.ended_with(error, &folder))
     }
 
     fn carry_out(&mut self, folder: &Path, progress: &mut dyn Progress) -> Result<Run, Error> {
@@ -79,9 +68,11 @@ impl PreparedAdaptation {
             &self.request.device,
             progress,
         )?;
+        let domains = domains.augmented(self.record.augment.clone());
+        let domains = domains.balanced(self.request.options.balanced);
         let oracle = findings::oracle(&self.target_loader, &self.target)?;
         let settings = &self.request.options.settings;
-        let alone = Settings { keep: Keep::Last, patience: None, ..settings.clone() };
+        let alone = self.alone();
         let task = Task { domains: &domains, method: &mut Source, oracle: oracle.as_ref() };
         let conduct = self.conduct(&folder.join("source"), &self.plans[0]);
         let model = self.model.clone();
@@ -117,14 +108,49 @@ impl PreparedAdaptation {
         self.finish(folder, start, tried, picked, &domains)
     }
 
+    /// The settings of the source phase.
+    fn alone(&self) -> Settings {
+        let settings = self.request.options.settings.clone();
+        Settings { keep: Keep::Last, patience: None, ..settings }
+    }
+
+    /// The plan of a method, and whether the source takes the target's style in it.
+    fn plan_of(&self, name: &str) -> (Plan, bool) {
+        let (mut plan, restyled) = (self.plans[1].clone(), name == FDA);
+        // What is restyled is varied.
+        plan.phases.iter_mut().for_each(|phase| phase.augment |= restyled);
+        (plan, restyled)
+    }
+
+    /// Whether the checkpoints in a run's folder, where there are some, are of this run; nothing is changed.
+    ///
+    /// # Errors
+    /// A checkpoint that is damaged or of other data, options or weights.
+    pub(super) fn check_resume(&self, folder: &Path) -> Result<(), Error> {
+        let source = [&self.split.train[..], &self.split.validation];
+        let target = Chosen { loader: &self.target_loader, items: &self.target.adapted };
+        let data = domains::fingerprint(&self.source, source, target);
+        let conduct = self.conduct(&folder.join("source"), &self.plans[0]);
+        check_resume(&data, &Source, &self.plans[0], &self.alone(), &conduct)?;
+        for name in self.request.options.methods() {
+            let (plan, _) = self.plan_of(&name);
+            let conduct = self.conduct(&folder.join("methods").join(&name), &self.plans[0]);
+            let settings = &self.request.options.settings;
+            check_resume(&data, &*named(&name)?, &plan, settings, &conduct)?;
+        }
+        Ok(())
+    }
+
     fn conduct(&self, folder: &Path, before: &Plan) -> Conduct {
+        // The order of images decides the weights as well.
+        let balanced = if self.request.options.balanced { " balanced" } else { "" };
         Conduct {
             out: Some(folder.to_path_buf()),
+            checkpoint_every: self.request.checkpoint_every,
             resume: self.request.resume,
             cache_memory: self.request.cache_memory,
             stop: Arc::clone(&self.request.stop),
-            weights_key: format!("{} {before:?}", self.record.weights_key),
-            ..Conduct::default()
+            weights_key: format!("{} {before:?}{balanced}", self.record.weights_key),
         }
     }
 
@@ -161,18 +187,14 @@ impl PreparedAdaptation {
     ) -> Result<Tried, Error> {
         let settings = &self.request.options.settings;
         let mut method = named(name)?;
-        let (restyled, mut plan) = match name == FDA {
-            true => (Some(domains.restyled()?), self.plans[1].clone()),
-            false => (None, self.plans[1].clone()),
-        };
-        // Only the restyled images are varied.
-        plan.phases.iter_mut().for_each(|phase| phase.augment = restyled.is_some());
+        let (plan, restyled) = self.plan_of(name);
+        let restyled = restyled.then(|| domains.restyled()).transpose()?;
         let domains = restyled.as_ref().unwrap_or(domains);
         let conduct = self.conduct(place, &self.plans[0]);
         let task = Task { domains, method: &mut *method, oracle };
         let found = adapt(start.model.clone(), task, &plan, settings, &conduct, progress)?;
         let (predictions, measured) = self.measure(&found.model, progress)?;
-        Ok(tried(name, found, start, measured, predictions))
+        Ok(tried(name, found, start, measured, predictions, &self.record.labels))
     }
 
     fn finish(
@@ -235,18 +257,8 @@ impl PreparedAdaptation {
         let images = &self.target.images;
         let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
         let table = predict::to_csv(&best.predictions, images, &labels);
-        write_bytes(&folder.join("predictions.csv"), table.as_bytes())?;
-        let run = Run::new(folder, record.clone(), best.model);
-        make_folder(folder)?;
-        run.write_model(&folder.join(MODEL_FILE))?;
-        let names = serde_json::to_string_pretty(&record.labels).unwrap_or_default();
-        write_bytes(&folder.join("labels.json"), names.as_bytes())?;
-        write_bytes(&folder.join("load.py"), load_script::TEXT.as_bytes())?;
-        record.status = Status::Finished;
         let curves: Vec<EpochRow> = rows.iter().map(curve).collect();
-        write_bytes(&folder.join("report.html"), page::render(record, &curves).as_bytes())?;
-        record.write(folder)?;
-        Ok(Run { record: record.clone(), ..run })
+        Run::finish(folder, record, best.model, &table, &curves)
     }
 }
 
@@ -266,6 +278,7 @@ fn tried(
     start: &Start,
     measured: Option<Evaluation>,
     predictions: Predictions,
+    classes: &[String],
 ) -> Tried {
     let Adapted { model, rows, chosen, a_distance, .. } = found;
     let row = rows.get(chosen);
@@ -277,6 +290,7 @@ fn tried(
                 after: &after.scores,
                 predicted_before: &before.predicted,
                 predicted_after: &after.predicted,
+                name: &|class| classes.get(class).cloned().unwrap_or_default(),
             })
         }
         _ => Vec::new(),

@@ -16,6 +16,19 @@ pub enum TargetData {
     Shift(Shift),
 }
 
+/// Opens the images of one or of several domains, by name, as one set; those of several are called by the domain's name and
+/// their own.
+///
+/// # Errors
+/// As [`open_images`] and [`Images::joined`].
+pub fn open_sources(names: &[String]) -> Result<Images, DataError> {
+    if let [only] = names {
+        return open_images(only);
+    }
+    let open = |name: &String| Ok((name.trim_end_matches('/').to_string(), open_images(name)?));
+    Images::joined(names.iter().map(open).collect::<Result<_, DataError>>()?)
+}
+
 /// Opens images by name: a path as [`Images::open`] takes it; `embedded`, the part of Fashion-MNIST in the program;
 /// `mnist:FOLDER` or `uci:FOLDER`, digits as fetched. A path that exists is a path.
 ///

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use tl_adapt::{AdaptError, Domains, Examples, Part, View};
+use tl_adapt::domains::pairs;
+use tl_adapt::{AdaptError, Domains, Examples, PairedItems, Part, View};
 use tl_core::{Activation, RowShape};
-use tl_data::{Augment, Loader, Restyle, Style};
+use tl_data::{Augment, Loader, PairedOrder, Restyle, Style};
 use tl_train::{Progress, TrainError};
 
 use crate::Error;
@@ -23,6 +24,10 @@ pub struct LoadedDomains {
     validation: Side,
     target: Side,
     device: Device,
+    /// How images of both domains are varied.
+    augment: Augment,
+    /// Whether each batch of the source has every class in equal numbers.
+    balanced: bool,
     /// The source's loader with each image in the style of a target image.
     restyled: Option<Loader>,
     /// What tells these images from others.
@@ -62,13 +67,7 @@ impl LoadedDomains {
         let size = source.preprocess().crop as u64;
         let count = (training.len() + validation.len() + target.items.len()) as u64;
         let keep = count * 3 * size * size * size_of::<f32>() as u64 <= memory;
-        let fingerprint = format!(
-            "{} {} {:?} {:016x}",
-            source.images().fingerprint(),
-            target.loader.images().fingerprint(),
-            source.preprocess(),
-            tl_random::hash(&format!("{training:?} {validation:?} {:?}", target.items)),
-        );
+        let fingerprint = fingerprint(source, [training, validation], target);
         progress.begin("reading images", count);
         let mut side = |loader: &Loader, items: &[usize], labelled: bool| {
             Side::read(loader, items, labelled, keep, progress)
@@ -78,11 +77,32 @@ impl LoadedDomains {
             validation: side(source, validation, true)?,
             target: side(target.loader, target.items, false)?,
             device: device.clone().without_autodiff(),
+            augment: Augment::none(),
+            balanced: false,
             restyled: None,
             fingerprint,
         };
         progress.end();
+        for (name, side, asked) in [
+            ("source's training part", &domains.training, training.len()),
+            ("source's validation part", &domains.validation, validation.len()),
+            ("target", &domains.target, target.items.len()),
+        ] {
+            side.require_readable(name, asked)?;
+        }
         Ok(domains)
+    }
+
+    /// The same domains; varied images of both are changed at random.
+    #[must_use]
+    pub fn augmented(self, augment: Augment) -> Self {
+        Self { augment, ..self }
+    }
+
+    /// The same domains; each batch of the source has every class in equal numbers, to within one image.
+    #[must_use]
+    pub fn balanced(self, balanced: bool) -> Self {
+        Self { balanced, ..self }
     }
 
     /// The same domains; varied source images take the low frequencies of random target images.
@@ -108,6 +128,21 @@ impl LoadedDomains {
             Part::LabelledTarget => Err(AdaptError::Empty { part: "target's labelled part" }),
         }
     }
+}
+
+/// A short name for the domains of these items, before anything is read.
+pub(super) fn fingerprint(
+    source: &Loader,
+    [training, validation]: [&[usize]; 2],
+    target: Chosen<'_>,
+) -> String {
+    format!(
+        "{} {} {:?} {:016x}",
+        source.images().fingerprint(),
+        target.loader.images().fingerprint(),
+        source.preprocess(),
+        tl_random::hash(&format!("{training:?} {validation:?} {:?}", target.items)),
+    )
 }
 
 impl Side {
@@ -139,6 +174,21 @@ impl Side {
         let shape = shape(loader);
         let kept = keep.then(|| Arc::new(Examples { shape, values }));
         Ok(Self { loader: loader.clone(), items: readable, labels, kept })
+    }
+
+    /// Succeeds when two or more images can be read: one shows no distribution.
+    fn require_readable(&self, name: &str, asked: usize) -> Result<(), Error> {
+        if self.items.len() >= asked.min(2) {
+            return Ok(());
+        }
+        let first = self.loader.skipped().into_iter().next();
+        let first =
+            first.map_or_else(String::new, |one| format!(" ({}: {})", one.name, one.reason));
+        let what = match self.items.len() {
+            0 => format!("none of the {asked} images of the {name} can be read{first}"),
+            _ => format!("only one of the {asked} images of the {name} can be read{first}"),
+        };
+        Err(Error::options(what, "give images that can be read"))
     }
 
     /// Decodes `items`, which were read before.
@@ -185,6 +235,23 @@ impl Domains for LoadedDomains {
         self.target.items.len()
     }
 
+    fn pairs(&self, seed: u64, epoch: u64, batch_size: usize) -> Vec<PairedItems> {
+        let (labels, targets) = (self.source_labels(), self.targets());
+        if !self.balanced {
+            return pairs(labels.len(), targets, seed, epoch, batch_size);
+        }
+        let mut classes = vec![Vec::new(); labels.iter().max().map_or(0, |&last| last + 1)];
+        labels.iter().enumerate().for_each(|(item, &label)| classes[label].push(item));
+        let order = PairedOrder::new(classes, (0..targets).collect(), [batch_size; 2], seed);
+        let steps = order.pairs(epoch).into_iter();
+        steps.map(|[source, target]| PairedItems { source, target }).collect()
+    }
+
+    fn class_name(&self, class: usize) -> String {
+        let name = self.training.loader.images().classes.get(class);
+        name.map_or_else(|| class.to_string(), String::clone)
+    }
+
     fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }
@@ -198,12 +265,19 @@ impl Domains for LoadedDomains {
             found: items.iter().copied().max().unwrap_or(0),
             expected: side.items.len(),
         })?;
-        match (view, part, &self.restyled, &side.kept) {
-            (View::Varied { seed, epoch }, Part::SourceTraining, Some(loader), _) => {
-                let view = tl_data::View { augment: Augment::none(), seed, epoch };
-                Side::load(loader, found, Some(view), &self.device)
+        let restyled = self.restyled.as_ref().filter(|_| part == Part::SourceTraining);
+        let varies = restyled.is_some() || self.augment != Augment::none();
+        match (view, &side.kept) {
+            (View::Varied { seed, epoch }, _) if varies => {
+                // Image 5 of the one domain shares no numbers with image 5 of the other.
+                let seed = match part {
+                    Part::Target => tl_random::mix(seed ^ tl_random::hash("target")),
+                    _ => seed,
+                };
+                let view = tl_data::View { augment: self.augment.clone(), seed, epoch };
+                Side::load(restyled.unwrap_or(&side.loader), found, Some(view), &self.device)
             }
-            (.., Some(kept)) => kept.batch(items, &self.device),
+            (_, Some(kept)) => kept.batch(items, &self.device),
             _ => Side::load(&side.loader, found, None, &self.device),
         }
     }

@@ -24,7 +24,7 @@ mod page;
 mod prepare;
 mod record;
 
-pub use data::{TargetData, open_images};
+pub use data::{TargetData, open_images, open_sources};
 pub use domains::{Chosen, LoadedDomains};
 pub use methods::{CORE, named, names};
 pub use options::AdaptOptions;

@@ -38,6 +38,10 @@ pub struct AdaptOptions {
     pub freeze_through: Option<String>,
     /// Height and width of the images in pixels; what the weights expect where it is not given.
     pub image_size: Option<usize>,
+    /// Whether each batch of the source has every class in equal numbers, to within one image, instead of as they come.
+    pub balanced: bool,
+    /// Whether images of both domains are varied at random while they train.
+    pub augment: bool,
     /// The length of the shorter side after resizing, before the centre is cut out.
     pub resize: Option<usize>,
     /// Source training images of each class; all where it is not given.
@@ -63,6 +67,8 @@ impl Default for AdaptOptions {
             learning_rate: None,
             freeze_through: None,
             image_size: None,
+            balanced: false,
+            augment: false,
             resize: None,
             shots: None,
             split: [0.7, 0.15, 0.15],
@@ -92,6 +98,7 @@ impl AdaptOptions {
                 ));
             }
             let mut phase = Phase::finetune(epochs).named(name).norm(NormPolicy::Train);
+            phase.augment = self.augment;
             phase = phase.rates(rate, body).scale_rates(share).label_smoothing(0.0);
             if let Some(stage) = &self.freeze_through {
                 phase = phase.freeze_through(stage);

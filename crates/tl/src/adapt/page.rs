@@ -12,7 +12,8 @@ pub(crate) fn sections(record: &RunRecord) -> Vec<Section> {
 }
 
 fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
+    // Not broken before the sign.
+    format!("{:.1}\u{a0}%", 100.0 * share)
 }
 
 fn owned<const N: usize>(names: [&str; N]) -> Vec<String> {
@@ -24,10 +25,11 @@ fn choice(found: &AdaptRecord) -> Section {
         Section { title: "Chosen without target labels".into(), ..Section::default() };
     let Some(chosen) = found.chosen() else { return section };
     section.warnings.clone_from(&chosen.warnings);
+    let count = found.candidates.len();
     section.lines.push(format!(
-        "{} of {}, epoch {} of {}, by {}.",
+        "{}, the pick of {count} {}: epoch {} of {}, by {}.",
         chosen.method,
-        found.candidates.len(),
+        if count == 1 { "method" } else { "methods" },
         chosen.epoch,
         chosen.epochs,
         found.validator.name()

@@ -1,18 +1,19 @@
 //! From two domains and a network to an adaptation that was checked and laid out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use tl_core::{Backbone, Plan, TrainableReport};
-use tl_data::{Augment, DataError, Images, Loader, Part, Split};
+use tl_data::{DataError, Images, Loader, Part, Split};
 use tl_models::Classifier;
 use tl_train::Conduct;
 
 use super::methods::FDA;
 use super::{AdaptOptions, TargetData, named};
-use crate::finetune::{claim, next_folder};
+use crate::finetune::augment;
+use crate::folder::claim;
 use crate::record::{DataRecord, RUN_SCHEMA, RunRecord, Status, versions};
 use crate::source::{preprocess, pretrained};
 use crate::{Error, FinetuneOptions, Network};
@@ -32,6 +33,8 @@ pub struct AdaptRequest {
     pub device_name: String,
     /// Threads that decode images; 0 for one on each core.
     pub threads: usize,
+    /// Steps between two checkpoints; without it one is written after every epoch.
+    pub checkpoint_every: Option<u64>,
     pub resume: bool,
     /// The most bytes of images, and of frozen stages' outputs, in memory.
     pub cache_memory: u64,
@@ -53,6 +56,7 @@ impl AdaptRequest {
             device: device.clone(),
             device_name: String::new(),
             threads: 0,
+            checkpoint_every: None,
             resume: false,
             cache_memory: Conduct::default().cache_memory,
             stop: Arc::default(),
@@ -112,6 +116,14 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
     if let Some(shots) = options.shots {
         split = split.shots(&source, shots, seed)?;
     }
+    for (part, items) in [("training", &split.train), ("validation", &split.validation)] {
+        if items.is_empty() {
+            return Err(Error::options(
+                format!("the source {} has no {part} image", request.source_name),
+                "give more images of each class, or divide them into folders train and validation",
+            ));
+        }
+    }
     let (target, notes) = target(&request, &split)?;
     let found = pretrained(
         &options.network,
@@ -138,7 +150,7 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
         network: options.network.clone(),
         labels: source.classes.clone(),
         preprocess: preprocess.clone(),
-        augment: Augment::none(),
+        augment: augment(options.augment),
         options: as_finetune(options),
         plan: plans[1].clone(),
         data: DataRecord {
@@ -186,6 +198,12 @@ fn check_methods(options: &AdaptOptions) -> Result<(), Error> {
             ));
         }
     }
+    if options.augment && options.freeze_through.is_some() {
+        return Err(Error::options(
+            "behind frozen stages nothing is varied",
+            "leave out --augment or --freeze-through",
+        ));
+    }
     Ok(())
 }
 
@@ -222,7 +240,11 @@ fn target(request: &AdaptRequest, split: &Split) -> Result<(Target, Vec<String>)
     let images = images.with_classes(&source.classes).map_err(other_classes)?;
     let items = || images.items.iter().enumerate();
     let (adapted, test, own_test_part) = match &request.target {
-        TargetData::Shift(_) => (split.train.clone(), split.test.clone(), true),
+        TargetData::Shift(_) => {
+            let own = !split.test.is_empty();
+            let test = if own { &split.test } else { &split.train };
+            (split.train.clone(), test.clone(), own)
+        }
         TargetData::Images { .. } => {
             let is_test = |part: Option<Part>| part == Some(Part::Test);
             let own = items().any(|(_, item)| is_test(item.part))
@@ -280,12 +302,18 @@ impl PreparedAdaptation {
         if let Some(folder) = &self.folder {
             return Ok(folder.clone());
         }
-        let folder = match &self.request.out {
-            Some(out) => claim(out, self.request.resume)?,
-            None => next_folder(Path::new("runs"))?,
-        };
+        let plan = self.request.resume.then_some(&self.plans[1]);
+        let folder = claim(self.request.out.as_deref(), plan)?;
+        if self.request.resume {
+            self.check_resume(&folder)?;
+        }
         self.folder = Some(folder.clone());
         Ok(folder)
+    }
+
+    /// The source's images and what each is for.
+    pub fn source(&self) -> (&Images, &Split) {
+        (self.source.images(), &self.split)
     }
 
     /// What the target is called, the images that the methods see, and those the oracle is measured on.

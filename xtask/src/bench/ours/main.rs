@@ -2,6 +2,7 @@
 //!
 //! Its one argument is the number of threads; rayon's is set by `RAYON_NUM_THREADS`.
 
+mod adaptation;
 mod encoder;
 #[path = "../median.rs"]
 mod median;
@@ -98,6 +99,13 @@ fn build(request: Request, threads: usize) -> Outcome<Job> {
         (Work::Probe, None) => {
             examples = probe::IMAGES * probe::EPOCHS;
             probe::probe(&request, threads)?
+        }
+        (Work::Eval, None) => adaptation::eval(&request)?,
+        (Work::AdaBn, None) => adaptation::adabn(&request)?,
+        (Work::Tent, None) => adaptation::tent(&request)?,
+        (Work::Dann | Work::Supervised, None) => {
+            examples = 2 * request.batch;
+            adaptation::step(&request)?
         }
         (Work::Forward, Some(shape)) => encoder::forward(&request, shape)?,
         (Work::Step, Some(shape)) => encoder::step(&request, shape)?,

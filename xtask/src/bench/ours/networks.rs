@@ -13,18 +13,19 @@ use tl::{Network, device};
 use crate::request::Request;
 use crate::{CLASSES, Outcome, labels, values};
 
-type Work = Box<dyn FnMut() -> Outcome<()>>;
+pub type Work = Box<dyn FnMut() -> Outcome<()>>;
 
 /// The stage from which on a network is trained where its first stages are frozen.
 const TAIL: &str = "layer4";
 
-fn network(request: &Request) -> Outcome<(Classifier<Network>, Device)> {
+/// The network of a request with a fresh head, on the plain device.
+pub fn network(request: &Request) -> Outcome<(Classifier<Network>, Device)> {
     let device = device("flex")?;
     Ok((Network::by_name(&request.network, &device)?.with_head(CLASSES, 0, &device), device))
 }
 
 /// A batch on the plain device.
-fn images(request: &Request, device: &Device) -> Activation {
+pub fn images(request: &Request, device: &Device) -> Activation {
     let shape = RowShape::Image { channels: 3, height: request.size, width: request.size };
     let values = values("images", shape.elements() * request.batch);
     Activation::from_rows(shape, values, device)
