@@ -55,7 +55,7 @@ impl Oracle {
     ///
     /// # Errors
     /// As [`Model::forward`].
-    pub fn measure<B: Backbone, H: Head>(
+    pub fn measure<B: Backbone + Sync + 'static, H: Head>(
         &self,
         model: &Model<B, H>,
         device: &Device,

@@ -48,6 +48,7 @@ fn request(verb: &Adapt) -> Result<AdaptRequest, Failure> {
         device_name: verb.machine.device.clone(),
         threads: verb.machine.threads(),
         resume: verb.resume,
+        source_shift: verb.source_shift.clone(),
         cache_memory: verb.cache_memory.saturating_mul(1_000_000),
         command: output::command_line(&words()),
         ..AdaptRequest::new(source, &verb.source, target, &device)

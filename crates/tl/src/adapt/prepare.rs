@@ -1,12 +1,13 @@
 //! From two domains and a network to an adaptation that was checked and laid out.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use tl_core::{Backbone, Plan, TrainableReport};
-use tl_data::{Augment, DataError, Images, Loader, Part, Split};
+use tl_data::{Augment, DataError, Images, Loader, Part, Shift, Split};
 use tl_models::Classifier;
 use tl_train::Conduct;
 
@@ -25,6 +26,9 @@ pub struct AdaptRequest {
     /// What the source is called in the record.
     pub source_name: String,
     pub target: TargetData,
+    /// Shifts the source's images, but not those that a target is made of: with the target's own shift, what training on
+    /// the target would give.
+    pub source_shift: Option<Shift>,
     /// The run's folder; without it the next free number under `runs/`.
     pub out: Option<PathBuf>,
     pub device: Device,
@@ -49,6 +53,7 @@ impl AdaptRequest {
             source: Arc::new(source),
             source_name: name.to_string(),
             target,
+            source_shift: None,
             out: None,
             device: device.clone(),
             device_name: String::new(),
@@ -95,7 +100,12 @@ pub struct PreparedAdaptation {
 /// Anything that is wrong with the data of either domain, the weights, the plans, a method's name or an option.
 pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, Error> {
     let options = &request.options;
-    let source = Arc::clone(&request.source);
+    let source = match &request.source_shift {
+        Some(shift) => {
+            Arc::new(request.source.shifted(&shift.clone().prepare(options.settings.seed)?))
+        }
+        None => Arc::clone(&request.source),
+    };
     source.require_classes()?;
     check_methods(options)?;
     if options.settings.batch_size < 2 {
@@ -108,11 +118,12 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
         ));
     }
     let seed = options.settings.seed;
-    let mut split = source.split(options.split, seed)?;
-    if let Some(shots) = options.shots {
-        split = split.shots(&source, shots, seed)?;
-    }
-    let (target, notes) = target(&request, &split)?;
+    let whole = source.split(options.split, seed)?;
+    let split = match options.shots {
+        Some(shots) => whole.clone().shots(&source, shots, seed)?,
+        None => whole.clone(),
+    };
+    let (target, notes) = target(&request, &whole, &split)?;
     let found = pretrained(
         &options.network,
         &options.weights,
@@ -207,8 +218,27 @@ fn as_finetune(options: &AdaptOptions) -> FinetuneOptions {
     found
 }
 
+/// The images that a generated target is made of: training images that the source leaves out, as many as it has; where it
+/// takes all of them, the same images, with those that the validators look at.
+fn originals(whole: &Split, split: &Split, seed: u64) -> Vec<usize> {
+    let taken: HashSet<usize> = split.train.iter().copied().collect();
+    let left: Vec<usize> =
+        whole.train.iter().copied().filter(|item| !taken.contains(item)).collect();
+    if left.is_empty() {
+        let mut all = [whole.train.as_slice(), &whole.validation].concat();
+        all.sort_unstable();
+        return all;
+    }
+    let order = tl_random::rng(seed, "originals of the target", 0, 0).permutation(left.len());
+    order.into_iter().take(split.train.len()).map(|place| left[place]).collect()
+}
+
 /// Lays out the target: labels by the source's names, or none.
-fn target(request: &AdaptRequest, split: &Split) -> Result<(Target, Vec<String>), Error> {
+fn target(
+    request: &AdaptRequest,
+    whole: &Split,
+    split: &Split,
+) -> Result<(Target, Vec<String>), Error> {
     let (source, options) = (&request.source, &request.options);
     let (images, name) = match &request.target {
         TargetData::Images { images, name } => (Images::clone(images), name.clone()),
@@ -222,7 +252,9 @@ fn target(request: &AdaptRequest, split: &Split) -> Result<(Target, Vec<String>)
     let images = images.with_classes(&source.classes).map_err(other_classes)?;
     let items = || images.items.iter().enumerate();
     let (adapted, test, own_test_part) = match &request.target {
-        TargetData::Shift(_) => (split.train.clone(), split.test.clone(), true),
+        TargetData::Shift(_) => {
+            (originals(whole, split, options.settings.seed), split.test.clone(), true)
+        }
         TargetData::Images { .. } => {
             let is_test = |part: Option<Part>| part == Some(Part::Test);
             let own = items().any(|(_, item)| is_test(item.part))
