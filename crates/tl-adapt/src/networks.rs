@@ -19,8 +19,8 @@ pub struct NetworkShape {
 impl NetworkShape {
     /// A domain classifier: two hidden layers of `hidden` and one answer, above 0 for the source.
     ///
-    /// It begins at random values beside a network that is trained already, and what it has not learned
-    /// yet its reversed gradient teaches the backbone: it learns ten times as fast.
+    /// It begins at random values beside a network that is trained already, and what it has not
+    /// learned yet its reversed gradient teaches the backbone: it learns ten times as fast.
     pub fn discriminator(input: usize, hidden: usize) -> Self {
         Self { name: DISCRIMINATOR, widths: vec![input, hidden, hidden, 1], rate: 10.0 }
     }
@@ -96,8 +96,8 @@ impl Networks {
 pub(crate) struct NetworkRates(Vec<f64>);
 
 impl NetworkRates {
-    /// That of the parameter at `path` of the model and its networks: 1 for the model's own, that of the network for
-    /// `networks.list.0.…`.
+    /// That of the parameter at `path` of the model and its networks: 1 for the model's own, that of
+    /// the network for `networks.list.0.…`.
     pub fn of(&self, path: &str) -> f64 {
         let number = path.strip_prefix("networks.list.").and_then(|own| own.split('.').next());
         let number = number.and_then(|number| number.parse::<usize>().ok());

@@ -3,6 +3,7 @@
 mod page;
 mod record;
 mod shifts;
+mod validators;
 mod verdict;
 
 use std::time::Instant;

@@ -18,8 +18,9 @@ use crate::rows::AdaptRow;
 use crate::validators::{Evidence, Scores, Validator, choose};
 use crate::{AdaptError, Batches};
 
-/// Examples that norm statistics are estimated on. Every channel of a map sees as many values as the map has places for each
-/// of them: more examples cost a pass through the network and move no mean by a hundredth of its deviation.
+/// Examples that norm statistics are estimated on. A mean over so many has an error of 1/√512 = .044
+/// of a deviation, less where a channel has several places; more examples cost a pass through the
+/// network each.
 const NORM_EXAMPLES: usize = 512;
 
 /// What is known of a model without target labels.

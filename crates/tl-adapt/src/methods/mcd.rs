@@ -29,8 +29,9 @@ pub struct Mcd {
     /// How often round C is repeated: the paper's n.
     pub repeats: usize,
     pub weight: f64,
-    /// How fast the weight rises. In the paper both classifiers begin at random values; here the first one has learned the
-    /// source before, and the second would pull the backbone towards what it has not learned yet.
+    /// How fast the weight rises. In the paper both classifiers begin at random values; here the
+    /// first one has learned the source before, and the second would pull the backbone towards what
+    /// it has not learned yet.
     pub gamma: f64,
     /// The width of the second classifier's hidden layer; 0 for a linear one, like the head.
     pub hidden: usize,

@@ -2,8 +2,9 @@
 
 use super::{Scores, Validator};
 
-/// Those that vote. On MNIST → UCI digits, the shift that defaults are fixed on, deep embedded validation and soft
-/// neighbourhood density ranked epochs of all methods hardly better than chance and chose the worst; they have no vote.
+/// Those that vote. On MNIST → UCI digits, the shift that defaults are fixed on, deep embedded
+/// validation and soft neighbourhood density ranked the epochs of all methods hardly better than
+/// chance and chose the worst; they have no vote.
 const VOTING: [Validator; 7] = [
     Validator::SourceAccuracy,
     Validator::Entropy,
@@ -14,7 +15,7 @@ const VOTING: [Validator; 7] = [
     Validator::Reverse,
 ];
 
-/// The mean rank of each candidate, from 1 for the best, over those of the voting validators that score all
+/// The mean rank of each candidate, from 1 for the best, over the voting validators that score all
 /// candidates that have any score; equal scores share their mean rank. A candidate without scores
 /// has none.
 pub fn mean_ranks(candidates: &[Scores]) -> Vec<Option<f64>> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Adapt;
 use super::record::Record;
 use super::shifts::{BOUND, CORE, SHIFTS, Shift};
+use super::validators::validators;
 use super::verdict::{gaps, oracle, pick, verdict};
 use crate::table::Table;
 use crate::table::cell::mean_and_deviation;
@@ -15,7 +16,7 @@ pub fn page(records: &[Record], peers: &[Record]) -> String {
     for shift in &SHIFTS {
         text += &section(records, peers, shift);
     }
-    text + &gaps(records)
+    text + &gaps(records) + "\n" + &validators(records)
 }
 
 fn made(records: &[Record]) -> String {

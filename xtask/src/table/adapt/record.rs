@@ -1,5 +1,6 @@
 //! A cell of the table and what was recorded for it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -35,6 +36,9 @@ pub struct Record {
     pub validator: String,
     /// The validator's score of that epoch.
     pub score: Option<f64>,
+    /// What every validator says of that epoch.
+    #[serde(default)]
+    pub scores: BTreeMap<String, f64>,
     #[serde(default)]
     pub seconds: f64,
     pub cores: Option<u64>,
@@ -72,6 +76,7 @@ impl Record {
             worst_epoch: accuracy - 0.1,
             validator: "entropy".into(),
             score: Some(1.0),
+            scores: BTreeMap::new(),
             seconds: 10.0,
             cores: Some(2),
         }

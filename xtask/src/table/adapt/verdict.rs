@@ -21,7 +21,7 @@ pub fn oracle(records: &[Record], shift: &str, seed: u64) -> Option<f64> {
 }
 
 /// The records of all methods of a seed, in their order.
-fn all<'a>(records: &'a [Record], shift: &str, seed: u64) -> Option<Vec<&'a Record>> {
+pub fn all<'a>(records: &'a [Record], shift: &str, seed: u64) -> Option<Vec<&'a Record>> {
     CORE.iter()
         .map(|method| {
             of(records, shift, method).into_iter().find(|record| record.cell.seed == seed)
