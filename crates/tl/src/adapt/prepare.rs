@@ -330,3 +330,37 @@ impl PreparedAdaptation {
         self.request.options.methods()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded;
+
+    #[test]
+    fn a_generated_target_is_made_from_what_the_source_leaves_and_else_from_the_same_images() {
+        let whole = Split { train: vec![0, 1, 2, 3, 4, 5], validation: vec![6, 7], test: vec![8] };
+        let split = Split { train: vec![1, 4], ..whole.clone() };
+        let found = originals(&whole, &split, 3);
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().all(|item| [0, 2, 3, 5].contains(item)), "{found:?}");
+        assert_eq!(originals(&whole, &whole, 3), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn a_shifted_source_leaves_the_target_as_it_was() {
+        let prepared = |source_shift: Option<Shift>| {
+            let target = TargetData::Shift("night".parse().unwrap());
+            let images = embedded::fashion_mnist().unwrap();
+            let mut request = AdaptRequest::new(images, "embedded", target, &Device::flex());
+            request.source_shift = source_shift;
+            request.options.shots = Some(2);
+            prepare_adaptation(request).unwrap()
+        };
+        let (plain, bound) = (prepared(None), prepared(Some("night".parse().unwrap())));
+        let targets = [&plain, &bound].map(|prepared| prepared.target.images.fingerprint());
+        assert_eq!(targets[0], targets[1]);
+        assert_ne!(plain.record.data.fingerprint, bound.record.data.fingerprint);
+        // The bound's images are the night's.
+        assert_eq!(bound.record.data.fingerprint, targets[1]);
+    }
+}
