@@ -6,7 +6,7 @@ use super::Adapt;
 use super::record::Record;
 use super::shifts::{BOUND, CORE, SHIFTS, Shift};
 use super::validators::validators;
-use super::verdict::{gaps, oracle, pick, verdict};
+use super::verdict::{beside_peers, gaps, oracle, pick, verdict};
 use crate::table::Table;
 use crate::table::cell::mean_and_deviation;
 
@@ -58,15 +58,13 @@ fn section(records: &[Record], peers: &[Record], shift: &Shift) -> String {
             summary(&best, shift.seeds)
         );
     }
-    if shift.peers {
-        for method in CORE {
-            let found = of(peers, name, method);
-            if !found.is_empty() {
-                text += &row(&format!("{method} in PyTorch"), &found, found.len() as u64);
-            }
+    for method in CORE {
+        let found = of(peers, name, method);
+        if !found.is_empty() {
+            text += &row(&format!("{method} in PyTorch"), &found, found.len() as u64);
         }
     }
-    text + "\n" + &verdict(records, shift) + "\n"
+    text + "\n" + &verdict(records, shift) + &beside_peers(records, peers, name) + "\n"
 }
 
 fn row(label: &str, found: &[&Record], seeds: u64) -> String {

@@ -19,8 +19,6 @@ pub struct Shift {
     /// The same for the bound.
     pub bound: &'static str,
     pub seeds: u64,
-    /// Cells that a script in PyTorch gives too.
-    pub peers: bool,
 }
 
 /// The first is the development shift.
@@ -33,7 +31,6 @@ pub const SHIFTS: [Shift; 5] = [
         bound: "--source uci:$TL_CACHE --target uci:$TL_CACHE --model small_conv --weights random --source-epochs 6 \
                 --epochs 8",
         seeds: 3,
-        peers: false,
     },
     Shift {
         name: "mnist",
@@ -43,7 +40,6 @@ pub const SHIFTS: [Shift; 5] = [
         bound: "--source mnist:$TL_CACHE --target mnist:$TL_CACHE --model small_conv --weights random \
                 --source-epochs 2 --epochs 2",
         seeds: 3,
-        peers: false,
     },
     Shift {
         name: "blend",
@@ -53,7 +49,6 @@ pub const SHIFTS: [Shift; 5] = [
         bound: "--source mnist:$TL_CACHE --target-shift blend@assets/photos --source-shift blend@assets/photos \
                 --model small_conv --weights random --source-epochs 2 --epochs 4",
         seeds: 5,
-        peers: true,
     },
     Shift {
         name: "night",
@@ -63,7 +58,6 @@ pub const SHIFTS: [Shift; 5] = [
         bound: "--source assets/fashion_mnist --target-shift night --source-shift night --model mobilenet_v2 \
                 --image-size 48 --shots 60 --source-epochs 3 --epochs 4",
         seeds: 3,
-        peers: false,
     },
     Shift {
         name: "fog",
@@ -73,6 +67,5 @@ pub const SHIFTS: [Shift; 5] = [
         bound: "--source assets/fashion_mnist --target-shift fog --source-shift fog --model mobilenet_v2 \
                 --image-size 48 --shots 60 --source-epochs 3 --epochs 4",
         seeds: 3,
-        peers: false,
     },
 ];

@@ -74,6 +74,30 @@ pub fn verdict(records: &[Record], shift: &Shift) -> String {
     if text.is_empty() { text } else { text.trim_end().to_string() + "\n" }
 }
 
+/// How the methods that PyTorch was run for compare with it, on the seeds that both have.
+pub fn beside_peers(records: &[Record], peers: &[Record], shift: &str) -> String {
+    let mut text = String::new();
+    for method in CORE {
+        let theirs = of(peers, shift, method);
+        let ours = of(records, shift, method);
+        let differences: Vec<f64> = theirs
+            .iter()
+            .filter_map(|peer| {
+                let own = ours.iter().find(|own| own.cell.seed == peer.cell.seed)?;
+                Some(own.accuracy - peer.accuracy)
+            })
+            .collect();
+        if let Some((mean, _)) = mean_and_deviation(&differences) {
+            let (size, side) = (points(mean.abs()), if mean < 0.0 { "below" } else { "above" });
+            let seeds = differences.len();
+            text += &format!(
+                "`{method}` is {size} {side} the same recipe in PyTorch, a mean over {seeds} seeds.\n"
+            );
+        }
+    }
+    text
+}
+
 fn points(value: f64) -> String {
     format!("{:.1} points", 100.0 * value)
 }
@@ -122,6 +146,17 @@ mod tests {
         assert!(gaps(&records).contains("any method 30.0 points over 1 picks"));
         records.pop();
         assert!(pick(&records, "uci", 0).is_none());
+    }
+
+    #[test]
+    fn a_peer_is_compared_on_the_seeds_that_both_have() {
+        let of = |seeds: std::ops::Range<u64>, accuracy: f64| -> Vec<Record> {
+            seeds.map(|seed| Record::example("blend", "dann", seed, accuracy)).collect()
+        };
+        let text = beside_peers(&of(1..4, 0.5), &of(0..3, 0.6), "blend");
+        assert!(text.starts_with("`dann` is 10.0 points below the same recipe"), "{text}");
+        assert!(text.contains("over 2 seeds"), "{text}");
+        assert_eq!(beside_peers(&of(1..2, 0.5), &[], "blend"), "");
     }
 
     #[test]
