@@ -5,7 +5,7 @@ pub const CORE: [&str; 11] =
     [SOURCE, "dann", "cdan", "mcd", "coral", "dan", "mcc", TEST_TIME, "tent", "shot", "fda"];
 /// Training on the source alone.
 pub const SOURCE: &str = "source";
-/// The method of test time, fixed before any shift but the first was run: norm statistics of the target, nothing trained.
+/// The method of test time, the same for every shift: norm statistics of the target, nothing trained.
 pub const TEST_TIME: &str = "adabn";
 /// Training on the target with its labels: no method, what the network could reach.
 pub const BOUND: &str = "bound";
