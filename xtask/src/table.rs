@@ -3,18 +3,16 @@
 mod adapt;
 mod cell;
 mod demo;
+mod store;
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::shell::{
-    During, Failure, Outcome, cargo, line, program, quietly, read, root, say, target, watched,
-    write,
-};
-use cell::{Cell, Pattern, Record};
+use crate::shell::{During, Failure, Outcome, cargo, read, root, say, watched, write};
+use cell::{Entry, Pattern};
+use store::Store;
 
 /// Compute the missing cells of a table of the docs, and write its page.
 ///
@@ -24,7 +22,7 @@ use cell::{Cell, Pattern, Record};
 /// compute a cell again, delete its line.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask table demo --cells 'probe:5' --minutes 10\n  cargo xtask table demo --verify-one"
+    after_help = "Examples:\n  cargo xtask table demo --cells 'probe:5' --minutes 10\n  cargo xtask table adapt --cells 'uci::0'\n  cargo xtask table demo --verify-one"
 )]
 pub struct Arguments {
     /// The table: demo or adapt
@@ -43,152 +41,146 @@ pub struct Arguments {
     minutes: Option<f64>,
 }
 
+/// A table of the docs: its cells, how they are computed, its page.
+trait Table {
+    const NAME: &'static str;
+    /// Cells that took at most this long may be verified.
+    const CHEAP_SECONDS: f64;
+    type Cell: Clone + PartialEq + fmt::Display;
+    type Record: Entry<Cell = Self::Cell>;
+
+    /// The cells in their order.
+    fn cells() -> Vec<Self::Cell>;
+
+    /// The cells that are computed by one command; each alone by default.
+    fn batches(missing: Vec<Self::Cell>) -> Vec<Vec<Self::Cell>> {
+        missing.into_iter().map(|cell| vec![cell]).collect()
+    }
+
+    /// Runs the program for some cells; answers an object for each.
+    ///
+    /// # Errors
+    /// When it fails, or prints something else.
+    fn compute(cells: &[Self::Cell]) -> Outcome<Vec<Value>>;
+
+    /// How far the accuracy of a cell may lie from the recorded one on another machine.
+    fn tolerance(cell: &Self::Cell) -> f64;
+
+    /// The page, from the table's records and those of a peer, where there are some.
+    fn page(records: &[Self::Record], peers: &[Self::Record]) -> String;
+}
+
 /// Computes or verifies what `arguments` name.
 ///
 /// # Errors
 /// When the table is unknown, the program fails, or a verified cell differs.
 pub fn run(arguments: &Arguments) -> Outcome<()> {
-    if arguments.name == "adapt" {
-        return adapt::run(&Table::open("adapt")?, arguments);
+    match arguments.name.as_str() {
+        demo::Demo::NAME => carry_out::<demo::Demo>(arguments),
+        adapt::Adapt::NAME => carry_out::<adapt::Adapt>(arguments),
+        name => Err(Failure::new(format!("no table \"{name}\"; there are demo and adapt"))),
     }
-    if arguments.verify_one {
-        return verify_one(&arguments.name, arguments.seed);
-    }
-    let table = Table::open(&arguments.name)?;
-    let pattern = arguments.cells.as_deref().map(str::parse::<Pattern>).transpose();
-    let pattern = pattern.map_err(Failure::new)?;
-    let mut records = table.records()?;
-    let wanted = |cell: &Cell| pattern.as_ref().is_none_or(|pattern| pattern.matches(cell));
-    let there = |cell: &Cell| records.iter().any(|record| record.cell == *cell);
-    let missing: Vec<Cell> =
-        demo::cells().into_iter().filter(|cell| wanted(cell) && !there(cell)).collect();
-    if !missing.is_empty() {
-        table.build()?;
-    }
-    let start = Instant::now();
-    let limit = arguments.minutes.map(|minutes| Duration::from_secs_f64(minutes.max(0.0) * 60.0));
-    for (index, cell) in missing.iter().enumerate() {
-        if limit.is_some_and(|limit| start.elapsed() >= limit) {
-            say(format_args!("{} cells are left for another time", missing.len() - index));
-            break;
-        }
-        let record = table.compute(cell)?;
-        say(format_args!("{cell}: {:.3} in {:.0} s", record.accuracy, record.seconds));
-        records.push(record);
-        table.keep(&mut records)?;
-    }
-    table.render(&records)
 }
 
-/// Computes one of the cheap cells of table `name` again and compares.
+/// Computes one of the cheap cells of the table of `tl demo` again and compares.
 ///
 /// # Errors
 /// When no cheap cell is recorded, or the accuracy is not what was recorded.
-pub fn verify_one(name: &str, seed: Option<u64>) -> Outcome<()> {
-    let table = Table::open(name)?;
-    let mut cheap = table.records()?;
-    cheap.retain(|record| record.seconds <= demo::CHEAP_SECONDS);
+pub fn verify_demo() -> Outcome<()> {
+    verify_one::<demo::Demo>(None)
+}
+
+fn carry_out<T: Table>(arguments: &Arguments) -> Outcome<()> {
+    if arguments.verify_one {
+        return verify_one::<T>(arguments.seed);
+    }
+    let pattern = arguments.cells.as_deref().map(Pattern::new);
+    let wanted = |cell: &T::Cell| pattern.as_ref().is_none_or(|pattern| pattern.matches(cell));
+    let asked: Vec<T::Cell> = T::cells().into_iter().filter(wanted).collect();
+    if let (true, Some(cells)) = (asked.is_empty(), &arguments.cells) {
+        return Err(Failure::new(format!("the table {} has no cell {cells}", T::NAME)));
+    }
+    let mut store = Store::<T>::open()?;
+    let missing: Vec<T::Cell> = asked.into_iter().filter(|cell| !store.holds(cell)).collect();
+    if !missing.is_empty() {
+        build()?;
+    }
+    let start = Instant::now();
+    let limit = arguments.minutes.map(|minutes| Duration::from_secs_f64(minutes.max(0.0) * 60.0));
+    let mut left = missing.len();
+    for batch in T::batches(missing) {
+        if limit.is_some_and(|limit| start.elapsed() >= limit) {
+            say(format_args!("{left} cells are left for another time"));
+            break;
+        }
+        left -= batch.len();
+        for value in compute::<T>(&batch)? {
+            store.add(&value)?;
+        }
+        store.keep()?;
+    }
+    let records = store.records();
+    write(&store.file(".md"), T::page(&records, &store.peers()?).as_bytes())?;
+    say(format_args!(
+        "{}: {} of {} cells",
+        store.file(".md").display(),
+        records.len(),
+        T::cells().len()
+    ));
+    Ok(())
+}
+
+fn verify_one<T: Table>(seed: Option<u64>) -> Outcome<()> {
+    let mut cheap = Store::<T>::open()?.records();
+    cheap.retain(|record| record.seconds() <= T::CHEAP_SECONDS);
     let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400;
-    let choice = seed.unwrap_or(today);
-    let Some(recorded) = cheap.get((choice % cheap.len().max(1) as u64) as usize) else {
+    let choice = seed.unwrap_or(today) % cheap.len().max(1) as u64;
+    let Some(recorded) = cheap.get(choice as usize) else {
         return Err(Failure::new(format!(
-            "docs/tables/{name}.jsonl holds no cell of {} s or less",
-            demo::CHEAP_SECONDS
+            "docs/tables/{}.jsonl holds no cell of {} s or less",
+            T::NAME,
+            T::CHEAP_SECONDS
         )));
     };
-    table.build()?;
-    let computed = table.compute(&recorded.cell)?;
-    let tolerance = demo::tolerance(&recorded.cell);
+    build()?;
+    let cell = recorded.cell();
+    let computed = compute::<T>(std::slice::from_ref(cell))?;
+    let computed: T::Record = match &computed[..] {
+        [one] => serde_json::from_value(one.clone()).during("a cell")?,
+        _ => return Err(Failure::new(format!("{cell} came out {} times", computed.len()))),
+    };
+    let tolerance = T::tolerance(cell);
     say(format_args!(
-        "{}: recorded {:.3}, computed {:.3} (may differ by {tolerance})",
-        recorded.cell, recorded.accuracy, computed.accuracy
+        "{cell}: recorded {:.3}, computed {:.3} (may differ by {tolerance})",
+        recorded.accuracy(),
+        computed.accuracy()
     ));
-    let agree =
-        (recorded.accuracy - computed.accuracy).abs() <= tolerance && recorded.n == computed.n;
-    if agree {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("{} is no longer what the table says", recorded.cell)))
+    let near = (recorded.accuracy() - computed.accuracy()).abs() <= tolerance;
+    if near && recorded.n() == computed.n() {
+        return Ok(());
     }
+    Err(Failure::new(format!("{cell} is no longer what the table says")))
 }
 
-/// A table on disk.
-struct Table {
-    folder: PathBuf,
-    name: String,
-}
-
-impl Table {
-    fn open(name: &str) -> Outcome<Self> {
-        if !["demo", "adapt"].contains(&name) {
-            return Err(Failure::new(format!("no table \"{name}\"; there are demo and adapt")));
-        }
-        Ok(Self { folder: root().join("docs").join("tables"), name: name.to_string() })
-    }
-
-    fn file(&self, ending: &str) -> PathBuf {
-        self.folder.join(format!("{}{ending}", self.name))
-    }
-
-    fn records(&self) -> Outcome<Vec<Record>> {
-        let path = self.file(".jsonl");
-        if path.is_file() { cell::parse(&read(&path)?) } else { Ok(Vec::new()) }
-    }
-
-    fn keep(&self, records: &mut [Record]) -> Outcome<()> {
-        let order = demo::cells();
-        records.sort_by_key(|record| order.iter().position(|cell| *cell == record.cell));
-        let lines: String = records.iter().map(|record| format!("{}\n", record.line)).collect();
-        write(&self.file(".jsonl"), lines.as_bytes())
-    }
-
-    fn build(&self) -> Outcome<()> {
-        watched(cargo(&["build", "--release", "--package", "tl-cli"])).map(|_| ())
-    }
-
-    fn compute(&self, cell: &Cell) -> Outcome<Record> {
-        let command = self.command(cell);
-        let shown = line(&command);
-        say(format_args!("$ {shown}"));
-        let output = quietly(command)?;
-        // One object on standard output; a table of one cell may wrap it.
-        let value: Value =
-            serde_json::from_str(output.trim()).during(format_args!("what `{shown}` printed"))?;
-        let mut value = match value.get("cells").and_then(Value::as_array).map(Vec::as_slice) {
-            Some([one]) => one.clone(),
-            _ => value,
+/// The cells of one command, each of which must be what was asked for.
+fn compute<T: Table>(cells: &[T::Cell]) -> Outcome<Vec<Value>> {
+    let found = T::compute(cells)?;
+    for (index, cell) in cells.iter().enumerate() {
+        let record: T::Record = match found.get(index) {
+            Some(value) => serde_json::from_value(value.clone()).during("a cell")?,
+            None => return Err(Failure::new(format!("the program printed nothing of {cell}"))),
         };
-        let fields = value
-            .as_object_mut()
-            .ok_or_else(|| Failure::new(format!("`{shown}` printed no object")))?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        fields.insert("command".into(), json!(shown));
-        fields.insert("cores".into(), json!(cores));
-        fields.insert(
-            "versions".into(),
-            json!({ "tl": env!("CARGO_PKG_VERSION"), "burn": burn_version()? }),
-        );
-        let record = Record::of(&value)?;
-        if record.cell != *cell {
-            return Err(Failure::new(format!("`{shown}` printed the cell {}", record.cell)));
+        if record.cell() != cell {
+            return Err(Failure::new(format!("the program printed {} for {cell}", record.cell())));
         }
-        Ok(record)
+        say(format_args!("{cell}: {:.3} in {:.0} s", record.accuracy(), record.seconds()));
     }
+    Ok(found)
+}
 
-    fn command(&self, cell: &Cell) -> Command {
-        let tl = target().join("release").join("tl");
-        program(&tl.to_string_lossy(), &["demo", "--full", "--cell", &cell.to_string(), "--json"])
-    }
-
-    fn render(&self, records: &[Record]) -> Outcome<()> {
-        let peer = self.file("_pytorch.jsonl");
-        let peers = if peer.is_file() { cell::parse(&read(&peer)?)? } else { Vec::new() };
-        let path = self.file(".md");
-        write(&path, demo::page(records, &peers).as_bytes())?;
-        let total = demo::cells().len();
-        say(format_args!("{}: {} of {total} cells", path.display(), records.len()));
-        Ok(())
-    }
+/// Builds the program with the features of the whole workspace, as tests do: nothing is built twice.
+fn build() -> Outcome<()> {
+    watched(cargo(&["build", "--release", "--workspace", "--bin", "tl"])).map(|_| ())
 }
 
 /// The version of Burn in the lock file.
@@ -209,8 +201,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_table_is_an_error() {
-        assert!(Table::open("nonsense").is_err());
+    fn an_unknown_table_or_cell_is_an_error() {
+        let run = |name: &str, cells: Option<&str>| {
+            let cells = cells.map(str::to_string);
+            let name = name.to_string();
+            run(&Arguments { name, verify_one: false, seed: None, cells, minutes: None })
+        };
+        assert!(run("nonsense", None).is_err());
+        for table in ["demo", "adapt"] {
+            let message = run(table, Some("nonsense")).unwrap_err().to_string();
+            assert!(message.contains("has no cell nonsense"), "{message}");
+        }
     }
 
     #[test]

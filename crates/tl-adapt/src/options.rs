@@ -61,7 +61,7 @@ impl Default for Settings {
             patience: None,
             batches: Batches::Apart,
             target_norms: false,
-            evidence: 2000,
+            evidence: 1000,
         }
     }
 }

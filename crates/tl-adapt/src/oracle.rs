@@ -55,7 +55,7 @@ impl Oracle {
     ///
     /// # Errors
     /// As [`Model::forward`].
-    pub fn measure<B: Backbone, H: Head>(
+    pub fn measure<B: Backbone + Sync + 'static, H: Head>(
         &self,
         model: &Model<B, H>,
         device: &Device,
@@ -63,9 +63,10 @@ impl Oracle {
         let device = device.clone().without_autodiff();
         let items: Vec<usize> = (0..self.test.examples.len()).collect();
         let mut outputs = Outputs { classes: model.head.classes(), ..Outputs::default() };
+        let frozen = model.backbone.compile(0..model.backbone.stages().len());
         for chunk in items.chunks(self.batch_size) {
-            let batch = self.test.examples.batch(chunk, &device)?;
-            let logits = model.forward(batch, Pass::default())?;
+            let output = frozen.forward(self.test.examples.batch(chunk, &device)?)?;
+            let logits = model.head.forward(output, Pass::default())?;
             let rows = tl_core::Activation::Vector(logits).into_rows();
             outputs.logits.extend(rows.map_err(AdaptError::device)?);
         }

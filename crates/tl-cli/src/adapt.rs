@@ -53,6 +53,7 @@ fn request(verb: &Adapt) -> Result<AdaptRequest, Failure> {
         threads: verb.machine.threads(),
         checkpoint_every: verb.run.checkpoint_every,
         resume: verb.run.resume,
+        source_shift: verb.source_shift.clone(),
         cache_memory: verb.run.cache_bytes(),
         command: output::command_line(&words()),
         ..AdaptRequest::new(source, &verb.source.join(" and "), target, &device)

@@ -56,6 +56,11 @@ pub struct Adapt {
     #[arg(long, value_name = "SHIFT", help_heading = "Data")]
     pub target_shift: Option<Shift>,
 
+    /// Shift the source's images too; the target is still made from those that are not. With the target's shift and `--method
+    /// source`: what training on the target itself would give
+    #[arg(long, value_name = "SHIFT", help_heading = "Data")]
+    pub source_shift: Option<Shift>,
+
     /// Leave target labels aside altogether: nothing is measured against them
     #[arg(long, help_heading = "Data")]
     pub no_oracle: bool,

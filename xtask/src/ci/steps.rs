@@ -105,7 +105,7 @@ fn sanitizer() -> Outcome<usize> {
 }
 
 fn verify() -> Outcome<usize> {
-    table::verify_one("demo", None)?;
+    table::verify_demo()?;
     watched(cargo(&["xtask", "table", "adapt", "--verify-one"])).map(|_| 2)
 }
 

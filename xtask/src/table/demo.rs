@@ -4,9 +4,16 @@ mod agreement;
 mod choice;
 mod reach;
 
+mod record;
+
 use std::collections::BTreeSet;
 
-use super::cell::{Cell, Record, mean_and_deviation};
+use serde_json::{Value, json};
+
+use super::cell::mean_and_deviation;
+use super::{Table, burn_version};
+use crate::shell::{During, Failure, Outcome, line, program, quietly, say, target};
+use record::{Cell, Record};
 
 const SHOTS: [usize; 3] = [5, 20, 100];
 const SEEDS: u64 = 3;
@@ -31,35 +38,76 @@ const PEERS: [(&str, &str); 5] = [
     ("finetune", "PyTorch: fine-tuning, norm statistics moving"),
 ];
 
-/// Cells that took at most this long may be verified in CI.
-pub const CHEAP_SECONDS: f64 = 60.0;
+/// What fine-tuning brings over simpler ways.
+pub struct Demo;
 
-/// The cells of the table in their order, the cheap ones first.
-pub fn cells() -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for shots in SHOTS {
-        for seed in 0..SEEDS {
-            cells.extend(METHODS.map(|(method, _)| Cell {
-                method: method.to_string(),
-                shots,
-                seed,
-            }));
+impl Table for Demo {
+    const NAME: &'static str = "demo";
+    const CHEAP_SECONDS: f64 = 60.0;
+    type Cell = Cell;
+    type Record = Record;
+
+    /// The cheap ones first.
+    fn cells() -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for shots in SHOTS {
+            for seed in 0..SEEDS {
+                cells.extend(METHODS.map(|(method, _)| Cell {
+                    method: method.to_string(),
+                    shots,
+                    seed,
+                }));
+            }
+        }
+        cells
+    }
+
+    fn compute(cells: &[Cell]) -> Outcome<Vec<Value>> {
+        cells.iter().map(compute).collect()
+    }
+
+    /// A convex problem gives the same answers but for a few images; training by gradients takes another path.
+    fn tolerance(cell: &Cell) -> f64 {
+        match cell.method.as_str() {
+            "raw" | "probe" => 0.005,
+            _ => 0.04,
         }
     }
-    cells
+
+    fn page(records: &[Record], peers: &[Record]) -> String {
+        page(records, peers)
+    }
 }
 
-/// How far the accuracy of a cell may lie from the recorded one, on another machine with another rounding:
-/// a convex problem gives the same answers but for a few images; training by gradients takes another path.
-pub fn tolerance(cell: &Cell) -> f64 {
-    match cell.method.as_str() {
-        "raw" | "probe" => 0.005,
-        _ => 0.04,
-    }
+fn compute(cell: &Cell) -> Outcome<Value> {
+    let tl = target().join("release").join("tl");
+    let words = ["demo", "--full", "--cell", &cell.to_string(), "--json"];
+    let command = program(&tl.to_string_lossy(), &words);
+    let shown = line(&command);
+    say(format_args!("$ {shown}"));
+    let output = quietly(command)?;
+    // One object on standard output; a table of one cell may wrap it.
+    let value: Value =
+        serde_json::from_str(output.trim()).during(format_args!("what `{shown}` printed"))?;
+    let mut value = match value.get("cells").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([one]) => one.clone(),
+        _ => value,
+    };
+    let fields = value
+        .as_object_mut()
+        .ok_or_else(|| Failure::new(format!("`{shown}` printed no object")))?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    fields.insert("command".into(), json!(shown));
+    fields.insert("cores".into(), json!(cores));
+    fields.insert(
+        "versions".into(),
+        json!({ "tl": env!("CARGO_PKG_VERSION"), "burn": burn_version()? }),
+    );
+    Ok(value)
 }
 
 /// The page in Markdown.
-pub fn page(records: &[Record], peers: &[Record]) -> String {
+fn page(records: &[Record], peers: &[Record]) -> String {
     let mut text = made(records) + &accuracies(records, peers);
     if !records.is_empty() {
         text += &choice::section(records);
@@ -82,9 +130,9 @@ fn made(records: &[Record]) -> String {
             cores.join(" or ")
         );
     }
-    let missing = cells().iter().filter(|cell| find(records, cell).is_none()).count();
+    let missing = Demo::cells().iter().filter(|cell| find(records, cell).is_none()).count();
     if missing > 0 {
-        text += &format!(". {missing} of {} cells are not computed yet", cells().len());
+        text += &format!(". {missing} of {} cells are not computed yet", Demo::cells().len());
     }
     text + ".\n\n"
 }

@@ -51,7 +51,7 @@ pub struct Adapted<B: Module, H: Module> {
 /// Carries out `plan` on `model` with the task's method.
 ///
 /// The first [`Settings::source_phases`] phases train on the source alone; the others are the
-/// method's. Its own networks learn at the head's rate. Everything the run draws at random comes
+/// method's. Its own networks learn at the head's rate times their own. Everything the run draws at random comes
 /// from `settings.seed`; a run that was interrupted and resumed ends with the same bits as one that
 /// was not.
 ///

@@ -270,9 +270,10 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             return Err(failed(format!("the gradient of {path}")));
         }
         let scale = norm.clip_scale(phase.clip_norm);
+        let of_networks = joint.networks.rates();
         let joint = self.optimizer.step(joint, &mut gradients, scale, |path, rank| {
             let mut rates = moment.phase.rates(path, rank);
-            rates.rate *= moment.factor;
+            rates.rate *= moment.factor * of_networks.of(path);
             rates
         });
         self.state.sums.gradient_norm.add(norm.norm);

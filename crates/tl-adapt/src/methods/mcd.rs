@@ -5,6 +5,7 @@ use burn::prelude::*;
 use burn::tensor::activation::softmax;
 use tl_train::loss::cross_entropy;
 
+use super::pieces::rising_lambda;
 use crate::AdaptError;
 use crate::contract::{Method, Round, Sizes, Step, Terms, Trains};
 use crate::networks::NetworkShape;
@@ -28,14 +29,18 @@ pub struct Mcd {
     /// How often round C is repeated: the paper's n.
     pub repeats: usize,
     pub weight: f64,
+    /// How fast the weight rises. In the paper both classifiers begin at random values; here the
+    /// first one has learned the source before, and the second would pull the backbone towards what
+    /// it has not learned yet.
+    pub gamma: f64,
     /// The width of the second classifier's hidden layer; 0 for a linear one, like the head.
     pub hidden: usize,
 }
 
 impl Default for Mcd {
-    /// The paper's n = 4 for digits.
+    /// The paper's n is 4 for digits; 2 costs half as much.
     fn default() -> Self {
-        Self { repeats: 4, weight: 1.0, hidden: 0 }
+        Self { repeats: 2, weight: 3.0, gamma: 10.0, hidden: 0 }
     }
 }
 
@@ -49,7 +54,7 @@ impl Method for Mcd {
             0 => vec![sizes.features, sizes.classes],
             hidden => vec![sizes.features, hidden, sizes.classes],
         };
-        vec![NetworkShape { name: SECOND, widths }]
+        vec![NetworkShape::classifier(SECOND, widths)]
     }
 
     fn rounds(&self) -> Vec<Round> {
@@ -71,7 +76,8 @@ impl Method for Mcd {
         if step.round > 0 {
             let target = step.target()?;
             let apart = discrepancy(target.logits.clone(), second.forward(target.features.clone()));
-            let weight = if step.round == 1 { -self.weight } else { self.weight };
+            let weight = self.weight * rising_lambda(step.progress, self.gamma);
+            let weight = if step.round == 1 { -weight } else { weight };
             terms = terms.with("discrepancy", weight, apart);
         }
         Ok(terms)

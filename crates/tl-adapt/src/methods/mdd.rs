@@ -65,7 +65,7 @@ impl Method for Mdd {
 
     fn networks(&self, sizes: Sizes) -> Vec<NetworkShape> {
         let widths = vec![sizes.features, self.hidden, sizes.classes];
-        vec![NetworkShape { name: ADVERSARY, widths }]
+        vec![NetworkShape::classifier(ADVERSARY, widths)]
     }
 
     fn terms(&self, step: &Step<'_>) -> Result<Terms, AdaptError> {

@@ -31,9 +31,9 @@ pub struct Shot {
 }
 
 impl Default for Shot {
-    /// The paper's β for digits is .1, for objects .3.
+    /// The paper's β for digits, .1; for objects it is .3.
     fn default() -> Self {
-        Self { entropy: 1.0, diversity: 1.0, pseudo: 0.3, labels: Found::default() }
+        Self { entropy: 1.0, diversity: 1.0, pseudo: 0.1, labels: Found::default() }
     }
 }
 

@@ -1,13 +1,26 @@
-//! The mean rank over all validators.
+//! The mean rank over several validators.
 
 use super::{Scores, Validator};
 
-/// The mean rank of each candidate, from 1 for the best, over the validators that score all
+/// Those that vote. On MNIST → UCI digits, the shift that defaults are fixed on, deep embedded
+/// validation and soft neighbourhood density ranked the epochs of all methods hardly better than
+/// chance and chose the worst; they have no vote.
+const VOTING: [Validator; 7] = [
+    Validator::SourceAccuracy,
+    Validator::Entropy,
+    Validator::InformationMaximisation,
+    Validator::Bnm,
+    Validator::Silhouette,
+    Validator::CalinskiHarabasz,
+    Validator::Reverse,
+];
+
+/// The mean rank of each candidate, from 1 for the best, over the voting validators that score all
 /// candidates that have any score; equal scores share their mean rank. A candidate without scores
 /// has none.
 pub fn mean_ranks(candidates: &[Scores]) -> Vec<Option<f64>> {
     let present: Vec<&Scores> = candidates.iter().filter(|scores| !scores.0.is_empty()).collect();
-    let voting: Vec<Validator> = Validator::SINGLE
+    let voting: Vec<Validator> = VOTING
         .into_iter()
         .filter(|validator| present.iter().all(|scores| scores.get(*validator).is_some()))
         .collect();

@@ -57,7 +57,7 @@ pub enum Validator {
     CalinskiHarabasz,
     /// How well the source is predicted back from the target's pseudo-labels.
     Reverse,
-    /// The mean rank by all others; only among several candidates.
+    /// The mean rank by all others but `snd` and `dev`; only among several candidates.
     Ensemble,
 }
 

@@ -104,11 +104,11 @@ fn scores(entries: &[(Validator, f64)]) -> Scores {
 
 #[test]
 fn the_ensemble_takes_the_lowest_mean_rank() {
-    use Validator::{Dev, Entropy, Snd};
+    use Validator::{Bnm, Dev, Entropy, Reverse};
     let candidates = [
-        scores(&[(Entropy, 3.0), (Snd, 1.0), (Dev, 2.0)]),
-        scores(&[(Entropy, 2.0), (Snd, 3.0), (Dev, 3.0)]),
-        scores(&[(Entropy, 1.0), (Snd, 2.0), (Dev, 2.0)]),
+        scores(&[(Entropy, 3.0), (Bnm, 1.0), (Reverse, 2.0), (Dev, 9.0)]),
+        scores(&[(Entropy, 2.0), (Bnm, 3.0), (Reverse, 3.0), (Dev, 1.0)]),
+        scores(&[(Entropy, 1.0), (Bnm, 2.0), (Reverse, 2.0), (Dev, 9.0)]),
     ];
     let expected = [1.0 + 3.0 + 2.5, 2.0 + 1.0 + 1.0, 3.0 + 2.0 + 2.5].map(|sum| sum / 3.0);
     for (found, expected) in mean_ranks(&candidates).into_iter().zip(expected) {
@@ -116,7 +116,7 @@ fn the_ensemble_takes_the_lowest_mean_rank() {
     }
     assert_eq!(choose(Validator::Ensemble, &candidates).unwrap(), 1);
     assert_eq!(choose(Entropy, &candidates).unwrap(), 0);
-    assert!(choose(Validator::Bnm, &candidates).is_err());
+    assert!(choose(Validator::Snd, &candidates).is_err());
     assert!(choose(Entropy, &[]).is_err());
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tl_adapt::Settings;
-use tl_core::{NormPolicy, Phase, Plan};
+use tl_core::{NormPolicy, OptimizerConfig, Phase, Plan};
 
 use crate::{EMBEDDED_NETWORK, Error};
 
@@ -13,6 +13,9 @@ const BODY_SHARE: f64 = 0.3;
 const RANDOM_RATE: f64 = 3e-3;
 /// What a method begins with has learned already.
 const METHOD_SHARE: f64 = 0.3;
+/// AdamW's β₁ while a method is at work. An adversary changes what the gradient means from step to step; momentum goes on with
+/// what it meant before.
+const METHOD_BETA1: f64 = 0.5;
 /// Epochs on the source alone, and epochs of the method.
 const SOURCE_EPOCHS: usize = 5;
 const EPOCHS: usize = 8;
@@ -105,9 +108,16 @@ impl AdaptOptions {
             }
             Ok(Plan::new(vec![phase]))
         };
+        let adversarial = OptimizerConfig::AdamW {
+            beta1: METHOD_BETA1,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: OptimizerConfig::default().weight_decay(),
+        };
+        let method = plan("adapt", self.epochs.unwrap_or(EPOCHS), METHOD_SHARE)?;
         Ok([
             plan("source", self.source_epochs.unwrap_or(SOURCE_EPOCHS), 1.0)?,
-            plan("adapt", self.epochs.unwrap_or(EPOCHS), METHOD_SHARE)?,
+            Plan { optimizer: adversarial, ..method },
         ])
     }
 

@@ -1,12 +1,13 @@
 //! From two domains and a network to an adaptation that was checked and laid out.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use tl_core::{Backbone, Plan, TrainableReport};
-use tl_data::{DataError, Images, Loader, Part, Split};
+use tl_data::{DataError, Images, Loader, Part, Shift, Split};
 use tl_models::Classifier;
 use tl_train::Conduct;
 
@@ -26,6 +27,9 @@ pub struct AdaptRequest {
     /// What the source is called in the record.
     pub source_name: String,
     pub target: TargetData,
+    /// Shifts the source's images, but not those that a target is made of: with the target's own shift, what training on
+    /// the target would give.
+    pub source_shift: Option<Shift>,
     /// The run's folder; without it the next free number under `runs/`.
     pub out: Option<PathBuf>,
     pub device: Device,
@@ -52,6 +56,7 @@ impl AdaptRequest {
             source: Arc::new(source),
             source_name: name.to_string(),
             target,
+            source_shift: None,
             out: None,
             device: device.clone(),
             device_name: String::new(),
@@ -99,7 +104,12 @@ pub struct PreparedAdaptation {
 /// Anything that is wrong with the data of either domain, the weights, the plans, a method's name or an option.
 pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, Error> {
     let options = &request.options;
-    let source = Arc::clone(&request.source);
+    let source = match &request.source_shift {
+        Some(shift) => {
+            Arc::new(request.source.shifted(&shift.clone().prepare(options.settings.seed)?))
+        }
+        None => Arc::clone(&request.source),
+    };
     source.require_classes()?;
     check_methods(options)?;
     if options.settings.batch_size < 2 {
@@ -112,10 +122,11 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
         ));
     }
     let seed = options.settings.seed;
-    let mut split = source.split(options.split, seed)?;
-    if let Some(shots) = options.shots {
-        split = split.shots(&source, shots, seed)?;
-    }
+    let whole = source.split(options.split, seed)?;
+    let split = match options.shots {
+        Some(shots) => whole.clone().shots(&source, shots, seed)?,
+        None => whole.clone(),
+    };
     for (part, items) in [("training", &split.train), ("validation", &split.validation)] {
         if items.is_empty() {
             return Err(Error::options(
@@ -124,7 +135,7 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
             ));
         }
     }
-    let (target, notes) = target(&request, &split)?;
+    let (target, notes) = target(&request, &whole, &split)?;
     let found = pretrained(
         &options.network,
         &options.weights,
@@ -225,8 +236,27 @@ fn as_finetune(options: &AdaptOptions) -> FinetuneOptions {
     found
 }
 
+/// The images that a generated target is made of: training images that the source leaves out, as many as it has; where it
+/// takes all of them, the same images, with those that the validators look at.
+fn originals(whole: &Split, split: &Split, seed: u64) -> Vec<usize> {
+    let taken: HashSet<usize> = split.train.iter().copied().collect();
+    let left: Vec<usize> =
+        whole.train.iter().copied().filter(|item| !taken.contains(item)).collect();
+    if left.is_empty() {
+        let mut all = [whole.train.as_slice(), &whole.validation].concat();
+        all.sort_unstable();
+        return all;
+    }
+    let order = tl_random::rng(seed, "originals of the target", 0, 0).permutation(left.len());
+    order.into_iter().take(split.train.len()).map(|place| left[place]).collect()
+}
+
 /// Lays out the target: labels by the source's names, or none.
-fn target(request: &AdaptRequest, split: &Split) -> Result<(Target, Vec<String>), Error> {
+fn target(
+    request: &AdaptRequest,
+    whole: &Split,
+    split: &Split,
+) -> Result<(Target, Vec<String>), Error> {
     let (source, options) = (&request.source, &request.options);
     let (images, name) = match &request.target {
         TargetData::Images { images, name } => (Images::clone(images), name.clone()),
@@ -241,9 +271,10 @@ fn target(request: &AdaptRequest, split: &Split) -> Result<(Target, Vec<String>)
     let items = || images.items.iter().enumerate();
     let (adapted, test, own_test_part) = match &request.target {
         TargetData::Shift(_) => {
+            let originals = originals(whole, split, options.settings.seed);
             let own = !split.test.is_empty();
-            let test = if own { &split.test } else { &split.train };
-            (split.train.clone(), test.clone(), own)
+            let test = if own { &split.test } else { &originals };
+            (originals.clone(), test.clone(), own)
         }
         TargetData::Images { .. } => {
             let is_test = |part: Option<Part>| part == Some(Part::Test);
@@ -324,5 +355,39 @@ impl PreparedAdaptation {
     /// The methods that are carried out.
     pub fn methods(&self) -> Vec<String> {
         self.request.options.methods()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded;
+
+    #[test]
+    fn a_generated_target_is_made_from_what_the_source_leaves_and_else_from_the_same_images() {
+        let whole = Split { train: vec![0, 1, 2, 3, 4, 5], validation: vec![6, 7], test: vec![8] };
+        let split = Split { train: vec![1, 4], ..whole.clone() };
+        let found = originals(&whole, &split, 3);
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().all(|item| [0, 2, 3, 5].contains(item)), "{found:?}");
+        assert_eq!(originals(&whole, &whole, 3), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn a_shifted_source_leaves_the_target_as_it_was() {
+        let prepared = |source_shift: Option<Shift>| {
+            let target = TargetData::Shift("night".parse().unwrap());
+            let images = embedded::fashion_mnist().unwrap();
+            let mut request = AdaptRequest::new(images, "embedded", target, &Device::flex());
+            request.source_shift = source_shift;
+            request.options.shots = Some(2);
+            prepare_adaptation(request).unwrap()
+        };
+        let (plain, bound) = (prepared(None), prepared(Some("night".parse().unwrap())));
+        let targets = [&plain, &bound].map(|prepared| prepared.target.images.fingerprint());
+        assert_eq!(targets[0], targets[1]);
+        assert_ne!(plain.record.data.fingerprint, bound.record.data.fingerprint);
+        // The bound's images are the night's.
+        assert_eq!(bound.record.data.fingerprint, targets[1]);
     }
 }

@@ -1,7 +1,8 @@
 //! Whether our accuracies are those of PyTorch.
 
-use super::super::cell::{Record, mean_and_deviation};
+use super::Record;
 use super::{SCRATCH, SHOTS, brackets, each, heading, of};
+use crate::table::cell::mean_and_deviation;
 
 /// Our method, that of PyTorch with the same recipe, and both in words.
 const PAIRS: [(&str, &str, &str); 4] = [

@@ -1,7 +1,8 @@
 //! The method that the validation part chooses, seed by seed.
 
-use super::super::cell::{Cell, Record};
+use super::{Cell, Demo, Record};
 use super::{METHODS, SCRATCH, SEEDS, SHOTS, accuracy, find, of, summary};
+use crate::table::Table;
 
 /// Test accuracy of what is chosen.
 pub fn accuracy_of(records: &[Record], shots: usize) -> String {
@@ -16,7 +17,7 @@ pub fn section(records: &[Record]) -> String {
          same images, mean ± sample deviation."
         .to_string();
     let candidates = |cell: &&Cell| cell.method != SCRATCH;
-    if super::cells().iter().filter(candidates).any(|cell| find(records, cell).is_none()) {
+    if Demo::cells().iter().filter(candidates).any(|cell| find(records, cell).is_none()) {
         text += " Where cells are not computed yet, the choice is among the others.";
     }
     text += "\n\n| images per class | chosen | points above scratch |\n|---|---|---|\n";

@@ -1,7 +1,8 @@
 //! How soon a method is as good as training from scratch ever gets.
 
-use super::super::cell::{Record, mean_and_deviation};
+use super::Record;
 use super::{METHODS, SCRATCH, brackets, each, heading, of, seconds, summary};
+use crate::table::cell::mean_and_deviation;
 
 /// Seconds to the best accuracy from scratch, method by method.
 pub fn section(records: &[Record]) -> String {

@@ -1,0 +1,71 @@
+//! What is fixed for each shift of domain, once and for every method.
+
+/// The methods that the validator picks among; the network and the budget are the same for all.
+pub const CORE: [&str; 11] =
+    [SOURCE, "dann", "cdan", "mcd", "coral", "dan", "mcc", TEST_TIME, "tent", "shot", "fda"];
+/// Training on the source alone.
+pub const SOURCE: &str = "source";
+/// The method of test time, the same for every shift: norm statistics of the target, nothing trained.
+pub const TEST_TIME: &str = "adabn";
+/// Training on the target with its labels: no method, what the network could reach.
+pub const BOUND: &str = "bound";
+
+/// A shift of domain and all that is fixed for it.
+pub struct Shift {
+    pub name: &'static str,
+    pub title: &'static str,
+    /// The words of the command; `$TL_CACHE` stands for the folder of fetched assets.
+    pub words: &'static str,
+    /// The same for the bound.
+    pub bound: &'static str,
+    pub seeds: u64,
+}
+
+/// The first is the development shift.
+pub const SHIFTS: [Shift; 5] = [
+    Shift {
+        name: "uci",
+        title: "MNIST → UCI digits",
+        words: "--source mnist:$TL_CACHE --target uci:$TL_CACHE --model small_conv --weights random --shots 200 \
+                --source-epochs 6 --epochs 6",
+        bound: "--source uci:$TL_CACHE --target uci:$TL_CACHE --model small_conv --weights random --source-epochs 6 \
+                --epochs 8",
+        seeds: 3,
+    },
+    Shift {
+        name: "mnist",
+        title: "UCI digits → MNIST",
+        words: "--source uci:$TL_CACHE --target mnist:$TL_CACHE --model small_conv --weights random \
+                --source-epochs 2 --epochs 2",
+        bound: "--source mnist:$TL_CACHE --target mnist:$TL_CACHE --model small_conv --weights random \
+                --source-epochs 2 --epochs 2",
+        seeds: 3,
+    },
+    Shift {
+        name: "blend",
+        title: "MNIST → MNIST blended with photos",
+        words: "--source mnist:$TL_CACHE --target-shift blend@assets/photos --model small_conv --weights random \
+                --source-epochs 2 --epochs 4",
+        bound: "--source mnist:$TL_CACHE --target-shift blend@assets/photos --source-shift blend@assets/photos \
+                --model small_conv --weights random --source-epochs 2 --epochs 4",
+        seeds: 5,
+    },
+    Shift {
+        name: "night",
+        title: "Fashion-MNIST by day → by night",
+        words: "--source assets/fashion_mnist --target-shift night --model mobilenet_v2 --image-size 48 --shots 60 \
+                --source-epochs 3 --epochs 4",
+        bound: "--source assets/fashion_mnist --target-shift night --source-shift night --model mobilenet_v2 \
+                --image-size 48 --shots 60 --source-epochs 3 --epochs 4",
+        seeds: 3,
+    },
+    Shift {
+        name: "fog",
+        title: "Fashion-MNIST by day → in fog",
+        words: "--source assets/fashion_mnist --target-shift fog --model mobilenet_v2 --image-size 48 --shots 60 \
+                --source-epochs 3 --epochs 4",
+        bound: "--source assets/fashion_mnist --target-shift fog --source-shift fog --model mobilenet_v2 \
+                --image-size 48 --shots 60 --source-epochs 3 --epochs 4",
+        seeds: 3,
+    },
+];
