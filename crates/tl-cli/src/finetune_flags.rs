@@ -103,6 +103,10 @@ pub struct Finetune {
     #[arg(long, help_heading = "Machine")]
     pub no_cache: bool,
 
+    /// Multiply in bf16 in the frozen stages, where the processor has AVX512-BF16; their outputs change in the third digit
+    #[arg(long, help_heading = "Machine")]
+    pub half_prefix: bool,
+
     #[command(flatten)]
     pub machine: Machine,
 }
@@ -146,6 +150,7 @@ impl Finetune {
         settings.ema = self.ema.or(settings.ema);
         settings.patience = self.patience.or(settings.patience);
         settings.cache &= !self.no_cache;
+        settings.half_prefix |= self.half_prefix;
         Ok(options)
     }
 

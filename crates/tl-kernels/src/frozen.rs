@@ -51,6 +51,16 @@ pub fn has_half_precision() -> bool {
     false
 }
 
+/// What the bits of a result depend on beside its input: part of the key under which results are kept.
+pub fn numerics() -> String {
+    /// Raised whenever a kernel's results change.
+    const KERNELS: u32 = 2;
+    #[cfg(feature = "flex")]
+    return format!("{KERNELS} {}", tl_simd::Level::best().name());
+    #[cfg(not(feature = "flex"))]
+    KERNELS.to_string()
+}
+
 /// Puts back what was before, also by a panic.
 #[cfg(feature = "flex")]
 struct Half(bool);

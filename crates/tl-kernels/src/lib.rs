@@ -37,7 +37,7 @@ pub use attention::{AttentionMask, Gelu, LayerNorm, attention, gelu};
 pub use buffer::Buffer;
 pub use conv::{Conv2d, Conv2dConfig, conv, conv_norm};
 pub use extension::ConvShape;
-pub use frozen::{compile, has_half_precision, with_half_precision};
+pub use frozen::{compile, has_half_precision, numerics, with_half_precision};
 pub use linear::{Dropout, Linear, LinearHead};
 pub use loss::cross_entropy;
 pub use nonlinearity::Nonlinearity;

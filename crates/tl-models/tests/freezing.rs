@@ -257,3 +257,22 @@ fn a_compiled_network_at_full_size_gives_the_same_logits() {
     let vgg = Vgg::new(VggDepth::D11, false, &device);
     check(&filled(vgg, CLASSES, &Rule::plain()), "vgg11");
 }
+
+#[test]
+fn a_prefix_in_half_precision_stays_near_and_is_what_was_asked_for_alone() {
+    let device = Device::flex();
+    let model = filled(ResNet::new(ResNetDepth::D50, &device), CLASSES, &Rule::plain());
+    let stages = model.backbone.stages().len();
+    let logits = |half: bool| {
+        let prefix = tl_kernels::with_half_precision(half, || model.backbone.compile(0..stages));
+        let batch = Activation::image(images("input.0", [2, 3, 64, 64]));
+        let features = prefix.forward(batch).unwrap();
+        let logits = model.forward_from(features, stages, Pass::default()).unwrap();
+        logits.into_data().try_into_vec::<f32>().unwrap()
+    };
+    let (plain, half) = (logits(false), logits(true));
+    let off = formula::deviation_f32(&half, &plain);
+    assert_eq!(off > 0.0, tl_kernels::has_half_precision(), "{off:.1e}");
+    assert!(off <= 1e-2, "{off:.1e}");
+    assert_eq!(logits(false), plain);
+}

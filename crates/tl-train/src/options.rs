@@ -35,6 +35,9 @@ pub struct Settings {
     pub patience: Option<usize>,
     /// Whether the outputs of the frozen prefix are kept.
     pub cache: bool,
+    /// Whether the frozen prefix may multiply in bf16, where the processor can.
+    #[serde(default)]
+    pub half_prefix: bool,
     /// Epochs between two validations; the last one of a phase is always validated.
     pub validate_every: usize,
 }
@@ -48,6 +51,7 @@ impl Default for Settings {
             ema: None,
             patience: None,
             cache: true,
+            half_prefix: false,
             validate_every: 1,
         }
     }

@@ -54,7 +54,7 @@ pub(super) struct Growth {
 }
 
 /// More rounds would take too long for what is shown with two digits.
-const MOST_ROUNDS: usize = 3;
+const MOST_ROUNDS: usize = 1;
 
 /// Measures a row along an axis.
 ///

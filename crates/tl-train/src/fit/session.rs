@@ -113,7 +113,10 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         let Some(model) = &self.model else {
             return Err(TrainError::Device("the model was lost".into()));
         };
-        let prefix = (phase.cut > 0).then(|| model.backbone.compile(0..phase.cut));
+        let prefix = (phase.cut > 0).then(|| {
+            let compile = || model.backbone.compile(0..phase.cut);
+            tl_kernels::with_half_precision(self.settings.half_prefix, compile)
+        });
         let augmented = phase.phase.augment && phase.cut == 0;
         let items = self.items();
         // Without frozen stages the cache holds the preprocessed images themselves, as long as they fit
@@ -176,6 +179,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         // The weights of a prefix that was trained in an earlier phase depend on everything before it.
         key_of(&[
             env!("CARGO_PKG_VERSION"),
+            &tl_kernels::numerics(),
             &format!("{:?}", self.identity),
             &format!("{:?} {} {}", self.device, phase.cut, self.state.phase),
             &format!("{:?}", self.task.loader.preprocess()),
