@@ -8,7 +8,7 @@ use tl::train::Keep;
 use tl::{EMBEDDED_NETWORK, FinetuneOptions, Recipe, RunRecord};
 
 use crate::failure::Failure;
-use crate::flags::{Machine, one_of};
+use crate::flags::{Machine, Patches, one_of};
 
 const KEEPS: [(&str, Keep); 3] = [("best", Keep::Best), ("last", Keep::Last), ("ema", Keep::Ema)];
 const NORMS: [(&str, NormPolicy); 2] =
@@ -38,7 +38,8 @@ pub struct Finetune {
     /// A folder with one folder of images per class, or IDX files
     pub data: PathBuf,
 
-    /// The network: mobilenet_v2, resnet18 to resnet152, vgg11 to vgg19 and vgg11_bn to vgg19_bn
+    /// The network: mobilenet_v2, resnet18 to resnet152, vgg11 to vgg19, vgg11_bn to vgg19_bn,
+    /// vit_tiny, vit_small and vit_base
     /// [default: mobilenet_v2]
     #[arg(long, value_name = "NAME", help_heading = "Network")]
     pub model: Option<String>,
@@ -55,6 +56,9 @@ pub struct Finetune {
     /// Height and width of the images in pixels [default: what the network's weights expect]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
     pub image_size: Option<usize>,
+
+    #[command(flatten)]
+    pub patches: Patches,
 
     /// How the network is tuned: auto (a probe, then everything), probe (a new head on frozen stages),
     /// finetune (everything), gradual (stage after stage from the last) [default: auto]
@@ -194,6 +198,7 @@ impl Finetune {
         }
         options.partial_weights |= self.partial;
         options.image_size = self.image_size.or(options.image_size);
+        self.patches.put_into(&mut options.patches);
         options.shots = self.shots.or(options.shots);
         options.strict |= self.strict;
         let tuning = &mut options.tuning;

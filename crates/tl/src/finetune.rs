@@ -16,7 +16,7 @@ use tl_train::{
 
 use crate::estimate::{Extent, cache_sizes, costs};
 use crate::record::{DataRecord, MODEL_FILE, RUN_FILE, RUN_SCHEMA, RunRecord, Status, versions};
-use crate::source::{preprocess, pretrained};
+use crate::source::{preprocess, pretrained_as};
 use crate::{Error, FinetuneOptions, Network, Run, load_script, page};
 
 /// A fitting that is asked for.
@@ -89,8 +89,8 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     if let Some(shots) = options.shots {
         split = split.shots(&images, shots, seed)?;
     }
-    let found = pretrained(
-        &options.network,
+    let found = pretrained_as(
+        &options.choice(),
         &options.weights,
         Some(images.classes.len()),
         options.partial_weights,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`device`](mod@device) | the one place where the name of a backend is read |
 //! | [`network`] | [`Network`]: the networks by name |
+//! | [`choice`] | [`NetworkChoice`]: a name and what may be said beside it |
 //! | [`source`] | from the name of a network and of its weights to a classifier |
 //! | [`recipe`] | [`Recipe`] and [`Tuning`]: how a network is tuned, as plans |
 //! | [`options`] | [`FinetuneOptions`] |
@@ -18,6 +19,7 @@
 //! | [`embedded`] | what is part of the program |
 
 pub mod adapt;
+pub mod choice;
 pub mod compare;
 pub mod demo;
 pub mod device;
@@ -37,6 +39,7 @@ pub mod run;
 pub mod source;
 
 pub use adapt::{AdaptOptions, AdaptRequest, PreparedAdaptation, adapt, prepare_adaptation};
+pub use choice::{NetworkChoice, PatchOptions};
 pub use device::device;
 pub use embed::embed;
 pub use error::Error;
@@ -46,7 +49,7 @@ pub use options::FinetuneOptions;
 pub use recipe::{Recipe, Tuning};
 pub use record::{RunRecord, Status};
 pub use run::Run;
-pub use source::{preprocess, pretrained};
+pub use source::{preprocess, pretrained, pretrained_as};
 
 pub use burn;
 pub use {

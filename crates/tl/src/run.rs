@@ -11,6 +11,7 @@ use tl_models::{Architecture, Classifier, LoadOptions, load, save};
 use tl_train::metrics::Evaluation;
 use tl_train::{Predictions, Progress, predict};
 
+use crate::choice::said;
 use crate::record::{MODEL_FILE, RunRecord};
 use crate::{Error, Network};
 
@@ -49,9 +50,10 @@ impl Run {
                 mend: "finish it with `tl finetune … --resume`",
             });
         }
-        let network = Network::by_name(&record.network, device)?;
+        let file = WeightsFile::open(&path)?;
+        let network = record.options.choice().build(Some(&file), device)?;
         let model = network.with_head(record.labels.len(), 0, device);
-        let (model, _) = load(model, &WeightsFile::open(&path)?, LoadOptions::default())?;
+        let (model, _) = load(model, &file, LoadOptions::default())?;
         Ok(Self::new(folder, record, model))
     }
 
@@ -70,9 +72,9 @@ impl Run {
 
     pub(crate) fn write_model(&self, path: &Path) -> Result<(), Error> {
         let labels = serde_json::to_string(&self.record.labels).unwrap_or_default();
-        let metadata: BTreeMap<String, String> =
-            [("network".to_string(), self.record.network.clone()), ("labels".to_string(), labels)]
-                .into();
+        let mut metadata: BTreeMap<String, String> =
+            said(&self.model.backbone).into_iter().collect();
+        metadata.insert("labels".to_string(), labels);
         Ok(save(path, &self.model, &metadata)?)
     }
 
