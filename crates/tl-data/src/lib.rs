@@ -24,6 +24,7 @@ mod stream;
 mod style;
 #[cfg(test)]
 mod testing;
+mod views;
 
 pub use augment::{Augment, CropRange};
 pub use batches::Batches;
@@ -41,3 +42,4 @@ pub use shift::{Accent, Blend, Fog, Night, Rain, Scanner, Shift};
 pub use shifted::Shifter;
 pub use split::Split;
 pub use style::{Style, fourier, match_histograms};
+pub use views::{ViewBatch, ViewBatches, ViewRecipe, Views};

@@ -23,7 +23,7 @@ pub use architecture::{Architecture, Classifier, Initial, initialise};
 pub use load::{LoadError, LoadOptions, load};
 pub use mobilenet_v2::MobileNetV2;
 pub use resnet::{ResNet, ResNetDepth};
-pub use save::{SaveError, save};
+pub use save::{SaveError, save, save_backbone};
 pub use small_conv::SmallConv;
 pub use vgg::{Vgg, VggDepth};
 pub use vit::{Vit, VitConfig, VitSize};

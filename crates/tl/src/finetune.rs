@@ -149,6 +149,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         skipped: Vec::new(),
         versions: versions(),
         adaptation: None,
+        pretraining: None,
         seconds: 0.0,
     };
     let model = found.model;

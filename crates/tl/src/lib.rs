@@ -10,6 +10,8 @@
 //! | [`options`] | [`FinetuneOptions`] |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
 //! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
+//! | [`pretrain`](mod@pretrain) | without labels: [`PretrainRequest`], [`prepare_pretraining`], [`pretrain()`] |
+//! | [`probe`](mod@probe) | what features are good for, without tuning: [`ProbeRequest`], [`probe()`] |
 //! | [`run`] | [`Run`]: open, evaluate, predict, export |
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`predict`] | predictions as people read them |
@@ -33,6 +35,8 @@ pub mod network;
 pub mod options;
 mod page;
 pub mod predict;
+pub mod pretrain;
+pub mod probe;
 pub mod recipe;
 pub mod record;
 pub mod run;
@@ -46,6 +50,10 @@ pub use error::Error;
 pub use finetune::{Prepared, Request, finetune, prepare};
 pub use network::{EMBEDDED_NETWORK, Network, networks};
 pub use options::FinetuneOptions;
+pub use pretrain::{
+    PreparedPretraining, PretrainOptions, PretrainRequest, prepare_pretraining, pretrain,
+};
+pub use probe::{ProbeRequest, Probed, probe};
 pub use recipe::{Recipe, Tuning};
 pub use record::{RunRecord, Status};
 pub use run::Run;
@@ -54,7 +62,7 @@ pub use source::{preprocess, pretrained, pretrained_as};
 pub use burn;
 pub use {
     tl_adapt as adaptation, tl_core as core, tl_data as data, tl_kernels as kernels,
-    tl_models as models, tl_train as train,
+    tl_models as models, tl_ssl as ssl, tl_train as train,
 };
 
 /// What most programs need.

@@ -42,6 +42,13 @@ impl Run {
     /// When it holds no finished run, or one of a later version.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let record = RunRecord::read(folder)?;
+        if record.pretraining.is_some() {
+            return Err(Error::Run {
+                path: folder.to_path_buf(),
+                problem: "holds a pre-trained network without a classifier".into(),
+                mend: "fit one with `tl finetune DATA --weights` and this folder",
+            });
+        }
         let path = folder.join(MODEL_FILE);
         if !path.exists() {
             return Err(Error::Run {
