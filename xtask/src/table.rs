@@ -3,6 +3,7 @@
 mod adapt;
 mod cell;
 mod demo;
+mod ssl;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -27,7 +28,7 @@ use cell::{Cell, Pattern, Record};
     after_help = "Examples:\n  cargo xtask table demo --cells 'probe:5' --minutes 10\n  cargo xtask table demo --verify-one"
 )]
 pub struct Arguments {
-    /// The table: demo or adapt
+    /// The table: demo, adapt or ssl
     name: String,
     /// Compute one cheap cell again and compare it with the recorded one
     #[arg(long, conflicts_with_all = ["cells", "minutes"])]
@@ -35,7 +36,8 @@ pub struct Arguments {
     /// Which cheap cell to verify; by default the day decides
     #[arg(long, value_name = "N", requires = "verify_one")]
     seed: Option<u64>,
-    /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED); `*` or nothing stands for any (`*:5`, `probe`)
+    /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED, ssl:
+    /// NETWORK:METHOD:SHOTS:SEED); `*` or nothing stands for any (`*:5`, `probe`)
     #[arg(long, value_name = "PATTERN")]
     cells: Option<String>,
     /// Begin no cell after so many minutes
@@ -48,6 +50,9 @@ pub struct Arguments {
 /// # Errors
 /// When the table is unknown, the program fails, or a verified cell differs.
 pub fn run(arguments: &Arguments) -> Outcome<()> {
+    if arguments.name == "ssl" {
+        return ssl::run(&Table::open("ssl")?, arguments);
+    }
     if arguments.name == "adapt" {
         return adapt::run(&Table::open("adapt")?, arguments);
     }
@@ -120,8 +125,10 @@ struct Table {
 
 impl Table {
     fn open(name: &str) -> Outcome<Self> {
-        if !["demo", "adapt"].contains(&name) {
-            return Err(Failure::new(format!("no table \"{name}\"; there are demo and adapt")));
+        if !["demo", "adapt", "ssl"].contains(&name) {
+            return Err(Failure::new(format!(
+                "no table \"{name}\"; there are demo, adapt and ssl"
+            )));
         }
         Ok(Self { folder: root().join("docs").join("tables"), name: name.to_string() })
     }

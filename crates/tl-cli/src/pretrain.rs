@@ -34,7 +34,8 @@ pub struct Pretrain {
     /// A folder of images, or IDX files
     pub data: PathBuf,
 
-    /// How it is learnt without labels: mae (hidden patches are predicted from visible ones)
+    /// How it is learnt without labels: mae (hidden patches are predicted from visible ones; transformers),
+    /// simclr (views of one image are found among those of others; any network)
     #[arg(long, value_name = "NAME", default_value = "mae", help_heading = "Method")]
     pub method: String,
 
@@ -50,7 +51,7 @@ pub struct Pretrain {
     #[arg(long, value_name = "N", num_args = 2, default_values_t = PretrainOptions::default().probe, help_heading = "Method")]
     pub knn: Vec<usize>,
 
-    /// The network: vit_tiny, vit_small, vit_base
+    /// The network: any of `tl finetune --help`; vit_tiny, vit_small and vit_base for mae
     #[arg(long, value_name = "NAME", default_value = "vit_tiny", help_heading = "Network")]
     pub model: String,
 

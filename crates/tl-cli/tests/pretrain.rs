@@ -59,7 +59,7 @@ fn a_pretrained_network_is_what_a_fitting_and_a_probe_begin_with() {
         assert!(found > 0.3 && found < 0.95, "{kind}: {probed}");
     }
     let attended = ["probe", &data, "--model", "vit_tiny", "--weights", "mae", "--shots", "20"];
-    let attended = place.json(&[&attended[..], &["--attentive", "20"]].concat());
+    let attended = place.json(&[&attended[..], &["--attentive", "30"]].concat());
     assert_eq!((&attended["knn"], &attended["linear"]), (&probed["knn"], &probed["linear"]));
     assert!(attended["attentive"].as_f64().unwrap() > 0.3, "{attended}");
     let fitted = ["finetune", &data, "--model", "vit_tiny", "--weights", "mae", "--out", "fitted"];

@@ -12,6 +12,7 @@ use tl_core::{Backbone, Pass};
 use tl_data::ViewRecipe;
 
 use crate::SslError;
+use crate::monitor::{LEAST, Spread};
 
 /// What a method's own networks depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +120,11 @@ pub trait Method<B: Backbone>: Debug {
     /// Whether the parameter at `path` of the backbone stands still, such as fixed positions.
     fn stands_still(&self, _path: &str) -> bool {
         false
+    }
+
+    /// Below which spread of what [`Terms::features`] holds the run has collapsed.
+    fn collapsed_below(&self) -> Spread {
+        LEAST
     }
 
     /// Whether an image needs others beside it: then a last, smaller batch is left out.

@@ -14,9 +14,12 @@ pub(crate) fn glorot<M: Module>(module: M, name: &str, seed: u64) -> M {
             (0..info.elements()).map(|_| value(&mut random) as f32).collect()
         };
         Some(match info.shape[..] {
-            [_] if info.path.ends_with("weight") => draw(&mut |_| 1.0),
+            [_] if info.path.ends_with("weight") || info.path.ends_with("running_var") => {
+                draw(&mut |_| 1.0)
+            }
             [_] => draw(&mut |_| 0.0),
-            [output, input] => {
+            // A convolution of one pixel is a matrix too.
+            [output, input] | [output, input, 1, 1] => {
                 let bound = (6.0 / (input + output).max(1) as f64).sqrt();
                 draw(&mut |random| random.between(-bound, bound))
             }

@@ -10,6 +10,7 @@
 //! | [`knn`] | what features are good for, by their nearest neighbours |
 //! | [`attentive`] | a head that looks at all places: [`AttentiveHead`] |
 //! | [`embed`] | images to embeddings |
+//! | [`projector`] | between an embedding and a loss that compares images |
 //! | [`options`] | [`Settings`] that decide a result |
 //! | [`rows`] | what is noted down for each epoch: [`PretrainRow`] |
 
@@ -24,6 +25,7 @@ pub mod methods;
 pub mod monitor;
 pub mod options;
 pub mod pretrain;
+pub mod projector;
 pub mod rows;
 
 pub use attentive::AttentiveHead;

@@ -71,9 +71,10 @@ pub const EVERY: u64 = 20;
 const ROWS: usize = 128;
 /// Looks in a row that must show a collapse before it is called one.
 const PATIENCE: u32 = 3;
-/// Below these the features count as collapsed.
-const LEAST_DEVIATION: f64 = 0.02;
-const LEAST_RANK: f64 = 1.2;
+
+/// Below these the features of a method that compares images count as collapsed: there they lie near 1,
+/// and in many directions, from the first step on.
+pub const LEAST: Spread = Spread { deviation: 0.1, effective_rank: 1.2 };
 
 /// What was seen so far; part of a checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -86,17 +87,17 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Looks at features `[batch, width]`; the reason, in words, once they have collapsed.
-    pub fn look(&mut self, features: &[f32], width: usize) -> Option<String> {
+    /// Looks at features `[batch, width]`; the reason, in words, once they have stayed below `least`.
+    pub fn look(&mut self, features: &[f32], width: usize, least: Spread) -> Option<String> {
         let rows = &features[..features.len().min(ROWS * width)];
         let spread = Spread::of(rows, width)?;
         self.spread = Some(spread);
-        let reason = if !(spread.deviation >= LEAST_DEVIATION) {
+        let reason = if spread.deviation.is_nan() || spread.deviation < least.deviation {
             format!(
                 "they deviate by {:.4} where features of all directions do by 1",
                 spread.deviation
             )
-        } else if spread.effective_rank < LEAST_RANK {
+        } else if spread.effective_rank < least.effective_rank {
             format!("they vary in {:.2} directions", spread.effective_rank)
         } else {
             self.collapsed = 0;
@@ -144,12 +145,12 @@ mod tests {
         let mut monitor = Monitor::default();
         let same: Vec<f32> =
             random(64, 8).iter().enumerate().map(|(at, x)| (at % 8) as f32 + 0.001 * x).collect();
-        assert_eq!(monitor.look(&same, 8), None);
-        assert_eq!(monitor.look(&same, 8), None);
-        assert_eq!(monitor.look(&random(64, 8), 8), None);
-        assert_eq!(monitor.look(&same, 8), None);
-        assert_eq!(monitor.look(&same, 8), None);
-        assert!(monitor.look(&same, 8).unwrap().contains("deviate"));
+        assert_eq!(monitor.look(&same, 8, LEAST), None);
+        assert_eq!(monitor.look(&same, 8, LEAST), None);
+        assert_eq!(monitor.look(&random(64, 8), 8, LEAST), None);
+        assert_eq!(monitor.look(&same, 8, LEAST), None);
+        assert_eq!(monitor.look(&same, 8, LEAST), None);
+        assert!(monitor.look(&same, 8, LEAST).unwrap().contains("deviate"));
     }
 
     #[test]
@@ -157,14 +158,14 @@ mod tests {
         let line: Vec<f32> =
             random(64, 1).iter().flat_map(|x| [*x, 2.0 * x, -*x, 0.5 * x]).collect();
         let mut monitor = Monitor::default();
-        let looks: Vec<Option<String>> = (0..3).map(|_| monitor.look(&line, 4)).collect();
+        let looks: Vec<Option<String>> = (0..3).map(|_| monitor.look(&line, 4, LEAST)).collect();
         assert!(looks[2].as_ref().is_some_and(|reason| reason.contains("directions")), "{looks:?}");
     }
 
     #[test]
     fn features_that_are_no_numbers_are_a_collapse() {
         let mut monitor = Monitor::default();
-        let looks: Vec<_> = (0..3).map(|_| monitor.look(&[f32::NAN; 16], 4)).collect();
+        let looks: Vec<_> = (0..3).map(|_| monitor.look(&[f32::NAN; 16], 4, LEAST)).collect();
         assert!(looks[2].is_some());
     }
 }

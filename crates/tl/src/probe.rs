@@ -155,8 +155,9 @@ pub fn probe(request: &ProbeRequest, progress: &mut dyn Progress) -> Result<Prob
     })
 }
 
-/// The rate of the attentive head.
+/// The rate of the attentive head, and its images in a step.
 const ATTENTIVE_RATE: f64 = 1e-3;
+const ATTENTIVE_BATCH: usize = 32;
 
 /// A head on all places of the frozen stages' output, trained by gradient; the validation part chooses the
 /// epoch.
@@ -180,7 +181,7 @@ fn attend(
     let classes = images.classes.len();
     let head = AttentiveHead::new(backbone.head_input_width(), classes, seed, device);
     let phase = Phase::probe(epochs).named("attentive").rates(ATTENTIVE_RATE, ATTENTIVE_RATE);
-    let settings = Settings { seed, batch_size, ..Settings::default() };
+    let settings = Settings { seed, batch_size: ATTENTIVE_BATCH, ..Settings::default() };
     let task = Task { loader, split, augment: Augment::none() };
     let (plan, conduct) = (Plan::new(vec![phase]), Conduct::default());
     let model = Model { backbone, head };
@@ -188,7 +189,7 @@ fn attend(
     let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
     let found =
         tl_train::predict(&fitted.model, loader, &split.test, batch_size, device, progress)?;
-    let measured = found.evaluate(&images.classes, &labels).map_err(tl_train::TrainError::from)?;
+    let measured = found.evaluate(&images.classes, &labels)?;
     measured.ok_or_else(|| Error::options("no image of the test part can be read", "give others"))
 }
 

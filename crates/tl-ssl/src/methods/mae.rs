@@ -14,6 +14,7 @@ use crate::SslError;
 use crate::contract::{Method, Shown, Sizes, Step, Terms};
 use crate::decoder::{Decoder, DecoderShape};
 use crate::initial::glorot;
+use crate::monitor::Spread;
 
 /// The settings of a masked autoencoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -179,6 +180,12 @@ impl<B: Backbone + VisibleTokens> Method<B> for Mae {
 
     fn compares_images(&self) -> bool {
         false
+    }
+
+    /// The loss holds images apart by itself, but at first all features share one large part (deviation
+    /// .04 in 1.3 directions was seen): only what is all but equal has collapsed.
+    fn collapsed_below(&self) -> Spread {
+        Spread { deviation: 0.005, effective_rank: 1.01 }
     }
 
     /// The original, what the encoder sees, and what the decoder makes of it: hidden patches as predicted,

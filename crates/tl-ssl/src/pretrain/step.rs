@@ -153,7 +153,8 @@ impl<B: Backbone + Sync + 'static, M: Method<B>> Session<'_, B, M> {
         let [rows, width] = features.dims();
         let features = features.without_autodiff().reshape([rows * width]);
         let features = tl_core::parameters::values(features).map_err(SslError::device)?;
-        match self.state.monitor.look(&features, width) {
+        let least = self.method.collapsed_below();
+        match self.state.monitor.look(&features, width, least) {
             Some(reason) if self.settings.monitor => Err(SslError::Collapsed { step, reason }),
             _ => Ok(()),
         }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use tl_data::Preprocess;
 use tl_models::save_backbone;
-use tl_ssl::methods::Mae;
+use tl_ssl::methods::{Mae, SimClr};
 use tl_ssl::{Method, PretrainRow, Pretrained, Settings, Shown, SslError, Task};
 use tl_train::files::write_bytes;
 use tl_train::{Conduct, EpochRow, Progress, TrainError};
 
+use super::PictureRows;
 use super::prepare::PreparedPretraining;
 use crate::choice::said;
 use crate::record::{MODEL_FILE, RunRecord, Status};
@@ -73,6 +74,7 @@ impl PreparedPretraining {
                 mae.mask_ratio = options.mask_ratio.unwrap_or(mae.mask_ratio);
                 self.by(&mae, folder, progress)
             }
+            "simclr" => self.by(&SimClr::default(), folder, progress),
             _ => {
                 let (name, known) = (options.method.clone(), tl_ssl::methods::names());
                 Err(SslError::Unknown { name, known }.into())
@@ -108,11 +110,8 @@ impl PreparedPretraining {
 }
 
 /// What a method shows, kind by kind.
-fn pictures(
-    shown: &[Shown],
-    preprocess: &Preprocess,
-) -> Result<Vec<(String, Vec<Vec<u8>>)>, Error> {
-    let mut rows: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
+fn pictures(shown: &[Shown], preprocess: &Preprocess) -> Result<PictureRows, Error> {
+    let mut rows = PictureRows::new();
     for (name, pixels) in shown.iter().flatten() {
         let png = preprocess.picture(pixels)?.to_png()?;
         match rows.iter_mut().find(|(known, _)| known == name) {

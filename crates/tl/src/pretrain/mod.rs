@@ -17,7 +17,7 @@ mod record;
 pub use options::PretrainOptions;
 pub(crate) use page::sections;
 pub use prepare::{PreparedPretraining, PretrainRequest, prepare_pretraining};
-pub use record::PretrainRecord;
+pub use record::{PictureRows, PretrainRecord};
 
 use tl_train::Progress;
 

@@ -5,6 +5,9 @@ use tl_ssl::PretrainRow;
 
 use super::PretrainOptions;
 
+/// Rows of PNG files, each under its name.
+pub type PictureRows = Vec<(String, Vec<Vec<u8>>)>;
+
 /// A pre-training: what was asked for and what came of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PretrainRecord {
@@ -19,7 +22,7 @@ pub struct PretrainRecord {
     pub rows: Vec<PretrainRow>,
     /// What the method shows of what it does: rows of PNG files. The report holds them, `run.json` does not.
     #[serde(skip)]
-    pub pictures: Vec<(String, Vec<Vec<u8>>)>,
+    pub pictures: PictureRows,
 }
 
 impl PretrainRecord {
