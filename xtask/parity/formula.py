@@ -12,7 +12,7 @@ and rounded once to f32:
     two or more dimensions   s * sqrt(3 * gain / fan_in), fan_in = product of shape[1:]
     ...running_var           1 + 0.5 s
     ...running_mean          0.1 s
-    other vector ...weight   scale * (1 + 0.2 s)   (a norm's; scale 1 unless its suffix is listed)
+    other vector ...weight, ...gamma   scale * (1 + 0.2 s)   (a norm's; scale 1 unless its suffix is listed)
     other vector ...bias     bias_offset + 0.1 s
     the input                2 s
 """
@@ -53,7 +53,7 @@ def fill(name, shape, gain, scales=(), bias_offset=0.0):
         values = 1.0 + 0.5 * s
     elif name.endswith("running_mean"):
         values = 0.1 * s
-    elif name.endswith("weight"):
+    elif name.endswith(("weight", "gamma")):
         scale = next((scale for suffix, scale in scales if name.endswith(suffix)), 1.0)
         values = scale * (1.0 + 0.2 * s)
     elif name.endswith("bias"):

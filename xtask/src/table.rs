@@ -3,6 +3,7 @@
 mod adapt;
 mod cell;
 mod demo;
+mod ssl;
 mod store;
 
 use std::fmt;
@@ -25,7 +26,7 @@ use store::Store;
     after_help = "Examples:\n  cargo xtask table demo --cells 'probe:5' --minutes 10\n  cargo xtask table adapt --cells 'uci::0'\n  cargo xtask table demo --verify-one"
 )]
 pub struct Arguments {
-    /// The table: demo or adapt
+    /// The table: demo, adapt or ssl
     name: String,
     /// Compute one cheap cell again and compare it with the recorded one
     #[arg(long, conflicts_with_all = ["cells", "minutes"])]
@@ -33,7 +34,8 @@ pub struct Arguments {
     /// Which cheap cell to verify; by default the day decides
     #[arg(long, value_name = "N", requires = "verify_one")]
     seed: Option<u64>,
-    /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED); `*` or nothing stands for any (`*:5`, `probe`)
+    /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED, ssl:
+    /// NETWORK:METHOD:SHOTS:SEED); `*` or nothing stands for any (`*:5`, `probe`)
     #[arg(long, value_name = "PATTERN")]
     cells: Option<String>,
     /// Begin no cell after so many minutes
@@ -78,7 +80,8 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
     match arguments.name.as_str() {
         demo::Demo::NAME => carry_out::<demo::Demo>(arguments),
         adapt::Adapt::NAME => carry_out::<adapt::Adapt>(arguments),
-        name => Err(Failure::new(format!("no table \"{name}\"; there are demo and adapt"))),
+        ssl::Ssl::NAME => carry_out::<ssl::Ssl>(arguments),
+        name => Err(Failure::new(format!("no table \"{name}\"; there are demo, adapt and ssl"))),
     }
 }
 

@@ -8,7 +8,7 @@ use tl::train::Keep;
 use tl::{FinetuneOptions, Recipe, RunRecord};
 
 use crate::failure::Failure;
-use crate::flags::{DataFlags, Machine, NetworkFlags, RunFlags, one_of};
+use crate::flags::{DataFlags, Machine, NetworkFlags, Patches, RunFlags, one_of};
 
 const KEEPS: [(&str, Keep); 3] = [("best", Keep::Best), ("last", Keep::Last), ("ema", Keep::Ema)];
 const NORMS: [(&str, NormPolicy); 2] =
@@ -40,6 +40,9 @@ pub struct Finetune {
 
     #[command(flatten)]
     pub network: NetworkFlags,
+
+    #[command(flatten)]
+    pub patches: Patches,
 
     /// How the network is tuned: auto (a probe, then everything), probe (a new head on frozen stages),
     /// finetune (everything), gradual (stage after stage from the last) [default: auto]
@@ -124,6 +127,7 @@ impl Finetune {
         self.network.override_weights(&mut options.network, &mut options.weights)?;
         options.partial_weights |= self.network.partial;
         options.image_size = self.network.image_size.or(options.image_size);
+        self.patches.put_into(&mut options.patches);
         options.shots = self.data_flags.shots.or(options.shots);
         options.strict |= self.data_flags.strict;
         let tuning = &mut options.tuning;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tl::EMBEDDED_NETWORK;
 use tl::burn::tensor::Device;
+use tl::core::TokenPooling;
+use tl::{EMBEDDED_NETWORK, PatchOptions};
 
 use crate::failure::Failure;
 
@@ -144,6 +145,35 @@ pub struct Machine {
     /// Print one object of JSON to standard output; progress goes to standard error
     #[arg(long, help_heading = "Machine")]
     pub json: bool,
+}
+
+/// What may be said about a network of patches.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Patches {
+    /// Pixels on a side of a transformer's patches [default: those of the weights, else 16]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
+    pub patch_size: Option<usize>,
+
+    /// Blocks of a transformer [default: those of the weights, else 12]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
+    pub depth: Option<usize>,
+
+    /// What of a transformer's tokens is used: class (the class token) or mean (of the patches)
+    /// [default: what the weights say, else class]
+    #[arg(long, value_parser = one_of(&POOLINGS), help_heading = "Network")]
+    pub pooling: Option<TokenPooling>,
+}
+
+const POOLINGS: [(&str, TokenPooling); 2] =
+    [("class", TokenPooling::Class), ("mean", TokenPooling::Mean)];
+
+impl Patches {
+    /// Takes over what was said.
+    pub fn put_into(&self, options: &mut PatchOptions) {
+        options.patch_size = self.patch_size.or(options.patch_size);
+        options.depth = self.depth.or(options.depth);
+        options.pooling = self.pooling.or(options.pooling);
+    }
 }
 
 fn default_device() -> &'static str {

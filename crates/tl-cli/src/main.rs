@@ -19,6 +19,8 @@ mod interruption;
 mod output;
 mod panics;
 mod predict;
+mod pretrain;
+mod probe;
 mod progress;
 mod seeds;
 
@@ -49,6 +51,8 @@ Examples:
   tl predict runs/1 new.jpg holidays/      a label and its probability for every image
   tl finetune photos/ --recipe probe       a new head on frozen features, the fastest
   tl adapt --source day/ --target night/   to images without labels from elsewhere
+  tl pretrain images/                      on images without labels; the result is a source of weights
+  tl probe photos/                         what features are good for: k-NN, a linear head
   tl inspect resnet50.pth                  what a weights file holds
 
 Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
@@ -59,6 +63,8 @@ enum Verb {
     Demo(demo::Demo),
     Finetune(Box<finetune_flags::Finetune>),
     Adapt(Box<adapt_flags::Adapt>),
+    Pretrain(Box<pretrain::Pretrain>),
+    Probe(probe::Probe),
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Embed(embed::Embed),
@@ -86,13 +92,15 @@ fn run() -> Result<(), Failure> {
         Ok(program) => program,
         Err(message) => return usage(&message),
     };
-    if !matches!(program.verb, Verb::Finetune(_) | Verb::Adapt(_)) {
+    if !matches!(program.verb, Verb::Finetune(_) | Verb::Adapt(_) | Verb::Pretrain(_)) {
         interruption::end_at_once();
     }
     match program.verb {
         Verb::Demo(verb) => demo::run(&verb),
         Verb::Finetune(verb) => finetune::run(&verb),
         Verb::Adapt(verb) => adapt::run(&verb),
+        Verb::Pretrain(verb) => pretrain::run(&verb),
+        Verb::Probe(verb) => probe::run(&verb),
         Verb::Evaluate(verb) => evaluate::run(&verb),
         Verb::Predict(verb) => predict::run(&verb),
         Verb::Embed(verb) => embed::run(&verb),

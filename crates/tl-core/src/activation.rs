@@ -53,12 +53,50 @@ impl FeatureMap {
     }
 }
 
+/// How a sequence becomes one vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenPooling {
+    /// The first token: a class token, which has looked at all others.
+    #[default]
+    Class,
+    /// The mean of the tokens that stand for a part of the input.
+    Mean,
+}
+
+/// A sequence for each example of a batch.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// `[batch, tokens, width]`
+    pub hidden: Tensor<3>,
+    /// How many leading tokens stand for no part of the input: a class token, registers.
+    pub prefix: usize,
+    pub pooling: TokenPooling,
+}
+
+impl Tokens {
+    /// One vector for each example, `[batch, width]`.
+    pub fn pooled(self) -> Tensor<2> {
+        let [batch, tokens, width] = self.hidden.dims();
+        let pooled = match self.pooling {
+            TokenPooling::Class => self.hidden.narrow(1, 0, 1),
+            TokenPooling::Mean => {
+                let prefix = self.prefix.min(tokens - 1);
+                self.hidden.narrow(1, prefix, tokens - prefix).mean_dim(1)
+            }
+        };
+        pooled.reshape([batch, width])
+    }
+}
+
 /// What flows between stages; the variant says which kind.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Activation {
     /// Images and feature maps.
     Image(FeatureMap),
+    /// A sequence for each example.
+    Tokens(Tokens),
     /// One vector for each example, `[batch, width]`.
     Vector(Tensor<2>),
 }
@@ -68,6 +106,7 @@ pub enum Activation {
 #[serde(rename_all = "snake_case")]
 pub enum RowShape {
     Image { channels: usize, height: usize, width: usize },
+    Tokens { tokens: usize, width: usize, prefix: usize, pooling: TokenPooling },
     Vector { width: usize },
 }
 
@@ -76,6 +115,7 @@ impl RowShape {
     pub fn elements(&self) -> usize {
         match *self {
             RowShape::Image { channels, height, width } => channels * height * width,
+            RowShape::Tokens { tokens, width, .. } => tokens * width,
             RowShape::Vector { width } => width,
         }
     }
@@ -91,6 +131,7 @@ impl Activation {
     pub fn batch(&self) -> usize {
         match self {
             Activation::Image(map) => map.dims()[0],
+            Activation::Tokens(tokens) => tokens.hidden.dims()[0],
             Activation::Vector(tensor) => tensor.dims()[0],
         }
     }
@@ -102,6 +143,10 @@ impl Activation {
                 let [_, channels, height, width] = map.dims();
                 RowShape::Image { channels, height, width }
             }
+            Activation::Tokens(Tokens { hidden, prefix, pooling }) => {
+                let [_, tokens, width] = hidden.dims();
+                RowShape::Tokens { tokens, width, prefix: *prefix, pooling: *pooling }
+            }
             Activation::Vector(tensor) => RowShape::Vector { width: tensor.dims()[1] },
         }
     }
@@ -111,6 +156,14 @@ impl Activation {
         match self {
             Activation::Image(map) => Ok(map),
             other => Err(other.unexpected(place, "images")),
+        }
+    }
+
+    /// The sequences, or an error that names `place`.
+    pub fn into_tokens(self, place: &str) -> Result<Tokens, CoreError> {
+        match self {
+            Activation::Tokens(tokens) => Ok(tokens),
+            other => Err(other.unexpected(place, "tokens")),
         }
     }
 
@@ -125,13 +178,14 @@ impl Activation {
     fn unexpected(&self, place: &str, expected: &'static str) -> CoreError {
         let found = match self {
             Activation::Image(_) => "images",
+            Activation::Tokens(_) => "tokens",
             Activation::Vector(_) => "vectors",
         };
         CoreError::WrongActivation { place: place.to_string(), expected, found }
     }
 
     /// One vector for each example, `[batch, width]`: the mean over height and width of a feature
-    /// map, a vector as it is.
+    /// map, of a sequence what its pooling says, a vector as it is.
     pub fn pooled(self) -> Tensor<2> {
         match self {
             Activation::Image(map) => {
@@ -141,6 +195,7 @@ impl Activation {
                     .mean_dim(2)
                     .reshape([batch, channels])
             }
+            Activation::Tokens(tokens) => tokens.pooled(),
             Activation::Vector(tensor) => tensor,
         }
     }
@@ -152,6 +207,10 @@ impl Activation {
                 tensor: map.tensor.without_autodiff(),
                 layout: map.layout,
             }),
+            Activation::Tokens(tokens) => {
+                let hidden = tokens.hidden.without_autodiff();
+                Activation::Tokens(Tokens { hidden, ..tokens })
+            }
             Activation::Vector(tensor) => Activation::Vector(tensor.without_autodiff()),
         }
     }
@@ -161,6 +220,10 @@ impl Activation {
         match self {
             Activation::Image(map) => {
                 Activation::Image(FeatureMap { tensor: map.tensor.autodiff(), layout: map.layout })
+            }
+            Activation::Tokens(tokens) => {
+                let hidden = tokens.hidden.autodiff();
+                Activation::Tokens(Tokens { hidden, ..tokens })
             }
             Activation::Vector(tensor) => Activation::Vector(tensor.autodiff()),
         }
@@ -173,6 +236,7 @@ impl Activation {
     pub fn into_rows(self) -> Result<Vec<f32>, String> {
         let data: TensorData = match self {
             Activation::Image(map) => map.into_channels_first().into_data(),
+            Activation::Tokens(tokens) => tokens.hidden.into_data(),
             Activation::Vector(tensor) => tensor.into_data(),
         };
         data.convert::<f32>().try_into_vec::<f32>().map_err(|reason| format!("{reason:?}"))
@@ -186,6 +250,11 @@ impl Activation {
                 TensorData::new(values, [batch, channels, height, width]),
                 device,
             )),
+            RowShape::Tokens { tokens, width, prefix, pooling } => {
+                let data = TensorData::new(values, [batch, tokens, width]);
+                let hidden = Tensor::from_data(data, device);
+                Activation::Tokens(Tokens { hidden, prefix, pooling })
+            }
             RowShape::Vector { width } => Activation::Vector(Tensor::from_data(
                 TensorData::new(values, [batch, width]),
                 device,

@@ -36,6 +36,20 @@ pub enum CoreError {
         found[0], found[1], found[2]
     )]
     WrongImages { place: String, channels: usize, smallest: usize, found: [usize; 3] },
+    /// Images do not divide into whole patches.
+    #[error(
+        "{place} divides images into patches of {patch} pixels, which images of {height} by {width} do not fill; give \
+         --image-size a multiple of {patch}"
+    )]
+    NoWholePatches { place: String, patch: usize, height: usize, width: usize },
+    /// A network was asked for what only some can do.
+    #[error("{network} cannot {what}; give --model {instead}")]
+    Unable { network: String, what: &'static str, instead: &'static str },
+    /// Visible patches that do not exist, or of another number in another image.
+    #[error(
+        "the visible patches are no {kept} different ones of {patches} for each of {batch} images"
+    )]
+    BadVisible { kept: usize, patches: usize, batch: usize },
     /// Stages were asked for that do not exist.
     #[error("stages {start}..{end} were asked for, the network has {stages}")]
     BadRange { start: usize, end: usize, stages: usize },

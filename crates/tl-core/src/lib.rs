@@ -2,8 +2,9 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`activation`] | what flows between stages: [`Activation`], [`FeatureMap`] |
+//! | [`activation`] | what flows between stages: [`Activation`], [`FeatureMap`], [`Tokens`] |
 //! | [`backbone`] | the contract of a network: [`Stage`], [`Backbone`], [`Head`], [`Model`], [`FrozenPrefix`] |
+//! | [`visible`] | what networks of patches can do beside: [`VisibleTokens`] |
 //! | [`plan`] | what happens to each stage: [`Plan`], [`Phase`], [`apply`], [`TrainableReport`] |
 //! | [`optimizer`] | SGD and AdamW by path: [`Optimizer`], [`OptimizerConfig`] |
 //! | [`schedule`] | [`Schedule`]: one-cycle, warm-up and cosine, slanted triangular |
@@ -18,11 +19,13 @@ pub mod optimizer;
 pub mod parameters;
 pub mod plan;
 pub mod schedule;
+pub mod visible;
 
-pub use activation::{Activation, FeatureMap, Layout, Pass, RowShape};
+pub use activation::{Activation, FeatureMap, Layout, Pass, RowShape, TokenPooling, Tokens};
 pub use backbone::{Backbone, ExpectedInput, FrozenPrefix, HEAD, Head, Model, Stage};
 pub use error::CoreError;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use plan::{Freeze, NormPolicy, Phase, Plan, ResolvedPhase, Solver, TrainableReport, apply};
 pub use schedule::Schedule;
 pub use tl_random::rng;
+pub use visible::{PatchGrid, VisibleTokens};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::loader::{LoaderSource, View};
+use crate::loader::{Ask, LoaderSource};
 use crate::{Batch, DataError};
 
 /// How many batches are in the making or waiting at most, the one being handed out included.
@@ -23,7 +23,7 @@ pub(crate) struct Visit {
 struct Shared {
     source: Arc<LoaderSource>,
     order: Vec<Visit>,
-    view: Option<View>,
+    ask: Option<Ask>,
     queue: Mutex<Queue>,
     changed: Condvar,
 }
@@ -51,7 +51,7 @@ impl Shared {
             let position = queue.claimed;
             queue.claimed += 1;
             drop(queue);
-            let loaded = self.source.load(self.order[position], self.view.as_ref());
+            let loaded = self.source.load(self.order[position], self.ask.as_ref());
             queue = lock(&self.queue);
             queue.finished.insert(position, loaded);
             self.changed.notify_all();
@@ -89,7 +89,7 @@ impl Batches {
         source: Arc<LoaderSource>,
         order: Vec<Visit>,
         batch_size: usize,
-        view: Option<View>,
+        ask: Option<Ask>,
         threads: usize,
     ) -> Self {
         let queue = Queue {
@@ -103,7 +103,7 @@ impl Batches {
         };
         let (queue, changed) = (Mutex::new(queue), Condvar::new());
         let workers = threads.min(order.len());
-        let shared = Arc::new(Shared { source, order, view, queue, changed });
+        let shared = Arc::new(Shared { source, order, ask, queue, changed });
         let mut batches = Self { shared, batch_size, workers: Vec::new(), fault: None };
         for number in 0..workers {
             let shared = Arc::clone(&batches.shared);

@@ -26,6 +26,7 @@ mod stream;
 mod style;
 #[cfg(test)]
 mod testing;
+mod views;
 
 pub use augment::{Augment, CropRange};
 pub use batches::Batches;
@@ -44,3 +45,4 @@ pub use shift::{Accent, Blend, Fog, Night, Rain, Scanner, Shift};
 pub use shifted::Shifter;
 pub use split::Split;
 pub use style::{Style, fourier, match_histograms};
+pub use views::{ViewBatch, ViewBatches, ViewRecipe, Views};

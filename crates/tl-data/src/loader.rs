@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tl_random::mix;
 
 use crate::batches::{Visit, lock};
-use crate::{Augment, Batches, DataError, Images, Preprocess, Restyle, Rgb8};
+use crate::{Augment, Batches, DataError, Images, Preprocess, Restyle, Rgb8, Views};
 
 /// Decodes and preprocesses images on several threads.
 ///
@@ -35,6 +35,22 @@ pub struct View {
     pub augment: Augment,
     pub seed: u64,
     pub epoch: u64,
+}
+
+/// What is asked of each image of a pass.
+#[derive(Clone, Debug)]
+pub(crate) enum Ask {
+    One(View),
+    Several(Views),
+}
+
+impl Ask {
+    fn validate(&self) -> Result<(), DataError> {
+        match self {
+            Self::One(view) => view.augment.validate(),
+            Self::Several(views) => views.validate(),
+        }
+    }
 }
 
 /// An image that was left out.
@@ -119,9 +135,14 @@ impl Loader {
         batch_size: usize,
         view: Option<View>,
     ) -> Batches {
-        match self.check(&order, batch_size, view.as_ref()) {
+        self.ask(order, batch_size, view.map(Ask::One))
+    }
+
+    /// A pass with whatever is asked of each image.
+    pub(crate) fn ask(&self, order: Vec<Visit>, batch_size: usize, ask: Option<Ask>) -> Batches {
+        match self.check(&order, batch_size, ask.as_ref()) {
             Ok(()) => {
-                Batches::start(Arc::clone(&self.source), order, batch_size, view, self.threads)
+                Batches::start(Arc::clone(&self.source), order, batch_size, ask, self.threads)
             }
             Err(fault) => Batches::refuse(Arc::clone(&self.source), fault),
         }
@@ -143,7 +164,7 @@ impl Loader {
         &self,
         order: &[Visit],
         batch_size: usize,
-        view: Option<&View>,
+        ask: Option<&Ask>,
     ) -> Result<(), DataError> {
         if batch_size == 0 {
             return Err(DataError::ZeroBatch);
@@ -152,14 +173,19 @@ impl Loader {
         if let Some(&Visit { index, .. }) = order.iter().find(|visit| visit.index >= count) {
             return Err(DataError::NoSuchItem { index, count });
         }
-        view.map_or(Ok(()), |view| view.augment.validate())
+        ask.map_or(Ok(()), Ask::validate)
     }
 }
 
 impl LoaderSource {
     /// The pixels of one item, or why there are none.
-    pub fn load(&self, visit: Visit, view: Option<&View>) -> Result<Vec<f32>, String> {
+    pub fn load(&self, visit: Visit, ask: Option<&Ask>) -> Result<Vec<f32>, String> {
         let Visit { index, round } = visit;
+        let view = match ask {
+            Some(Ask::Several(views)) => return self.load_views(index, views),
+            Some(Ask::One(view)) => Some(view),
+            None => None,
+        };
         self.guarded(index, || {
             let image = self.decode(index)?;
             let Some(View { augment, seed, epoch }) = view else {
@@ -182,7 +208,7 @@ impl LoaderSource {
         self.guarded(index, || Ok(self.preprocess.frame(&self.decode(index)?).image))
     }
 
-    fn decode(&self, index: usize) -> Result<Rgb8, String> {
+    pub(crate) fn decode(&self, index: usize) -> Result<Rgb8, String> {
         self.images.decode(index).map_err(|error| match error {
             DataError::Broken { reason, .. } => reason,
             other => other.to_string(),
@@ -190,7 +216,7 @@ impl LoaderSource {
     }
 
     /// Does `work` unless the item is known to be broken.
-    fn guarded<T>(
+    pub(crate) fn guarded<T>(
         &self,
         index: usize,
         work: impl FnOnce() -> Result<T, String>,

@@ -45,6 +45,26 @@ impl Rgb8 {
         self.height
     }
 
+    /// The image as a PNG file.
+    ///
+    /// # Errors
+    /// A side that PNG has no room for.
+    pub fn to_png(&self) -> Result<Vec<u8>, DataError> {
+        use image::ImageEncoder;
+        let broken = |reason: String| DataError::Broken { name: "image".into(), reason };
+        let side = |pixels: usize| u32::try_from(pixels).map_err(|error| broken(error.to_string()));
+        let mut png = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut png)
+            .write_image(
+                &self.bytes,
+                side(self.width)?,
+                side(self.height)?,
+                image::ExtendedColorType::Rgb8,
+            )
+            .map_err(|error| broken(error.to_string()))?;
+        Ok(png)
+    }
+
     /// The bytes, `[height, width, 3]`.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

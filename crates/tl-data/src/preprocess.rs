@@ -72,6 +72,21 @@ impl Preprocess {
         self.normalise(&self.frame_augmented(image, augment, random))
     }
 
+    /// The image that a network's input `[3, crop, crop]` shows: the reverse of the normalisation.
+    ///
+    /// # Errors
+    /// Another number of values.
+    pub fn picture(&self, pixels: &[f32]) -> Result<Rgb8, DataError> {
+        let plane = self.crop * self.crop;
+        let byte = |place: usize, channel: usize| {
+            let value = pixels.get(channel * plane + place).copied().unwrap_or_default();
+            // A cast of a number beyond the bytes ends at the nearest one.
+            (255.0 * (value * self.std[channel] + self.mean[channel])).round() as u8
+        };
+        let bytes = (0..pixels.len().min(3 * plane)).map(|at| byte(at / 3, at % 3)).collect();
+        Rgb8::new(self.crop, self.crop, bytes)
+    }
+
     /// What of the image fills the square, without chance.
     pub(crate) fn frame(&self, image: &Rgb8) -> Frame {
         let (width, height) = self.resized(image);
@@ -200,6 +215,17 @@ mod tests {
             ..Preprocess::imagenet(1, 1)
         };
         assert_eq!(preprocess.apply(&image), [-1.0, 0.0, 0.25]);
+    }
+
+    #[test]
+    fn a_picture_is_the_image_that_was_normalised() {
+        let image = formula_image(8, 8);
+        let preprocess = Preprocess::imagenet(8, 8);
+        let shown = preprocess.picture(&preprocess.apply(&image)).unwrap();
+        assert_eq!(shown.bytes(), image.bytes());
+        let decoded = crate::decode::decode_bytes(&shown.to_png().unwrap()).unwrap();
+        assert_eq!(decoded, image);
+        assert!(preprocess.picture(&[0.0; 5]).is_err());
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! | [`conv`](mod@conv) | [`Conv2d`] and the unit [`conv_norm`]: convolution, norm, residual, nonlinearity |
 //! | [`norm`] | [`BatchNorm2d`] |
 //! | [`shared`] | [`share`]: a map that several branches read |
-//! | [`linear`] | [`Linear`], [`Dropout`], [`LinearHead`] |
+//! | [`linear`](mod@linear) | [`Linear`], [`linear()`], [`Dropout`], [`LinearHead`] |
 //! | [`attention`](mod@attention) | [`attention()`], [`LayerNorm`], [`gelu`] |
+//! | [`transformer`] | [`Block`]: attention and two linear layers, each behind a norm |
 //! | [`optimizer`] | [`Fused`]: steps of an optimizer in one pass |
 //! | [`loss`] | [`cross_entropy`] |
 //! | [`pool`] | [`max_pool`], [`adaptive_average_pool`] |
@@ -32,13 +33,14 @@ pub mod optimizer;
 pub mod pool;
 pub mod reversal;
 pub mod shared;
+pub mod transformer;
 
 pub use attention::{AttentionMask, Gelu, LayerNorm, attention, gelu};
 pub use buffer::Buffer;
 pub use conv::{Conv2d, Conv2dConfig, conv, conv_norm};
 pub use extension::ConvShape;
 pub use frozen::{compile, has_half_precision, numerics, with_half_precision};
-pub use linear::{Dropout, Linear, LinearHead};
+pub use linear::{Dropout, Linear, LinearHead, linear};
 pub use loss::cross_entropy;
 pub use nonlinearity::Nonlinearity;
 pub use norm::BatchNorm2d;
@@ -46,3 +48,4 @@ pub use optimizer::Fused;
 pub use pool::{adaptive_average_pool, max_pool};
 pub use reversal::reverse_gradient;
 pub use shared::{Shared, share};
+pub use transformer::{Block, BlockActivation, BlockConfig};

@@ -51,6 +51,11 @@ impl Linear {
     }
 }
 
+/// `x·Wᵀ + b` by a weight that lies elsewhere: `input` `[rows, in]`, `weight` `[out, in]`, `bias` `[out]`.
+pub fn linear(input: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    linear_unit(input, weight, bias)
+}
+
 /// Dropout: zeroes each value with `probability` and divides the rest by what remains.
 ///
 /// Active where the input is on an autodiff device and `training` is on. Its mask is a function of the

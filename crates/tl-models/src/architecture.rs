@@ -23,6 +23,13 @@ pub trait Architecture: Backbone {
     /// How the origin initialises the parameter at `path`, `head.…` included.
     fn initial(&self, path: &str, shape: &[usize]) -> Initial;
 
+    /// The values for the parameter at `path` from a file that holds it in the shape `found`, if there is a
+    /// way to make it fit, such as resampled positions; nothing otherwise.
+    fn refit(&self, path: &str, found: &[usize], values: &[f32]) -> Option<Vec<f32>> {
+        let _ = (path, found, values);
+        None
+    }
+
     /// A model with a head for `classes` answers, all of it at its initial values for `seed`.
     fn with_head(self, classes: usize, seed: u64, device: &Device) -> Classifier<Self>
     where

@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`mobilenet_v2`], [`resnet`], [`small_conv`], [`vgg`] | one architecture each |
+//! | [`mobilenet_v2`], [`resnet`], [`small_conv`], [`vgg`], [`vit`] | one architecture each |
 //! | [`architecture`] | what an architecture adds to a backbone: names, initial values, [`Classifier`] |
 //! | [`weights`] | weights files: read, inspect, download, write |
 //! | [`load`](mod@load) | from a file into a network, with a report |
@@ -16,12 +16,14 @@ pub mod save;
 pub mod small_conv;
 mod unit;
 pub mod vgg;
+pub mod vit;
 pub mod weights;
 
 pub use architecture::{Architecture, Classifier, Initial, initialise};
 pub use load::{LoadError, LoadOptions, load};
 pub use mobilenet_v2::MobileNetV2;
 pub use resnet::{ResNet, ResNetDepth};
-pub use save::{SaveError, save};
+pub use save::{SaveError, save, save_backbone};
 pub use small_conv::SmallConv;
 pub use vgg::{Vgg, VggDepth};
+pub use vit::{Vit, VitConfig, VitSize};

@@ -99,13 +99,17 @@ pub fn load<B: Architecture>(
                 report.reshaped.push(Reshaped { name, from, to: info.shape.clone() });
             }
             Some(found) if found != info.shape => {
-                return Err(LoadError::Shape {
-                    file: file.description().to_string(),
-                    network,
-                    name,
-                    found: found.to_vec(),
-                    expected: info.shape,
-                });
+                let (found, to) = (found.to_vec(), info.shape.clone());
+                let inner = info.path.strip_prefix("backbone.").unwrap_or(&info.path);
+                let refitted = model.backbone.refit(inner, &found, &file.values(&name)?);
+                let Some(fitting) = refitted.filter(|values| values.len() == info.elements())
+                else {
+                    let file = file.description().to_string();
+                    return Err(LoadError::Shape { file, network, name, found, expected: to });
+                };
+                values.insert(info.path.clone(), fitting);
+                report.reshaped.push(Reshaped { name, from: found, to });
+                report.applied += 1;
             }
             Some(_) => {
                 values.insert(info.path.clone(), file.values(&name)?);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use burn::module::Module;
 use tl_core::parameters::{values, visit_parameters};
 
 use crate::architecture::{Architecture, Classifier};
@@ -29,11 +30,32 @@ pub fn save<B: Architecture>(
     model: &Classifier<B>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), SaveError> {
+    write(path, model, |inner| origin_name(&model.backbone, inner), metadata)
+}
+
+/// The same without a head, as the origin's library has its networks without a classifier.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_backbone<B: Architecture>(
+    path: &Path,
+    backbone: &B,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), SaveError> {
+    write(path, backbone, |inner| backbone.origin_name(inner), metadata)
+}
+
+fn write<M: Module>(
+    path: &Path,
+    module: &M,
+    name_of: impl Fn(&str) -> String,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), SaveError> {
     let mut tensors = Vec::new();
     let mut counters = Vec::new();
     let mut failure = None;
-    visit_parameters(model, |info, tensor| {
-        let name = origin_name(&model.backbone, &info.path);
+    visit_parameters(module, |info, tensor| {
+        let name = name_of(&info.path);
         if let Some(norm) = name.strip_suffix("running_var") {
             counters.push((format!("{norm}num_batches_tracked"), 0));
         }

@@ -40,7 +40,9 @@ fn check<B: Architecture + Sync + 'static>(backbone: B) {
     let output = backbone.forward_stages(batch(), all.clone(), pass).unwrap();
     match output.row_shape() {
         RowShape::Image { channels, .. } => assert_eq!(channels, backbone.head_input_width()),
-        RowShape::Vector { width } => assert_eq!(width, backbone.head_input_width()),
+        RowShape::Tokens { width, .. } | RowShape::Vector { width } => {
+            assert_eq!(width, backbone.head_input_width());
+        }
     }
     let whole = rows(output);
     assert!(whole.iter().all(|value| value.is_finite()));
@@ -85,6 +87,21 @@ mod every_backbone_keeps_its_contract {
 mod so_do_networks_of_our_own {
     crate::for_every_architecture! { super::check,
         small_conv = tl_models::SmallConv::new(&Device::flex()),
+    }
+}
+
+mod so_do_transformers {
+    use tl_models::{Vit, VitConfig, VitSize};
+
+    #[test]
+    fn of_each_kind() {
+        let device = burn::prelude::Device::flex();
+        let tiny = VitConfig::new(VitSize::Tiny, 8, 32).depth(3);
+        for config in [tiny, tiny.dinov2(0), tiny.dinov2(4), tiny.clip(false), tiny.clip(true)] {
+            super::check(Vit::new(config, &device));
+        }
+        super::check(Vit::new(VitConfig::new(VitSize::Small, 16, 224).depth(2), &device));
+        super::check(Vit::new(VitConfig::new(VitSize::Base, 16, 224).depth(2), &device));
     }
 }
 

@@ -1,6 +1,6 @@
-//! Every architecture against torchvision, on weights that one formula fills in both.
+//! Every architecture against torchvision or timm, on weights that one formula fills in both.
 //!
-//! The expected numbers are recorded in f64 by `xtask/parity/record_models.py`.
+//! The expected numbers are recorded in f64 by `xtask/parity/record_models.py` and `record_vit.py`.
 
 mod formula;
 mod networks;
@@ -177,7 +177,11 @@ fn check_pass<B: Architecture>(
 }
 
 fn check<B: Architecture>(backbone: B) {
-    let fixture = Fixture::read(backbone.name());
+    check_against(backbone.name(), backbone);
+}
+
+fn check_against<B: Architecture>(fixture: &str, backbone: B) {
+    let fixture = Fixture::read(fixture);
     let model = filled(backbone, fixture.classes, &fixture.rule);
 
     let entries: BTreeMap<String, Vec<usize>> = parameters(&model)
@@ -194,21 +198,24 @@ fn check<B: Architecture>(backbone: B) {
     check_pass(&model, &fixture, &fixture.eval, false);
     check_pass(&model, &fixture, &fixture.train, true);
 
-    // The comparison can fail: two convolutions of one shape, swapped, are noticed.
-    let (one, other) = convolutions_of_one_shape(&fixture.entries);
+    // The comparison can fail: two weights of one shape, swapped, are noticed.
+    let (one, other) = weights_of_one_shape(&fixture.entries);
     let off = deviation_when_swapped(model, &fixture, batch, &one, &other);
     println!("{:12} {one} and {other} swapped: {off:.1e}", fixture.architecture);
     assert!(off > 10.0 * MOST_LOGIT_DEVIATION, "{one} and {other} swapped: {off:.1e}");
 }
 
-fn convolutions_of_one_shape(entries: &BTreeMap<String, Vec<usize>>) -> (String, String) {
-    let mut seen: BTreeMap<&[usize], &str> = BTreeMap::new();
-    for (name, shape) in entries.iter().filter(|(_, shape)| shape.len() == 4) {
-        if let Some(first) = seen.insert(shape, name) {
-            return (first.to_string(), name.clone());
+/// Two convolutions, or in a network without a second one two matrices.
+fn weights_of_one_shape(entries: &BTreeMap<String, Vec<usize>>) -> (String, String) {
+    for rank in [4, 2] {
+        let mut seen: BTreeMap<&[usize], &str> = BTreeMap::new();
+        for (name, shape) in entries.iter().filter(|(_, shape)| shape.len() == rank) {
+            if let Some(first) = seen.insert(shape, name) {
+                return (first.to_string(), name.clone());
+            }
         }
     }
-    panic!("no two convolutions have one shape");
+    panic!("no two weights have one shape");
 }
 
 fn deviation_when_swapped<B: Architecture>(
@@ -228,6 +235,42 @@ fn deviation_when_swapped<B: Architecture>(
 
 mod logits_gradients_and_statistics_are_torchvisions {
     crate::for_every_architecture!(super::check);
+}
+
+mod logits_and_gradients_are_timms {
+    use tl_core::TokenPooling;
+    use tl_models::{Vit, VitConfig, VitSize};
+
+    fn check(fixture: &str, config: VitConfig) {
+        super::check_against(fixture, Vit::new(config, &super::Device::flex()));
+    }
+
+    #[test]
+    fn three_sizes() {
+        check("vit_tiny", VitConfig::new(VitSize::Tiny, 16, 64));
+        check("vit_small", VitConfig::new(VitSize::Small, 16, 64));
+        check("vit_base", VitConfig::new(VitSize::Base, 16, 64));
+    }
+
+    #[test]
+    fn small_patches_and_the_mean_of_the_patches() {
+        let config = VitConfig::new(VitSize::Tiny, 4, 28).depth(6);
+        check("vit_tiny_patch4_mean", VitConfig { pooling: TokenPooling::Mean, ..config });
+    }
+
+    #[test]
+    fn the_kinds_of_dinov2_and_clip() {
+        let config = VitConfig::new(VitSize::Small, 14, 56);
+        check("vit_small_dinov2", config.dinov2(0));
+        check("vit_small_dinov2_registers", config.dinov2(4));
+        check("vit_tiny_clip", VitConfig::new(VitSize::Tiny, 16, 64).clip(true));
+    }
+
+    #[test]
+    fn images_of_another_size_than_the_network_was_built_for() {
+        check("vit_tiny_larger", VitConfig::new(VitSize::Tiny, 16, 64));
+        check("vit_tiny_smaller", VitConfig::new(VitSize::Tiny, 16, 64));
+    }
 }
 
 /// Convolutions, norms' scales, shifts, means and variances: of each kind and shape two neighbours.

@@ -29,7 +29,7 @@ pub mod options;
 pub mod progress;
 pub mod report;
 mod resident;
-mod tensor_file;
+pub mod tensor_file;
 
 pub use error::TrainError;
 pub use fit::{Fitted, Predictions, Task, check_resume, fit, plain_device, predict};

@@ -15,7 +15,7 @@ use crate::files::write_bytes;
 ///
 /// # Errors
 /// When the disk is full or the place may not be written.
-pub(crate) fn write_tensors<N: Serialize>(
+pub fn write_tensors<N: Serialize>(
     path: &Path,
     numbers: &N,
     tensors: &[(String, &[f32])],
@@ -43,7 +43,7 @@ pub(crate) fn write_tensors<N: Serialize>(
 ///
 /// # Errors
 /// When the file cannot be read or is damaged.
-pub(crate) fn read_tensors<N: DeserializeOwned>(
+pub fn read_tensors<N: DeserializeOwned>(
     path: &Path,
 ) -> Result<(N, BTreeMap<String, Snapshot>), TrainError> {
     let damaged = |reason: String| TrainError::Damaged { path: path.to_path_buf(), reason };

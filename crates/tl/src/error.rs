@@ -20,6 +20,8 @@ pub enum Error {
     Save(#[from] tl_models::SaveError),
     #[error(transparent)]
     Adapt(tl_adapt::AdaptError),
+    #[error(transparent)]
+    Pretrain(tl_ssl::SslError),
     #[error("device \"{name}\": {problem}; {mend}")]
     Device { name: String, problem: String, mend: String },
     #[error("no network is called \"{name}\"; the networks are: {}", known.join(", "))]
@@ -40,6 +42,7 @@ impl Error {
             Error::Train(TrainError::Interrupted { .. }) => 130,
             Error::Train(error) if !error.is_input() => 1,
             Error::Adapt(error) if !error.is_input() => 1,
+            Error::Pretrain(error) if !error.is_input() => 1,
             Error::Failed(_) | Error::Save(tl_models::SaveError::Device(_)) => 1,
             _ => 2,
         }
@@ -57,6 +60,18 @@ impl From<tl_adapt::AdaptError> for Error {
             tl_adapt::AdaptError::Train(inner) => Error::Train(inner),
             tl_adapt::AdaptError::Plan(inner) => Error::Plan(inner),
             other => Error::Adapt(other),
+        }
+    }
+}
+
+impl From<tl_ssl::SslError> for Error {
+    /// What the loop and its parts have in common with fitting keeps its kind.
+    fn from(error: tl_ssl::SslError) -> Self {
+        match error {
+            tl_ssl::SslError::Train(inner) => Error::Train(inner),
+            tl_ssl::SslError::Plan(inner) => Error::Plan(inner),
+            tl_ssl::SslError::Data(inner) => Error::Data(inner),
+            other => Error::Pretrain(other),
         }
     }
 }

@@ -17,7 +17,7 @@ use tl_train::{
 use crate::estimate::{Extent, cache_sizes, costs};
 use crate::folder::claim;
 use crate::record::{DataRecord, RUN_SCHEMA, RunRecord, Status, versions};
-use crate::source::{preprocess, pretrained};
+use crate::source::{preprocess, pretrained_as};
 use crate::{Error, FinetuneOptions, Network, Run};
 
 /// A fitting that is asked for.
@@ -90,8 +90,8 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     if let Some(shots) = options.shots {
         split = split.shots(&images, shots, seed)?;
     }
-    let found = pretrained(
-        &options.network,
+    let found = pretrained_as(
+        &options.choice(),
         &options.weights,
         Some(images.classes.len()),
         options.partial_weights,
@@ -150,6 +150,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         skipped: Vec::new(),
         versions: versions(),
         adaptation: None,
+        pretraining: None,
         seconds: 0.0,
     };
     let model = found.model;

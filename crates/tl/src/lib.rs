@@ -4,12 +4,15 @@
 //! |---|---|
 //! | [`device`](mod@device) | the one place where the name of a backend is read |
 //! | [`network`] | [`Network`]: the networks by name |
+//! | [`choice`] | [`NetworkChoice`]: a name and what may be said beside it |
 //! | [`source`] | from the name of a network and of its weights to a classifier |
 //! | [`recipe`] | [`Recipe`] and [`Tuning`]: how a network is tuned, as plans |
 //! | [`options`] | [`FinetuneOptions`] |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
 //! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
 //! | [`folder`] | where a run goes |
+//! | [`pretrain`](mod@pretrain) | without labels: [`PretrainRequest`], [`prepare_pretraining`], [`pretrain()`] |
+//! | [`probe`](mod@probe) | what features are good for, without tuning: [`ProbeRequest`], [`probe()`] |
 //! | [`run`] | [`Run`]: open, evaluate, predict, export |
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`predict`] | predictions as people read them |
@@ -19,6 +22,7 @@
 //! | [`embedded`] | what is part of the program |
 
 pub mod adapt;
+pub mod choice;
 pub mod compare;
 pub mod demo;
 pub mod device;
@@ -33,27 +37,34 @@ pub mod network;
 pub mod options;
 mod page;
 pub mod predict;
+pub mod pretrain;
+pub mod probe;
 pub mod recipe;
 pub mod record;
 pub mod run;
 pub mod source;
 
 pub use adapt::{AdaptOptions, AdaptRequest, PreparedAdaptation, adapt, prepare_adaptation};
+pub use choice::{NetworkChoice, PatchOptions};
 pub use device::device;
 pub use embed::embed;
 pub use error::Error;
 pub use finetune::{Prepared, Request, finetune, prepare};
 pub use network::{EMBEDDED_NETWORK, Network, networks};
 pub use options::FinetuneOptions;
+pub use pretrain::{
+    PreparedPretraining, PretrainOptions, PretrainRequest, prepare_pretraining, pretrain,
+};
+pub use probe::{ProbeRequest, Probed, probe};
 pub use recipe::{Recipe, Tuning};
 pub use record::{RunRecord, Status};
 pub use run::Run;
-pub use source::{preprocess, pretrained};
+pub use source::{preprocess, pretrained, pretrained_as};
 
 pub use burn;
 pub use {
     tl_adapt as adaptation, tl_core as core, tl_data as data, tl_kernels as kernels,
-    tl_models as models, tl_train as train,
+    tl_models as models, tl_ssl as ssl, tl_train as train,
 };
 
 /// What most programs need.

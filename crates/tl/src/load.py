@@ -1,23 +1,51 @@
 """Opens this run in PyTorch: python load.py [IMAGE ...]
 
-Needs torch, torchvision, safetensors and Pillow. Prints one line of JSON for each image.
+Needs torch, torchvision, safetensors and Pillow; timm for a vision transformer. Prints one line of JSON for each
+image: logits, or features where the run has no classifier.
 """
 
 import json
+import math
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageOps
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torchvision import models, transforms
 
 folder = Path(__file__).resolve().parent
 run = json.loads((folder / "run.json").read_text())
 labels, preprocess = run["labels"], run["preprocess"]
+weights = load_file(folder / "model.safetensors")
 
-model = models.get_model(run["network"], weights=None, num_classes=len(labels))
-model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+
+def transformer(name):
+    """timm's network of the size `name`, in the shape that the weights have."""
+    import timm
+
+    with safe_open(folder / "model.safetensors", "pt") as file:
+        mean = file.metadata()["pooling"] == "mean"
+    patch = weights["patch_embed.proj.weight"].shape[-1]
+    registers = weights["reg_token"].shape[1] if "reg_token" in weights else 0
+    return timm.create_model(
+        f"{name}_patch16_224", patch_size=patch, img_size=patch * math.isqrt(weights["pos_embed"].shape[1]),
+        depth=sum(name.endswith(".norm1.weight") for name in weights), num_classes=len(labels),
+        global_pool="avg" if mean else "token", fc_norm=False, reg_tokens=registers, no_embed_class=registers > 0,
+        init_values=1.0 if "blocks.0.ls1.gamma" in weights else None, pre_norm="norm_pre.weight" in weights,
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-5 if "norm_pre.weight" in weights else 1e-6),
+    )
+
+
+if run["network"].startswith("vit_"):
+    model = transformer(run["network"])
+else:
+    model = models.get_model(run["network"], weights=None, num_classes=len(labels))
+    if not labels:
+        model.fc = torch.nn.Identity()
+model.load_state_dict(weights, strict=True)
 model.eval()
 
 modes = {name: getattr(transforms.InterpolationMode, name.upper()) for name in ("nearest", "bilinear", "bicubic", "lanczos")}
@@ -31,7 +59,10 @@ transform = transforms.Compose([
 for name in sys.argv[1:]:
     with torch.no_grad():
         upright = ImageOps.exif_transpose(Image.open(name))  # Pillow shows a phone's photo as it is stored
-        logits = model(transform(upright.convert("RGB")).unsqueeze(0))[0]
-    probabilities = logits.softmax(0)
+        output = model(transform(upright.convert("RGB")).unsqueeze(0))[0]
+    if not labels:
+        print(json.dumps({"file": name, "features": output.tolist()}))
+        continue
+    probabilities = output.softmax(0)
     best = int(probabilities.argmax())
-    print(json.dumps({"file": name, "label": labels[best], "probability": float(probabilities[best]), "logits": logits.tolist()}))
+    print(json.dumps({"file": name, "label": labels[best], "probability": float(probabilities[best]), "logits": output.tolist()}))

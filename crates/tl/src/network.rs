@@ -6,9 +6,13 @@ use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
 };
 use burn::tensor::Device;
-use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage};
+use tl_core::{
+    Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, PatchGrid, Stage, Tokens,
+    VisibleTokens,
+};
 use tl_models::{
-    Architecture, Initial, MobileNetV2, ResNet, ResNetDepth, SmallConv, Vgg, VggDepth,
+    Architecture, Initial, MobileNetV2, ResNet, ResNetDepth, SmallConv, Vgg, VggDepth, Vit,
+    VitConfig, VitSize,
 };
 
 use crate::Error;
@@ -19,7 +23,7 @@ pub const EMBEDDED_NETWORK: &str = "mobilenet_v2";
 type Build = fn(&Device) -> Network;
 
 /// Every network: its name and how it is built.
-const NETWORKS: [(&str, Build); 15] = [
+const NETWORKS: [(&str, Build); 18] = [
     ("mobilenet_v2", |device| Network::MobileNetV2(MobileNetV2::new(device))),
     ("resnet18", |device| Network::ResNet(ResNet::new(ResNetDepth::D18, device))),
     ("resnet34", |device| Network::ResNet(ResNet::new(ResNetDepth::D34, device))),
@@ -35,7 +39,15 @@ const NETWORKS: [(&str, Build); 15] = [
     ("vgg16_bn", |device| Network::Vgg(Vgg::new(VggDepth::D16, true, device))),
     ("vgg19", |device| Network::Vgg(Vgg::new(VggDepth::D19, false, device))),
     ("vgg19_bn", |device| Network::Vgg(Vgg::new(VggDepth::D19, true, device))),
+    ("vit_tiny", |device| vit(VitSize::Tiny, device)),
+    ("vit_small", |device| vit(VitSize::Small, device)),
+    ("vit_base", |device| vit(VitSize::Base, device)),
 ];
+
+/// Patches of 16 pixels in images of 224, as most published weights have them.
+fn vit(size: VitSize, device: &Device) -> Network {
+    Network::Vit(Vit::new(VitConfig::new(size, 16, 224), device))
+}
 
 /// The names of all networks.
 pub fn networks() -> Vec<&'static str> {
@@ -51,6 +63,7 @@ pub enum Network {
     ResNet(ResNet),
     SmallConv(SmallConv),
     Vgg(Vgg),
+    Vit(Vit),
 }
 
 impl Network {
@@ -76,6 +89,7 @@ macro_rules! with_network {
             Network::ResNet($inner) => $body,
             Network::SmallConv($inner) => $body,
             Network::Vgg($inner) => $body,
+            Network::Vit($inner) => $body,
         }
     };
 }
@@ -88,6 +102,7 @@ macro_rules! map_network {
             Network::ResNet($inner) => Network::ResNet($body),
             Network::SmallConv($inner) => Network::SmallConv($body),
             Network::Vgg($inner) => Network::Vgg($body),
+            Network::Vit($inner) => Network::Vit($body),
         }
     };
 }
@@ -188,5 +203,37 @@ impl Architecture for Network {
 
     fn initial(&self, path: &str, shape: &[usize]) -> Initial {
         with_network!(self, inner => inner.initial(path, shape))
+    }
+
+    fn refit(&self, path: &str, found: &[usize], values: &[f32]) -> Option<Vec<f32>> {
+        with_network!(self, inner => inner.refit(path, found, values))
+    }
+}
+
+impl VisibleTokens for Network {
+    fn patch_grid(&self, height: usize, width: usize) -> Result<PatchGrid, CoreError> {
+        self.of_patches()?.patch_grid(height, width)
+    }
+
+    fn encode_visible(
+        &self,
+        images: burn::tensor::Tensor<4>,
+        visible: &[Vec<usize>],
+        pass: Pass,
+    ) -> Result<Tokens, CoreError> {
+        self.of_patches()?.encode_visible(images, visible, pass)
+    }
+}
+
+impl Network {
+    fn of_patches(&self) -> Result<&Vit, CoreError> {
+        match self {
+            Network::Vit(vit) => Ok(vit),
+            other => Err(CoreError::Unable {
+                network: other.name().to_string(),
+                what: "see some patches of an image alone",
+                instead: "vit_tiny, vit_small or vit_base",
+            }),
+        }
     }
 }

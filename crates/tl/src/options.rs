@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tl_train::{Keep, Settings};
 
-use crate::EMBEDDED_NETWORK;
 use crate::recipe::Tuning;
+use crate::{EMBEDDED_NETWORK, NetworkChoice, PatchOptions};
 
 /// Everything that decides what a fitting does, beside the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,6 +12,8 @@ use crate::recipe::Tuning;
 pub struct FinetuneOptions {
     /// The network's name.
     pub network: String,
+    /// What is said about a network of patches.
+    pub patches: PatchOptions,
     /// Where its weights come from: a file, a run directory, `hub:owner/repo/file`, `random`,
     /// `embedded`.
     pub weights: String,
@@ -36,6 +38,7 @@ impl Default for FinetuneOptions {
     fn default() -> Self {
         Self {
             network: EMBEDDED_NETWORK.to_string(),
+            patches: PatchOptions::default(),
             weights: "embedded".to_string(),
             partial_weights: false,
             tuning: Tuning::default(),
@@ -46,5 +49,13 @@ impl Default for FinetuneOptions {
             settings: Settings { keep: Keep::Best, ..Settings::default() },
             strict: false,
         }
+    }
+}
+
+impl FinetuneOptions {
+    /// The network that is asked for.
+    pub fn choice(&self) -> NetworkChoice {
+        let (name, image_size) = (self.network.clone(), self.image_size);
+        NetworkChoice { name, patches: self.patches, image_size }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow]) -> String {
         curves: rows.to_vec(),
         evaluation_part: if record.test.is_some() { "test" } else { "validation" }.to_string(),
         evaluation: record.test.clone().or_else(|| record.validation.clone()),
-        sections: crate::adapt::sections(record),
+        sections: [crate::adapt::sections(record), crate::pretrain::sections(record)].concat(),
         trainable: trainable.collect(),
         load: load.lines().map(str::to_string).collect(),
         skipped: record

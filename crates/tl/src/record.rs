@@ -12,6 +12,7 @@ use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 
 use crate::adapt::{AdaptOptions, AdaptRecord};
+use crate::pretrain::PretrainRecord;
 use crate::{Error, FinetuneOptions};
 
 /// The version of the written form of a [`RunRecord`].
@@ -72,6 +73,9 @@ pub struct RunRecord {
     /// What an adaptation found; nothing for a fitting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation: Option<AdaptRecord>,
+    /// What a pre-training did; nothing for a run with a classifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretraining: Option<PretrainRecord>,
     /// Seconds of all epochs, those before an interruption included.
     pub seconds: f64,
 }

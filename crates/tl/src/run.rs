@@ -12,6 +12,7 @@ use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 use tl_train::{EpochRow, Predictions, Progress, predict};
 
+use crate::choice::said;
 use crate::record::{MODEL_FILE, RunRecord, Status};
 use crate::{Error, Network, load_script, page};
 
@@ -62,6 +63,13 @@ impl Run {
     /// When it holds no finished run, or one of a later version.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         let record = RunRecord::read(folder)?;
+        if record.pretraining.is_some() {
+            return Err(Error::Run {
+                path: folder.to_path_buf(),
+                problem: "holds a pre-trained network without a classifier".into(),
+                mend: "fit one with `tl finetune DATA --weights` and this folder",
+            });
+        }
         let path = folder.join(MODEL_FILE);
         if !path.exists() {
             return Err(Error::Run {
@@ -70,9 +78,10 @@ impl Run {
                 mend: "go on with it: give the command that made it --resume",
             });
         }
-        let network = Network::by_name(&record.network, device)?;
+        let file = WeightsFile::open(&path)?;
+        let network = record.options.choice().build(Some(&file), device)?;
         let model = network.with_head(record.labels.len(), 0, device);
-        let (model, _) = load(model, &WeightsFile::open(&path)?, LoadOptions::default())?;
+        let (model, _) = load(model, &file, LoadOptions::default())?;
         Ok(Self::new(folder, record, model))
     }
 
@@ -91,9 +100,9 @@ impl Run {
 
     pub(crate) fn write_model(&self, path: &Path) -> Result<(), Error> {
         let labels = serde_json::to_string(&self.record.labels).unwrap_or_default();
-        let metadata: BTreeMap<String, String> =
-            [("network".to_string(), self.record.network.clone()), ("labels".to_string(), labels)]
-                .into();
+        let mut metadata: BTreeMap<String, String> =
+            said(&self.model.backbone).into_iter().collect();
+        metadata.insert("labels".to_string(), labels);
         Ok(save(path, &self.model, &metadata)?)
     }
 

@@ -6,7 +6,7 @@ use tl_data::{Interpolation, Preprocess};
 use tl_models::weights::{LoadReport, Source};
 use tl_models::{Architecture, Classifier, LoadOptions, load};
 
-use crate::{EMBEDDED_NETWORK, Error, Network, embedded};
+use crate::{EMBEDDED_NETWORK, Error, Network, NetworkChoice, embedded};
 
 /// A network with weights, and where they came from.
 #[derive(Debug)]
@@ -34,10 +34,27 @@ pub fn pretrained(
     seed: u64,
     device: &Device,
 ) -> Result<Pretrained, Error> {
-    let network = Network::by_name(name, device)?;
+    pretrained_as(&NetworkChoice::named(name), source, classes, partial, seed, device)
+}
+
+/// [`pretrained`] for a network about which more than its name is said.
+///
+/// # Errors
+/// As [`pretrained`] and [`NetworkChoice::build`].
+pub fn pretrained_as(
+    choice: &NetworkChoice,
+    source: &str,
+    classes: Option<usize>,
+    partial: bool,
+    seed: u64,
+    device: &Device,
+) -> Result<Pretrained, Error> {
+    let name = &choice.name;
+    // A name that does not exist is told before a file that does not.
+    Network::by_name(name, device)?;
     let parsed: Source = source.parse()?;
     let file = match parsed {
-        Source::Embedded if name != EMBEDDED_NETWORK => {
+        Source::Embedded if name.as_str() != EMBEDDED_NETWORK => {
             return Err(Error::options(
                 format!("the embedded weights are those of {EMBEDDED_NETWORK}, not of {name}"),
                 format!("give --weights FILE for {name}, or --weights random"),
@@ -46,6 +63,7 @@ pub fn pretrained(
         Source::Embedded => Some(embedded::weights()?),
         other => other.open()?,
     };
+    let network = choice.build(file.as_ref(), device)?;
     let Some(file) = file else {
         let model = network.with_head(classes.unwrap_or(1000), seed, device);
         return Ok(Pretrained { model, report: None, key: format!("random {name} {seed}") });
@@ -59,6 +77,9 @@ pub fn pretrained(
     let key = file.sha256()?;
     Ok(Pretrained { model, report: Some(report), key })
 }
+
+/// Pixels below which nothing of an image is cut away for a transformer.
+const SMALL: usize = 64;
 
 /// How images become a network's input at `size` pixels: the shorter side is resized to `resize`, or to
 /// 256/224 of the size as its weights were evaluated; to the size itself for the small network.
@@ -81,6 +102,9 @@ pub fn preprocess(
     let usual = match network {
         // Digits and icons fill their frame: nothing of it is cut away.
         Network::SmallConv(_) => size,
+        Network::Vit(_) if size < SMALL => size,
+        // timm's crop of nine tenths.
+        Network::Vit(_) => size.saturating_mul(10) / 9,
         _ => size.saturating_mul(256) / 224,
     };
     let preprocess = Preprocess {
@@ -88,7 +112,10 @@ pub fn preprocess(
         crop: size,
         mean: expected.mean,
         std: expected.std,
-        interpolation: Interpolation::Bilinear,
+        interpolation: match network {
+            Network::Vit(_) => Interpolation::Bicubic,
+            _ => Interpolation::Bilinear,
+        },
     };
     preprocess.validate()?;
     Ok(preprocess)

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use super::{photos, watch};
 use crate::shell::{During, Failure, Outcome, program, quietly, root, say};
 
-/// Networks, their weights, and how they are fitted: every stage changes in the first two, the head in
-/// the last, whose 129 million parameters make a whole fitting long.
-const FITTINGS: [[&str; 3]; 3] = [
+/// Networks, their weights, and how they are fitted: every stage changes but in the last, whose 129 million
+/// parameters make a whole fitting long.
+const FITTINGS: [[&str; 3]; 4] = [
     ["mobilenet_v2", "embedded", "finetune"],
     ["resnet18", "random", "finetune"],
+    ["vit_tiny", "random", "finetune"],
     ["vgg11", "random", "probe"],
 ];
 /// Of the difference of the logits, relative to their norm.
@@ -31,7 +32,7 @@ struct Predictions {
     predictions: Vec<Prediction>,
 }
 
-/// Fits some networks for an epoch, opens each run in torchvision by the run's own `load.py`, and
+/// Fits some networks for an epoch, opens each run in torchvision or timm by the run's own `load.py`, and
 /// compares the logits of the project's photos with those of `tl predict`; returns how many networks
 /// there were.
 ///
@@ -71,11 +72,11 @@ pub fn run(python: &Path) -> Outcome<usize> {
         }
         let most = most_deviation(&ours.predictions, &theirs)?;
         say(format_args!(
-            "{network}: loads strictly; logits within {most:.1e} of torchvision's, at most {MOST_DEVIATION:.0e}"
+            "{network}: loads strictly; logits within {most:.1e} of the origin's, at most {MOST_DEVIATION:.0e}"
         ));
         if most > MOST_DEVIATION {
             return Err(Failure::new(format!(
-                "{network}: logits are {most:.1e} from torchvision's"
+                "{network}: logits are {most:.1e} from the origin's"
             )));
         }
     }
@@ -93,7 +94,7 @@ fn most_deviation(ours: &[Prediction], theirs: &[Prediction]) -> Outcome<f64> {
         };
         if found.logits.len() != reference.logits.len() || found.label != reference.label {
             return Err(Failure::new(format!(
-                "{}: tl says {} of {}, torchvision {} of {}",
+                "{}: tl says {} of {}, the origin {} of {}",
                 found.file,
                 found.label,
                 found.logits.len(),

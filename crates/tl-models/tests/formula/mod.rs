@@ -56,7 +56,7 @@ pub fn fill(name: &str, shape: &[usize], rule: &Rule) -> Vec<f32> {
     match name.rsplit('.').next().unwrap() {
         "running_var" => draw(&|s| 1.0 + 0.5 * s),
         "running_mean" => draw(&|s| 0.1 * s),
-        "weight" => {
+        "weight" | "gamma" => {
             let listed = rule.scales.iter().find(|entry| name.ends_with(&entry.suffix));
             let scale = listed.map_or(1.0, |entry| entry.scale);
             draw(&|s| scale * (1.0 + 0.2 * s))

@@ -16,6 +16,17 @@ pub struct Section {
     /// Drawn side by side.
     pub maps: Vec<Map>,
     pub tables: Vec<Table>,
+    /// Rows of pictures, each under its name.
+    #[serde(default)]
+    pub pictures: Vec<PictureRow>,
+}
+
+/// Pictures side by side.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PictureRow {
+    pub name: String,
+    /// PNG files.
+    pub pictures: Vec<Vec<u8>>,
 }
 
 /// Rows of text; a column whose name ends in `#` holds numbers.
@@ -59,7 +70,43 @@ pub(super) fn render(section: &Section) -> String {
             table.rows.iter().map(|row| row.iter().map(|cell| escape(cell)).collect()).collect();
         html += &tables::table(&escape(&table.name), &columns, &rows);
     }
+    for row in &section.pictures {
+        html += &pictures(row);
+    }
     html
+}
+
+/// Each picture as large as a thumb, its pixels as they are.
+fn pictures(row: &PictureRow) -> String {
+    let name = escape(&row.name);
+    let style = "width:84px;image-rendering:pixelated;margin:2px";
+    let images: String = row
+        .pictures
+        .iter()
+        .map(|png| {
+            let data = base64(png);
+            format!("<img style=\"{style}\" alt=\"{name}\" src=\"data:image/png;base64,{data}\">")
+        })
+        .collect();
+    format!("<figure><figcaption>{name}</figcaption>{images}</figure>")
+}
+
+/// Bytes as text (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            // Of n bytes n + 1 digits hold something.
+            match digit <= group.len() {
+                true => text.push(char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize])),
+                false => text.push('='),
+            }
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -86,6 +133,10 @@ mod tests {
                 columns: vec!["method".to_string(), "accuracy#".to_string()],
                 rows: vec![vec!["<dann>".to_string(), "0.9".to_string()]],
             }],
+            pictures: vec![PictureRow {
+                name: "what is <hidden>".to_string(),
+                pictures: vec![b"foobar".to_vec(), b"fooba".to_vec(), b"foob".to_vec()],
+            }],
         };
         let page = render(&ReportInput { sections: vec![section], ..ReportInput::default() });
         for part in
@@ -96,5 +147,9 @@ mod tests {
         assert_eq!(page.matches("class=\"point a\"").count(), 2);
         assert_eq!(page.matches("class=\"point b\"").count(), 2);
         assert!(!page.contains("NaN"));
+        // The examples of the standard.
+        for part in ["what is &lt;hidden&gt;", ",Zm9vYmFy\"", ",Zm9vYmE=\"", ",Zm9vYg==\""] {
+            assert!(page.contains(part), "{part} is missing");
+        }
     }
 }

@@ -183,6 +183,7 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
         skipped: Vec::new(),
         versions: versions(),
         adaptation: None,
+        pretraining: None,
         seconds: 0.0,
     };
     Ok(PreparedAdaptation {

@@ -1,0 +1,240 @@
+//! `tl pretrain`: from images without labels to a weights file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+use tl::data::{Images, Skipped};
+use tl::train::{Progress, TrainError};
+use tl::{Error, PretrainOptions, PretrainRequest, RunRecord, prepare_pretraining};
+
+use crate::failure::Failure;
+use crate::finetune::{resume_words, words};
+use crate::flags::{Machine, Patches};
+use crate::progress::Display;
+use crate::{interruption, output};
+
+/// Pre-train a network on images without labels
+///
+/// DATA is a folder of images at any depth, or of IDX files; where it is divided into parts, the training
+/// part is learnt from. Labels are not looked at, save by the k-NN probe after each epoch, which chooses
+/// nothing. The run's folder is a source of weights for every other verb: `--weights DIR`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tl pretrain images/ --model vit_tiny --patch-size 4 --image-size 28 --out runs/mae
+  tl finetune few-labels/ --model vit_tiny --weights runs/mae
+  tl probe few-labels/ --model vit_tiny --weights runs/mae
+  tl pretrain xrays/ --model vit_base --weights vit_base.safetensors    go on from pretrained weights
+
+A run's folder holds run.json (everything about it), model.safetensors (the network alone, with its
+origin's names), report.html, metrics.jsonl and a checkpoint.")]
+pub struct Pretrain {
+    /// A folder of images, or IDX files
+    pub data: PathBuf,
+
+    /// How it is learnt without labels: mae (hidden patches are predicted from visible ones; transformers),
+    /// simclr (views of one image are found among those of others; any network)
+    #[arg(long, value_name = "NAME", default_value = "mae", help_heading = "Method")]
+    pub method: String,
+
+    /// The share of the patches that is hidden [default: the method's own, .75]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Method")]
+    pub mask_ratio: Option<f64>,
+
+    /// Go on although the features collapse
+    #[arg(long, help_heading = "Method")]
+    pub no_monitor: bool,
+
+    /// Labelled images for the k-NN probe after each epoch: neighbours, and those asked for; 0 for none
+    #[arg(long, value_name = "N", num_args = 2, default_values_t = PretrainOptions::default().probe, help_heading = "Method")]
+    pub knn: Vec<usize>,
+
+    /// The network: any of `tl finetune --help`; vit_tiny, vit_small and vit_base for mae
+    #[arg(long, value_name = "NAME", default_value = "vit_tiny", help_heading = "Network")]
+    pub model: String,
+
+    /// Where its weights come from: random, a safetensors or PyTorch file, the folder of a run,
+    /// hub:owner/repo/file
+    #[arg(long, value_name = "SRC", default_value = "random", help_heading = "Network")]
+    pub weights: String,
+
+    /// Accept weights that lack parameters of the network, or hold others
+    #[arg(long, help_heading = "Network")]
+    pub partial: bool,
+
+    /// Height and width of the images in pixels [default: what the network's weights expect]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
+    pub image_size: Option<usize>,
+
+    #[command(flatten)]
+    pub patches: Patches,
+
+    /// Times that every image is looked at
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = PretrainOptions::default().epochs, help_heading = "Training")]
+    pub epochs: usize,
+
+    /// The highest learning rate [default: 1e-3]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Training")]
+    pub lr: Option<f64>,
+
+    /// The decay of weights, but of norms, biases and tokens
+    #[arg(long, value_name = "X", allow_negative_numbers = true, default_value_t = PretrainOptions::default().weight_decay, help_heading = "Training")]
+    pub weight_decay: f64,
+
+    /// Images in a step
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = PretrainOptions::default().batch_size, help_heading = "Training")]
+    pub batch_size: usize,
+
+    /// Everything drawn at random comes from it
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 0,
+        help_heading = "Training"
+    )]
+    pub seed: u64,
+
+    /// Make an image that cannot be read an error instead of skipping it
+    #[arg(long, help_heading = "Training")]
+    pub strict: bool,
+
+    /// The run's folder [default: the next free number under runs/]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    pub out: Option<PathBuf>,
+
+    /// Go on with the run in --out
+    #[arg(long, requires = "out", help_heading = "Run")]
+    pub resume: bool,
+
+    /// Steps between two checkpoints [default: one after each epoch]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
+    pub checkpoint_every: Option<u64>,
+
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    out: &'a str,
+    method: &'a str,
+    network: &'a str,
+    parameters: usize,
+    images: usize,
+    epochs: usize,
+    steps: u64,
+    /// The mean loss of the last epoch.
+    loss: Option<f64>,
+    /// Accuracy of the nearest neighbours before the first step and after the last.
+    knn: [Option<f64>; 2],
+    seconds: f64,
+    skipped: &'a [Skipped],
+}
+
+pub fn run(verb: &Pretrain) -> Result<(), Failure> {
+    let device = verb.machine.start()?;
+    let images = Images::open(&verb.data)?;
+    images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    let request = PretrainRequest {
+        options: verb.options(),
+        images: Arc::new(images),
+        data: verb.data.to_string_lossy().into_owned(),
+        out: verb.out.clone(),
+        device,
+        device_name: verb.machine.device.clone(),
+        threads: verb.machine.threads(),
+        checkpoint_every: verb.checkpoint_every,
+        resume: verb.resume,
+        stop: interruption::stop_flag(),
+        command: output::command_line(&words()),
+    };
+    let mut prepared = prepare_pretraining(request)?;
+    let folder = prepared.claim()?;
+    let mut progress = Display::new();
+    progress.say(&headline(&prepared.record, &folder));
+    let resume = resume_words(verb.out.is_some(), verb.resume);
+    let record = prepared.fit(&mut progress).map_err(|error| match error {
+        Error::Train(TrainError::Interrupted { .. }) => {
+            Failure::interrupted(format!("{error}; go on with: {}", resume(&folder)))
+        }
+        other => other.into(),
+    })?;
+    told(&record, &folder, verb.machine.json)
+}
+
+impl Pretrain {
+    fn options(&self) -> PretrainOptions {
+        let mut options = PretrainOptions {
+            method: self.method.clone(),
+            network: self.model.clone(),
+            weights: self.weights.clone(),
+            partial_weights: self.partial,
+            image_size: self.image_size,
+            epochs: self.epochs,
+            learning_rate: self.lr,
+            weight_decay: self.weight_decay,
+            batch_size: self.batch_size,
+            seed: self.seed,
+            mask_ratio: self.mask_ratio,
+            monitor: !self.no_monitor,
+            probe: [0, 1].map(|at| self.knn.get(at).copied().unwrap_or(0)),
+            strict: self.strict,
+            ..PretrainOptions::default()
+        };
+        self.patches.put_into(&mut options.patches);
+        options
+    }
+}
+
+fn headline(record: &RunRecord, folder: &Path) -> String {
+    let Some(found) = &record.pretraining else { return String::new() };
+    format!(
+        "{} by {} on {} images, {} parameters, to {}",
+        record.network,
+        found.options.method,
+        output::thousands(found.images as u64),
+        output::thousands(found.parameters as u64),
+        folder.display()
+    )
+}
+
+fn told(record: &RunRecord, folder: &Path, json: bool) -> Result<(), Failure> {
+    let Some(found) = &record.pretraining else { return Ok(()) };
+    let out = folder.display().to_string();
+    let answer = Answer {
+        out: &out,
+        method: &found.options.method,
+        network: &record.network,
+        parameters: found.parameters,
+        images: found.images,
+        epochs: found.options.epochs,
+        steps: record.steps,
+        loss: found.rows.last().map(|row| row.terms.values().sum()),
+        knn: found.knn(),
+        seconds: record.seconds,
+        skipped: &record.skipped,
+    };
+    if json {
+        return output::object(&answer);
+    }
+    let mut text = format!("{out}: {} steps in {:.0} s\n", answer.steps, answer.seconds);
+    if let [Some(before), Some(after)] = answer.knn {
+        text += &format!(
+            "k-NN {:.1} %, before the first step {:.1} % (n = {})\n",
+            100.0 * after,
+            100.0 * before,
+            found.probe[1]
+        );
+    }
+    text += &output::skipped(answer.skipped);
+    text += &format!(
+        "fit a classifier with: tl finetune DATA --model {} --weights {}\n",
+        record.network,
+        output::command_line(&[&out])
+    );
+    output::print(&text)
+}

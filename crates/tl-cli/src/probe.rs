@@ -1,0 +1,126 @@
+//! `tl probe`: what a network's features are good for, without tuning.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tl::data::Images;
+use tl::ssl::knn::Neighbours;
+use tl::{EMBEDDED_NETWORK, ProbeRequest, Probed, probe};
+
+use crate::failure::Failure;
+use crate::flags::{Machine, Patches};
+use crate::output;
+use crate::progress::Display;
+
+/// Measure what a network's features are good for, without tuning it
+///
+/// Every image is embedded once. The test part is then classified by its nearest neighbours among the
+/// training part, and by logistic regression on the features, whose regularisation the validation part
+/// chooses; with --attentive also by a head that attends to all places of the network's output.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tl probe photos/                                             the embedded network
+  tl probe photos/ --model vit_tiny --weights runs/mae --json
+  tl probe photos/ --model vit_tiny --weights runs/mae --shots 10
+  tl probe photos/ --model vit_tiny --weights runs/mae --attentive 10")]
+pub struct Probe {
+    /// A folder with one folder of images per class, or IDX files
+    pub data: PathBuf,
+
+    /// The network
+    #[arg(long, value_name = "NAME", default_value = EMBEDDED_NETWORK, help_heading = "Network")]
+    pub model: String,
+
+    /// Its weights: a safetensors or PyTorch file, the folder of a run, hub:owner/repo/file, random, or
+    /// embedded (those of the program, for the default network)
+    #[arg(long, value_name = "SRC", default_value = "embedded", help_heading = "Network")]
+    pub weights: String,
+
+    /// Accept weights that lack parameters of the network, or hold others
+    #[arg(long, help_heading = "Network")]
+    pub partial: bool,
+
+    /// Height and width of the images in pixels [default: what the network's weights expect]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
+    pub image_size: Option<usize>,
+
+    #[command(flatten)]
+    pub patches: Patches,
+
+    /// Training images of each class [default: all]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Probe")]
+    pub shots: Option<usize>,
+
+    /// Neighbours that vote
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = Neighbours::default().count, help_heading = "Probe")]
+    pub neighbours: usize,
+
+    /// Also train a head that attends to all places of the output, for so many epochs
+    #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true, help_heading = "Probe")]
+    pub attentive: Option<usize>,
+
+    /// Images that are computed together
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 128,
+        help_heading = "Probe"
+    )]
+    pub batch_size: usize,
+
+    /// The division of data that is not divided, and the images of --shots, come from it
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 0,
+        help_heading = "Probe"
+    )]
+    pub seed: u64,
+
+    /// Make an image that cannot be read an error instead of skipping it
+    #[arg(long, help_heading = "Probe")]
+    pub strict: bool,
+
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+pub fn run(verb: &Probe) -> Result<(), Failure> {
+    let device = verb.machine.start()?;
+    let images = Images::open(&verb.data)?;
+    images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    let mut request = ProbeRequest::new(images, &verb.model, &verb.weights, &device);
+    request.choice.image_size = verb.image_size;
+    verb.patches.put_into(&mut request.choice.patches);
+    request.partial_weights = verb.partial;
+    request.shots = verb.shots;
+    request.neighbours.count = verb.neighbours;
+    request.attentive = verb.attentive;
+    request.batch_size = verb.batch_size;
+    request.seed = verb.seed;
+    request.threads = verb.machine.threads();
+    request.strict = verb.strict;
+    let found = probe(&request, &mut Display::new())?;
+    if verb.machine.json { output::object(&found) } else { output::print(&text(&found)) }
+}
+
+fn text(found: &Probed) -> String {
+    let line = |name: &str, share: f64, [low, high]: [f64; 2]| {
+        format!(
+            "{name:<9} {:.1} % (95 % interval {:.1}–{:.1} %, n = {})\n",
+            100.0 * share,
+            100.0 * low,
+            100.0 * high,
+            found.n
+        )
+    };
+    let mut text = line("k-NN", found.knn, found.knn_interval);
+    text += &line("linear", found.linear, found.linear_interval);
+    if let (Some(share), Some(interval)) = (found.attentive, found.attentive_interval) {
+        text += &line("attentive", share, interval);
+    }
+    text + &output::skipped(&found.skipped)
+}

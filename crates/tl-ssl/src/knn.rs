@@ -1,0 +1,188 @@
+//! Classification by the nearest neighbours of an embedding: what features are good for, without training.
+
+use burn::prelude::*;
+use rayon::prelude::*;
+
+use crate::SslError;
+
+/// How many neighbours vote, and how fast their weight falls: `exp(similarity / temperature)` (Wu et al.
+/// 2018; Caron et al. 2021, DINO, section 4.1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Neighbours {
+    pub count: usize,
+    pub temperature: f64,
+}
+
+impl Default for Neighbours {
+    /// 20 neighbours, temperature .07.
+    fn default() -> Self {
+        Self { count: 20, temperature: 0.07 }
+    }
+}
+
+/// Embeddings and the label of each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Labelled {
+    /// `[examples, width]` in row order.
+    pub features: Vec<f32>,
+    pub labels: Vec<usize>,
+}
+
+impl Labelled {
+    /// The width of the features.
+    pub fn width(&self) -> usize {
+        self.features.len() / self.labels.len().max(1)
+    }
+
+    fn check(&self, width: usize) -> Result<(), SslError> {
+        let (found, expected) = (self.features.len(), self.labels.len() * width);
+        if found == expected && width > 0 {
+            return Ok(());
+        }
+        Err(SslError::Count { what: "features for the neighbours", found, expected })
+    }
+}
+
+/// Similarities that are held at a time: 64 MB.
+const CHUNK: usize = 1 << 24;
+
+/// The class of each of `queries` `[queries, width]` by its nearest neighbours in `bank`, by cosine; of
+/// classes with the same vote the first.
+///
+/// # Errors
+/// Features that do not fit, an empty bank, a device that fails.
+pub fn predict(
+    bank: &Labelled,
+    queries: &[f32],
+    neighbours: Neighbours,
+    device: &Device,
+) -> Result<Vec<usize>, SslError> {
+    let width = bank.width();
+    bank.check(width)?;
+    let Some(classes) = bank.labels.iter().max().map(|last| last + 1) else {
+        return Err(SslError::Empty { part: "bank" });
+    };
+    if !queries.len().is_multiple_of(width) {
+        let (found, expected) = (queries.len(), queries.len() / width * width);
+        return Err(SslError::Count { what: "features of the queries", found, expected });
+    }
+    let stored = bank.labels.len();
+    let at_once = (CHUNK / stored.max(1)).max(1);
+    let columns = matrix(unit_rows(&bank.features, width), width, device).transpose();
+    let mut predicted = Vec::with_capacity(queries.len() / width);
+    for chunk in queries.chunks(at_once * width) {
+        let similar = matrix(unit_rows(chunk, width), width, device).matmul(columns.clone());
+        let elements = similar.shape().num_elements();
+        let similar = tl_core::parameters::values(similar.reshape([elements]));
+        let similar = similar.map_err(SslError::device)?;
+        let rows: Vec<&[f32]> = similar.chunks_exact(stored).collect();
+        predicted.par_extend(rows.into_par_iter().map(|row| vote(row, bank, classes, neighbours)));
+    }
+    Ok(predicted)
+}
+
+/// The share of `queries` whose class is found.
+///
+/// # Errors
+/// As [`predict`].
+pub fn accuracy(
+    bank: &Labelled,
+    queries: &Labelled,
+    neighbours: Neighbours,
+    device: &Device,
+) -> Result<f64, SslError> {
+    queries.check(bank.width())?;
+    let predicted = predict(bank, &queries.features, neighbours, device)?;
+    let right = predicted.iter().zip(&queries.labels).filter(|(one, other)| one == other).count();
+    Ok(right as f64 / queries.labels.len().max(1) as f64)
+}
+
+fn matrix(values: Vec<f32>, width: usize, device: &Device) -> Tensor<2> {
+    let rows = values.len() / width;
+    Tensor::from_data(TensorData::new(values, [rows, width]), &device.clone().without_autodiff())
+}
+
+/// Every row brought to length 1; a row of zeros stays.
+pub(crate) fn unit_rows(values: &[f32], width: usize) -> Vec<f32> {
+    let mut rows = values.to_vec();
+    rows.par_chunks_exact_mut(width.max(1)).for_each(|row| {
+        let squares: f64 = row.iter().map(|value| f64::from(*value).powi(2)).sum();
+        let length = squares.sqrt().max(1e-12);
+        row.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+    });
+    rows
+}
+
+fn vote(row: &[f32], bank: &Labelled, classes: usize, neighbours: Neighbours) -> usize {
+    let count = neighbours.count.clamp(1, row.len());
+    let mut order: Vec<u32> = (0..row.len() as u32).collect();
+    // The nearest first; of equals the one that was stored first, whatever the order of the search.
+    let nearer = |one: &u32, other: &u32| {
+        row[*other as usize].total_cmp(&row[*one as usize]).then(one.cmp(other))
+    };
+    if count < order.len() {
+        order.select_nth_unstable_by(count - 1, nearer);
+        order.truncate(count);
+    }
+    order.sort_unstable_by(nearer);
+    let mut votes = vec![0.0; classes];
+    for index in order {
+        let similarity = f64::from(row[index as usize]);
+        // From the largest possible similarity down, so that no vote overflows.
+        votes[bank.labels[index as usize]] += ((similarity - 1.0) / neighbours.temperature).exp();
+    }
+    let best = |best: usize, class: usize| if votes[class] > votes[best] { class } else { best };
+    (0..classes).fold(0, best)
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+
+    fn bank() -> Labelled {
+        Labelled {
+            features: vec![1.0, 0.0, 0.9, 0.1, 0.0, 2.0, 0.1, 1.5],
+            labels: vec![0, 0, 2, 2],
+        }
+    }
+
+    fn neighbours(count: usize) -> Neighbours {
+        Neighbours { count, temperature: 0.07 }
+    }
+
+    #[test]
+    fn the_direction_alone_decides() {
+        let queries = [5.0, 0.1, 0.01, 0.3];
+        for count in [1, 2, 3, 4, 100] {
+            let found = predict(&bank(), &queries, neighbours(count), &Device::flex()).unwrap();
+            assert_eq!(found, [0, 2], "{count}");
+        }
+    }
+
+    /// One near neighbour outweighs two that are further away.
+    #[test]
+    fn near_neighbours_weigh_more() {
+        let bank = Labelled { features: vec![1.0, 0.0, 0.6, 0.8, 0.6, 0.8], labels: vec![1, 0, 0] };
+        let query = [1.0, 0.1];
+        assert_eq!(predict(&bank, &query, neighbours(3), &Device::flex()).unwrap(), [1]);
+        let flat = Neighbours { count: 3, temperature: 100.0 };
+        assert_eq!(predict(&bank, &query, flat, &Device::flex()).unwrap(), [0]);
+    }
+
+    #[test]
+    fn accuracy_is_the_share_of_right_answers() {
+        let queries =
+            Labelled { features: vec![1.0, 0.0, 0.0, 1.0, 0.2, 1.0], labels: vec![0, 0, 2] };
+        let found = accuracy(&bank(), &queries, neighbours(2), &Device::flex()).unwrap();
+        assert_eq!(found, 2.0 / 3.0);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let device = Device::flex();
+        assert!(predict(&Labelled::default(), &[1.0], neighbours(1), &device).is_err());
+        assert!(predict(&bank(), &[1.0, 2.0, 3.0], neighbours(1), &device).is_err());
+        let short = Labelled { features: vec![1.0], labels: vec![0] };
+        assert!(accuracy(&bank(), &short, neighbours(1), &device).is_err());
+    }
+}

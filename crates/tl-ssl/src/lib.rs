@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`contract`] | what a method is: [`Method`], [`Step`], [`Terms`] |
+//! | [`methods`] | one file a method: views, heads, loss, formula, shapes, paper |
+//! | [`decoder`] | from the tokens of visible patches to the pixels of hidden ones |
+//! | [`pretrain`](mod@pretrain) | the loop: [`pretrain()`], [`Task`], [`Pretrained`] |
+//! | [`monitor`] | watching for collapse: [`Monitor`](monitor::Monitor), [`Spread`](monitor::Spread) |
+//! | [`knn`] | what features are good for, by their nearest neighbours |
+//! | [`attentive`] | a head that looks at all places: [`AttentiveHead`] |
+//! | [`embed`] | images to embeddings |
+//! | [`projector`] | between an embedding and a loss that compares images |
+//! | [`options`] | [`Settings`] that decide a result |
+//! | [`rows`] | what is noted down for each epoch: [`PretrainRow`] |
+
+pub mod attentive;
+pub mod contract;
+pub mod decoder;
+pub mod embed;
+mod error;
+mod initial;
+pub mod knn;
+pub mod methods;
+pub mod monitor;
+pub mod options;
+pub mod pretrain;
+pub mod projector;
+pub mod rows;
+
+pub use attentive::AttentiveHead;
+pub use contract::{Method, Shown, Sizes, Step, Term, Terms};
+pub use decoder::{Decoder, DecoderShape};
+pub use embed::embed_labelled;
+pub use error::SslError;
+pub use options::Settings;
+pub use pretrain::{Pretrained, ProbeItems, Task, pretrain};
+pub use rows::PretrainRow;

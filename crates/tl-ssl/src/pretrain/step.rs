@@ -1,0 +1,162 @@
+//! The steps of an epoch.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use burn::prelude::*;
+use tl_core::gradients::gradient_norm;
+use tl_core::{Backbone, Pass, ResolvedPhase, rng};
+use tl_data::{ViewBatch, Views};
+use tl_kernels::Fused;
+use tl_train::loss::scalar;
+use tl_train::{Progress, TrainError};
+
+use super::session::{Session, lost};
+use crate::SslError;
+use crate::contract::{Method, Step, Term};
+use crate::monitor;
+
+/// `[batch, 3, size, size]` on `device`.
+pub(super) fn images(size: usize, pixels: Vec<f32>, device: &Device) -> Tensor<4> {
+    let batch = pixels.len() / (3 * size * size).max(1);
+    Tensor::from_data(TensorData::new(pixels, [batch, 3, size, size]), device)
+}
+
+impl<B: Backbone + Sync + 'static, M: Method<B>> Session<'_, B, M> {
+    /// Trains what is left of the current epoch.
+    pub(super) fn train_epoch(
+        &mut self,
+        phase: &ResolvedPhase,
+        progress: &mut dyn Progress,
+    ) -> Result<(), SslError> {
+        let mut started = Instant::now();
+        let (seed, epoch) = (self.settings.seed, self.state.epoch as u64);
+        let batch_size = self.settings.batch_size;
+        let order = self.order(epoch);
+        let total = order.len().div_ceil(batch_size) as u64 * phase.phase.epochs as u64;
+        let begun = self.state.consumed.min(order.len());
+        let views = Views { recipes: self.method.views(), seed, epoch };
+        let title = format!("{} {}/{}", self.method.name(), epoch + 1, phase.phase.epochs);
+        progress.begin(&title, (order.len() - begun) as u64);
+        let loader = self.task.loader;
+        for batch in loader.views(order[begun..].to_vec(), batch_size, views) {
+            let ViewBatch { indices, views } = batch?;
+            let views = views
+                .into_iter()
+                .map(|(size, pixels)| images(size, pixels, &self.device).autodiff());
+            let loss = self.train_step(phase, &views.collect::<Vec<_>>(), total)?;
+            // A batch may lack images that could not be read: its place in the order is that of its last
+            // image, rounded up to whole batches.
+            let place = indices.last().and_then(|last| order.iter().position(|item| item == last));
+            let done = place.map_or(order.len(), |place| (place / batch_size + 1) * batch_size);
+            self.state.consumed = done.min(order.len());
+            progress.advance(indices.len() as u64, &format!("loss {loss:.3}"));
+            let stopping = self.conduct.stop.load(Ordering::Relaxed);
+            let due = self.conduct.checkpoint_every.is_some_and(|every| {
+                self.state.step.is_multiple_of(every) && self.state.consumed < order.len()
+            });
+            if stopping || due {
+                self.state.sums.seconds += started.elapsed().as_secs_f64();
+                started = Instant::now();
+                self.save()?;
+            }
+            if stopping {
+                return Err(TrainError::Interrupted { step: self.state.step }.into());
+            }
+        }
+        progress.end();
+        self.state.consumed = order.len();
+        self.state.sums.seconds += started.elapsed().as_secs_f64();
+        match self.state.sums.steps {
+            0 => Err(SslError::Empty { part: "training" }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The images of an epoch in their order, without a last smaller batch for methods that compare images.
+    fn order(&self, epoch: u64) -> Vec<usize> {
+        let items = self.task.images;
+        let order = rng(self.settings.seed, "shuffle", epoch, 0).permutation(items.len());
+        let mut order: Vec<usize> = order.into_iter().map(|place| items[place]).collect();
+        let batch_size = self.settings.batch_size;
+        if self.method.compares_images() && order.len() > batch_size {
+            order.truncate(order.len() / batch_size * batch_size);
+        }
+        order
+    }
+
+    /// One step of the optimizer; answers the loss.
+    fn train_step(
+        &mut self,
+        phase: &ResolvedPhase,
+        views: &[Tensor<4>],
+        total_steps: u64,
+    ) -> Result<f64, SslError> {
+        let joint = self.joint.take().ok_or_else(lost)?;
+        let step = self.state.step + 1;
+        let progress = self.state.step as f64 / total_steps.max(1) as f64;
+        let pass = Pass { seed: self.settings.seed, step };
+        let (backbone, heads) = (&joint.backbone, &joint.heads);
+        let found = self.method.loss(&Step { backbone, heads, views, progress, pass })?;
+        let sums = &mut self.state.sums;
+        let mut loss: Option<Tensor<1>> = None;
+        for Term { name, value, weight } in found.terms {
+            let number = scalar(value.clone()).map_err(SslError::device)?;
+            if !number.is_finite() {
+                return Err(SslError::NotFinite { step, term: format!("the term {name}") });
+            }
+            *sums.terms.entry(name.to_string()).or_default() += number;
+            let weighted = if weight == 1.0 { value } else { value.mul_scalar(weight) };
+            loss = Some(match loss {
+                Some(sum) => sum + weighted,
+                None => weighted,
+            });
+        }
+        for (name, value) in found.notes {
+            *sums.notes.entry(name.to_string()).or_default() += value;
+        }
+        let Some(loss) = loss else {
+            return Err(SslError::device("the method has no loss".into()));
+        };
+        let value = scalar(loss.clone()).map_err(SslError::device)?;
+        let mut gradients = loss.backward();
+        let norm = gradient_norm(&joint, &gradients, &Fused).map_err(SslError::device)?;
+        if let Some(path) = norm.not_finite.first() {
+            return Err(SslError::NotFinite { step, term: format!("the gradient of {path}") });
+        }
+        let factor = phase.phase.schedule.factor(self.state.step, total_steps);
+        let scale = norm.clip_scale(phase.phase.clip_norm);
+        let joint = self.optimizer.step(joint, &mut gradients, scale, |path, rank| {
+            let mut rates = phase.rates(path, rank);
+            rates.rate *= factor;
+            // Tokens and positions stand for places, not for directions: they do not decay.
+            if path.ends_with("_token") || path.ends_with("pos_embed") {
+                rates.weight_decay = 0.0;
+            }
+            rates
+        });
+        self.joint = Some(joint);
+        self.state.step = step;
+        sums.steps += 1;
+        sums.gradient_norm += norm.norm;
+        sums.rate = phase.settings.last().map_or(0.0, |head| head.rate) * factor;
+        self.watch(found.features)?;
+        Ok(value)
+    }
+
+    /// Looks for a collapse now and then.
+    fn watch(&mut self, features: Tensor<2>) -> Result<(), SslError> {
+        let step = self.state.step;
+        if !step.is_multiple_of(monitor::EVERY) {
+            return Ok(());
+        }
+        let [rows, width] = features.dims();
+        let features = features.without_autodiff().reshape([rows * width]);
+        let features = tl_core::parameters::values(features).map_err(SslError::device)?;
+        let least = self.method.collapsed_below();
+        match self.state.monitor.look(&features, width, least) {
+            Some(reason) if self.settings.monitor => Err(SslError::Collapsed { step, reason }),
+            _ => Ok(()),
+        }
+    }
+}

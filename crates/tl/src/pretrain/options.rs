@@ -1,0 +1,117 @@
+//! What a pre-training may be told, as one value that a run keeps.
+
+use serde::{Deserialize, Serialize};
+use tl_core::{OptimizerConfig, Phase, Plan, Schedule};
+
+use crate::{Error, FinetuneOptions, NetworkChoice, PatchOptions};
+
+/// Everything that decides what a pre-training does, beside the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PretrainOptions {
+    /// An algorithm of `tl-ssl`.
+    pub method: String,
+    /// The network's name.
+    pub network: String,
+    /// What is said about a network of patches.
+    pub patches: PatchOptions,
+    /// Where its weights come from: `random`, or anything that a fitting may begin with.
+    pub weights: String,
+    /// Accept weights that lack parameters of the stages, or hold others.
+    pub partial_weights: bool,
+    /// Height and width of the images in pixels; what the weights expect where it is not given.
+    pub image_size: Option<usize>,
+    /// The length of the shorter side after resizing, before the centre is cut out for the probe.
+    pub resize: Option<usize>,
+    pub epochs: usize,
+    /// The highest rate; the method's own where it is not given.
+    pub learning_rate: Option<f64>,
+    pub weight_decay: f64,
+    /// The share of the steps in which the rate rises.
+    pub warmup: f64,
+    pub batch_size: usize,
+    pub seed: u64,
+    /// The share of the patches that a masked method hides; the method's own where it is not given.
+    pub mask_ratio: Option<f64>,
+    /// Whether a collapse of the features ends the run.
+    pub monitor: bool,
+    /// Labelled images among which neighbours are found after each epoch, and those that are asked for;
+    /// 0 for none.
+    pub probe: [usize; 2],
+    /// An image that cannot be read is an error instead of being skipped.
+    pub strict: bool,
+}
+
+impl Default for PretrainOptions {
+    fn default() -> Self {
+        Self {
+            method: "mae".into(),
+            network: "vit_tiny".into(),
+            patches: PatchOptions::default(),
+            weights: "random".into(),
+            partial_weights: false,
+            image_size: None,
+            resize: None,
+            epochs: 20,
+            learning_rate: None,
+            weight_decay: 0.05,
+            warmup: 0.1,
+            batch_size: 128,
+            seed: 0,
+            mask_ratio: None,
+            monitor: true,
+            probe: [2000, 500],
+            strict: false,
+        }
+    }
+}
+
+/// The rate where none is given.
+const RATE: f64 = 1e-3;
+
+impl PretrainOptions {
+    /// The network that is asked for.
+    pub fn choice(&self) -> NetworkChoice {
+        let (name, image_size) = (self.network.clone(), self.image_size);
+        NetworkChoice { name, patches: self.patches, image_size }
+    }
+
+    /// One phase that trains everything: AdamW as for the masked autoencoder, up on a straight line, down
+    /// along half a cosine.
+    ///
+    /// # Errors
+    /// No epochs.
+    pub(super) fn plan(&self) -> Result<Plan, Error> {
+        if self.epochs == 0 {
+            return Err(Error::options("0 epochs train nothing", "give --epochs from 1"));
+        }
+        let rate = self.learning_rate.unwrap_or(RATE);
+        let schedule = Schedule::WarmupCosine { warmup: self.warmup };
+        let phase = Phase::finetune(self.epochs).named("pretrain").rates(rate, rate);
+        let phase = phase.schedule(schedule).augment(true).label_smoothing(0.0);
+        let optimizer = OptimizerConfig::AdamW {
+            beta1: 0.9,
+            beta2: 0.95,
+            epsilon: 1e-8,
+            weight_decay: self.weight_decay,
+        };
+        Ok(Plan::new(vec![phase]).optimizer(optimizer))
+    }
+
+    /// What the other verbs need to know of a pre-trained run.
+    pub(super) fn as_finetune(&self) -> FinetuneOptions {
+        let mut found = FinetuneOptions {
+            network: self.network.clone(),
+            patches: self.patches,
+            weights: self.weights.clone(),
+            partial_weights: self.partial_weights,
+            image_size: self.image_size,
+            resize: self.resize,
+            strict: self.strict,
+            ..FinetuneOptions::default()
+        };
+        found.settings.seed = self.seed;
+        found.settings.batch_size = self.batch_size;
+        found
+    }
+}

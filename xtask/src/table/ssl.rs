@@ -1,0 +1,251 @@
+//! The table of `tl pretrain`: Fashion-MNIST without labels first, then few labels.
+
+mod data;
+mod page;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::cell::Entry;
+use super::{Table, burn_version};
+use crate::shell::{During, Failure, Outcome, program, quietly, root, say, target};
+
+const SEEDS: u64 = 3;
+/// Labels of each class, and the epochs that a fitting goes through them; 0 stands for the pre-training.
+const SHOTS: [(usize, usize); 3] = [(1, 100), (10, 60), (100, 30)];
+/// How far an accuracy may lie from the recorded one on another machine.
+const TOLERANCE: f64 = 0.08;
+
+/// A network, and what is said about it to every verb.
+struct Network {
+    name: &'static str,
+    title: &'static str,
+    words: &'static str,
+    /// The methods and what is said to `tl pretrain`: each at most 15 minutes on 2 cores.
+    methods: &'static [(&'static str, &'static str)],
+}
+
+const NETWORKS: [Network; 1] = [Network {
+    name: "vit",
+    title: "A transformer of 2.7 million parameters",
+    words: "--model vit_tiny --patch-size 4 --depth 6 --image-size 28 --pooling mean",
+    methods: &[("mae", "--method mae --epochs 8 --batch-size 128 --lr 1e-3")],
+}];
+
+/// The same network without any training, for the probes, and fitted from there.
+const UNTRAINED: &str = "untrained";
+
+/// One method at one number of labels of each class with one seed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Cell {
+    network: String,
+    method: String,
+    shots: usize,
+    seed: u64,
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}:{}:{}", self.network, self.method, self.shots, self.seed)
+    }
+}
+
+/// What was recorded for a cell: accuracies on the 10,000 images of the test part.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Record {
+    #[serde(flatten)]
+    cell: Cell,
+    /// Of the nearest neighbours among the labelled images; of a pre-training the probe's after its last
+    /// epoch, on 500 training images.
+    knn: Option<f64>,
+    linear: Option<f64>,
+    finetune: Option<f64>,
+    seconds: f64,
+    /// Images of the test part.
+    #[serde(default)]
+    n: u64,
+    cores: Option<u64>,
+}
+
+impl Entry for Record {
+    type Cell = Cell;
+
+    fn cell(&self) -> &Cell {
+        &self.cell
+    }
+
+    /// Fitted from there; of a pre-training its probe's.
+    fn accuracy(&self) -> f64 {
+        self.finetune.or(self.knn).unwrap_or(f64::NAN)
+    }
+
+    fn n(&self) -> u64 {
+        self.n
+    }
+
+    /// What follows from a pre-training needs it first, however short its own part was.
+    fn seconds(&self) -> f64 {
+        if self.cell.method == UNTRAINED { self.seconds } else { f64::INFINITY }
+    }
+}
+
+/// The table of `tl pretrain`.
+pub struct Ssl;
+
+impl Table for Ssl {
+    const NAME: &'static str = "ssl";
+    const CHEAP_SECONDS: f64 = 90.0;
+    type Cell = Cell;
+    type Record = Record;
+
+    fn cells() -> Vec<Cell> {
+        cells()
+    }
+
+    fn compute(cells: &[Cell]) -> Outcome<Vec<Value>> {
+        cells.iter().map(compute).collect()
+    }
+
+    fn tolerance(_: &Cell) -> f64 {
+        TOLERANCE
+    }
+
+    fn page(records: &[Record], _: &[Record]) -> String {
+        page::page(records)
+    }
+}
+
+/// The cells in their order: pre-trainings before what follows from them.
+fn cells() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for network in &NETWORKS {
+        let cell = |method: &str, shots, seed| Cell {
+            network: network.name.to_string(),
+            method: method.to_string(),
+            shots,
+            seed,
+        };
+        cells.extend(network.methods.iter().map(|(method, _)| cell(method, 0, 0)));
+        let all = || std::iter::once(UNTRAINED).chain(network.methods.iter().map(|it| it.0));
+        for seed in 0..SEEDS {
+            for (shots, _) in SHOTS {
+                cells.extend(all().map(|method| cell(method, shots, seed)));
+            }
+        }
+    }
+    cells
+}
+
+fn network(cell: &Cell) -> Outcome<&'static Network> {
+    let found = NETWORKS.iter().find(|network| network.name == cell.network);
+    found.ok_or_else(|| Failure::new(format!("no network \"{}\"", cell.network)))
+}
+
+/// Runs the program for one cell.
+fn compute(cell: &Cell) -> Outcome<Value> {
+    let network = network(cell)?;
+    let data = data::fashion(&target().join("table").join("ssl").join("fashion_mnist"))?;
+    let started = Instant::now();
+    let mut fields = Map::new();
+    let mut commands = Vec::new();
+    if cell.shots == 0 {
+        let (answer, command) = pretrain(network, &cell.method, &data)?;
+        commands.push(command);
+        fields.insert("knn".into(), answer["knn"][1].clone());
+        for name in ["epochs", "steps", "loss", "parameters", "images"] {
+            fields.insert(name.into(), answer[name].clone());
+        }
+        fields.insert("knn_before".into(), answer["knn"][0].clone());
+    } else {
+        let weights = match cell.method.as_str() {
+            UNTRAINED => "random".to_string(),
+            method => {
+                let folder = folder(network, method);
+                if !folder.join("model.safetensors").exists() {
+                    pretrain(network, method, &data)?;
+                }
+                folder.to_string_lossy().into_owned()
+            }
+        };
+        let (shots, seed) = (cell.shots, cell.seed);
+        let epochs = SHOTS.iter().find(|(known, _)| *known == shots).map_or(30, |it| it.1);
+        let common = format!("{} --shots {shots} --seed {seed}", network.words);
+        let (answer, command) = tl("probe", &data, &common, &["--weights", &weights])?;
+        commands.push(command);
+        for name in ["knn", "linear", "n"] {
+            fields.insert(name.into(), answer[name].clone());
+        }
+        let out = target().join("table").join("ssl").join(cell.to_string().replace(':', "-"));
+        let _ = std::fs::remove_dir_all(&out);
+        let more = ["--weights", &weights, "--out", &out.to_string_lossy()];
+        let words = format!("{common} --recipe finetune --epochs {epochs}");
+        let outcome = tl("finetune", &data, &words, &more);
+        let _ = std::fs::remove_dir_all(&out);
+        let (answer, command) = outcome?;
+        commands.push(command);
+        fields.insert("finetune".into(), answer["test"]["accuracy"].clone());
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
+    put("network", json!(cell.network));
+    put("method", json!(cell.method));
+    put("shots", json!(cell.shots));
+    put("seed", json!(cell.seed));
+    put("seconds", json!((10.0 * seconds).round() / 10.0));
+    put("cores", json!(std::thread::available_parallelism().map_or(1, usize::from)));
+    put("commands", json!(commands));
+    put("versions", json!({ "tl": env!("CARGO_PKG_VERSION"), "burn": burn_version()? }));
+    Ok(Value::Object(fields))
+}
+
+/// Where a pre-training lies, for all cells that follow from it.
+fn folder(network: &Network, method: &str) -> PathBuf {
+    target().join("table").join("ssl").join(format!("{}-{method}", network.name))
+}
+
+/// Pre-trains with seed 0, or goes on with it; answers what the program printed, and the command.
+fn pretrain(network: &Network, method: &str, data: &str) -> Outcome<(Value, String)> {
+    let known = network.methods.iter().find(|(name, _)| *name == method);
+    let (_, own) = known.ok_or_else(|| Failure::new(format!("no method \"{method}\"")))?;
+    let words = format!("{own} {} --seed 0", network.words);
+    let out = folder(network, method);
+    tl("pretrain", data, &words, &["--out", &out.to_string_lossy(), "--resume"])
+}
+
+/// Runs a verb on the data; answers what it printed, and the command without the places of this machine.
+fn tl(verb: &str, data: &str, words: &str, places: &[&str]) -> Outcome<(Value, String)> {
+    let shown = format!("tl {verb} FASHION-MNIST {words}");
+    say(format_args!("$ {shown}"));
+    let mut given = vec![verb, data];
+    given.extend(words.split_whitespace());
+    given.extend(places);
+    given.push("--json");
+    let mut command = program(&target().join("release").join("tl").to_string_lossy(), &given);
+    command.current_dir(root());
+    let output = quietly(command)?;
+    let value =
+        serde_json::from_str(output.trim()).during(format_args!("what `{shown}` printed"))?;
+    Ok((value, shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pre_training_comes_before_what_follows_from_it() {
+        let cells = cells();
+        for (place, cell) in cells.iter().enumerate() {
+            let own = |other: &&Cell| other.method == cell.method && other.shots == 0;
+            let first = cells[..=place].iter().find(own);
+            assert!(cell.method == UNTRAINED || first.is_some(), "{cell}");
+        }
+        // One pre-training; two ways at three numbers of labels with three seeds.
+        assert_eq!(cells.len(), 1 + 2 * 3 * 3);
+        assert_eq!(cells[0].to_string(), "vit:mae:0:0");
+    }
+}
