@@ -6,8 +6,9 @@
 //! cargo run --release -p examples --example masked_patches -- --device flex
 //! ```
 //!
-//! Expected: of the 1,000 test images 8 points or more are right beyond the untrained network's features
-//! at 20 labels of each class, in about 5 minutes on two cores. The folder that is printed holds a report
+//! Expected: with a linear head on 20 labels of each class about .71 of the 1,000 test images are right,
+//! with the untrained network's features about .47 (the printed 95 % intervals are about ± .03); by nearest
+//! neighbours .63 and .37. It takes about 6 minutes on two cores. The folder that is printed holds a report
 //! with pictures of what was hidden and what was filled in.
 
 use std::path::PathBuf;
