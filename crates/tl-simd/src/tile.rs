@@ -70,23 +70,24 @@ pub(crate) unsafe fn accumulate_pairs<S: Simd, const M: usize, const V: usize>(
     depth: usize,
 ) {
     use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_ps};
+    use std::mem::{transmute, transmute_copy};
     // SAFETY: by the caller, the registers are those of AVX-512; registers of bf16 are plain data.
     unsafe {
-        let mut local: [[__m512; V]; M] = std::mem::transmute_copy(sums);
+        let mut local: [[__m512; V]; M] = transmute_copy(sums);
         for k in 0..depth {
             let row = b.add(k * V * 16);
             let mut right: [__m512bh; V] = std::mem::zeroed();
             for (v, right) in right.iter_mut().enumerate() {
-                *right = std::mem::transmute(_mm512_loadu_ps(row.add(v * 16)));
+                *right = transmute::<__m512, __m512bh>(_mm512_loadu_ps(row.add(v * 16)));
             }
             for m in 0..M {
-                let left: __m512bh = std::mem::transmute(_mm512_set1_ps(*a[m].add(k)));
+                let left = transmute::<__m512, __m512bh>(_mm512_set1_ps(*a[m].add(k)));
                 for v in 0..V {
                     local[m][v] = _mm512_dpbf16_ps(local[m][v], left, right[v]);
                 }
             }
         }
-        *sums = std::mem::transmute_copy(&local);
+        *sums = transmute_copy(&local);
     }
 }
 

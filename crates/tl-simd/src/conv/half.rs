@@ -79,13 +79,16 @@ pub(super) fn to_pairs(values: &[f32], pairs: &mut [f32]) {
 fn whole_registers(values: &[f32], pairs: &mut [f32]) -> usize {
     #[target_feature(enable = "avx512f,avx512bf16")]
     fn run(values: &[f32], pairs: &mut [f32]) -> usize {
-        use std::arch::x86_64::{_mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_storeu_ps};
+        use std::arch::x86_64::{
+            __m512, __m512bh, _mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_storeu_ps,
+        };
+        use std::mem::transmute;
         let registers = (values.len() / 32).min(pairs.len() / 16);
         for (from, to) in values.chunks_exact(32).zip(pairs.chunks_exact_mut(16)) {
             // SAFETY: the chunks have 32 and 16 values; a register of bf16 is plain data.
             unsafe {
                 let [low, high] = [0, 16].map(|at| _mm512_loadu_ps(from.as_ptr().add(at)));
-                let both = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
+                let both = transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(high, low));
                 _mm512_storeu_ps(to.as_mut_ptr(), both);
             }
         }
