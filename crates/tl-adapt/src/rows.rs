@@ -1,13 +1,11 @@
 //! What is noted down for each epoch.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tl_train::files::write_whole;
 
+use crate::OracleAccuracy;
 use crate::validators::Scores;
-use crate::{AdaptError, OracleAccuracy};
 
 /// One line of `metrics.jsonl`: an epoch of an adaptation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,18 +59,4 @@ impl AdaptRow {
         }
         line + &format!(" · {:.1} s", self.seconds)
     }
-}
-
-/// Writes one line of JSON for each epoch.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn write_rows(path: &Path, rows: &[AdaptRow]) -> Result<(), AdaptError> {
-    Ok(write_whole(path, |out| {
-        for row in rows {
-            serde_json::to_writer(&mut *out, row)?;
-            out.write_all(b"\n")?;
-        }
-        Ok(())
-    })?)
 }

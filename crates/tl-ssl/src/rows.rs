@@ -1,12 +1,9 @@
 //! What is noted down for each epoch.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tl_train::files::write_whole;
 
-use crate::SslError;
 use crate::monitor::Spread;
 
 /// One line of `metrics.jsonl`: an epoch of pre-training. Epoch 0 is the network before the first step.
@@ -49,18 +46,4 @@ impl PretrainRow {
         }
         line + &format!(" · {:.1} s", self.seconds)
     }
-}
-
-/// Writes one line of JSON for each epoch.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn write_rows(path: &Path, rows: &[PretrainRow]) -> Result<(), SslError> {
-    Ok(write_whole(path, |out| {
-        for row in rows {
-            serde_json::to_writer(&mut *out, row)?;
-            out.write_all(b"\n")?;
-        }
-        Ok(())
-    })?)
 }

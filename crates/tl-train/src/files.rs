@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::TrainError;
 
 /// The place beside `path` where it is written before it is renamed.
@@ -33,6 +35,20 @@ pub fn write_whole(
         // The error that is told is the first one.
         let _ = fs::remove_file(&temporary);
         TrainError::file("cannot write", path, reason)
+    })
+}
+
+/// Writes one line of JSON for each of `rows`, likewise.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), TrainError> {
+    write_whole(path, |out| {
+        for row in rows {
+            serde_json::to_writer(&mut *out, row)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
     })
 }
 

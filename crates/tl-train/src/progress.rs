@@ -1,11 +1,6 @@
 //! What a run tells while it goes on.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
-
-use crate::TrainError;
-use crate::files::write_whole;
 
 /// The name of the file of epochs in a run's folder.
 pub const METRICS: &str = "metrics.jsonl";
@@ -69,18 +64,4 @@ pub struct EpochRow {
     /// absent where the system does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resident_mb: Option<f64>,
-}
-
-/// Writes one line of JSON for each epoch.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn write_rows(path: &Path, rows: &[EpochRow]) -> Result<(), TrainError> {
-    write_whole(path, |out| {
-        for row in rows {
-            serde_json::to_writer(&mut *out, row)?;
-            out.write_all(b"\n")?;
-        }
-        Ok(())
-    })
 }

@@ -19,8 +19,8 @@ use super::state::{Before, State};
 use crate::contract::{Method, Sizes};
 use crate::networks::Networks;
 use crate::parts::norm_affine;
-use crate::rows::write_rows;
 use crate::{AdaptError, Settings};
+use tl_train::files::write_rows;
 
 /// The examples of each part that the validators look at, the same in every epoch.
 pub(super) struct EvidenceItems {
@@ -221,7 +221,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             optimizer: self.optimizer.save().map_err(AdaptError::device)?,
         };
         checkpoint.write(&out.join(CHECKPOINT), &self.identity)?;
-        write_rows(&out.join(METRICS), &self.state.rows)
+        Ok(write_rows(&out.join(METRICS), &self.state.rows)?)
     }
 }
 

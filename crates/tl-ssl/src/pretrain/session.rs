@@ -15,8 +15,8 @@ use tl_train::{Conduct, Progress, TrainError};
 use super::Task;
 use super::checkpoint::{Checkpoint, State};
 use crate::contract::{Method, Sizes};
-use crate::rows::write_rows;
 use crate::{Settings, SslError};
+use tl_train::files::write_rows;
 
 /// The network and what the method trains beside it, as one module: one optimizer updates all of it.
 #[derive(Module, Debug)]
@@ -131,7 +131,7 @@ impl<'a, B: Backbone + Sync + 'static, M: Method<B>> Session<'a, B, M> {
             optimizer: self.optimizer.save().map_err(SslError::device)?,
         };
         checkpoint.write(&out.join(CHECKPOINT))?;
-        write_rows(&out.join(METRICS), &self.state.rows)
+        Ok(write_rows(&out.join(METRICS), &self.state.rows)?)
     }
 }
 

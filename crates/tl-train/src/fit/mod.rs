@@ -24,7 +24,8 @@ pub use session::{check_resume, plain_device};
 
 use crate::checkpoint::{CHECKPOINT, Checkpoint};
 use crate::ema::{put_back, snapshot};
-use crate::progress::{EpochRow, METRICS, Progress, write_rows};
+use crate::files::write_rows;
+use crate::progress::{EpochRow, METRICS, Progress};
 use crate::{Conduct, Keep, Settings, TrainError};
 
 /// The snapshots in a checkpoint.

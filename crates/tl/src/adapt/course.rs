@@ -226,7 +226,7 @@ impl PreparedAdaptation {
             step: row.step + steps,
             ..row.clone()
         }));
-        tl_adapt::rows::write_rows(&folder.join(METRICS), &rows)?;
+        tl_train::files::write_rows(&folder.join(METRICS), &rows)?;
         let mut maps = Vec::new();
         for [source, target] in [&start.outputs, &after] {
             maps.extend(map::plane(source, target));
