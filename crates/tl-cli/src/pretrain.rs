@@ -35,13 +35,28 @@ pub struct Pretrain {
     pub data: PathBuf,
 
     /// How it is learnt without labels: mae (hidden patches are predicted from visible ones; transformers),
-    /// simclr (views of one image are found among those of others; any network)
+    /// simmim (painted squares are predicted from the rest), simclr (views of one image are found among those
+    /// of others), byol, simsiam (one view predicts what a moving average, or the network itself, makes of the
+    /// other), barlow_twins, vicreg (views alike, values unlike), dino (small parts say what a moving average
+    /// says of large ones)
     #[arg(long, value_name = "NAME", default_value = "mae", help_heading = "Method")]
     pub method: String,
 
-    /// The share of the patches that is hidden [default: the method's own, .75]
+    /// The share of the patches that is hidden [default: the method's own: mae .75, simmim .6]
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Method")]
     pub mask_ratio: Option<f64>,
+
+    /// What simclr divides similarities by [default: .5]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Method")]
+    pub temperature: Option<f64>,
+
+    /// How much of itself the moving average of byol and dino keeps at the first step; 1 at the last [default: .99]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Method")]
+    pub momentum: Option<f64>,
+
+    /// Small parts of an image that dino looks at beside two large ones [default: 4]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Method")]
+    pub local_views: Option<usize>,
 
     /// Go on although the features collapse
     #[arg(long, help_heading = "Method")]
@@ -83,9 +98,24 @@ pub struct Pretrain {
     #[arg(long, value_name = "X", allow_negative_numbers = true, default_value_t = PretrainOptions::default().weight_decay, help_heading = "Training")]
     pub weight_decay: f64,
 
+    /// The decay at the end, to which it moves along half a cosine [default: as at the beginning]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Training")]
+    pub last_weight_decay: Option<f64>,
+
     /// Images in a step
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = PretrainOptions::default().batch_size, help_heading = "Training")]
     pub batch_size: usize,
+
+    /// Embed a batch in so many parts, one after another, for less memory: the gradient is that of the whole
+    /// batch. For networks without batch norms, at the price of a second forward pass
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 1,
+        help_heading = "Training"
+    )]
+    pub accumulate: usize,
 
     /// Everything drawn at random comes from it
     #[arg(
@@ -177,9 +207,14 @@ impl Pretrain {
             epochs: self.epochs,
             learning_rate: self.lr,
             weight_decay: self.weight_decay,
+            last_weight_decay: self.last_weight_decay,
             batch_size: self.batch_size,
+            accumulate: self.accumulate,
             seed: self.seed,
             mask_ratio: self.mask_ratio,
+            temperature: self.temperature,
+            momentum: self.momentum,
+            local_views: self.local_views,
             monitor: !self.no_monitor,
             probe: [0, 1].map(|at| self.knn.get(at).copied().unwrap_or(0)),
             strict: self.strict,

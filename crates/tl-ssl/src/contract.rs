@@ -2,7 +2,11 @@
 //!
 //! A new method is one file: its loss as a plain function, and an implementation of [`Method`] that says
 //! which views it wants and what it trains beside the network. The loop does the rest: views, optimizer,
-//! probe, monitor, logs, checkpoints.
+//! momentum teacher, probe, monitor, logs, checkpoints.
+//!
+//! The loss has two halves. [`Method::embed`] makes rows of every image by itself; [`Method::compare`] makes
+//! the loss of the rows. So a batch that is too large for the memory can be embedded in parts and compared
+//! as a whole, with the gradient of the whole.
 
 use std::fmt::Debug;
 
@@ -23,15 +27,25 @@ pub struct Sizes {
     pub image: usize,
 }
 
+/// A network and a method's own networks beside it, on the autodiff device.
+#[derive(Debug)]
+pub struct Pair<'a, B, H> {
+    pub backbone: &'a B,
+    pub heads: &'a H,
+}
+
 /// What a method may look at in one step.
 #[derive(Debug)]
 pub struct Step<'a, B, H> {
-    /// On the autodiff device.
-    pub backbone: &'a B,
-    /// The method's own networks, beside it.
-    pub heads: &'a H,
+    /// What is trained.
+    pub student: Pair<'a, B, H>,
+    /// Its moving average, where [`Method::momentum`] asks for one. It asks for no gradient, and its norms
+    /// use the batch's statistics and move their own.
+    pub teacher: Option<Pair<'a, B, H>>,
     /// One tensor for each of the method's views, `[batch, 3, size, size]`: constants.
     pub views: &'a [Tensor<4>],
+    /// The place of the views' first image in the batch, where they are a part of it.
+    pub first: usize,
     /// The share of all steps that are done, from 0, below 1.
     pub progress: f64,
     /// The seed of the run, and the step, for what is drawn at random.
@@ -90,8 +104,8 @@ pub trait Method<B: Backbone>: Debug {
     /// The name by which users ask for it.
     fn name(&self) -> &'static str;
 
-    /// How each image is shown in a step.
-    fn views(&self) -> Vec<ViewRecipe>;
+    /// How each image of `image` pixels on a side is shown in a step.
+    fn views(&self, image: usize) -> Vec<ViewRecipe>;
 
     /// The networks that are trained beside the backbone, at their initial values for `seed`, on the plain
     /// device.
@@ -106,11 +120,27 @@ pub trait Method<B: Backbone>: Debug {
         device: &Device,
     ) -> Result<Self::Heads, SslError>;
 
-    /// The loss of a step.
+    /// What the loss is made of: tensors `[images, width]`, whose rows belong to the images of the step.
     ///
     /// # Errors
     /// Views that the method cannot work on.
-    fn loss(&self, step: &Step<'_, B, Self::Heads>) -> Result<Terms, SslError>;
+    fn embed(&self, step: &Step<'_, B, Self::Heads>) -> Result<Vec<Tensor<2>>, SslError>;
+
+    /// The loss of what [`Method::embed`] made of all images of the batch. It reads no trained parameter.
+    ///
+    /// # Errors
+    /// A batch that the method cannot work on.
+    fn compare(
+        &self,
+        step: &Step<'_, B, Self::Heads>,
+        embedded: Vec<Tensor<2>>,
+    ) -> Result<Terms, SslError>;
+
+    /// How much of itself the teacher keeps at a step, of which `progress` is [`Step::progress`]; `None` where
+    /// there is no teacher.
+    fn momentum(&self, _progress: f64) -> Option<f64> {
+        None
+    }
 
     /// Changes a network with random weights before the first step.
     fn begin(&self, backbone: B) -> B {

@@ -24,6 +24,15 @@ pub enum SslError {
     /// A batch that a method cannot work on.
     #[error("{method} cannot work on a batch of {found}; give --batch-size from {least}")]
     SmallBatch { method: &'static str, found: usize, least: usize },
+    /// A method that learns from a moving average was given none.
+    #[error("{method} learns from a moving average of the network, and the step holds none")]
+    NoTeacher { method: &'static str },
+    /// A batch in parts where its images look at each other.
+    #[error(
+        "{method} with this network normalises over the batch, which parts of it would change; give one part \
+         (--accumulate 1), or a network without batch norms and mae, simmim, simclr or dino"
+    )]
+    Parts { method: &'static str },
     /// A method was given other views than it asked for.
     #[error("{method} works on {expected} views of each image and was given {found}")]
     Views { method: &'static str, expected: usize, found: usize },
@@ -48,7 +57,7 @@ impl SslError {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Train(inner) => inner.is_input(),
-            Self::Views { .. } | Self::Collapsed { .. } => false,
+            Self::Views { .. } | Self::NoTeacher { .. } | Self::Collapsed { .. } => false,
             _ => true,
         }
     }

@@ -102,6 +102,33 @@ fn matrix(values: Vec<f32>, width: usize, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, [rows, width]), &device.clone().without_autodiff())
 }
 
+/// For each of `queries` the places of the `count` rows of `bank` that are nearest to it by the cosine, the
+/// nearest first; both are rows of `width` values.
+pub fn nearest(bank: &[f32], queries: &[f32], width: usize, count: usize) -> Vec<Vec<usize>> {
+    let (bank, queries) = (unit_rows(bank, width), unit_rows(queries, width));
+    let of = |query: &[f32]| {
+        let similar = |row: &[f32]| row.iter().zip(query).map(|(a, b)| a * b).sum::<f32>();
+        let near: Vec<f32> = bank.chunks_exact(width.max(1)).map(similar).collect();
+        nearest_first(&near, count).into_iter().map(|place| place as usize).collect()
+    };
+    queries.chunks_exact(width.max(1)).map(of).collect()
+}
+
+/// The places of the `count` largest of `similar`, the largest first; of equals the one that was stored
+/// first, whatever the order of the search.
+fn nearest_first(similar: &[f32], count: usize) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..similar.len() as u32).collect();
+    let nearer = |one: &u32, other: &u32| {
+        similar[*other as usize].total_cmp(&similar[*one as usize]).then(one.cmp(other))
+    };
+    if count < order.len() && count > 0 {
+        order.select_nth_unstable_by(count - 1, nearer);
+    }
+    order.truncate(count);
+    order.sort_unstable_by(nearer);
+    order
+}
+
 /// Every row brought to length 1; a row of zeros stays.
 pub(crate) fn unit_rows(values: &[f32], width: usize) -> Vec<f32> {
     let mut rows = values.to_vec();
@@ -114,19 +141,8 @@ pub(crate) fn unit_rows(values: &[f32], width: usize) -> Vec<f32> {
 }
 
 fn vote(row: &[f32], bank: &Labelled, classes: usize, neighbours: Neighbours) -> usize {
-    let count = neighbours.count.clamp(1, row.len());
-    let mut order: Vec<u32> = (0..row.len() as u32).collect();
-    // The nearest first; of equals the one that was stored first, whatever the order of the search.
-    let nearer = |one: &u32, other: &u32| {
-        row[*other as usize].total_cmp(&row[*one as usize]).then(one.cmp(other))
-    };
-    if count < order.len() {
-        order.select_nth_unstable_by(count - 1, nearer);
-        order.truncate(count);
-    }
-    order.sort_unstable_by(nearer);
     let mut votes = vec![0.0; classes];
-    for index in order {
+    for index in nearest_first(row, neighbours.count.clamp(1, row.len())) {
         let similarity = f64::from(row[index as usize]);
         // From the largest possible similarity down, so that no vote overflows.
         votes[bank.labels[index as usize]] += ((similarity - 1.0) / neighbours.temperature).exp();
@@ -167,6 +183,14 @@ mod tests {
         assert_eq!(predict(&bank, &query, neighbours(3), &Device::flex()).unwrap(), [1]);
         let flat = Neighbours { count: 3, temperature: 100.0 };
         assert_eq!(predict(&bank, &query, flat, &Device::flex()).unwrap(), [0]);
+    }
+
+    #[test]
+    fn the_nearest_come_first_and_the_earlier_of_equals() {
+        let bank = [1.0, 0.0, 0.0, 1.0, 2.0, 0.0, 1.0, 1.0];
+        assert_eq!(nearest(&bank, &[3.0, 0.5, 0.0, 1.0], 2, 3), [[0, 2, 3], [1, 3, 0]]);
+        assert_eq!(nearest(&bank, &[1.0, 0.0], 2, 9), [[0, 2, 3, 1]]);
+        assert_eq!(nearest(&bank, &[1.0, 0.0], 2, 0), [[0usize; 0]]);
     }
 
     #[test]

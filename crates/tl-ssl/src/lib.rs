@@ -5,6 +5,7 @@
 //! | [`contract`] | what a method is: [`Method`], [`Step`], [`Terms`] |
 //! | [`methods`] | one file a method: views, heads, loss, formula, shapes, paper |
 //! | [`decoder`] | from the tokens of visible patches to the pixels of hidden ones |
+//! | [`momentum`] | the teacher: a moving average of the network |
 //! | [`pretrain`](mod@pretrain) | the loop: [`pretrain()`], [`Task`], [`Pretrained`] |
 //! | [`monitor`] | watching for collapse: [`Monitor`](monitor::Monitor), [`Spread`](monitor::Spread) |
 //! | [`knn`] | what features are good for, by their nearest neighbours |
@@ -22,14 +23,16 @@ mod error;
 mod initial;
 pub mod knn;
 pub mod methods;
+pub mod momentum;
 pub mod monitor;
 pub mod options;
 pub mod pretrain;
 pub mod projector;
 pub mod rows;
+mod vectors;
 
 pub use attentive::AttentiveHead;
-pub use contract::{Method, Shown, Sizes, Step, Term, Terms};
+pub use contract::{Method, Pair, Shown, Sizes, Step, Term, Terms};
 pub use decoder::{Decoder, DecoderShape};
 pub use embed::embed_labelled;
 pub use error::SslError;

@@ -15,11 +15,23 @@ pub struct Settings {
     pub monitor: bool,
     /// Whether the weights are random: then the method may begin with its own.
     pub fresh: bool,
+    /// Parts in which a batch is embedded one after another, for less memory; the gradient is that of the
+    /// whole batch. 1 for the batch in one piece.
+    pub parts: usize,
+    /// The weight decay at the end of the run, to which the plan's moves along half a cosine.
+    pub last_weight_decay: Option<f64>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { seed: 0, batch_size: 128, monitor: true, fresh: true }
+        Self {
+            seed: 0,
+            batch_size: 128,
+            monitor: true,
+            fresh: true,
+            parts: 1,
+            last_weight_decay: None,
+        }
     }
 }
 
@@ -30,6 +42,14 @@ impl Settings {
         if self.batch_size == 0 {
             let (what, expected) = ("the batch size", "a whole number from 1");
             return Err(SslError::BadOption { what, value: "0".into(), expected });
+        }
+        if !(1..=self.batch_size).contains(&self.parts) {
+            let (what, expected) = ("the number of parts", "one from 1 up to the batch size");
+            return Err(SslError::BadOption { what, value: self.parts.to_string(), expected });
+        }
+        if let Some(decay) = self.last_weight_decay.filter(|it| !(it.is_finite() && *it >= 0.0)) {
+            let (what, expected) = ("the last weight decay", "a number from 0");
+            return Err(SslError::BadOption { what, value: decay.to_string(), expected });
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ mod support;
 
 use burn::prelude::*;
 use support::{fashion, plan, training};
-use tl_core::{Activation, Backbone};
+use tl_core::Backbone;
 use tl_data::ViewRecipe;
 use tl_models::{Architecture, SmallConv};
 use tl_ssl::methods::SimClr;
@@ -23,8 +23,8 @@ impl<B: Backbone> Method<B> for Attraction {
         "attraction"
     }
 
-    fn views(&self) -> Vec<ViewRecipe> {
-        Method::<B>::views(&self.0)
+    fn views(&self, image: usize) -> Vec<ViewRecipe> {
+        Method::<B>::views(&self.0, image)
     }
 
     fn heads(
@@ -37,19 +37,22 @@ impl<B: Backbone> Method<B> for Attraction {
         self.0.heads(backbone, sizes, seed, device)
     }
 
-    fn loss(&self, step: &Step<'_, B, Projector>) -> Result<Terms, SslError> {
-        let stages = step.backbone.embedding_stages();
-        let mut embedded = Vec::new();
-        for view in step.views {
-            let images = Activation::image(view.clone());
-            let vector = step.backbone.forward_stages(images, 0..stages, step.pass)?.pooled();
-            let projected = step.heads.forward(vector);
-            let squares = (projected.clone() * projected.clone()).sum_dim(1);
-            embedded.push(projected / squares.add_scalar(1e-12).sqrt());
-        }
-        let apart = embedded[0].clone() - embedded[1].clone();
+    fn embed(&self, step: &Step<'_, B, Projector>) -> Result<Vec<Tensor<2>>, SslError> {
+        self.0.embed(step)
+    }
+
+    fn compare(
+        &self,
+        _: &Step<'_, B, Projector>,
+        embedded: Vec<Tensor<2>>,
+    ) -> Result<Terms, SslError> {
+        let unit = |rows: &Tensor<2>| {
+            let squares = (rows.clone() * rows.clone()).sum_dim(1);
+            rows.clone() / squares.add_scalar(1e-12).sqrt()
+        };
+        let apart = unit(&embedded[0]) - unit(&embedded[1]);
         let loss = (apart.clone() * apart).sum_dim(1).mean();
-        Ok(Terms::of(embedded[0].clone()).with("distance", 1.0, loss))
+        Ok(Terms::of(unit(&embedded[0])).with("distance", 1.0, loss))
     }
 }
 

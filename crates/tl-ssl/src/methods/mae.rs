@@ -6,10 +6,13 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use tl_core::parameters::map_values;
 use tl_core::visible::{gather_tokens, sine_positions};
-use tl_core::{Backbone, PatchGrid, TokenPooling, Tokens, VisibleTokens, rng};
-use tl_data::{Augment, CropRange, ViewRecipe};
+use tl_core::{Backbone, Pass, TokenPooling, Tokens, VisibleTokens};
+use tl_data::{Augment, ViewRecipe};
 
-use super::{Mask, visible_count};
+use super::Mask;
+use super::mask::{check_ratio, hidden_of, masks, one_view};
+use super::reconstruction::reconstructed;
+use super::twins::take;
 use crate::SslError;
 use crate::contract::{Method, Shown, Sizes, Step, Terms};
 use crate::decoder::{Decoder, DecoderShape};
@@ -32,21 +35,22 @@ pub struct Mae {
 
 impl Default for Mae {
     fn default() -> Self {
-        // A fifth of the area or more, at any place, mirrored half the time.
-        let range = CropRange { scale: [0.2, 1.0], ..CropRange::default() };
-        let augment = Augment { random_resized_crop: Some(range), flip: 0.5 };
-        Self { mask_ratio: 0.75, decoder: None, normalise: true, augment }
+        Self { mask_ratio: 0.75, decoder: None, normalise: true, augment: super::part_augment() }
     }
 }
 
 /// Keeps a patch of one colour from being divided by 0.
 const EPSILON: f64 = 1e-6;
 
-/// `mean (p − t)²` over the hidden patches of all images, where with `normalise` the pixels `t` of a patch
+/// `mean (p − t)²` over the hidden patches of each image, where with `normalise` the pixels `t` of a patch
 /// are first brought to mean 0 and variance 1, its unbiased estimate plus 10⁻⁶.
 ///
-/// `predicted` and `pixels` are `[batch, hidden, values]`; the result is `[1]`.
-pub fn reconstruction_loss(predicted: Tensor<3>, pixels: Tensor<3>, normalise: bool) -> Tensor<1> {
+/// `predicted` and `pixels` are `[batch, hidden, values]`; the result is `[batch, 1]`, whose mean is the loss.
+pub fn reconstruction_losses(
+    predicted: Tensor<3>,
+    pixels: Tensor<3>,
+    normalise: bool,
+) -> Tensor<2> {
     let target = if normalise {
         let (mean, deviation) = patch_moments(pixels.clone());
         (pixels - mean) / deviation
@@ -54,8 +58,8 @@ pub fn reconstruction_loss(predicted: Tensor<3>, pixels: Tensor<3>, normalise: b
         pixels
     };
     let difference = predicted - target;
-    // In steps: one sum over millions of values would depend on the threads.
-    (difference.clone() * difference).mean_dim(2).mean_dim(1).mean()
+    let [batch, ..] = difference.dims();
+    (difference.clone() * difference).mean_dim(2).mean_dim(1).reshape([batch, 1])
 }
 
 /// Mean and deviation of each patch, `[batch, patches, 1]`.
@@ -69,34 +73,24 @@ fn patch_moments(pixels: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
 }
 
 impl Mae {
-    /// One mask for each of `batch` images.
-    fn masks(&self, grid: &PatchGrid, batch: usize, seed: u64, step: u64) -> Vec<Mask> {
-        let draw = |image| {
-            Mask::draw(grid.patches(), self.mask_ratio, &mut rng(seed, "mask", step, image as u64))
-        };
-        (0..batch).map(draw).collect()
-    }
-
-    /// The loss with given masks, and what the encoder made of the visible patches.
+    /// The loss of each image with given masks, `[batch, 1]`, and what the encoder made of the visible patches.
     ///
     /// # Errors
     /// Images or masks that do not fit the network.
-    pub fn loss_with<B: VisibleTokens>(
+    pub fn losses_with<B: VisibleTokens>(
         &self,
         backbone: &B,
         decoder: &Decoder,
         images: &Tensor<4>,
         masks: &[Mask],
-    ) -> Result<(Tensor<1>, Tokens), SslError> {
+    ) -> Result<(Tensor<2>, Tokens), SslError> {
         let [_, _, height, width] = images.dims();
         let grid = backbone.patch_grid(height, width)?;
         let visible: Vec<Vec<usize>> = masks.iter().map(|mask| mask.visible.clone()).collect();
-        let hidden: Vec<Vec<usize>> = masks.iter().map(|mask| mask.hidden.clone()).collect();
-        let pass = tl_core::Pass::default();
-        let tokens = backbone.encode_visible(images.clone(), &visible, pass)?;
+        let tokens = backbone.encode_visible(images.clone(), &visible, Pass::default())?;
         let predicted = decoder.forward(tokens.clone(), masks, &grid);
-        let pixels = gather_tokens(grid.patchify(images.clone()), &hidden);
-        Ok((reconstruction_loss(predicted, pixels, self.normalise), tokens))
+        let pixels = gather_tokens(grid.patchify(images.clone()), &hidden_of(masks));
+        Ok((reconstruction_losses(predicted, pixels, self.normalise), tokens))
     }
 }
 
@@ -107,7 +101,7 @@ impl<B: Backbone + VisibleTokens> Method<B> for Mae {
         "mae"
     }
 
-    fn views(&self) -> Vec<ViewRecipe> {
+    fn views(&self, _: usize) -> Vec<ViewRecipe> {
         vec![ViewRecipe { size: None, augment: self.augment.clone() }]
     }
 
@@ -119,21 +113,7 @@ impl<B: Backbone + VisibleTokens> Method<B> for Mae {
         device: &Device,
     ) -> Result<Decoder, SslError> {
         let grid = backbone.patch_grid(sizes.image, sizes.image)?;
-        let (patches, ratio) = (grid.patches(), self.mask_ratio);
-        let wrong = |expected| {
-            let (what, value) = ("the mask ratio", format!("{ratio} of {patches} patches"));
-            Err(SslError::BadOption { what, value, expected })
-        };
-        if !(0.0..=1.0).contains(&ratio) {
-            return wrong("a share between 0 and 1");
-        }
-        match visible_count(patches, ratio) {
-            0 => return wrong("a smaller share, so that a patch stays visible"),
-            visible if visible == patches => {
-                return wrong("a larger share, so that a patch is hidden");
-            }
-            _ => {}
-        }
+        check_ratio(grid.patches(), self.mask_ratio)?;
         let shape = self.decoder.unwrap_or_else(|| {
             let heads = (sizes.embedding / 48).max(1);
             DecoderShape { width: 32 * heads, depth: 2, heads }
@@ -147,17 +127,24 @@ impl<B: Backbone + VisibleTokens> Method<B> for Mae {
         Ok(glorot(decoder, "mae", seed))
     }
 
-    fn loss(&self, step: &Step<'_, B, Decoder>) -> Result<Terms, SslError> {
-        let [images] = step.views else {
-            let (method, found) = ("mae", step.views.len());
-            return Err(SslError::Views { method, expected: 1, found });
-        };
+    fn embed(&self, step: &Step<'_, B, Decoder>) -> Result<Vec<Tensor<2>>, SslError> {
+        let images = one_view("mae", step.views)?;
         let [batch, _, height, width] = images.dims();
-        let grid = step.backbone.patch_grid(height, width)?;
-        let masks = self.masks(&grid, batch, step.pass.seed, step.pass.step);
-        let (loss, tokens) = self.loss_with(step.backbone, step.heads, images, &masks)?;
+        let (backbone, decoder) = (step.student.backbone, step.student.heads);
+        let patches = backbone.patch_grid(height, width)?.patches();
+        let masks = masks(patches, self.mask_ratio, batch, step.first, step.pass);
+        let (losses, tokens) = self.losses_with(backbone, decoder, images, &masks)?;
         let features = Tokens { pooling: TokenPooling::Mean, ..tokens }.pooled();
-        Ok(Terms::of(features).with("reconstruction", 1.0, loss))
+        Ok(vec![losses, features])
+    }
+
+    fn compare(
+        &self,
+        _: &Step<'_, B, Decoder>,
+        embedded: Vec<Tensor<2>>,
+    ) -> Result<Terms, SslError> {
+        let [losses, features] = take(embedded)?;
+        Ok(Terms::of(features).with("reconstruction", 1.0, losses.mean()))
     }
 
     /// Positions become sines and cosines, the class token's 0.
@@ -197,57 +184,18 @@ impl<B: Backbone + VisibleTokens> Method<B> for Mae {
         images: Tensor<4>,
         seed: u64,
     ) -> Result<Vec<Shown>, SslError> {
-        let [batch, channels, height, width] = images.dims();
+        let [batch, _, height, width] = images.dims();
         let grid = backbone.patch_grid(height, width)?;
-        let masks = self.masks(&grid, batch, seed, u64::MAX);
+        let pass = Pass { seed, step: u64::MAX };
+        let masks = masks(grid.patches(), self.mask_ratio, batch, 0, pass);
         let visible: Vec<Vec<usize>> = masks.iter().map(|mask| mask.visible.clone()).collect();
-        let hidden: Vec<Vec<usize>> = masks.iter().map(|mask| mask.hidden.clone()).collect();
-        let pass = tl_core::Pass::default();
-        let tokens = backbone.encode_visible(images.clone(), &visible, pass)?;
+        let tokens = backbone.encode_visible(images.clone(), &visible, Pass::default())?;
         let mut predicted = decoder.forward(tokens, &masks, &grid);
-        let patches = grid.patchify(images.clone());
         if self.normalise {
-            let (mean, deviation) = patch_moments(gather_tokens(patches.clone(), &hidden));
+            let patches = gather_tokens(grid.patchify(images.clone()), &hidden_of(&masks));
+            let (mean, deviation) = patch_moments(patches);
             predicted = predicted * deviation + mean;
         }
-        let [_, count, values] = patches.dims();
-        let host = |tensor: Tensor<3>| {
-            let elements = tensor.shape().num_elements();
-            tl_core::parameters::values(tensor.reshape([elements])).map_err(SslError::device)
-        };
-        let (own, predicted) = (host(patches)?, host(predicted)?);
-        let (mut masked, mut filled) = (own.clone(), own);
-        for (image, mask) in masks.iter().enumerate() {
-            for (place, patch) in mask.hidden.iter().enumerate() {
-                let at = (image * count + patch) * values;
-                let from = (image * mask.hidden.len() + place) * values;
-                masked[at..at + values].fill(0.0);
-                filled[at..at + values].copy_from_slice(&predicted[from..from + values]);
-            }
-        }
-        let device = images.device();
-        let whole = |values_: Vec<f32>| {
-            let data = TensorData::new(values_, [batch, count, values]);
-            grid.unpatchify(Tensor::<3>::from_data(data, &device), channels)
-        };
-        let flat = |images: Tensor<4>| {
-            let elements = images.shape().num_elements();
-            tl_core::parameters::values(images.reshape([elements])).map_err(SslError::device)
-        };
-        let parts = [
-            ("original", images.clone()),
-            ("masked", whole(masked)),
-            ("reconstruction", whole(filled)),
-        ];
-        let mut shown: Vec<Shown> = vec![Shown::new(); batch];
-        for (name, pictures) in parts {
-            let values = flat(pictures)?;
-            for (own, picture) in
-                shown.iter_mut().zip(values.chunks_exact(channels * height * width))
-            {
-                own.push((name, picture.to_vec()));
-            }
-        }
-        Ok(shown)
+        reconstructed(&grid, images, &masks, predicted)
     }
 }

@@ -1,6 +1,10 @@
 //! Which patches of an image are hidden.
 
+use burn::prelude::*;
+use tl_core::Pass;
 use tl_random::Rng;
+
+use crate::SslError;
 
 /// The patches of one image, divided into visible and hidden ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,55 @@ impl Mask {
 pub fn visible_count(patches: usize, ratio: f64) -> usize {
     // The small addend undoes what 1 − .9 loses in binary.
     (patches as f64 * (1.0 - ratio) + 1e-9).floor() as usize
+}
+
+/// One mask for each of `batch` images, of which the first has the place `first` in the whole batch.
+pub(super) fn masks(
+    patches: usize,
+    ratio: f64,
+    batch: usize,
+    first: usize,
+    pass: Pass,
+) -> Vec<Mask> {
+    let draw = |image: usize| {
+        let mut random = tl_random::rng(pass.seed, "mask", pass.step, image as u64);
+        Mask::draw(patches, ratio, &mut random)
+    };
+    (first..first + batch).map(draw).collect()
+}
+
+/// The hidden patches of each image.
+pub(super) fn hidden_of(masks: &[Mask]) -> Vec<Vec<usize>> {
+    masks.iter().map(|mask| mask.hidden.clone()).collect()
+}
+
+/// # Errors
+/// A share of hidden patches that leaves none visible, or none hidden.
+pub(super) fn check_ratio(patches: usize, ratio: f64) -> Result<(), SslError> {
+    let wrong = |expected| {
+        let (what, value) = ("the mask ratio", format!("{ratio} of {patches} patches"));
+        Err(SslError::BadOption { what, value, expected })
+    };
+    if !(0.0..=1.0).contains(&ratio) {
+        return wrong("a share between 0 and 1");
+    }
+    match visible_count(patches, ratio) {
+        0 => wrong("a smaller share, so that a patch stays visible"),
+        visible if visible == patches => wrong("a larger share, so that a patch is hidden"),
+        _ => Ok(()),
+    }
+}
+
+/// # Errors
+/// Other than one view.
+pub(super) fn one_view<'a>(
+    method: &'static str,
+    views: &'a [Tensor<4>],
+) -> Result<&'a Tensor<4>, SslError> {
+    match views {
+        [images] => Ok(images),
+        _ => Err(SslError::Views { method, expected: 1, found: views.len() }),
+    }
 }
 
 #[cfg(test)]

@@ -3,15 +3,17 @@
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
-use tl_core::{Activation, Backbone};
-use tl_data::{Augment, CropRange, ViewRecipe};
+use tl_core::Backbone;
+use tl_data::Augment;
 use tl_kernels::cross_entropy;
 
+use super::Twins;
 use crate::SslError;
-use crate::contract::{Method, Sizes, Step, Terms};
-use crate::projector::{Projector, unit};
+use crate::contract::Terms;
+use crate::projector::Norms;
+use crate::vectors::{like, unit};
 
-/// The settings of SimCLR. Views are cut and mirrored; colours stay as they are.
+/// The settings of SimCLR.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimClr {
@@ -24,9 +26,7 @@ pub struct SimClr {
 
 impl Default for SimClr {
     fn default() -> Self {
-        let range = CropRange { scale: [0.2, 1.0], ..CropRange::default() };
-        let augment = Augment { random_resized_crop: Some(range), flip: 0.5 };
-        Self { temperature: 0.5, width: 128, augment }
+        Self { temperature: 0.5, width: 128, augment: super::two_view_augment() }
     }
 }
 
@@ -40,58 +40,40 @@ pub fn nt_xent(first: Tensor<2>, second: Tensor<2>, temperature: f64) -> Tensor<
     let similar = all.clone().matmul(all.transpose()).div_scalar(temperature);
     // A view is not to find itself.
     let views = 2 * images;
-    let own = (0..views * views).map(|at| if at % (views + 1) == 0 { -1e9 } else { 0.0 });
-    let own = TensorData::new(own.collect::<Vec<f32>>(), [views, views]);
-    let own = Tensor::<2>::from_data(own, &similar.device().without_autodiff());
-    let own = if similar.is_autodiff() { own.autodiff() } else { own };
+    let own = Tensor::<2>::eye(views, &similar.device().without_autodiff()).mul_scalar(-1e9);
+    let own = like(own, &similar);
     let others: Vec<usize> = (0..views).map(|view| (view + images) % views).collect();
     cross_entropy(similar + own, &others, 0.0)
 }
 
-impl<B: Backbone> Method<B> for SimClr {
-    type Heads = Projector;
-
+impl Twins for SimClr {
     fn name(&self) -> &'static str {
         "simclr"
     }
 
-    fn views(&self) -> Vec<ViewRecipe> {
-        vec![ViewRecipe { size: None, augment: self.augment.clone() }; 2]
+    fn augment(&self) -> &Augment {
+        &self.augment
     }
 
-    fn heads(
-        &self,
-        _: &B,
-        sizes: Sizes,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Projector, SslError> {
-        if !(self.temperature > 0.0 && self.temperature.is_finite()) || self.width == 0 {
-            let value = format!("{} at width {}", self.temperature, self.width);
-            let (what, expected) = ("the temperature", "a number above 0, and a width from 1");
-            return Err(SslError::BadOption { what, value, expected });
-        }
-        let widths = [sizes.embedding, sizes.embedding, self.width];
-        Ok(Projector::new(&widths, "simclr", seed, device))
+    fn widths(&self, embedding: usize) -> Vec<usize> {
+        vec![embedding, self.width]
     }
 
-    fn loss(&self, step: &Step<'_, B, Projector>) -> Result<Terms, SslError> {
-        let [first, second] = step.views else {
-            let (method, found) = ("simclr", step.views.len());
-            return Err(SslError::Views { method, expected: 2, found });
-        };
-        let [images, ..] = first.dims();
-        if images < 2 {
-            return Err(SslError::SmallBatch { method: "simclr", found: images, least: 2 });
+    /// The paper's projector has none; its program has them, beside a ResNet.
+    fn norms<B: Backbone>(&self, backbone: &B) -> Norms {
+        Norms::as_in(backbone)
+    }
+
+    fn validate(&self) -> Result<(), SslError> {
+        if self.temperature > 0.0 && self.temperature.is_finite() {
+            return Ok(());
         }
-        // Both views as one batch: norms see them alike.
-        let all = Activation::image(Tensor::cat(vec![first.clone(), second.clone()], 0));
-        let stages = step.backbone.embedding_stages();
-        let embedded = step.backbone.forward_stages(all, 0..stages, step.pass)?.pooled();
-        let projected = step.heads.forward(embedded);
-        let first = projected.clone().narrow(0, 0, images);
-        let second = projected.narrow(0, images, images);
+        let (what, value) = ("the temperature", self.temperature.to_string());
+        Err(SslError::BadOption { what, value, expected: "a number above 0" })
+    }
+
+    fn loss(&self, first: Tensor<2>, second: Tensor<2>) -> Terms {
         let loss = nt_xent(first.clone(), second, self.temperature);
-        Ok(Terms::of(first).with("nt_xent", 1.0, loss))
+        Terms::of(first).with("nt_xent", 1.0, loss)
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Checkpoint {
     pub state: State,
     /// The network and the method's own.
     pub joint: Snapshot,
+    /// Their moving average, where the method has one.
+    pub teacher: Snapshot,
     pub optimizer: BTreeMap<String, SavedMoments>,
 }
 
@@ -58,8 +60,8 @@ struct Numbers {
 impl Checkpoint {
     pub fn write(&self, path: &Path) -> Result<(), SslError> {
         let mut tensors: Vec<(String, &[f32])> = Vec::new();
-        for (path, values) in &self.joint {
-            tensors.push((format!("joint/{path}"), values));
+        for (kind, snapshot) in [("joint", &self.joint), ("teacher", &self.teacher)] {
+            tensors.extend(snapshot.iter().map(|(path, it)| (format!("{kind}/{path}"), &it[..])));
         }
         for (path, moments) in &self.optimizer {
             tensors.push((format!("first/{path}"), &moments.first));
@@ -76,7 +78,8 @@ impl Checkpoint {
     pub fn read(path: &Path) -> Result<Self, SslError> {
         let (numbers, mut kinds) = read_tensors::<Numbers>(path)?;
         let mut take = |kind: &str| kinds.remove(kind).unwrap_or_default();
-        let (joint, first, mut second) = (take("joint"), take("first"), take("second"));
+        let (joint, teacher) = (take("joint"), take("teacher"));
+        let (first, mut second) = (take("first"), take("second"));
         let optimizer = first
             .into_iter()
             .map(|(path, first)| {
@@ -85,6 +88,6 @@ impl Checkpoint {
                 (path, SavedMoments { steps, first, second })
             })
             .collect();
-        Ok(Self { state: numbers.state, joint, optimizer })
+        Ok(Self { state: numbers.state, joint, teacher, optimizer })
     }
 }

@@ -1,9 +1,11 @@
 //! The loop, from random or pretrained weights to better ones.
 //!
-//! [`pretrain`] goes through the epochs; `step` through the batches of one; `session` holds what goes on,
-//! `checkpoint` what is written down.
+//! [`pretrain`] goes through the epochs; `step` through the batches of one, `gradients` through a batch;
+//! `session` holds what goes on, `checkpoint` what is written down.
 
 mod checkpoint;
+mod gradients;
+mod neighbours;
 mod session;
 mod step;
 
@@ -43,7 +45,7 @@ pub struct Pretrained<B: Module> {
     /// On the plain device.
     pub backbone: B,
     pub rows: Vec<PretrainRow>,
-    /// What the method shows of what it does, for a few images.
+    /// What the method shows of what it does for a few images, and the images nearest to some.
     pub shown: Vec<Shown>,
     /// Whether the run went on from a checkpoint.
     pub resumed: bool,
@@ -85,7 +87,7 @@ where
         session.train_epoch(&phase, progress)?;
         session.close_epoch(progress)?;
     }
-    session.finish()
+    session.finish(progress)
 }
 
 /// The phase of a plan that trains everything.
@@ -148,17 +150,20 @@ impl<B: Backbone + Sync + 'static, M: Method<B>> Session<'_, B, M> {
     }
 
     /// The end of a run.
-    fn finish(mut self) -> Result<Pretrained<B>, SslError> {
+    fn finish(mut self, progress: &mut dyn Progress) -> Result<Pretrained<B>, SslError> {
         self.save()?;
         let joint = self.joint()?;
         let (backbone, heads) = (joint.backbone.valid(), joint.heads.valid());
+        let (loader, device) = (self.task.loader, &self.device);
         let few = self.task.images.iter().copied().take(SHOWN).collect();
         let mut shown = Vec::new();
-        for batch in self.task.loader.batches(few, SHOWN, None) {
-            let (size, batch) = (self.task.loader.preprocess().crop, batch?);
-            let images = step::images(size, batch.pixels, &self.device);
+        for batch in loader.batches(few, SHOWN, None) {
+            let images = step::images(loader.preprocess().crop, batch?.pixels, device);
             shown.extend(self.method.show(&backbone, &heads, images, self.settings.seed)?);
         }
+        let (items, size) = (self.task.images, self.settings.batch_size);
+        let near = neighbours::pictures(&backbone, loader, items, SHOWN, size, device, progress)?;
+        shown.extend(near);
         let rows = std::mem::take(&mut self.state.rows);
         Ok(Pretrained { backbone, rows, shown, resumed: self.resumed })
     }

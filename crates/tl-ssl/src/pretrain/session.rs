@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::prelude::*;
-use tl_core::parameters::{Control, is_statistic, set_trained};
+use tl_core::parameters::{Control, is_statistic, parameters, set_trained};
 use tl_core::{Backbone, Optimizer, Plan};
 use tl_kernels::Fused;
 use tl_train::checkpoint::CHECKPOINT;
@@ -14,7 +14,8 @@ use tl_train::{Conduct, Progress, TrainError};
 
 use super::Task;
 use super::checkpoint::{Checkpoint, State};
-use crate::contract::{Method, Sizes};
+use crate::contract::{Method, Pair, Sizes};
+use crate::momentum::teacher_of;
 use crate::{Settings, SslError};
 use tl_train::files::write_rows;
 
@@ -25,9 +26,17 @@ pub(crate) struct Joint<B: Module, H: Module> {
     pub heads: H,
 }
 
+impl<B: Module, H: Module> Joint<B, H> {
+    pub fn pair(&self) -> Pair<'_, B, H> {
+        Pair { backbone: &self.backbone, heads: &self.heads }
+    }
+}
+
 pub(crate) struct Session<'a, B: Backbone, M: Method<B>> {
     /// On the autodiff device; absent only while it is being replaced.
     pub joint: Option<Joint<B, M::Heads>>,
+    /// The moving average, where the method has one.
+    pub teacher: Option<Joint<B, M::Heads>>,
     pub optimizer: Optimizer,
     pub state: State,
     pub task: Task<'a>,
@@ -72,9 +81,15 @@ impl<'a, B: Backbone + Sync + 'static, M: Method<B>> Session<'a, B, M> {
             }
             Control::Flag => true,
         });
+        let normed = || parameters(&joint).iter().any(|it| it.path.ends_with("running_var"));
+        if settings.parts > 1 && normed() {
+            return Err(SslError::Parts { method: method.name() });
+        }
+        let teacher = method.momentum(0.0).map(|_| teacher_of(&joint));
         let identity = identity(&task, method, plan, settings, conduct);
         let mut session = Self {
             joint: Some(joint),
+            teacher,
             optimizer: Optimizer::new(plan.optimizer).with_kernel(&Fused),
             state: State { identity, ..State::default() },
             task,
@@ -104,6 +119,7 @@ impl<'a, B: Backbone + Sync + 'static, M: Method<B>> Session<'a, B, M> {
             }
         }
         self.joint = self.joint.take().map(|joint| put_back(joint, &saved.joint));
+        self.teacher = self.teacher.take().map(|teacher| put_back(teacher, &saved.teacher));
         self.optimizer =
             Optimizer::restore(plan.optimizer, saved.optimizer, &self.device).with_kernel(&Fused);
         self.state = saved.state;
@@ -128,6 +144,7 @@ impl<'a, B: Backbone + Sync + 'static, M: Method<B>> Session<'a, B, M> {
         let checkpoint = Checkpoint {
             state: self.state.clone(),
             joint: snapshot(self.joint()?)?,
+            teacher: self.teacher.as_ref().map(snapshot).transpose()?.unwrap_or_default(),
             optimizer: self.optimizer.save().map_err(SslError::device)?,
         };
         checkpoint.write(&out.join(CHECKPOINT))?;

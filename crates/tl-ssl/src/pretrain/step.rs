@@ -8,12 +8,13 @@ use tl_core::gradients::gradient_norm;
 use tl_core::{Backbone, Pass, ResolvedPhase, rng};
 use tl_data::{ViewBatch, Views};
 use tl_kernels::Fused;
-use tl_train::loss::scalar;
 use tl_train::{Progress, TrainError};
 
-use super::session::{Session, lost};
+use super::gradients::{Differentiated, at_once, in_parts};
+use super::session::{Joint, Session, lost};
 use crate::SslError;
-use crate::contract::{Method, Step, Term};
+use crate::contract::{Method, Step};
+use crate::momentum::{cosine, follow};
 use crate::monitor;
 
 /// `[batch, 3, size, size]` on `device`.
@@ -35,7 +36,8 @@ impl<B: Backbone + Sync + 'static, M: Method<B>> Session<'_, B, M> {
         let order = self.order(epoch);
         let total = order.len().div_ceil(batch_size) as u64 * phase.phase.epochs as u64;
         let begun = self.state.consumed.min(order.len());
-        let views = Views { recipes: self.method.views(), seed, epoch };
+        let recipes = self.method.views(self.task.loader.preprocess().crop);
+        let views = Views { recipes, seed, epoch };
         let title = format!("{} {}/{}", self.method.name(), epoch + 1, phase.phase.epochs);
         progress.begin(&title, (order.len() - begun) as u64);
         let loader = self.task.loader;
@@ -85,7 +87,7 @@ impl<B: Backbone + Sync + 'static, M: Method<B>> Session<'_, B, M> {
         order
     }
 
-    /// One step of the optimizer; answers the loss.
+    /// One step of the optimizer, and of the teacher; answers the loss.
     fn train_step(
         &mut self,
         phase: &ResolvedPhase,
@@ -93,55 +95,54 @@ impl<B: Backbone + Sync + 'static, M: Method<B>> Session<'_, B, M> {
         total_steps: u64,
     ) -> Result<f64, SslError> {
         let joint = self.joint.take().ok_or_else(lost)?;
-        let step = self.state.step + 1;
+        let number = self.state.step + 1;
         let progress = self.state.step as f64 / total_steps.max(1) as f64;
-        let pass = Pass { seed: self.settings.seed, step };
-        let (backbone, heads) = (&joint.backbone, &joint.heads);
-        let found = self.method.loss(&Step { backbone, heads, views, progress, pass })?;
-        let sums = &mut self.state.sums;
-        let mut loss: Option<Tensor<1>> = None;
-        for Term { name, value, weight } in found.terms {
-            let number = scalar(value.clone()).map_err(SslError::device)?;
-            if !number.is_finite() {
-                return Err(SslError::NotFinite { step, term: format!("the term {name}") });
-            }
-            *sums.terms.entry(name.to_string()).or_default() += number;
-            let weighted = if weight == 1.0 { value } else { value.mul_scalar(weight) };
-            loss = Some(match loss {
-                Some(sum) => sum + weighted,
-                None => weighted,
-            });
-        }
-        for (name, value) in found.notes {
-            *sums.notes.entry(name.to_string()).or_default() += value;
-        }
-        let Some(loss) = loss else {
-            return Err(SslError::device("the method has no loss".into()));
-        };
-        let value = scalar(loss.clone()).map_err(SslError::device)?;
-        let mut gradients = loss.backward();
+        let pass = Pass { seed: self.settings.seed, step: number };
+        let (student, teacher) = (joint.pair(), self.teacher.as_ref().map(Joint::pair));
+        let step = Step { student, teacher, views, first: 0, progress, pass };
+        let found = match self.settings.parts {
+            1 => at_once(self.method, &step),
+            parts => in_parts(self.method, &step, &joint, parts),
+        }?;
+        let Differentiated { terms, notes, loss, features, mut gradients } = found;
         let norm = gradient_norm(&joint, &gradients, &Fused).map_err(SslError::device)?;
         if let Some(path) = norm.not_finite.first() {
-            return Err(SslError::NotFinite { step, term: format!("the gradient of {path}") });
+            let term = format!("the gradient of {path}");
+            return Err(SslError::NotFinite { step: number, term });
         }
         let factor = phase.phase.schedule.factor(self.state.step, total_steps);
         let scale = norm.clip_scale(phase.phase.clip_norm);
+        let last_decay = self.settings.last_weight_decay;
         let joint = self.optimizer.step(joint, &mut gradients, scale, |path, rank| {
             let mut rates = phase.rates(path, rank);
             rates.rate *= factor;
+            let decays = rates.weight_decay > 0.0;
+            if let Some(last) = last_decay.filter(|_| decays) {
+                rates.weight_decay = cosine(rates.weight_decay, last, progress);
+            }
             // Tokens and positions stand for places, not for directions: they do not decay.
             if path.ends_with("_token") || path.ends_with("pos_embed") {
                 rates.weight_decay = 0.0;
             }
             rates
         });
+        if let (Some(teacher), Some(keep)) = (self.teacher.take(), self.method.momentum(progress)) {
+            self.teacher = Some(follow(teacher, &joint, keep));
+        }
         self.joint = Some(joint);
-        self.state.step = step;
+        self.state.step = number;
+        let sums = &mut self.state.sums;
+        for (name, value) in terms {
+            *sums.terms.entry(name.to_string()).or_default() += value;
+        }
+        for (name, value) in notes {
+            *sums.notes.entry(name.to_string()).or_default() += value;
+        }
         sums.steps += 1;
         sums.gradient_norm += norm.norm;
         sums.rate = phase.settings.last().map_or(0.0, |head| head.rate) * factor;
-        self.watch(found.features)?;
-        Ok(value)
+        self.watch(features)?;
+        Ok(loss)
     }
 
     /// Looks for a collapse now and then.
@@ -151,7 +152,7 @@ impl<B: Backbone + Sync + 'static, M: Method<B>> Session<'_, B, M> {
             return Ok(());
         }
         let [rows, width] = features.dims();
-        let features = features.without_autodiff().reshape([rows * width]);
+        let features = features.reshape([rows * width]);
         let features = tl_core::parameters::values(features).map_err(SslError::device)?;
         let least = self.method.collapsed_below();
         match self.state.monitor.look(&features, width, least) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tl_data::Preprocess;
 use tl_models::save_backbone;
-use tl_ssl::methods::{Mae, SimClr};
+use tl_ssl::methods::{BarlowTwins, Byol, Dino, Mae, SimClr, SimMim, SimSiam, VicReg};
 use tl_ssl::{Method, PretrainRow, Pretrained, Settings, Shown, SslError, Task};
 use tl_train::files::write_bytes;
 use tl_train::{Conduct, EpochRow, Progress, TrainError};
@@ -74,7 +74,30 @@ impl PreparedPretraining {
                 mae.mask_ratio = options.mask_ratio.unwrap_or(mae.mask_ratio);
                 self.by(&mae, folder, progress)
             }
-            "simclr" => self.by(&SimClr::default(), folder, progress),
+            "simmim" => {
+                let mut simmim = SimMim::default();
+                simmim.mask_ratio = options.mask_ratio.unwrap_or(simmim.mask_ratio);
+                self.by(&simmim, folder, progress)
+            }
+            "simclr" => {
+                let mut simclr = SimClr::default();
+                simclr.temperature = options.temperature.unwrap_or(simclr.temperature);
+                self.by(&simclr, folder, progress)
+            }
+            "byol" => {
+                let mut byol = Byol::default();
+                byol.momentum = options.momentum.unwrap_or(byol.momentum);
+                self.by(&byol, folder, progress)
+            }
+            "simsiam" => self.by(&SimSiam::default(), folder, progress),
+            "barlow_twins" => self.by(&BarlowTwins::default(), folder, progress),
+            "vicreg" => self.by(&VicReg::default(), folder, progress),
+            "dino" => {
+                let mut dino = Dino::default();
+                dino.momentum = options.momentum.unwrap_or(dino.momentum);
+                dino.local_views = options.local_views.unwrap_or(dino.local_views);
+                self.by(&dino, folder, progress)
+            }
             _ => {
                 let (name, known) = (options.method.clone(), tl_ssl::methods::names());
                 Err(SslError::Unknown { name, known }.into())
@@ -94,6 +117,8 @@ impl PreparedPretraining {
             batch_size: options.batch_size,
             monitor: options.monitor,
             fresh: self.record.load_report.is_none(),
+            parts: options.accumulate,
+            last_weight_decay: options.last_weight_decay,
         };
         let conduct = Conduct {
             out: Some(folder.to_path_buf()),

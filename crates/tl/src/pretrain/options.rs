@@ -27,12 +27,23 @@ pub struct PretrainOptions {
     /// The highest rate; the method's own where it is not given.
     pub learning_rate: Option<f64>,
     pub weight_decay: f64,
+    /// The decay at the end of the run, to which it moves along half a cosine; as at the beginning where it
+    /// is not given.
+    pub last_weight_decay: Option<f64>,
     /// The share of the steps in which the rate rises.
     pub warmup: f64,
     pub batch_size: usize,
+    /// Parts in which a batch is embedded one after another, for less memory.
+    pub accumulate: usize,
     pub seed: u64,
     /// The share of the patches that a masked method hides; the method's own where it is not given.
     pub mask_ratio: Option<f64>,
+    /// What a contrastive method divides similarities by; the method's own where it is not given.
+    pub temperature: Option<f64>,
+    /// How much of itself a moving average keeps at the first step; the method's own where it is not given.
+    pub momentum: Option<f64>,
+    /// Small parts of an image beside two large ones; the method's own where it is not given.
+    pub local_views: Option<usize>,
     /// Whether a collapse of the features ends the run.
     pub monitor: bool,
     /// Labelled images among which neighbours are found after each epoch, and those that are asked for;
@@ -55,10 +66,15 @@ impl Default for PretrainOptions {
             epochs: 20,
             learning_rate: None,
             weight_decay: 0.05,
+            last_weight_decay: None,
             warmup: 0.1,
             batch_size: 128,
+            accumulate: 1,
             seed: 0,
             mask_ratio: None,
+            temperature: None,
+            momentum: None,
+            local_views: None,
             monitor: true,
             probe: [2000, 500],
             strict: false,
