@@ -34,7 +34,7 @@ impl Default for Mae {
     fn default() -> Self {
         // A fifth of the area or more, at any place, mirrored half the time.
         let range = CropRange { scale: [0.2, 1.0], ..CropRange::default() };
-        let augment = Augment { random_resized_crop: Some(range), flip: 0.5 };
+        let augment = Augment::cropped(range);
         Self { mask_ratio: 0.75, decoder: None, normalise: true, augment }
     }
 }

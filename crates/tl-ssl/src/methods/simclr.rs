@@ -25,7 +25,7 @@ pub struct SimClr {
 impl Default for SimClr {
     fn default() -> Self {
         let range = CropRange { scale: [0.2, 1.0], ..CropRange::default() };
-        let augment = Augment { random_resized_crop: Some(range), flip: 0.5 };
+        let augment = Augment::cropped(range);
         Self { temperature: 0.5, width: 128, augment }
     }
 }
