@@ -25,7 +25,7 @@ from kinks import farthest_input
 
 CLASSES, LABELS, SHAPE = 20, [3, 7], (2, 3, 64, 64)
 VGG = [f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")]
-RESNET = [f"resnet{depth}" for depth in (18, 34, 50, 101, 152)]
+RESNET = [f"resnet{depth}" for depth in (10, 18, 34, 50, 101, 152)]
 ARCHITECTURES = ["mobilenet_v2", *RESNET, *VGG]
 # A margin of 4 keeps a pass with normally distributed errors off the kinks; deep networks get the best of all.
 CANDIDATES, ENOUGH_MARGIN = 64, 4.0
@@ -39,15 +39,25 @@ def rules(architecture):
     the scale on the last norm of a residual branch keeps the sum over 50 branches from growing.
     """
     if architecture.startswith("resnet"):
-        last_norm = "bn2.weight" if architecture in ("resnet18", "resnet34") else "bn3.weight"
+        last_norm = "bn2.weight" if architecture in ("resnet10", "resnet18", "resnet34") else "bn3.weight"
         return {"gain": 1.0, "bias_offset": 0.5, "scales": [{"suffix": last_norm, "scale": 0.2}]}
     plain = architecture.startswith("vgg") and not architecture.endswith("_bn")
     return {"gain": 2.0, "bias_offset": 0.0 if plain else 0.5, "scales": []}
 
 
+def network(architecture):
+    """torchvision's network, or its ResNet with one block a layer and a first convolution for small images."""
+    if architecture != "resnet10":
+        return torchvision.models.get_model(architecture, weights=None, num_classes=CLASSES)
+    resnet = torchvision.models.resnet
+    model = resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], num_classes=CLASSES)
+    model.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    return model
+
+
 def build(architecture, rule, dtype):
     with torch.device("meta"):  # no time is spent on an initialisation that is thrown away
-        model = torchvision.models.get_model(architecture, weights=None, num_classes=CLASSES)
+        model = network(architecture)
     model = model.to(dtype).to_empty(device="cpu")
     scales = [(entry["suffix"], entry["scale"]) for entry in rule["scales"]]
     with torch.no_grad():

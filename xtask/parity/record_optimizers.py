@@ -6,6 +6,8 @@ The problem has two parameters, "matrix" [3, 4] and "vector" [5]. Their start is
 (see `formula`), and the gradient of step t (from 0) is the recorded `gradients[t]`: 0.5 s under
 "NAME.gradient.T". Each case gives both parameters, flat, after each of the 10 steps.
 
+LARS is not in PyTorch: `Lars` below writes the formula down, in f64, over PyTorch's tensors.
+
 Schedules give the rate of each step from 0, before that step's update.
 """
 
@@ -49,6 +51,29 @@ def trajectory(make, clip=None, rates=None):
     return {"steps": steps, **({"norms_before_clipping": norms} if norms else {})}
 
 
+class Lars(torch.optim.Optimizer):
+    """You et al. 2017 (arXiv 1708.03888), equation 6 and its momentum, as SimCLR uses it: parameters of one
+    dimension neither decay nor are adapted; a norm of 0 leaves the rate as it is."""
+
+    def __init__(self, parameters, lr, momentum, weight_decay, trust_coefficient):
+        super().__init__(parameters, {"lr": lr})
+        self.momentum, self.decay, self.trust = momentum, weight_decay, trust_coefficient
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                direction, local = parameter.grad, 1.0
+                if parameter.ndim > 1:
+                    direction = direction + self.decay * parameter
+                    local = self.trust * parameter.norm() / direction.norm()
+                    local = local if torch.isfinite(local) and local > 0 else 1.0
+                state = self.state[parameter]
+                velocity = state.get("velocity", torch.zeros_like(parameter))
+                state["velocity"] = self.momentum * velocity + group["lr"] * local * direction
+                parameter -= state["velocity"]
+
+
 def one_group(optimizer, **settings):
     return lambda parameters: optimizer(list(parameters.values()), **settings)
 
@@ -60,6 +85,7 @@ def two_groups(optimizer, first, second):
 
 def optimizer_cases():
     sgd, adamw = torch.optim.SGD, torch.optim.AdamW
+    lars = {"lr": 0.5, "momentum": 0.9, "weight_decay": 0.01, "trust_coefficient": 0.001}
     ramp = [0.01 * (step + 1) for step in range(STEPS)]
     momentum = {"lr": 0.1, "momentum": 0.9}
     settings = [
@@ -74,6 +100,9 @@ def optimizer_cases():
         ("adamw_changing_rate", adamw, {}, {"rates": ramp}),
         ("adamw_clipped", adamw, {}, {"clip": 1.0}),
         ("adamw_settings", adamw, {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1}, {}),
+        ("lars", Lars, lars, {}),
+        ("lars_changing_rate", Lars, {**lars, "momentum": 0.5, "trust_coefficient": 0.1}, {"rates": ramp}),
+        ("lars_clipped", Lars, {**lars, "lr": 0.3, "weight_decay": 0.0, "trust_coefficient": 0.02}, {"clip": 1.0}),
     ]
     cases = []
     for name, kind, values, extra in settings:

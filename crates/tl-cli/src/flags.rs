@@ -14,8 +14,8 @@ use crate::failure::Failure;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkFlags {
-    /// The network: mobilenet_v2, resnet18 to resnet152, vgg11 to vgg19 and vgg11_bn to vgg19_bn, or small_conv for digits and
-    /// other small images [default: mobilenet_v2]
+    /// The network: mobilenet_v2, resnet18 to resnet152, vgg11 to vgg19 and vgg11_bn to vgg19_bn, vit_tiny, vit_small and
+    /// vit_base, or resnet10 and small_conv for digits and other small images [default: mobilenet_v2]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 

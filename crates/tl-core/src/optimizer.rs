@@ -1,4 +1,4 @@
-//! SGD and AdamW with PyTorch's defaults and numerics, over the parameters of a module by path.
+//! SGD and AdamW with PyTorch's defaults and numerics, and LARS, over the parameters of a module by path.
 //!
 //! The state belongs to paths, not to groups: freezing a stage leaves its moments where they are, and
 //! unfreezing it finds them again.
@@ -27,6 +27,10 @@ pub enum OptimizerConfig {
     Sgd { momentum: f64, nesterov: bool, weight_decay: f64 },
     /// `torch.optim.AdamW` (Loshchilov and Hutter 2019): decay decoupled from the gradient.
     AdamW { beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64 },
+    /// LARS (You et al. 2017, arXiv 1708.03888) as SimCLR and its kin train with it in large batches:
+    /// `g ← g + decay·p`, `v ← momentum·v + rate·trust·‖p‖/‖g‖·g`, `p ← p − v`. Norms and biases, which
+    /// have one dimension, and a parameter or gradient of zeros are stepped by the rate alone.
+    Lars { momentum: f64, trust: f64, weight_decay: f64 },
 }
 
 impl Default for OptimizerConfig {
@@ -42,11 +46,17 @@ impl OptimizerConfig {
         OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 }
     }
 
+    /// LARS with SimCLR's numbers: momentum .9, trust .001, weight decay 1e-6.
+    pub fn lars() -> Self {
+        OptimizerConfig::Lars { momentum: 0.9, trust: 1e-3, weight_decay: 1e-6 }
+    }
+
     /// The decay of parameters that decay.
     pub fn weight_decay(&self) -> f64 {
         match *self {
             OptimizerConfig::Sgd { weight_decay, .. }
-            | OptimizerConfig::AdamW { weight_decay, .. } => weight_decay,
+            | OptimizerConfig::AdamW { weight_decay, .. }
+            | OptimizerConfig::Lars { weight_decay, .. } => weight_decay,
         }
     }
 
@@ -63,6 +73,11 @@ impl OptimizerConfig {
         match *self {
             OptimizerConfig::Sgd { momentum, .. } => {
                 check("the momentum", momentum, share(momentum), "a number from 0, below 1")
+            }
+            OptimizerConfig::Lars { momentum, trust, .. } => {
+                check("the momentum", momentum, share(momentum), "a number from 0, below 1")?;
+                let good = trust.is_finite() && trust > 0.0;
+                check("the trust coefficient", trust, good, "a number above 0")
             }
             OptimizerConfig::AdamW { beta1, beta2, epsilon, .. } => {
                 check("beta1", beta1, share(beta1), "a number from 0, below 1")?;
@@ -141,7 +156,8 @@ impl Optimizer {
                     let count = dims.iter().product::<usize>();
                     let gradient = gradient.without_autodiff().reshape([count]);
                     let value = old.without_autodiff().reshape([count]);
-                    let updated = self.optimizer.update(&path, value, gradient, rates, scale);
+                    let optimizer = &mut self.optimizer;
+                    let updated = optimizer.update((&path, D), value, gradient, rates, scale);
                     like(updated.reshape(dims), autodiff, true)
                 })
             }
@@ -161,10 +177,10 @@ impl Optimizer {
         })
     }
 
-    /// One parameter's update.
+    /// The update of the parameter at a path, with so many dimensions.
     fn update(
         &mut self,
-        path: &str,
+        (path, rank): (&str, usize),
         value: Tensor<1>,
         gradient: Tensor<1>,
         ParameterRates { rate, weight_decay }: ParameterRates,
@@ -175,7 +191,7 @@ impl Optimizer {
             None => (0, None, None),
         };
         let step = steps + 1;
-        let numbers = StepNumbers { config: self.config, rate, weight_decay, step, scale };
+        let numbers = StepNumbers { config: self.config, rate, weight_decay, rank, step, scale };
         let slot = self.kernel.step(Slot { value, first, second }, gradient, numbers);
         if let Some(first) = slot.first {
             let moments = Moments { steps: step, first, second: slot.second };

@@ -1,4 +1,4 @@
-//! Optimizers, clipping and schedules against PyTorch.
+//! Optimizers, clipping and schedules against PyTorch, LARS against its formula.
 //!
 //! The expected numbers are recorded in f64 by `xtask/parity/record_optimizers.py`.
 
@@ -52,6 +52,7 @@ struct Settings {
     weight_decay: Option<f64>,
     betas: Option<[f64; 2]>,
     eps: Option<f64>,
+    trust_coefficient: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +118,11 @@ impl Case {
                 nesterov: settings.nesterov,
                 weight_decay: settings.weight_decay.unwrap_or(0.0),
             },
+            "Lars" => OptimizerConfig::Lars {
+                momentum: settings.momentum.unwrap(),
+                trust: settings.trust_coefficient.unwrap(),
+                weight_decay: settings.weight_decay.unwrap(),
+            },
             "AdamW" => {
                 let [beta1, beta2] = settings.betas.unwrap_or([0.9, 0.999]);
                 OptimizerConfig::AdamW {
@@ -130,11 +136,14 @@ impl Case {
         }
     }
 
-    /// Rate and decay of the parameter at `path` in `step`.
-    fn rates(&self, path: &str, step: usize) -> ParameterRates {
+    /// Rate and decay of the parameter at `path`, of so many dimensions, in `step`.
+    fn rates(&self, path: &str, rank: usize, step: usize) -> ParameterRates {
         let settings = self.groups.as_ref().map_or(&self.settings, |groups| &groups[path]);
         let rate = self.rates.as_ref().map(|rates| rates[step]).or(settings.lr).unwrap_or(1e-3);
-        let weight_decay = settings.weight_decay.unwrap_or(self.config().weight_decay());
+        let mut weight_decay = settings.weight_decay.unwrap_or(self.config().weight_decay());
+        if self.optimizer == "Lars" && rank == 1 {
+            weight_decay = 0.0;
+        }
         ParameterRates { rate, weight_decay }
     }
 }
@@ -142,7 +151,7 @@ impl Case {
 #[test]
 fn every_trajectory_is_pytorchs() {
     let fixture = fixture();
-    assert_eq!(fixture.optimizers.len(), 12);
+    assert_eq!(fixture.optimizers.len(), 15);
     for case in &fixture.optimizers {
         let mut problem = Problem::new(&fixture.start);
         let mut optimizer = Optimizer::new(case.config());
@@ -156,8 +165,8 @@ fn every_trajectory_is_pytorchs() {
                 assert!((norm.norm / recorded - 1.0).abs() < 1e-6, "{}: {}", case.name, norm.norm);
             }
             let scale = norm.clip_scale(case.clip);
-            problem =
-                optimizer.step(problem, &mut gradients, scale, |path, _| case.rates(path, step));
+            problem = optimizer
+                .step(problem, &mut gradients, scale, |path, rank| case.rates(path, rank, step));
             let found = problem.values();
             for (name, expected) in expected {
                 for (found, expected) in found[name].iter().zip(expected) {
@@ -179,10 +188,30 @@ fn the_defaults_are_pytorchs() {
 }
 
 #[test]
+fn lars_steps_a_parameter_of_zeros_and_one_without_a_gradient_by_the_rate_alone() {
+    let mut start = fixture().start;
+    let rates = |_: &str, _| ParameterRates { rate: 0.5, weight_decay: 0.0 };
+    let step = |start: &Values, gradient: &Values| {
+        let problem = Problem::new(start);
+        let mut gradients = problem.gradients(gradient);
+        let mut optimizer = Optimizer::new(OptimizerConfig::lars());
+        optimizer.step(problem, &mut gradients, 1.0, rates).values()
+    };
+    let still = Values { matrix: vec![0.0; 12], ..start.clone() };
+    assert_eq!(step(&start, &still)["matrix"], start.matrix);
+    let gradient = start.clone();
+    start.matrix = vec![0.0; 12];
+    let expected: Vec<f32> = gradient.matrix.iter().map(|value| -0.5 * value).collect();
+    assert_eq!(step(&start, &gradient)["matrix"], expected);
+}
+
+#[test]
 fn a_restored_optimizer_continues_bit_for_bit() {
     let fixture = fixture();
     let nesterov = OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.01 };
-    for config in [OptimizerConfig::default(), OptimizerConfig::sgd(), nesterov] {
+    let (adamw, sgd, lars) =
+        (OptimizerConfig::default(), OptimizerConfig::sgd(), OptimizerConfig::lars());
+    for config in [adamw, sgd, nesterov, lars] {
         let rates = |_: &str, _| ParameterRates { rate: 0.03, weight_decay: config.weight_decay() };
         let mut optimizer = Optimizer::new(config);
         let mut problem = Problem::new(&fixture.start);

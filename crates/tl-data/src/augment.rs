@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tl_random::Rng;
 
-use crate::DataError;
+use crate::{Colour, DataError};
 
 /// What is drawn anew for each image in each epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct Augment {
     pub random_resized_crop: Option<CropRange>,
     /// The probability of mirroring left and right, `0..=1`.
     pub flip: f64,
+    /// What happens to the colours; nothing where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub colour: Option<Colour>,
 }
 
 /// How much of an image a random crop shows (Szegedy et al. 2015, "Going deeper with convolutions",
@@ -39,16 +42,49 @@ impl Augment {
         Self::default()
     }
 
+    /// A random part of the image, mirrored half the time.
+    pub fn cropped(range: CropRange) -> Self {
+        Self { random_resized_crop: Some(range), flip: 0.5, colour: None }
+    }
+
+    /// The same, its colours changed.
+    pub fn coloured(self, colour: Colour) -> Self {
+        Self { colour: Some(colour), ..self }
+    }
+
+    /// The views of photos that SimCLR compares, of `size` pixels (Chen et al. 2020, appendix A): 8 % or
+    /// more of the image, colours of strength 1, a blur in every second.
+    pub fn contrastive(size: usize) -> Self {
+        let colour = Colour::simclr(1.0).blurred(size, 0.5);
+        Self::cropped(CropRange::default()).coloured(colour)
+    }
+
+    /// The same for grey or coloured images of some 28 to 64 pixels (appendix B.9): colours of strength .5,
+    /// no blur.
+    pub fn contrastive_small() -> Self {
+        Self::cropped(CropRange::default()).coloured(Colour::simclr(0.5))
+    }
+
+    /// The two views that BYOL, Barlow Twins and VICReg compare, of `size` pixels (Grill et al. 2020,
+    /// appendix B): the first always blurred, the second seldom, but sometimes solarised.
+    pub fn two_sided(size: usize) -> [Self; 2] {
+        let (first, second) =
+            (Colour::byol().blurred(size, 1.0), Colour::byol().blurred(size, 0.1));
+        [first, second.solarised(0.2)]
+            .map(|colour| Self::cropped(CropRange::default()).coloured(colour))
+    }
+
     /// Whether every number makes sense.
     ///
     /// # Errors
     /// A probability outside `0..=1`; a range that is reversed, not positive or not finite; a scale
-    /// above 1.
+    /// above 1; an even kernel; a jitter below 0.
     pub fn validate(&self) -> Result<(), DataError> {
         let wrong = |problem: String| Err(DataError::Augment(problem));
         if !(0.0..=1.0).contains(&self.flip) {
             return wrong(format!("the probability of a flip is {}: use 0 to 1", self.flip));
         }
+        self.colour.as_ref().map_or(Ok(()), Colour::validate)?;
         let Some(CropRange { scale, ratio }) = self.random_resized_crop else {
             return Ok(());
         };
@@ -147,7 +183,7 @@ mod tests {
     fn senseless_numbers_are_refused() {
         let crop = |scale, ratio| Augment {
             random_resized_crop: Some(CropRange { scale, ratio }),
-            flip: 0.5,
+            ..Augment::none()
         };
         assert!(crop([0.08, 1.0], [0.75, 1.5]).validate().is_ok());
         let bad = [
@@ -159,9 +195,28 @@ mod tests {
             crop([0.5, 1.0], [1.0, f64::INFINITY]),
             Augment { flip: 1.5, ..Augment::none() },
             Augment { flip: f64::NAN, ..Augment::none() },
+            Augment::none().coloured(Colour::default().solarised(2.0)),
         ];
         for augment in bad {
             assert!(augment.validate().is_err(), "{augment:?}");
         }
+    }
+
+    #[test]
+    fn the_papers_views_make_sense_and_come_back_from_json() {
+        let [first, second] = Augment::two_sided(64);
+        for augment in [Augment::contrastive(224), Augment::contrastive_small(), first, second] {
+            assert!(augment.validate().is_ok(), "{augment:?}");
+            let json = serde_json::to_string(&augment).unwrap();
+            assert_eq!(serde_json::from_str::<Augment>(&json).unwrap(), augment);
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_colours_is_read_and_still_written_so() {
+        let text = r#"{"random_resized_crop":null,"flip":0.5}"#;
+        let augment: Augment = serde_json::from_str(text).unwrap();
+        assert_eq!(augment, Augment { flip: 0.5, ..Augment::none() });
+        assert_eq!(serde_json::to_string(&augment).unwrap(), text);
     }
 }

@@ -2,6 +2,7 @@
 
 mod augment;
 mod batches;
+mod colour;
 mod csv;
 mod decode;
 pub mod digits;
@@ -30,6 +31,7 @@ mod views;
 
 pub use augment::{Augment, CropRange};
 pub use batches::Batches;
+pub use colour::{Blur, Colour, Jitter, Solarise};
 pub use error::DataError;
 pub use images::{Images, Item, Part};
 pub use loader::{Batch, Loader, Skipped, View};

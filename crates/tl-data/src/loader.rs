@@ -196,10 +196,10 @@ impl LoaderSource {
             let mut random = tl_random::rng(seed, "augment", *epoch, index as u64);
             let mut frame = self.preprocess.frame_augmented(&image, augment, &mut random);
             if let Some(restyle) = &self.restyle {
-                let mut random = tl_random::rng(seed, "restyle", *epoch, index as u64);
-                frame.image = restyle.apply(frame.image, &mut random)?;
+                let mut restyling = tl_random::rng(seed, "restyle", *epoch, index as u64);
+                frame.image = restyle.apply(frame.image, &mut restyling)?;
             }
-            Ok(self.preprocess.normalise(&frame))
+            Ok(self.preprocess.coloured(&frame, augment, &mut random))
         })
     }
 
@@ -237,8 +237,7 @@ mod tests {
     use crate::testing::{folder_with, loader, unsplit};
 
     fn view(epoch: u64) -> Option<View> {
-        let random_resized_crop = Some(CropRange::default());
-        Some(View { augment: Augment { random_resized_crop, flip: 0.5 }, seed: 7, epoch })
+        Some(View { augment: Augment::cropped(CropRange::default()), seed: 7, epoch })
     }
 
     fn collect(batches: Batches) -> Vec<Batch> {

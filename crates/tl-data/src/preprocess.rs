@@ -69,7 +69,8 @@ impl Preprocess {
         augment: &Augment,
         random: &mut tl_random::Rng,
     ) -> Vec<f32> {
-        self.normalise(&self.frame_augmented(image, augment, random))
+        let frame = self.frame_augmented(image, augment, random);
+        self.coloured(&frame, augment, random)
     }
 
     /// The image that a network's input `[3, crop, crop]` shows: the reverse of the normalisation.
@@ -129,6 +130,26 @@ impl Preprocess {
             true => (self.resize, self.resize * height / width),
             false => (self.resize * width / height, self.resize),
         }
+    }
+
+    /// As [`Preprocess::normalise`], the colours changed before; draws from `random`.
+    pub(crate) fn coloured(
+        &self,
+        frame: &Frame,
+        augment: &Augment,
+        random: &mut tl_random::Rng,
+    ) -> Vec<f32> {
+        let Some(colour) = &augment.colour else {
+            return self.normalise(frame);
+        };
+        let plain = Self { mean: [0.0; 3], std: [1.0; 3], ..self.clone() };
+        let mut pixels = plain.normalise(frame);
+        colour.apply(&mut pixels, self.crop, random);
+        let planes = pixels.chunks_exact_mut((self.crop * self.crop).max(1));
+        for ((plane, mean), std) in planes.zip(self.mean).zip(self.std) {
+            plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
+        }
+        pixels
     }
 
     /// `[height, width, 3]` of bytes to `[3, crop, crop]` of numbers.
@@ -251,11 +272,29 @@ mod tests {
         let back: Vec<f32> = mirrored.chunks(8).flat_map(|row| row.iter().rev()).copied().collect();
         assert_eq!(back, plain);
         // The same through a random crop that can only be the whole image.
-        let cropped = |flip| Augment { random_resized_crop: Some(whole.clone()), flip };
+        let cropped = |flip| Augment { flip, ..Augment::cropped(whole.clone()) };
         let straight = preprocess.apply_augmented(&image, &cropped(0.0), &mut random);
         let mirrored = preprocess.apply_augmented(&image, &cropped(1.0), &mut random);
         let back: Vec<f32> = mirrored.chunks(8).flat_map(|row| row.iter().rev()).copied().collect();
         assert_eq!(back, straight);
+    }
+
+    #[test]
+    fn colours_are_changed_before_they_are_normalised() {
+        use crate::Colour;
+        let image = formula_image(8, 8);
+        let preprocess = Preprocess::imagenet(8, 8);
+        let draw = |augment: &Augment| {
+            preprocess.apply_augmented(&image, augment, &mut tl_random::rng(0, "test", 0, 0))
+        };
+        let plain = preprocess.apply(&image);
+        assert_eq!(draw(&Augment::none().coloured(Colour::default())), plain);
+        let negative = draw(&Augment::none().coloured(Colour {
+            solarise: Some(crate::Solarise { probability: 1.0, threshold: 0.0 }),
+            ..Colour::default()
+        }));
+        let shown = preprocess.picture(&negative).unwrap();
+        assert!(shown.bytes().iter().zip(image.bytes()).all(|(one, other)| *one == 255 - other));
     }
 
     #[test]

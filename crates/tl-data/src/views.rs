@@ -120,7 +120,7 @@ mod tests {
     use crate::testing::{loader, unsplit};
 
     fn views(epoch: u64) -> Views {
-        let crop = Augment { random_resized_crop: Some(CropRange::default()), flip: 0.5 };
+        let crop = Augment::cropped(CropRange::default());
         let recipe = |size, augment: &Augment| ViewRecipe { size, augment: augment.clone() };
         let plain = Augment::none();
         let recipes = vec![recipe(None, &crop), recipe(None, &crop), recipe(Some(4), &plain)];

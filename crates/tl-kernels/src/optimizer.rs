@@ -45,7 +45,12 @@ mod tests {
     fn configurations() -> Vec<OptimizerConfig> {
         let sgd =
             |momentum, nesterov| OptimizerConfig::Sgd { momentum, nesterov, weight_decay: 0.0 };
-        vec![sgd(0.0, false), sgd(0.9, false), sgd(0.9, true), OptimizerConfig::default()]
+        let (adamw, lars) = (OptimizerConfig::default(), OptimizerConfig::lars());
+        vec![sgd(0.0, false), sgd(0.9, false), sgd(0.9, true), adamw, lars]
+    }
+
+    fn first_step(config: OptimizerConfig) -> StepNumbers {
+        StepNumbers { config, rate: 0.1, weight_decay: 0.0, rank: 1, step: 1, scale: 1.0 }
     }
 
     #[test]
@@ -55,8 +60,14 @@ mod tests {
             let (mut fused, mut composed) = (start.clone(), start);
             for step in 1..=3 {
                 let gradient = wave(1000, 0.11 * step as f32);
-                let numbers =
-                    StepNumbers { config, rate: 0.05, weight_decay: 0.1, step, scale: 0.5 };
+                let numbers = StepNumbers {
+                    config,
+                    rate: 0.05,
+                    weight_decay: 0.1,
+                    rank: 2,
+                    step,
+                    scale: 0.5,
+                };
                 fused = Fused.step(fused, gradient.clone(), numbers);
                 composed = Composed.step(composed, gradient, numbers);
             }
@@ -83,7 +94,7 @@ mod tests {
         for config in configurations() {
             let value = wave(100, 0.3);
             let (held, before) = (value.clone(), list(value.clone()));
-            let numbers = StepNumbers { config, rate: 0.1, weight_decay: 0.0, step: 1, scale: 1.0 };
+            let numbers = first_step(config);
             let slot = Slot { value, first: None, second: None };
             let stepped = list(Fused.step(slot, wave(100, 0.7), numbers).value);
             assert_eq!(list(held), before, "{config:?}");
@@ -99,7 +110,7 @@ mod tests {
         let value = wave(100, 0.3);
         let place = address(&value);
         let config = OptimizerConfig::sgd();
-        let numbers = StepNumbers { config, rate: 0.1, weight_decay: 0.0, step: 1, scale: 1.0 };
+        let numbers = first_step(config);
         let slot = Slot { value, first: None, second: None };
         assert_eq!(address(&Fused.step(slot, wave(100, 0.7), numbers).value), place);
     }

@@ -1,5 +1,5 @@
 //! ResNet (He et al. 2016, arXiv 1512.03385) in torchvision's variant: the stride of a bottleneck is in
-//! its 3×3 convolution.
+//! its 3×3 convolution; and a ResNet-10 for small images.
 
 use std::ops::Range;
 
@@ -11,9 +11,13 @@ use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, Nonlinearity, conv_norm, max
 use crate::architecture::{Architecture, Initial};
 use crate::unit::ConvNorm;
 
-/// The depths that torchvision has.
+/// The depths that torchvision has, and a smaller one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResNetDepth {
+    /// One block a layer, for images of 28 to 64 pixels: the first convolution is 3×3 and keeps their
+    /// size. In torchvision it is `ResNet(BasicBlock, [1, 1, 1, 1])` with
+    /// `conv1 = Conv2d(3, 64, 3, padding=1, bias=False)`.
+    D10,
     D18,
     D34,
     D50,
@@ -24,6 +28,7 @@ pub enum ResNetDepth {
 impl ResNetDepth {
     fn blocks(self) -> [usize; 4] {
         match self {
+            Self::D10 => [1, 1, 1, 1],
             Self::D18 => [2, 2, 2, 2],
             Self::D34 | Self::D50 => [3, 4, 6, 3],
             Self::D101 => [3, 4, 23, 3],
@@ -34,13 +39,22 @@ impl ResNetDepth {
     /// How many times wider a block's output is than its 3×3 convolution.
     fn expansion(self) -> usize {
         match self {
-            Self::D18 | Self::D34 => 1,
+            Self::D10 | Self::D18 | Self::D34 => 1,
             Self::D50 | Self::D101 | Self::D152 => 4,
+        }
+    }
+
+    /// The first convolution, by which all but the smallest halve the image.
+    fn first_convolution(self) -> Conv2dConfig {
+        match self {
+            Self::D10 => Conv2dConfig::new([3, 64], 3).padding(1),
+            _ => Conv2dConfig::new([3, 64], 7).stride(2).padding(3),
         }
     }
 
     fn name(self) -> &'static str {
         match self {
+            Self::D10 => "resnet10",
             Self::D18 => "resnet18",
             Self::D34 => "resnet34",
             Self::D50 => "resnet50",
@@ -130,7 +144,7 @@ impl ResNet {
         };
         let [first, second, third, fourth] = depth.blocks();
         Self {
-            conv1: Conv2dConfig::new([3, 64], 7).stride(2).padding(3).init(device),
+            conv1: depth.first_convolution().init(device),
             bn1: BatchNorm2d::new(64, device),
             layer1: layer(64, 64, first, 1),
             layer2: layer(64 * expansion, 128, second, 2),
@@ -192,7 +206,10 @@ impl Backbone for ResNet {
     }
 
     fn expected_input(&self) -> ExpectedInput {
-        ExpectedInput::imagenet(32)
+        match self.depth {
+            ResNetDepth::D10 => ExpectedInput { size: 32, ..ExpectedInput::imagenet(16) },
+            _ => ExpectedInput::imagenet(32),
+        }
     }
 }
 

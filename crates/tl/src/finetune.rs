@@ -162,7 +162,7 @@ pub(crate) fn augment(wanted: bool) -> Augment {
     if !wanted {
         return Augment::none();
     }
-    Augment { random_resized_crop: Some(CropRange::default()), flip: 0.5 }
+    Augment::cropped(CropRange::default())
 }
 
 /// Prepares and fits.

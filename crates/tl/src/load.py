@@ -39,10 +39,19 @@ def transformer(name):
     )
 
 
+def convolutional(name):
+    """torchvision's network `name`, or its ResNet with one block a layer and a first convolution for small images."""
+    if name != "resnet10":
+        return models.get_model(name, weights=None, num_classes=len(labels))
+    network = models.resnet.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=len(labels))
+    network.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    return network
+
+
 if run["network"].startswith("vit_"):
     model = transformer(run["network"])
 else:
-    model = models.get_model(run["network"], weights=None, num_classes=len(labels))
+    model = convolutional(run["network"])
     if not labels:
         model.fc = torch.nn.Identity()
 model.load_state_dict(weights, strict=True)

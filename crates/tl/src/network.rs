@@ -23,8 +23,9 @@ pub const EMBEDDED_NETWORK: &str = "mobilenet_v2";
 type Build = fn(&Device) -> Network;
 
 /// Every network: its name and how it is built.
-const NETWORKS: [(&str, Build); 18] = [
+const NETWORKS: [(&str, Build); 19] = [
     ("mobilenet_v2", |device| Network::MobileNetV2(MobileNetV2::new(device))),
+    ("resnet10", |device| Network::ResNet(ResNet::new(ResNetDepth::D10, device))),
     ("resnet18", |device| Network::ResNet(ResNet::new(ResNetDepth::D18, device))),
     ("resnet34", |device| Network::ResNet(ResNet::new(ResNetDepth::D34, device))),
     ("resnet50", |device| Network::ResNet(ResNet::new(ResNetDepth::D50, device))),

@@ -78,11 +78,11 @@ pub fn pretrained_as(
     Ok(Pretrained { model, report: Some(report), key })
 }
 
-/// Pixels below which nothing of an image is cut away for a transformer.
+/// Pixels below which nothing of an image is cut away: for networks of such images and for transformers.
 const SMALL: usize = 64;
 
 /// How images become a network's input at `size` pixels: the shorter side is resized to `resize`, or to
-/// 256/224 of the size as its weights were evaluated; to the size itself for the small network.
+/// 256/224 of the size as its weights were evaluated; to the size itself for the networks of small images.
 ///
 /// # Errors
 /// A size that the network's stages cannot work on.
@@ -101,7 +101,7 @@ pub fn preprocess(
     }
     let usual = match network {
         // Digits and icons fill their frame: nothing of it is cut away.
-        Network::SmallConv(_) => size,
+        _ if expected.size < SMALL => size,
         Network::Vit(_) if size < SMALL => size,
         // timm's crop of nine tenths.
         Network::Vit(_) => size.saturating_mul(10) / 9,

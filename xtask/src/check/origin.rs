@@ -10,8 +10,9 @@ use crate::shell::{During, Failure, Outcome, program, quietly, root, say};
 
 /// Networks, their weights, and how they are fitted: every stage changes but in the last, whose 129 million
 /// parameters make a whole fitting long.
-const FITTINGS: [[&str; 3]; 4] = [
+const FITTINGS: [[&str; 3]; 5] = [
     ["mobilenet_v2", "embedded", "finetune"],
+    ["resnet10", "random", "finetune"],
     ["resnet18", "random", "finetune"],
     ["vit_tiny", "random", "finetune"],
     ["vgg11", "random", "probe"],

@@ -20,6 +20,8 @@ pub struct StepNumbers {
     pub rate: f64,
     /// Of this parameter; that of `config` is not read.
     pub weight_decay: f64,
+    /// Dimensions of the parameter.
+    pub rank: usize,
     /// Of the parameter's own steps, from 1.
     pub step: u64,
     /// Multiplies the gradient before all else.
@@ -30,7 +32,7 @@ pub struct StepNumbers {
 #[derive(Clone, Debug)]
 pub struct Slot {
     pub value: Tensor<1>,
-    /// SGD's velocity, or AdamW's first moment; none before the first step, or where nothing is kept.
+    /// The velocity of SGD and LARS, or AdamW's first moment; none before the first step, or where nothing is kept.
     pub first: Option<Tensor<1>>,
     /// AdamW's second moment.
     pub second: Option<Tensor<1>>,
@@ -54,16 +56,16 @@ pub struct Composed;
 
 impl OptimizerKernel for Composed {
     fn step(&self, slot: Slot, gradient: Tensor<1>, numbers: StepNumbers) -> Slot {
-        let StepNumbers { config, rate, weight_decay, step, scale } = numbers;
+        let StepNumbers { config, rate, weight_decay, rank, step, scale } = numbers;
         let Slot { value, first, second } = slot;
         let gradient = if scale == 1.0 { gradient } else { gradient.mul_scalar(scale) };
+        let decayed = |gradient: Tensor<1>| match weight_decay > 0.0 {
+            true => gradient + value.clone().mul_scalar(weight_decay),
+            false => gradient,
+        };
         match config {
             OptimizerConfig::Sgd { momentum, nesterov, .. } => {
-                let gradient = if weight_decay > 0.0 {
-                    gradient + value.clone().mul_scalar(weight_decay)
-                } else {
-                    gradient
-                };
+                let gradient = decayed(gradient);
                 if momentum == 0.0 {
                     let value = value - gradient.mul_scalar(rate);
                     return Slot { value, first: None, second: None };
@@ -76,6 +78,18 @@ impl OptimizerKernel for Composed {
                 let direction =
                     if nesterov { gradient + velocity.mul_scalar(momentum) } else { velocity };
                 Slot { value: value - direction.mul_scalar(rate), first, second: None }
+            }
+            OptimizerConfig::Lars { momentum, trust, .. } => {
+                let gradient = decayed(gradient);
+                let fresh = match rank > 1 {
+                    true => gradient.clone() * adapted(&value, &gradient, trust).mul_scalar(rate),
+                    false => gradient.mul_scalar(rate),
+                };
+                let velocity = match first {
+                    Some(old) => old.mul_scalar(momentum) + fresh,
+                    None => fresh,
+                };
+                Slot { value: value - velocity.clone(), first: Some(velocity), second: None }
             }
             OptimizerConfig::AdamW { beta1, beta2, epsilon, .. } => {
                 let decayed = if weight_decay > 0.0 {
@@ -104,6 +118,26 @@ impl OptimizerKernel for Composed {
     fn sum_of_squares(&self, values: Tensor<1>) -> Result<f64, String> {
         sum_of_squares(values)
     }
+}
+
+/// LARS's factor of the rate, `[1]`: `trust·‖value‖/‖gradient‖`, or 1 where either is 0.
+fn adapted(value: &Tensor<1>, gradient: &Tensor<1>, trust: f64) -> Tensor<1> {
+    let [value, gradient] = [value, gradient].map(norm);
+    let nothing = (value.clone() * gradient.clone()).equal_elem(0.0);
+    (value / gradient).mul_scalar(trust).mask_fill(nothing, 1.0)
+}
+
+/// The length of a vector, `[1]`, in an order that depends on its number of values alone: rows first, of
+/// which there are never so many that Burn's CPU backend would sum them in any order.
+fn norm(flat: &Tensor<1>) -> Tensor<1> {
+    let count = flat.dims()[0];
+    let (rows, even) = (count / ROW, count / ROW * ROW);
+    let squares = flat.clone() * flat.clone();
+    let mut sums = vec![squares.clone().narrow(0, even, count - even).sum()];
+    if rows > 0 {
+        sums.push(squares.narrow(0, 0, even).reshape([rows, ROW]).sum_dim(1).sum());
+    }
+    Tensor::cat(sums, 0).sum().sqrt()
 }
 
 /// What the moments lack after `step` steps from 0.

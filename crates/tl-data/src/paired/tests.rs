@@ -5,12 +5,11 @@ use crate::testing::{folder_with, loader, unsplit};
 use crate::{CropRange, Images, Preprocess};
 
 fn pairing() -> Pairing {
-    let random_resized_crop = Some(CropRange { scale: [0.3, 1.0], ratio: [0.5, 2.0] });
     Pairing {
         source_batch: 4,
         target_batch: 3,
         balanced: false,
-        augment: Augment { random_resized_crop, flip: 0.5 },
+        augment: Augment::cropped(CropRange { scale: [0.3, 1.0], ratio: [0.5, 2.0] }),
         seed: 7,
     }
 }

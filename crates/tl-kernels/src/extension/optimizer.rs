@@ -4,7 +4,7 @@ use burn::backend::Flex;
 use burn::prelude::*;
 use burn_flex::FlexTensor;
 use tl_core::OptimizerConfig;
-use tl_core::optimizer::{Slot, StepNumbers};
+use tl_core::optimizer::{Composed, OptimizerKernel, Slot, StepNumbers};
 use tl_simd::Level;
 use tl_simd::optimizer::{self, AdamW, Sgd};
 
@@ -21,13 +21,12 @@ pub(crate) fn handles(slot: &Slot, gradient: &Tensor<1>) -> bool {
 
 /// The step of tensors that [`handles`] is true of.
 pub(crate) fn step(slot: Slot, gradient: Tensor<1>, numbers: StepNumbers) -> Slot {
-    let StepNumbers { config, rate, weight_decay, step, scale } = numbers;
+    let StepNumbers { config, rate, weight_decay, step, scale, .. } = numbers;
     let (level, dims) = (Level::best(), gradient.dims());
     let Slot { value, first, second } = slot;
     let (begins, mut value, gradient) = (first.is_none(), flat(value), flat(gradient));
     let buffer =
         |moment: Option<Tensor<1>>| moment.map_or_else(|| tensor(unwritten(dims[0]), dims), flat);
-    let gradient = values(&gradient);
     match config {
         OptimizerConfig::Sgd { momentum, nesterov, .. } => {
             let settings = Sgd {
@@ -41,7 +40,7 @@ pub(crate) fn step(slot: Slot, gradient: Tensor<1>, numbers: StepNumbers) -> Slo
             };
             let mut velocity = (momentum != 0.0).then(|| buffer(first));
             let moments = velocity.as_mut().map(FlexTensor::storage_mut);
-            optimizer::sgd(level, value.storage_mut(), gradient, moments, settings);
+            optimizer::sgd(level, value.storage_mut(), values(&gradient), moments, settings);
             Slot { value: wrap(value), first: velocity.map(wrap), second: None }
         }
         OptimizerConfig::AdamW { beta1, beta2, epsilon, .. } => {
@@ -49,8 +48,14 @@ pub(crate) fn step(slot: Slot, gradient: Tensor<1>, numbers: StepNumbers) -> Slo
             let [mut first, mut second] = [first, second].map(buffer);
             let [parameter, first_values, second_values] =
                 [&mut value, &mut first, &mut second].map(FlexTensor::storage_mut);
+            let gradient = values(&gradient);
             optimizer::adamw(level, parameter, gradient, first_values, second_values, settings);
             Slot { value: wrap(value), first: Some(wrap(first)), second: Some(wrap(second)) }
+        }
+        // Its norms take as long as its step: little would be won by fusing that alone.
+        OptimizerConfig::Lars { .. } => {
+            let slot = Slot { value: wrap(value), first, second };
+            Composed.step(slot, wrap(gradient), numbers)
         }
     }
 }

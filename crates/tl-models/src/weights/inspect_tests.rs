@@ -47,9 +47,9 @@ fn layer_norms_tell_too_and_a_file_without_norms_tells_nothing() {
 }
 
 /// A residual network's telling tensors, as torchvision names them.
-fn resnet(blocks: [usize; 4], bottleneck: bool) -> Tensors {
-    let mut tensors =
-        vec![filled("conv1.weight", &[64, 3, 7, 7], 0.0), filled("fc.weight", &[10, 2], 0.0)];
+fn resnet(first: usize, blocks: [usize; 4], bottleneck: bool) -> Tensors {
+    let conv1 = filled("conv1.weight", &[64, 3, first, first], 0.0);
+    let mut tensors = vec![conv1, filled("fc.weight", &[10, 2], 0.0)];
     for (layer, count) in (1..).zip(blocks) {
         for block in 0..count {
             let width = if layer == 1 { 64 } else { 1 };
@@ -69,15 +69,17 @@ fn resnet(blocks: [usize; 4], bottleneck: bool) -> Tensors {
 
 #[test]
 fn residual_networks_are_told_by_their_blocks() {
-    for (blocks, bottleneck, name) in [
-        ([2, 2, 2, 2], false, "resnet18"),
-        ([3, 4, 6, 3], false, "resnet34"),
-        ([3, 4, 6, 3], true, "resnet50"),
-        ([3, 4, 23, 3], true, "resnet101"),
-        ([3, 8, 36, 3], true, "resnet152"),
-        ([1, 1, 1, 1], false, "unknown"),
+    for (first, blocks, bottleneck, name) in [
+        (3, [1, 1, 1, 1], false, "resnet10"),
+        (7, [2, 2, 2, 2], false, "resnet18"),
+        (7, [3, 4, 6, 3], false, "resnet34"),
+        (7, [3, 4, 6, 3], true, "resnet50"),
+        (7, [3, 4, 23, 3], true, "resnet101"),
+        (7, [3, 8, 36, 3], true, "resnet152"),
+        (7, [1, 1, 1, 1], false, "unknown"),
+        (3, [2, 2, 2, 2], false, "unknown"),
     ] {
-        let inspection = inspected(&resnet(blocks, bottleneck));
+        let inspection = inspected(&resnet(first, blocks, bottleneck));
         assert_eq!(inspection.looks_like, name);
         assert_eq!(inspection.outputs, (name != "unknown").then_some(10));
     }

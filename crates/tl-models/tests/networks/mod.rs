@@ -6,6 +6,7 @@ macro_rules! for_every_architecture {
     ($check:path) => {
         $crate::for_every_architecture! { $check,
             mobilenet_v2 = MobileNetV2::new(&Device::flex()),
+            resnet10 = ResNet::new(ResNetDepth::D10, &Device::flex()),
             resnet18 = ResNet::new(ResNetDepth::D18, &Device::flex()),
             resnet34 = ResNet::new(ResNetDepth::D34, &Device::flex()),
             resnet50 = ResNet::new(ResNetDepth::D50, &Device::flex()),

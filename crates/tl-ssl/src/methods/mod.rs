@@ -35,7 +35,7 @@ pub fn names() -> Vec<&'static str> {
 /// A fifth of the area or more, at any place, mirrored half the time.
 fn part_augment() -> Augment {
     let range = CropRange { scale: [0.2, 1.0], ..CropRange::default() };
-    Augment { random_resized_crop: Some(range), flip: 0.5 }
+    Augment::cropped(range)
 }
 
 /// How views of one image differ.
