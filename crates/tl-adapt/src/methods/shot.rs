@@ -6,9 +6,9 @@ use tl_train::loss::cross_entropy;
 use tl_train::metrics::argmax;
 
 use super::pieces::{Found, marginal_entropy, mean, row_entropy};
-use crate::AdaptError;
 use crate::contract::{EpochStart, Method, Round, Step, Terms};
 use crate::outputs::Outputs;
+use crate::{AdaptError, Validator};
 
 /// The mean entropy of the predictions less the entropy of their mean, equations 3 and 4.
 ///
@@ -40,6 +40,10 @@ impl Default for Shot {
 impl Method for Shot {
     fn name(&self) -> &'static str {
         "shot"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &Validator::CERTAINTY
     }
 
     fn rounds(&self) -> Vec<Round> {

@@ -62,6 +62,9 @@ pub enum Validator {
 }
 
 impl Validator {
+    /// Those that measure how sure, and how varied, the predictions on the target are, whether right or wrong.
+    pub const CERTAINTY: [Self; 3] = [Self::Entropy, Self::InformationMaximisation, Self::Bnm];
+
     /// All that score a model by itself.
     pub const SINGLE: [Self; 9] = [
         Self::SourceAccuracy,
@@ -152,6 +155,15 @@ impl Scores {
         Ok(Self(single.filter_map(|v| Some((v, v.score(evidence).ok()?))).collect()))
     }
 
+    /// Those by validators that may judge a method which trains on `scores`.
+    ///
+    /// A score says of a method that raises it by itself how far the method has come, not how right its predictions are.
+    #[must_use]
+    pub fn without(&self, trained_on: &[Validator]) -> Self {
+        let kept = self.0.iter().filter(|(validator, _)| !trained_on.contains(validator));
+        Self(kept.map(|(validator, score)| (*validator, *score)).collect())
+    }
+
     /// The score by one validator.
     pub fn get(&self, validator: Validator) -> Option<f64> {
         self.0.get(&validator).copied()
@@ -199,6 +211,18 @@ pub fn choose(validator: Validator, candidates: &[Scores]) -> Result<usize, Adap
         Some((candidate, _)) => Ok(candidate),
         None => Err(AdaptError::NothingToChoose { validator: validator.name() }),
     }
+}
+
+/// The candidate that `validator` prefers among those that it scores; where it scores none, the one with the best mean rank over
+/// the validators that score all.
+///
+/// Take from each candidate [the scores that its method trains on](Scores::without) first: then a method which raises the
+/// validator's score by itself is chosen only where all do so, and by what none of them trains on.
+///
+/// # Errors
+/// When no candidate has a score.
+pub fn prefer(validator: Validator, candidates: &[Scores]) -> Result<usize, AdaptError> {
+    choose(validator, candidates).or_else(|_| choose(Validator::Ensemble, candidates))
 }
 
 /// Every `n`-th row so that at most `limit` are left, for scores whose cost grows with the square.

@@ -7,9 +7,10 @@ use super::record::Record;
 use super::shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift, TEST_TIME};
 use crate::table::cell::mean_and_deviation;
 
-/// The record with the highest score among the methods of a seed, the first of equals, once all are there.
+/// The record with the highest score among the methods of a seed that the validator may judge, the first of equals, once all are
+/// there.
 pub fn pick<'a>(records: &'a [Record], shift: &str, seed: u64) -> Option<&'a Record> {
-    let score = |record: &&Record| record.score.unwrap_or(f64::NEG_INFINITY);
+    let score = |record: &&Record| record.judged_by(&record.validator).unwrap_or(f64::NEG_INFINITY);
     let all = all(records, shift, seed)?;
     all.into_iter().rev().max_by(|one, other| score(one).total_cmp(&score(other)))
 }
@@ -139,11 +140,14 @@ mod tests {
     #[test]
     fn the_pick_is_the_method_with_the_highest_score_and_its_gap_is_told() {
         let mut records = records();
-        records[3].score = Some(2.0);
+        records[3].scores.insert("entropy".into(), 2.0);
         records[3].accuracy = 0.6;
         records[5].best_epoch = 0.9;
         assert_eq!(pick(&records, "uci", 0).unwrap().cell.method, CORE[3]);
         assert!(gaps(&records).contains("any method 30.0 points over 1 picks"));
+        records[4].scores.insert("entropy".into(), 3.0);
+        records[4].trains_on.push("entropy".into());
+        assert_eq!(pick(&records, "uci", 0).unwrap().cell.method, CORE[3]);
         records.pop();
         assert!(pick(&records, "uci", 0).is_none());
     }
@@ -162,7 +166,7 @@ mod tests {
     #[test]
     fn a_shift_says_what_is_gained_what_loses_and_how_far_the_bound_is() {
         let mut records = records();
-        records[3].score = Some(2.0);
+        records[3].scores.insert("entropy".into(), 2.0);
         records[3].accuracy = 0.6;
         records[4].accuracy = 0.45;
         records.push(Record::example("uci", BOUND, 0, 0.9));
