@@ -89,9 +89,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         if chosen.is_none_or(|chosen| chosen.method != newest.method) {
             return Ok(true);
         }
-        let trained_on = if self.adapting() { self.task.method.trains_on() } else { &[] };
+        // All epochs of a method train on the same scores: among them a score tells how far each has come.
         let own = self.state.rows.iter().filter(|row| row.method == newest.method);
-        let candidates: Vec<Scores> = own.map(|row| row.scores.without(trained_on)).collect();
+        let candidates: Vec<Scores> = own.map(|row| row.scores.clone()).collect();
         let best = prefer(self.settings.validator, &candidates)?;
         Ok(best + 1 == candidates.len())
     }

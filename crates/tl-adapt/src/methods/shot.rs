@@ -43,7 +43,14 @@ impl Method for Shot {
     }
 
     fn trains_on(&self) -> &'static [Validator] {
-        &Validator::CERTAINTY
+        // By the pseudo-labels an example is called what the nearest cluster is called.
+        &[
+            Validator::Entropy,
+            Validator::InformationMaximisation,
+            Validator::Bnm,
+            Validator::Silhouette,
+            Validator::CalinskiHarabasz,
+        ]
     }
 
     fn rounds(&self) -> Vec<Round> {

@@ -65,6 +65,9 @@ impl Validator {
     /// Those that measure how sure, and how varied, the predictions on the target are, whether right or wrong.
     pub const CERTAINTY: [Self; 3] = [Self::Entropy, Self::InformationMaximisation, Self::Bnm];
 
+    /// Those that measure whether the predictions on the target follow its features.
+    pub const CLUSTERS: [Self; 2] = [Self::Silhouette, Self::CalinskiHarabasz];
+
     /// All that score a model by itself.
     pub const SINGLE: [Self; 9] = [
         Self::SourceAccuracy,
@@ -213,16 +216,33 @@ pub fn choose(validator: Validator, candidates: &[Scores]) -> Result<usize, Adap
     }
 }
 
-/// The candidate that `validator` prefers among those that it scores; where it scores none, the one with the best mean rank over
-/// the validators that score all.
+/// The candidate that `validator` prefers, where some have been relieved of [the scores that their methods train
+/// on](Scores::without).
 ///
-/// Take from each candidate [the scores that its method trains on](Scores::without) first: then a method which raises the
-/// validator's score by itself is chosen only where all do so, and by what none of them trains on.
+/// The best of those that the validator scores is chosen, unless one that it does not score is better by both
+/// [`Validator::CLUSTERS`], which must judge it then; of several such the one with the best mean rank by these. Where the
+/// validator scores none, the ensemble chooses.
 ///
 /// # Errors
 /// When no candidate has a score.
 pub fn prefer(validator: Validator, candidates: &[Scores]) -> Result<usize, AdaptError> {
-    choose(validator, candidates).or_else(|_| choose(Validator::Ensemble, candidates))
+    let Ok(judged) = choose(validator, candidates) else {
+        return choose(Validator::Ensemble, candidates);
+    };
+    if validator == Validator::Ensemble {
+        return Ok(judged);
+    }
+    let better = |scores: &Scores, by: Validator| {
+        let pair = scores.get(by).zip(candidates[judged].get(by));
+        pair.is_some_and(|(own, other)| own > other)
+    };
+    let clusters = candidates.iter().map(|scores| {
+        let challenges = scores.get(validator).is_none()
+            && Validator::CLUSTERS.iter().all(|&by| better(scores, by));
+        let own = scores.0.iter().filter(|(by, _)| challenges && Validator::CLUSTERS.contains(by));
+        Scores(own.map(|(by, score)| (*by, *score)).collect())
+    });
+    Ok(choose(Validator::Ensemble, &clusters.collect::<Vec<_>>()).unwrap_or(judged))
 }
 
 /// Every `n`-th row so that at most `limit` are left, for scores whose cost grows with the square.
