@@ -160,4 +160,25 @@ mod tests {
         };
         assert!(cluster_labels(&outputs).iter().all(|&label| label < 2));
     }
+
+    #[test]
+    fn its_pseudo_labels_raise_the_scores_of_clusters() {
+        use crate::validators::{calinski_harabasz, silhouette};
+        let value = |what: u64, at: usize| {
+            (tl_random::mix(tl_random::mix(what) ^ at as u64) >> 40) as f32 / (1 << 23) as f32 - 1.0
+        };
+        let (rows, width, classes) = (60, 4, 3);
+        let before = Outputs {
+            features: (0..rows * width).map(|at| value(1, at)).collect(),
+            logits: (0..rows * classes).map(|at| value(2, at)).collect(),
+            width,
+            classes,
+        };
+        let labels = cluster_labels(&before);
+        let said = |row: usize, class: usize| if labels[row] == class { 9.0 } else { 0.0 };
+        let logits = (0..rows * classes).map(|at| said(at / classes, at % classes)).collect();
+        let after = Outputs { logits, ..before.clone() };
+        assert!(silhouette(&after) > silhouette(&before));
+        assert!(calinski_harabasz(&after) > calinski_harabasz(&before));
+    }
 }

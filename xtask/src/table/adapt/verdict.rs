@@ -7,12 +7,32 @@ use super::record::Record;
 use super::shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift, TEST_TIME};
 use crate::table::cell::mean_and_deviation;
 
-/// The record with the highest score among the methods of a seed that the validator may judge, the first of equals, once all are
-/// there.
+/// The pick among the methods of a seed, once all are there: `tl_adapt::prefer`, from what was recorded. The record with the highest
+/// score of those that the validator may judge, the first of equals, unless one that it may not is better by both scores of clusters.
 pub fn pick<'a>(records: &'a [Record], shift: &str, seed: u64) -> Option<&'a Record> {
-    let score = |record: &&Record| record.judged_by(&record.validator).unwrap_or(f64::NEG_INFINITY);
+    const CLUSTERS: [&str; 2] = ["silhouette", "calinski_harabasz"];
     let all = all(records, shift, seed)?;
-    all.into_iter().rev().max_by(|one, other| score(one).total_cmp(&score(other)))
+    let score = |record: &&&Record| record.judged_by(&record.validator);
+    let low = f64::NEG_INFINITY;
+    let best = all
+        .iter()
+        .rev()
+        .max_by(|one, other| score(one).unwrap_or(low).total_cmp(&score(other).unwrap_or(low)))?;
+    let better = |record: &&&Record| {
+        score(record).is_none()
+            && CLUSTERS.iter().all(|by| {
+                record.judged_by(by).zip(best.judged_by(by)).is_some_and(|(own, other)| own > other)
+            })
+    };
+    let challengers: Vec<&Record> = all.iter().filter(better).copied().collect();
+    // The mean rank without its constants: how many are better, by either score.
+    let beaten = |record: &Record| -> usize {
+        let by = CLUSTERS.iter().map(|by| {
+            challengers.iter().filter(|other| other.judged_by(by) > record.judged_by(by)).count()
+        });
+        by.sum()
+    };
+    challengers.iter().min_by_key(|record| beaten(record)).or(Some(best)).copied()
 }
 
 /// The best epoch of any method, once all methods of the seed are there.
@@ -148,6 +168,15 @@ mod tests {
         records[4].scores.insert("entropy".into(), 3.0);
         records[4].trains_on.push("entropy".into());
         assert_eq!(pick(&records, "uci", 0).unwrap().cell.method, CORE[3]);
+        // By both scores of clusters it wins all the same; by one it does not.
+        for (record, height) in [(3, 1.0), (4, 2.0)] {
+            records[record].scores.insert("silhouette".into(), height);
+            assert_eq!(pick(&records, "uci", 0).unwrap().cell.method, CORE[3]);
+        }
+        for (record, height) in [(3, 1.0), (4, 2.0)] {
+            records[record].scores.insert("calinski_harabasz".into(), height);
+        }
+        assert_eq!(pick(&records, "uci", 0).unwrap().cell.method, CORE[4]);
         records.pop();
         assert!(pick(&records, "uci", 0).is_none());
     }
