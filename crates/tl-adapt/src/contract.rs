@@ -10,7 +10,7 @@ use tl_core::Activation;
 
 use crate::networks::{Mlp, NetworkShape, Networks};
 use crate::outputs::{LabelledOutputs, Outputs};
-use crate::{AdaptError, HeadValues};
+use crate::{AdaptError, HeadValues, Validator};
 
 /// A batch of the labelled domain, as the model sees it.
 #[derive(Clone, Debug)]
@@ -208,13 +208,17 @@ pub struct EpochStart<'a> {
 
 /// A method of domain adaptation.
 ///
-/// Only [`Method::name`] and [`Method::terms`] must be written; every other function says that the
+/// Only [`Method::name`], [`Method::trains_on`] and [`Method::terms`] must be written; every other function says that the
 /// method needs something beyond features and logits, and has an answer for those that do not. What
 /// a method holds between epochs must follow from [`Method::begin_epoch`] alone, so that a resumed
 /// run equals one that was not interrupted. Its `Debug` text is part of a run's identity.
 pub trait Method: Debug {
     /// The name by which users ask for it.
     fn name(&self) -> &'static str;
+
+    /// The scores of validators that a step down the loss raises by itself, through the target's logits, whether or not they
+    /// become truer. They are no judges of this method: see [`choose`](crate::choose).
+    fn trains_on(&self) -> &'static [Validator];
 
     /// The loss of a round, without the cross-entropy of the source batch.
     ///

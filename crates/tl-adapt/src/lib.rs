@@ -45,4 +45,4 @@ pub use oracle::{Oracle, OracleAccuracy};
 pub use outputs::{LabelledOutputs, Outputs};
 pub use parts::HeadValues;
 pub use rows::AdaptRow;
-pub use validators::{Evidence, Scores, Validator, choose};
+pub use validators::{Evidence, Scores, Validator, choose, prefer};

@@ -73,3 +73,38 @@ impl Oracle {
         Ok(OracleAccuracy::of(&outputs, &self.test.labels))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tl_core::RowShape;
+
+    use super::*;
+    use crate::Examples;
+
+    fn test_part(examples: usize, labels: usize) -> Result<Oracle, AdaptError> {
+        let values = vec![0.0; 2 * examples];
+        let examples = Examples { shape: RowShape::Vector { width: 2 }, values };
+        Oracle::new(LabelledExamples { examples, labels: vec![0; labels] })
+    }
+
+    #[test]
+    fn an_oracle_without_examples_or_with_other_labels_says_the_mend() {
+        let message = |oracle: Result<Oracle, AdaptError>| oracle.unwrap_err().to_string();
+        let empty = message(test_part(0, 0));
+        assert!(empty.contains("oracle's test part holds no example; give"), "{empty}");
+        let other = message(test_part(3, 2));
+        assert_eq!(other, "labels: 2 were given, 3 fit");
+        assert!(test_part(3, 3).is_ok());
+    }
+
+    #[test]
+    fn the_share_of_right_predictions_is_counted() {
+        let outputs = Outputs {
+            logits: vec![1.0, 0.0, 0.0, 1.0, 2.0, 1.0],
+            classes: 2,
+            ..Outputs::default()
+        };
+        let found = OracleAccuracy::of(&outputs, &[0, 1, 1]);
+        assert!((found.value() - 2.0 / 3.0).abs() < 1e-15);
+    }
+}

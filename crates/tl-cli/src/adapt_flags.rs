@@ -6,7 +6,7 @@ use tl::data::Shift;
 use tl::{AdaptOptions, RunRecord};
 
 use crate::failure::Failure;
-use crate::flags::{DataFlags, Machine, NetworkFlags, RunFlags};
+use crate::flags::{DataFlags, Machine, NetworkFlags, Patches, RunFlags};
 
 /// Adapt a network to images without labels from another place
 ///
@@ -70,6 +70,9 @@ pub struct Adapt {
 
     #[command(flatten)]
     pub network: NetworkFlags,
+
+    #[command(flatten)]
+    pub patches: Patches,
 
     /// The method; without it the validator picks among the core methods
     #[arg(long, value_name = "M", conflicts_with = "compare", help_heading = "Adaptation")]
@@ -149,6 +152,7 @@ impl Adapt {
         options.learning_rate = self.lr.or(options.learning_rate);
         options.freeze_through = self.network.freeze_through.clone().or(options.freeze_through);
         options.image_size = self.network.image_size.or(options.image_size);
+        self.patches.put_into(&mut options.patches);
         options.augment |= self.augment;
         options.balanced |= self.balanced;
         options.shots = self.data.shots.or(options.shots);

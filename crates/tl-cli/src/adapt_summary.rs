@@ -156,7 +156,12 @@ impl Outcome {
         );
         for candidate in &self.candidates {
             let score = candidate.scores.0.iter().find(|(known, _)| known.name() == validator);
-            let score = score.map_or("–".to_string(), |(_, score)| format!("{score:.4}"));
+            let score = score.map_or("–".to_string(), |(known, score)| {
+                match candidate.trains_on.contains(known) {
+                    true => format!("({score:.4})"),
+                    false => format!("{score:.4}"),
+                }
+            });
             let [oracle, best, worst] = match &candidate.oracle {
                 Some(found) => [
                     format!(
@@ -178,7 +183,13 @@ impl Outcome {
                 candidate.epoch, candidate.seconds
             );
         }
-        text + "* chosen, without target labels; the oracle is measured on them and chose nothing\n"
+        text +=
+            "* chosen, without target labels; the oracle is measured on them and chose nothing\n";
+        let set_aside = self.candidates.iter().any(|one| !one.trains_on.is_empty());
+        if set_aside {
+            text += "(score) the method trains on it, so that it does not judge the method\n";
+        }
+        text
     }
 
     /// Writes the table beside the run, as text and as JSON.

@@ -220,3 +220,64 @@ fn faults_of_the_domains_are_one_line_that_says_the_mend() {
     place.refused_with(&words, &["no classes"]);
     assert!(!place.path("never").exists());
 }
+
+#[test]
+fn a_resume_with_another_method_is_refused_and_changes_nothing() {
+    let place = Place::with_photos(3, 12);
+    place.good(&adapt(&NIGHT, &["--method", "adabn", "--out", "a"]));
+    let record = place.read("a/run.json");
+    for more in [&["--method", "coral"][..], &["--compare", "adabn,coral"]] {
+        let words = [&adapt(&NIGHT, more)[..], &["--out", "a", "--resume"]].concat();
+        place.refused_with(&words, &["a: holds a run of adabn", "coral", "another --out"]);
+        assert!(record == place.read("a/run.json"));
+        assert!(!place.path("a/methods/coral").exists());
+    }
+    place.good(&adapt(&NIGHT, &["--method", "adabn", "--out", "a", "--resume"]));
+}
+
+#[test]
+fn a_transformer_of_few_patches_is_adapted_and_opened_again() {
+    let place = Place::with_photos(3, 12);
+    let vit = ["--model", "vit_tiny", "--weights", "random", "--image-size", "16"];
+    let patches = ["--patch-size", "8", "--depth", "1", "--pooling", "mean"];
+    let words = ["adapt", "--source", "photos", "--epochs", "1", "--source-epochs", "1"];
+    let more = ["--method", "dann", "--batch-size", "8", "--out", "a"];
+    let found = place.json(&[&words[..], &vit, &patches, &NIGHT, &more].concat());
+    assert_eq!(found["network"], "vit_tiny");
+    let record: Value = serde_json::from_slice(&place.read("a/run.json")).unwrap();
+    assert_eq!(record["adaptation"]["options"]["patches"]["depth"], 1);
+    let measured = place.json(&["evaluate", "a", "photos", "--shift", "night:0.3"]);
+    assert_eq!(measured["accuracy"], found["oracle"]["accuracy"]);
+    place.refused_with(&adapt(&NIGHT, &["--depth", "1", "--out", "never"]), &["has no patches"]);
+}
+
+#[test]
+fn a_domain_that_cannot_be_read_is_one_line_that_names_an_image() {
+    let place = Place::with_photos(3, 12);
+    for number in 0..3 {
+        place.file(&format!("torn/{number}.png"), b"no image");
+        for class in 0..3 {
+            place.file(&format!("torn-source/class-{class}/{number}.png"), b"no image");
+        }
+    }
+    let torn = ["--target", "torn"];
+    place.refused_with(
+        &adapt(&torn, &["--method", "source", "--out", "a"]),
+        &["none of the 3 images of the target can be read", "0.png", "give images"],
+    );
+    let record: Value = serde_json::from_slice(&place.read("a/run.json")).unwrap();
+    assert_eq!(record["status"], "failed");
+    let words = ["adapt", "--source", "torn-source", "--target", "photos", "--out", "b"];
+    let more = ["--model", "small_conv", "--weights", "random", "--method", "source"];
+    place.refused_with(&[&words[..], &more].concat(), &["source's training part can be read"]);
+    place.refused_with(&adapt(&torn, &["--strict", "--out", "c"]), &["0.png", "not an image"]);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run_in_one_line() {
+    let place = Place::with_photos(3, 12);
+    let words = adapt(&NIGHT, &["--method", "dann", "--lr", "1e30", "--out", "a"]);
+    place.refused_with(&words, &["is not finite", "step ", "lower the learning rate"]);
+    let record: Value = serde_json::from_slice(&place.read("a/run.json")).unwrap();
+    assert_eq!(record["status"], "failed");
+}

@@ -70,7 +70,7 @@ pub struct RunRecord {
     pub test: Option<Evaluation>,
     pub skipped: Vec<Skipped>,
     pub versions: BTreeMap<String, String>,
-    /// What an adaptation found; nothing for a fitting.
+    /// What an adaptation was told and found; nothing for a fitting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation: Option<AdaptRecord>,
     /// What a pre-training did; nothing for a run with a classifier.
@@ -94,15 +94,15 @@ impl RunRecord {
         Ok(write_bytes(&folder.join(RUN_FILE), text.as_bytes())?)
     }
 
-    /// What an adaptation that is finished was told; `path` is where it was read.
+    /// What an adaptation was told; `path` is where it was read.
     ///
     /// # Errors
-    /// A fitting, or an adaptation that is not finished.
+    /// A run of another kind.
     pub fn adapt_options(self, path: &Path) -> Result<AdaptOptions, Error> {
         let adaptation = self.adaptation.ok_or_else(|| Error::Run {
             path: path.to_path_buf(),
-            problem: "is of no finished adaptation".into(),
-            mend: "give the folder of a run that `tl adapt` finished",
+            problem: "is of no adaptation".into(),
+            mend: "give the folder of a run that `tl adapt` made",
         })?;
         Ok(adaptation.options)
     }

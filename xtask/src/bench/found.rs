@@ -34,17 +34,18 @@ pub(super) fn number(quantity: Quantity, measured: Measured) -> Number {
 /// # Errors
 /// When a program ends.
 pub(super) fn measure(meter: &mut Meter, row: Row, threads: usize) -> Outcome<Found> {
-    let compared = row.beside.is_some() || meter.starter.has_peers();
+    let compared = !row.beside.is_empty() || meter.starter.has_peers();
     let variants = if compared { row.variants() } else { Vec::new() };
     let ours = Participant { who: Who::Ours, threads, request: row.request.clone() };
-    let peer = |variant: &&'static str| match row.beside {
-        Some(work) => {
+    let peer = |(place, variant): (usize, &&'static str)| match row.beside.get(place) {
+        Some(&work) => {
             let request = Request { work, ..row.request.clone() };
             Participant { who: Who::Ours, threads, request }
         }
         None => Participant { who: Who::Peers, threads, request: row.request(variant) },
     };
-    let participants: Vec<_> = std::iter::once(ours).chain(variants.iter().map(peer)).collect();
+    let participants: Vec<_> =
+        std::iter::once(ours).chain(variants.iter().enumerate().map(peer)).collect();
     let measured = match row.quantity {
         Quantity::Rate | Quantity::Time => meter.times(&participants, meter.rounds)?,
         Quantity::Memory => meter.peaks(&participants)?,

@@ -22,7 +22,9 @@ pub enum Work {
     /// convolution takes its norm's running statistics into its weight as it is called, so that this is
     /// faster than a pass that leaves them apart.
     Eval,
-    /// The same with the norms' statistics of the batch itself.
+    /// Logits without gradients, every norm an operation of its own with its running statistics.
+    Unfolded,
+    /// Logits with the norms' statistics of the batch itself.
     AdaBn,
     /// The same, and a step of TENT on scales and shifts.
     Tent,

@@ -26,8 +26,8 @@ pub(super) struct Row {
     pub reference: &'static str,
     /// What else the peers do.
     pub others: &'static [&'static str],
-    /// Work of our own that takes the place of the peers.
-    pub beside: Option<Work>,
+    /// Work of our own that takes the place of the peers, one for each of them; none where the peers do the same.
+    pub beside: Vec<Work>,
     /// What the ratio must reach: from above for a rate, from below for memory.
     pub bound: Option<f64>,
     pub aim: Option<f64>,
@@ -36,7 +36,7 @@ pub(super) struct Row {
 }
 
 /// Variants of the peers, and how tables call them.
-const VARIANTS: [(&str, &str); 9] = [
+const VARIANTS: [(&str, &str); 10] = [
     ("channels_last", "PyTorch channels_last"),
     ("default", "PyTorch default"),
     ("onnxruntime", "ONNX Runtime"),
@@ -44,7 +44,8 @@ const VARIANTS: [(&str, &str); 9] = [
     ("default+bf16", "PyTorch bf16 default"),
     ("channels_last+caching", "PyTorch channels_last, caching"),
     ("default+caching", "PyTorch default, caching"),
-    ("eval", "our own forward pass in evaluation, nothing compiled"),
+    ("unfolded", "our own forward pass in evaluation, norms apart"),
+    ("eval", "our own with norms folded as it runs"),
     ("supervised", "our own supervised step on both batches together"),
 ];
 
@@ -65,7 +66,7 @@ fn row(name: &str, title: &str, work: Work, network: &str) -> Row {
         request,
         reference: "channels_last",
         others: &["default"],
-        beside: None,
+        beside: Vec::new(),
         bound: None,
         aim: None,
         grows: false,
@@ -80,8 +81,15 @@ impl Row {
 
     /// The time of our work over that of `work`, which is ours as well and is called `reference`.
     fn beside(mut self, reference: &'static str, work: Work) -> Self {
-        (self.quantity, self.beside) = (Quantity::Time, Some(work));
+        (self.quantity, self.beside) = (Quantity::Time, vec![work]);
         self.against(reference, &[])
+    }
+
+    /// Shows the time of another work of ours, which is called `other`, as well.
+    fn and_beside(mut self, other: &'static [&'static str; 1], work: Work) -> Self {
+        self.beside.push(work);
+        let reference = self.reference;
+        self.against(reference, other)
     }
 
     fn must(mut self, bound: f64, aim: Option<f64>) -> Self {
@@ -202,7 +210,10 @@ pub(super) fn all() -> Vec<Row> {
         let row = |name: &str, what: &str, work| {
             row(&format!("{network}-{name}"), &format!("{title} {what}"), work, network)
         };
-        let stream = |name, what, work| row(name, what, work).beside("eval", Work::Eval);
+        let stream = |name, what, work| {
+            let row = row(name, what, work).beside("unfolded", Work::Unfolded);
+            row.and_beside(&["eval"], Work::Eval)
+        };
         rows.push(stream("adabn", "AdaBN on a stream", Work::AdaBn).must(1.5, None));
         rows.push(stream("tent", "TENT on a stream", Work::Tent).must(3.0, None));
         let step = row("dann", "DANN step", Work::Dann);

@@ -6,14 +6,15 @@ mod shifts;
 mod validators;
 mod verdict;
 
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
 use super::{Table, burn_version};
-use crate::shell::{During, Failure, Outcome, cache, program, quietly, root, say, target};
+use crate::shell::{During, Failure, Outcome, cache, program, quietly, read, root, say, target};
 use record::{Cell, Record};
-use shifts::{BOUND, CORE, SHIFTS, Shift};
+use shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift};
 
 /// Methods on shifts of domain.
 pub struct Adapt;
@@ -100,15 +101,42 @@ fn compute(shift: &Shift, seed: u64, cells: &[Cell]) -> Outcome<Vec<Value>> {
     let started = Instant::now();
     let output = quietly(command);
     let seconds = started.elapsed().as_secs_f64();
+    let courses: Outcome<Vec<Vec<Value>>> =
+        cells.iter().map(|cell| course(&out, method_of(cell))).collect();
     let _ = std::fs::remove_dir_all(&out);
     let value: Value =
         serde_json::from_str(output?.trim()).during(format_args!("what `{shown}` printed"))?;
-    cells.iter().map(|cell| line(cell, &value, &shown, seconds)).collect()
+    let lines = cells.iter().zip(courses?);
+    lines.map(|(cell, course)| line(cell, &value, course, &shown, seconds)).collect()
+}
+
+/// The method that the program carries out for a cell.
+fn method_of(cell: &Cell) -> &str {
+    if cell.method == BOUND { SOURCE } else { &cell.method }
+}
+
+/// Scores and oracle of every epoch of a method, so that another way of choosing needs no new run.
+fn course(run: &Path, method: &str) -> Outcome<Vec<Value>> {
+    let path = run.join("methods").join(method).join("metrics.jsonl");
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let epoch = |text: &str| -> Outcome<Value> {
+        let row: Value = serde_json::from_str(text).during(path.display())?;
+        Ok(json!({ "scores": row["scores"], "oracle": row["oracle"] }))
+    };
+    read(&path)?.lines().map(epoch).collect()
 }
 
 /// What is kept of what the program printed.
-fn line(cell: &Cell, value: &Value, shown: &str, seconds: f64) -> Outcome<Value> {
-    let name = if cell.method == BOUND { "source" } else { cell.method.as_str() };
+fn line(
+    cell: &Cell,
+    value: &Value,
+    course: Vec<Value>,
+    shown: &str,
+    seconds: f64,
+) -> Outcome<Value> {
+    let name = method_of(cell);
     let candidates = value["candidates"].as_array().map(Vec::as_slice).unwrap_or_default();
     let found = candidates.iter().find(|candidate| candidate["method"] == name);
     let candidate =
@@ -128,8 +156,10 @@ fn line(cell: &Cell, value: &Value, shown: &str, seconds: f64) -> Outcome<Value>
     for name in ["epoch", "epochs", "scores", "a_distance", "warnings"] {
         put(name, candidate[name].clone());
     }
+    // Absent where there are none.
+    put("trains_on", candidate.get("trains_on").cloned().unwrap_or_else(|| json!([])));
+    put("course", json!(course));
     put("validator", json!(validator));
-    put("score", candidate["scores"][validator].clone());
     put("seconds", json!((10.0 * (shared + own(candidate))).round() / 10.0));
     put("cores", json!(std::thread::available_parallelism().map_or(1, usize::from)));
     put("command", json!(shown));
@@ -159,8 +189,8 @@ mod tests {
             "validator": "entropy", "candidates": [candidate("source", 4.0), candidate("dann", 6.0)],
         });
         let cell = Cell { shift: "uci".into(), method: "dann".into(), seed: 0 };
-        assert_eq!(line(&cell, &value, "tl", 13.0).unwrap()["seconds"], 9.0);
+        assert_eq!(line(&cell, &value, Vec::new(), "tl", 13.0).unwrap()["seconds"], 9.0);
         let absent = Cell { method: "mcc".into(), ..cell };
-        assert!(line(&absent, &value, "tl", 13.0).is_err());
+        assert!(line(&absent, &value, Vec::new(), "tl", 13.0).is_err());
     }
 }

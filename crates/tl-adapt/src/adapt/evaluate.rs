@@ -14,7 +14,7 @@ use crate::methods::adapt_norms;
 use crate::outputs::{LabelledOutputs, Outputs};
 use crate::parts::HeadValues;
 use crate::rows::AdaptRow;
-use crate::validators::{Evidence, Scores, Validator, choose};
+use crate::validators::{Evidence, Scores, prefer};
 use crate::{AdaptError, Batches};
 
 /// Examples that norm statistics are estimated on. A mean over so many has an error of 1/√512 = .044
@@ -89,20 +89,11 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         if chosen.is_none_or(|chosen| chosen.method != newest.method) {
             return Ok(true);
         }
-        let candidates: Vec<Scores> = self
-            .state
-            .rows
-            .iter()
-            .filter(|row| row.method == newest.method)
-            .map(|row| row.scores.clone())
-            .collect();
-        // Without a score, such as at the beginning of a run that predicts one class, the later
-        // epoch is taken.
-        let validator = match choose(self.settings.validator, &candidates) {
-            Ok(_) => self.settings.validator,
-            Err(_) => Validator::SourceAccuracy,
-        };
-        Ok(choose(validator, &candidates).is_ok_and(|best| best + 1 == candidates.len()))
+        // All epochs of a method train on the same scores: among them a score tells how far each has come.
+        let own = self.state.rows.iter().filter(|row| row.method == newest.method);
+        let candidates: Vec<Scores> = own.map(|row| row.scores.clone()).collect();
+        let best = prefer(self.settings.validator, &candidates)?;
+        Ok(best + 1 == candidates.len())
     }
 
     /// Scores a model, given as it answers on the source and as it answers on the target.

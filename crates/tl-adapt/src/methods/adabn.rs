@@ -8,9 +8,9 @@ use tl_core::{Activation, Backbone, Head, Model, Pass};
 use tl_kernels::norm::MOMENTUM;
 use tl_train::ema::{Snapshot, snapshot};
 
-use crate::AdaptError;
 use crate::contract::{Method, Round, Step, Terms};
 use crate::parts::norm_modules;
+use crate::{AdaptError, Validator};
 
 /// Trains on the source; before the model answers on the target, its norms get the target's
 /// statistics.
@@ -20,6 +20,10 @@ pub struct AdaBn;
 impl Method for AdaBn {
     fn name(&self) -> &'static str {
         "adabn"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn rounds(&self) -> Vec<Round> {

@@ -2,9 +2,9 @@
 //! to make target features that a domain classifier takes for the features that the source had.
 
 use super::pieces::{domain_accuracy, domain_loss, mean};
-use crate::AdaptError;
 use crate::contract::{Method, Round, Sizes, Step, Terms, Trains};
 use crate::networks::{DISCRIMINATOR, NetworkShape};
+use crate::{AdaptError, Validator};
 
 use burn::prelude::*;
 use burn::tensor::activation::log_sigmoid;
@@ -32,6 +32,10 @@ pub fn inverted_domain_loss(target: Tensor<2>) -> Tensor<1> {
 impl Method for Adda {
     fn name(&self) -> &'static str {
         "adda"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn networks(&self, sizes: Sizes) -> Vec<NetworkShape> {

@@ -4,8 +4,8 @@
 use burn::prelude::*;
 
 use super::pieces::{lengths, mean};
-use crate::AdaptError;
 use crate::contract::{Method, Step, Terms};
+use crate::{AdaptError, Validator};
 
 /// The mean of (‖h‖ − (‖h₀‖ + Δr))², where h₀ is h taken as a constant: equation 7.
 ///
@@ -35,6 +35,10 @@ impl Default for Afn {
 impl Method for Afn {
     fn name(&self) -> &'static str {
         "afn"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn terms(&self, step: &Step<'_>) -> Result<Terms, AdaptError> {

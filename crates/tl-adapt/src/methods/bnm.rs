@@ -5,9 +5,9 @@ use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
 use super::pieces::{constant, host};
-use crate::AdaptError;
 use crate::contract::{Method, Step, Terms};
 use crate::linear_algebra::nuclear_norm;
+use crate::{AdaptError, Validator};
 
 /// −‖softmax(z)‖_* / B, equation 12. The singular values are found on the host in f64.
 ///
@@ -41,6 +41,10 @@ impl Default for Bnm {
 impl Method for Bnm {
     fn name(&self) -> &'static str {
         "bnm"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &Validator::CERTAINTY
     }
 
     fn terms(&self, step: &Step<'_>) -> Result<Terms, AdaptError> {

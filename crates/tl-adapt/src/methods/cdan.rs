@@ -10,9 +10,9 @@ use tl_core::rng;
 use tl_kernels::reverse_gradient;
 
 use super::pieces::{Found, domain_accuracy, domain_loss, rising_lambda, row_entropy};
-use crate::AdaptError;
 use crate::contract::{Method, Sizes, Step, Terms};
 use crate::networks::{DISCRIMINATOR, NetworkShape};
+use crate::{AdaptError, Validator};
 
 /// CDAN, with entropy conditioning CDAN+E.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +105,10 @@ impl Cdan {
 impl Method for Cdan {
     fn name(&self) -> &'static str {
         if self.entropy { "cdan_e" } else { "cdan" }
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn networks(&self, sizes: Sizes) -> Vec<NetworkShape> {

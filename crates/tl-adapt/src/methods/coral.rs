@@ -3,8 +3,8 @@
 
 use burn::prelude::*;
 
-use crate::AdaptError;
 use crate::contract::{Method, Step, Terms};
+use crate::{AdaptError, Validator};
 
 /// ‖C_S − C_T‖²_F / (4d²), equation 1, with the unbiased covariances of equations 2 and 3.
 ///
@@ -41,6 +41,10 @@ impl Default for Coral {
 impl Method for Coral {
     fn name(&self) -> &'static str {
         "coral"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn terms(&self, step: &Step<'_>) -> Result<Terms, AdaptError> {

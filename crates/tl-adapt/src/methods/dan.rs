@@ -4,8 +4,8 @@
 use burn::prelude::*;
 
 use super::kernel::{Bandwidth, discrepancy, gaussian};
-use crate::AdaptError;
 use crate::contract::{Method, Step, Terms};
+use crate::{AdaptError, Validator};
 
 /// The squared maximum mean discrepancy under the mean of Gaussian kernels of the widths 2ᵏ times
 /// the mean squared distance, k from −3 to 1: equation 1 in its biased estimate, which is 0 for
@@ -34,6 +34,10 @@ impl Default for Dan {
 impl Method for Dan {
     fn name(&self) -> &'static str {
         "dan"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn terms(&self, step: &Step<'_>) -> Result<Terms, AdaptError> {

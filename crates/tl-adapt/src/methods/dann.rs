@@ -6,9 +6,9 @@
 use tl_kernels::reverse_gradient;
 
 use super::pieces::{domain_accuracy, domain_loss, rising_lambda};
-use crate::AdaptError;
 use crate::contract::{Method, Sizes, Step, Terms};
 use crate::networks::{DISCRIMINATOR, NetworkShape};
+use crate::{AdaptError, Validator};
 
 /// A domain loss of ln 2 = .693 is what a classifier that cannot tell has: the domains are aligned,
 /// or the classifier has not learned anything. The logged domain accuracy beside it (.5 in both
@@ -33,6 +33,10 @@ impl Default for Dann {
 impl Method for Dann {
     fn name(&self) -> &'static str {
         "dann"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn networks(&self, sizes: Sizes) -> Vec<NetworkShape> {

@@ -5,8 +5,8 @@ use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
 use super::kernel::{Bandwidth, discrepancy, gaussian};
-use crate::AdaptError;
 use crate::contract::{Method, Step, Terms};
+use crate::{AdaptError, Validator};
 
 /// σ² of the kernel between predictions.
 const PREDICTIONS: f64 = 0.92 * 0.92;
@@ -39,6 +39,10 @@ impl Default for Jan {
 impl Method for Jan {
     fn name(&self) -> &'static str {
         "jan"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn terms(&self, step: &Step<'_>) -> Result<Terms, AdaptError> {

@@ -5,8 +5,8 @@ use burn::prelude::*;
 use burn::tensor::activation::{log_softmax, softmax};
 
 use super::pieces::row_entropy;
-use crate::AdaptError;
 use crate::contract::{Method, Step, Terms};
+use crate::{AdaptError, Validator};
 
 /// The mean over classes of the share of confusion that is with other classes, equations 1 to 6.
 ///
@@ -43,6 +43,10 @@ impl Default for Mcc {
 impl Method for Mcc {
     fn name(&self) -> &'static str {
         "mcc"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &Validator::CERTAINTY
     }
 
     fn terms(&self, step: &Step<'_>) -> Result<Terms, AdaptError> {

@@ -6,9 +6,9 @@ use burn::tensor::activation::softmax;
 use tl_train::loss::cross_entropy;
 
 use super::pieces::rising_lambda;
-use crate::AdaptError;
 use crate::contract::{Method, Round, Sizes, Step, Terms, Trains};
 use crate::networks::NetworkShape;
+use crate::{AdaptError, Validator};
 
 const SECOND: &str = "second_classifier";
 
@@ -47,6 +47,10 @@ impl Default for Mcd {
 impl Method for Mcd {
     fn name(&self) -> &'static str {
         "mcd"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn networks(&self, sizes: Sizes) -> Vec<NetworkShape> {

@@ -7,9 +7,9 @@ use burn::tensor::activation::log_softmax;
 use tl_kernels::reverse_gradient;
 
 use super::pieces::{mean, one_hot, predictions, rising_lambda};
-use crate::AdaptError;
 use crate::contract::{Method, Sizes, Step, Terms};
 use crate::networks::NetworkShape;
+use crate::{AdaptError, Validator};
 
 const ADVERSARY: &str = "adversary";
 
@@ -61,6 +61,10 @@ impl Default for Mdd {
 impl Method for Mdd {
     fn name(&self) -> &'static str {
         "mdd"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn networks(&self, sizes: Sizes) -> Vec<NetworkShape> {

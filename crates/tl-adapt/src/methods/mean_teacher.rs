@@ -6,8 +6,8 @@ use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
 use super::pieces::{constant, host};
-use crate::AdaptError;
 use crate::contract::{Method, Step, Terms};
+use crate::{AdaptError, Validator};
 
 /// The mean squared difference of probabilities over the rows where the teacher is at least
 /// `threshold` sure, divided by the number of all rows and of classes.
@@ -53,6 +53,10 @@ impl Default for MeanTeacher {
 impl Method for MeanTeacher {
     fn name(&self) -> &'static str {
         "mean_teacher"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn teacher(&self) -> Option<f64> {

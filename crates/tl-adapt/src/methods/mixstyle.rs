@@ -7,8 +7,8 @@ use tl_core::{Activation, Pass, rng};
 use tl_random::Rng;
 
 use super::pieces::constant;
-use crate::AdaptError;
 use crate::contract::{Method, Step, Terms};
+use crate::{AdaptError, Validator};
 
 /// Trains on the source with the target's styles.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,10 @@ impl Default for MixStyle {
 impl Method for MixStyle {
     fn name(&self) -> &'static str {
         "mixstyle"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn terms(&self, _: &Step<'_>) -> Result<Terms, AdaptError> {

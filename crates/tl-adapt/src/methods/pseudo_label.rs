@@ -7,9 +7,9 @@ use burn::tensor::activation::log_softmax;
 use tl_train::metrics::argmax;
 
 use super::pieces::{Found, one_hot};
-use crate::AdaptError;
 use crate::contract::{EpochStart, Method, Step, Terms};
 use crate::outputs::{LabelledOutputs, softmax};
+use crate::{AdaptError, Validator};
 
 /// Cross-entropy with the labels that passed the threshold at the beginning of the epoch.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,10 @@ impl Default for PseudoLabel {
 impl Method for PseudoLabel {
     fn name(&self) -> &'static str {
         "pseudo_label"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &Validator::CERTAINTY
     }
 
     fn looks_at_outputs(&self) -> bool {

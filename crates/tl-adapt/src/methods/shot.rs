@@ -6,9 +6,9 @@ use tl_train::loss::cross_entropy;
 use tl_train::metrics::argmax;
 
 use super::pieces::{Found, marginal_entropy, mean, row_entropy};
-use crate::AdaptError;
 use crate::contract::{EpochStart, Method, Round, Step, Terms};
 use crate::outputs::Outputs;
+use crate::{AdaptError, Validator};
 
 /// The mean entropy of the predictions less the entropy of their mean, equations 3 and 4.
 ///
@@ -40,6 +40,17 @@ impl Default for Shot {
 impl Method for Shot {
     fn name(&self) -> &'static str {
         "shot"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        // By the pseudo-labels an example is called what the nearest cluster is called.
+        &[
+            Validator::Entropy,
+            Validator::InformationMaximisation,
+            Validator::Bnm,
+            Validator::Silhouette,
+            Validator::CalinskiHarabasz,
+        ]
     }
 
     fn rounds(&self) -> Vec<Round> {
@@ -148,5 +159,26 @@ mod tests {
             classes: 3,
         };
         assert!(cluster_labels(&outputs).iter().all(|&label| label < 2));
+    }
+
+    #[test]
+    fn its_pseudo_labels_raise_the_scores_of_clusters() {
+        use crate::validators::{calinski_harabasz, silhouette};
+        let value = |what: u64, at: usize| {
+            (tl_random::mix(tl_random::mix(what) ^ at as u64) >> 40) as f32 / (1 << 23) as f32 - 1.0
+        };
+        let (rows, width, classes) = (60, 4, 3);
+        let before = Outputs {
+            features: (0..rows * width).map(|at| value(1, at)).collect(),
+            logits: (0..rows * classes).map(|at| value(2, at)).collect(),
+            width,
+            classes,
+        };
+        let labels = cluster_labels(&before);
+        let said = |row: usize, class: usize| if labels[row] == class { 9.0 } else { 0.0 };
+        let logits = (0..rows * classes).map(|at| said(at / classes, at % classes)).collect();
+        let after = Outputs { logits, ..before.clone() };
+        assert!(silhouette(&after) > silhouette(&before));
+        assert!(calinski_harabasz(&after) > calinski_harabasz(&before));
     }
 }

@@ -1,7 +1,7 @@
 //! Source only: cross-entropy on the source and nothing else, the baseline of every table.
 
-use crate::AdaptError;
 use crate::contract::{Method, Round, Step, Terms};
+use crate::{AdaptError, Validator};
 
 /// Trains on the source and leaves the target alone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,6 +10,10 @@ pub struct Source;
 impl Method for Source {
     fn name(&self) -> &'static str {
         "source"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn rounds(&self) -> Vec<Round> {

@@ -3,10 +3,10 @@
 
 use tl_train::metrics::argmax;
 
-use crate::AdaptError;
 use crate::HeadValues;
 use crate::contract::{Method, Round, Step, Terms};
 use crate::outputs::{Outputs, entropy, softmax};
+use crate::{AdaptError, Validator};
 
 /// Trains on the source; before the model answers on the target its head is adjusted.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,10 @@ impl Default for T3a {
 impl Method for T3a {
     fn name(&self) -> &'static str {
         "t3a"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn rounds(&self) -> Vec<Round> {

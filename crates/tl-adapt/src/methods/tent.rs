@@ -4,8 +4,8 @@
 use burn::prelude::*;
 
 use super::pieces::{mean, row_entropy};
-use crate::AdaptError;
 use crate::contract::{Method, Round, Step, Terms, Trains};
+use crate::{AdaptError, Validator};
 
 /// The mean entropy of the predictions, equation 1. Shapes: `[batch, classes]` to `[1]`.
 pub fn entropy_loss(logits: Tensor<2>) -> Tensor<1> {
@@ -26,6 +26,10 @@ impl Tent {
 impl Method for Tent {
     fn name(&self) -> &'static str {
         "tent"
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &Validator::CERTAINTY
     }
 
     fn rounds(&self) -> Vec<Round> {

@@ -62,6 +62,12 @@ pub enum Validator {
 }
 
 impl Validator {
+    /// Those that measure how sure, and how varied, the predictions on the target are, whether right or wrong.
+    pub const CERTAINTY: [Self; 3] = [Self::Entropy, Self::InformationMaximisation, Self::Bnm];
+
+    /// Those that measure whether the predictions on the target follow its features.
+    pub const CLUSTERS: [Self; 2] = [Self::Silhouette, Self::CalinskiHarabasz];
+
     /// All that score a model by itself.
     pub const SINGLE: [Self; 9] = [
         Self::SourceAccuracy,
@@ -152,6 +158,15 @@ impl Scores {
         Ok(Self(single.filter_map(|v| Some((v, v.score(evidence).ok()?))).collect()))
     }
 
+    /// Those by validators that may judge a method which trains on `scores`.
+    ///
+    /// A score says of a method that raises it by itself how far the method has come, not how right its predictions are.
+    #[must_use]
+    pub fn without(&self, trained_on: &[Validator]) -> Self {
+        let kept = self.0.iter().filter(|(validator, _)| !trained_on.contains(validator));
+        Self(kept.map(|(validator, score)| (*validator, *score)).collect())
+    }
+
     /// The score by one validator.
     pub fn get(&self, validator: Validator) -> Option<f64> {
         self.0.get(&validator).copied()
@@ -199,6 +214,35 @@ pub fn choose(validator: Validator, candidates: &[Scores]) -> Result<usize, Adap
         Some((candidate, _)) => Ok(candidate),
         None => Err(AdaptError::NothingToChoose { validator: validator.name() }),
     }
+}
+
+/// The candidate that `validator` prefers, where some have been relieved of [the scores that their methods train
+/// on](Scores::without).
+///
+/// The best of those that the validator scores is chosen, unless one that it does not score is better by both
+/// [`Validator::CLUSTERS`], which must judge it then; of several such the one with the best mean rank by these. Where the
+/// validator scores none, the ensemble chooses.
+///
+/// # Errors
+/// When no candidate has a score.
+pub fn prefer(validator: Validator, candidates: &[Scores]) -> Result<usize, AdaptError> {
+    let Ok(judged) = choose(validator, candidates) else {
+        return choose(Validator::Ensemble, candidates);
+    };
+    if validator == Validator::Ensemble {
+        return Ok(judged);
+    }
+    let better = |scores: &Scores, by: Validator| {
+        let pair = scores.get(by).zip(candidates[judged].get(by));
+        pair.is_some_and(|(own, other)| own > other)
+    };
+    let clusters = candidates.iter().map(|scores| {
+        let challenges = scores.get(validator).is_none()
+            && Validator::CLUSTERS.iter().all(|&by| better(scores, by));
+        let own = scores.0.iter().filter(|(by, _)| challenges && Validator::CLUSTERS.contains(by));
+        Scores(own.map(|(by, score)| (*by, *score)).collect())
+    });
+    Ok(choose(Validator::Ensemble, &clusters.collect::<Vec<_>>()).unwrap_or(judged))
 }
 
 /// Every `n`-th row so that at most `limit` are left, for scores whose cost grows with the square.

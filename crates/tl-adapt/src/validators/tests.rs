@@ -138,3 +138,25 @@ fn every_validator_scores_an_ordinary_model_and_survives_json() {
     let nothing = Outputs { width: 1, classes: 2, ..Outputs::default() };
     assert!(Scores::of(&Evidence { target: &nothing, ..evidence }).is_err());
 }
+
+#[test]
+fn a_score_does_not_judge_a_method_that_trains_on_it() {
+    use Validator::{CalinskiHarabasz, Entropy, Silhouette};
+    let all = |entropy, silhouette, spread| {
+        scores(&[(Entropy, entropy), (Silhouette, silhouette), (CalinskiHarabasz, spread)])
+    };
+    let honest = [all(1.0, 0.1, 5.0), all(2.0, 0.2, 5.0)];
+    let pick = |other: Scores| prefer(Entropy, &[&honest[..], &[other]].concat()).unwrap();
+    let own = [Entropy];
+    // The highest entropy score counts where it is no aim, and does not where it is.
+    assert_eq!(pick(all(3.0, 0.1, 4.0)), 2);
+    assert_eq!(pick(all(3.0, 0.1, 4.0).without(&own)), 1);
+    // One score of clusters is not enough; both are.
+    assert_eq!(pick(all(3.0, 0.3, 4.0).without(&own)), 1);
+    assert_eq!(pick(all(0.5, 0.3, 6.0).without(&own)), 2);
+    // A method that trains on these as well has nothing to show.
+    assert_eq!(pick(all(3.0, 0.3, 6.0).without(&[Entropy, Silhouette, CalinskiHarabasz])), 1);
+    // Alone it is chosen, by what is left.
+    assert_eq!(prefer(Entropy, &[all(3.0, 0.3, 6.0).without(&own)]).unwrap(), 0);
+    assert!(prefer(Entropy, &[]).is_err());
+}

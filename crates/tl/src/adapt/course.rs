@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tl_adapt::methods::Source;
 use tl_adapt::{
     AdaptError, AdaptRow, Adapted, Domains, Keep, Outputs, Part, Scores, Settings, Task, Validator,
-    adapt, check_resume, choose,
+    adapt, check_resume, prefer,
 };
 use tl_core::Plan;
 use tl_kernels::LinearHead;
@@ -19,7 +19,7 @@ use tl_train::{Conduct, EpochRow, Predictions, Progress};
 use super::domains::{self, Chosen};
 use super::methods::FDA;
 use super::prepare::PreparedAdaptation;
-use super::record::{AdaptRecord, Candidate, OracleRecord, TargetRecord};
+use super::record::{Candidate, OracleRecord};
 use super::{LoadedDomains, findings, map, named};
 use crate::{Error, Network, Run, predict};
 
@@ -96,15 +96,8 @@ impl PreparedAdaptation {
                 Err(error) => return Err(error),
             }
         }
-        let scores: Vec<Scores> = tried.iter().map(|one| one.candidate.scores.clone()).collect();
-        let picked = match (pick(settings.validator, &scores), failure) {
-            (Some(picked), _) => picked,
-            (None, Some(error)) => return Err(error.into()),
-            (None, None) => {
-                let validator = settings.validator.name();
-                return Err(AdaptError::NothingToChoose { validator }.into());
-            }
-        };
+        let scores: Vec<Scores> = tried.iter().map(|one| one.candidate.judging()).collect();
+        let picked = prefer(settings.validator, &scores).map_err(|none| failure.unwrap_or(none))?;
         self.finish(folder, start, tried, picked, &domains)
     }
 
@@ -194,7 +187,9 @@ impl PreparedAdaptation {
         let task = Task { domains, method: &mut *method, oracle };
         let found = adapt(start.model.clone(), task, &plan, settings, &conduct, progress)?;
         let (predictions, measured) = self.measure(&found.model, progress)?;
-        Ok(tried(name, found, start, measured, predictions, &self.record.labels))
+        let mut tried = tried(name, found, start, measured, predictions, &self.record.labels);
+        tried.candidate.trains_on = method.trains_on().to_vec();
+        Ok(tried)
     }
 
     fn finish(
@@ -238,22 +233,12 @@ impl PreparedAdaptation {
         record.skipped = self.source.skipped();
         record.skipped.extend(self.target_loader.skipped());
         record.seconds = rows.iter().map(|row| row.seconds).sum();
-        record.adaptation = Some(AdaptRecord {
-            options: self.request.options.clone(),
-            target: TargetRecord {
-                path: self.target.name.clone(),
-                fingerprint: self.target.images.fingerprint(),
-                images: domains.targets(),
-                test: self.target.test.len(),
-                own_test_part: self.target.own_test_part,
-            },
-            validator: settings.validator,
-            method: method.clone(),
-            candidates,
-            classes,
-            maps,
-            rows: rows.clone(),
-        });
+        if let Some(found) = &mut record.adaptation {
+            found.target.images = domains.targets();
+            found.method.clone_from(method);
+            (found.candidates, found.classes) = (candidates, classes);
+            (found.maps, found.rows) = (maps, rows.clone());
+        }
         let images = &self.target.images;
         let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
         let table = predict::to_csv(&best.predictions, images, &labels);
@@ -300,6 +285,7 @@ fn tried(
         epoch: chosen + 1,
         epochs: rows.len(),
         scores: row.map(|row| row.scores.clone()).unwrap_or_default(),
+        trains_on: Vec::new(),
         notes: rows.last().map(|row| row.notes.clone()).unwrap_or_default(),
         a_distance,
         warnings,
@@ -313,12 +299,6 @@ fn tried(
         seconds: rows.iter().map(|row| row.seconds).sum(),
     };
     Tried { candidate, model, rows, chosen, measured, predictions }
-}
-
-/// The candidate that the validator prefers; by the source's accuracy where it scores none.
-fn pick(validator: Validator, scores: &[Scores]) -> Option<usize> {
-    let by = |validator| choose(validator, scores).ok();
-    by(validator).or_else(|| by(Validator::SourceAccuracy))
 }
 
 /// An epoch as the report draws it.

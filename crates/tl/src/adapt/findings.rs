@@ -10,7 +10,7 @@ use tl_train::metrics::Evaluation;
 use tl_train::{Predictions, Progress, TrainError, predict};
 
 use super::ClassChange;
-use super::prepare::Target;
+use super::target::Target;
 use crate::{Error, Network};
 
 /// Images of each domain on a map.

@@ -1,6 +1,6 @@
 //! The methods of the verb: those of `tl-adapt`, and Fourier domain adaptation, which needs a loader.
 
-use tl_adapt::{AdaptError, Method, Round, Step, Terms, methods};
+use tl_adapt::{AdaptError, Method, Round, Step, Terms, Validator, methods};
 
 pub(super) const FDA: &str = "fda";
 
@@ -38,6 +38,10 @@ struct Fda;
 impl Method for Fda {
     fn name(&self) -> &'static str {
         FDA
+    }
+
+    fn trains_on(&self) -> &'static [Validator] {
+        &[]
     }
 
     fn rounds(&self) -> Vec<Round> {

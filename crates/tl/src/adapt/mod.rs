@@ -7,6 +7,7 @@
 //! | `data` | [`TargetData`], images by name: folders, digits, what is part of the program |
 //! | `domains` | [`LoadedDomains`]: `tl-data`'s loaders as the two domains of the loop |
 //! | `prepare` | [`AdaptRequest`], [`prepare_adaptation`] |
+//! | `target` | what the target's images are for |
 //! | `course` | the source phase once, then each method from there, and the pick |
 //! | `findings` | features, class-wise gains and losses, the oracle |
 //! | `map` | features in the plane |
@@ -23,6 +24,7 @@ mod options;
 mod page;
 mod prepare;
 mod record;
+mod target;
 
 pub use data::{TargetData, open_images, open_sources};
 pub use domains::{Chosen, LoadedDomains};

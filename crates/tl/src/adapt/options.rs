@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tl_adapt::Settings;
 use tl_core::{NormPolicy, OptimizerConfig, Phase, Plan};
 
-use crate::{EMBEDDED_NETWORK, Error};
+use crate::{EMBEDDED_NETWORK, Error, NetworkChoice, PatchOptions};
 
 /// The head's rate for a network with pretrained stages, and the stages' share of it.
 const PRETRAINED_RATE: f64 = 1e-3;
@@ -26,6 +26,8 @@ const EPOCHS: usize = 8;
 pub struct AdaptOptions {
     /// The network's name.
     pub network: String,
+    /// What is said about a network of patches.
+    pub patches: PatchOptions,
     /// Where its weights come from, as for a fitting.
     pub weights: String,
     pub partial_weights: bool,
@@ -62,6 +64,7 @@ impl Default for AdaptOptions {
     fn default() -> Self {
         Self {
             network: EMBEDDED_NETWORK.to_string(),
+            patches: PatchOptions::default(),
             weights: "embedded".to_string(),
             partial_weights: false,
             methods: Vec::new(),
@@ -83,6 +86,12 @@ impl Default for AdaptOptions {
 }
 
 impl AdaptOptions {
+    /// The network that is asked for.
+    pub fn choice(&self) -> NetworkChoice {
+        let (name, image_size) = (self.network.clone(), self.image_size);
+        NetworkChoice { name, patches: self.patches, image_size }
+    }
+
     /// The plan on the source alone and the plan of a method. Norms move in both: each domain has its own statistics.
     ///
     /// # Errors

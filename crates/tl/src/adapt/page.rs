@@ -99,7 +99,9 @@ fn candidates(found: &AdaptRecord) -> Section {
     Section {
         title: "Methods from the same source phase".into(),
         lines: vec![
-            "Oracle, best and worst epoch are measured on target labels and chose nothing.".into(),
+            "Oracle, best and worst epoch are measured on target labels and chose nothing. A score in brackets is one that the \
+             method trains on: it does not judge the method."
+                .into(),
         ],
         tables: vec![table],
         ..Section::default()
@@ -108,6 +110,7 @@ fn candidates(found: &AdaptRecord) -> Section {
 
 fn row(candidate: &Candidate, found: &AdaptRecord) -> Vec<String> {
     let score = |validator| match candidate.scores.get(validator) {
+        Some(score) if candidate.trains_on.contains(&validator) => format!("({score:.4})"),
         Some(score) => format!("{score:.4}"),
         None => "–".to_string(),
     };

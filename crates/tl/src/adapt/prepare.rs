@@ -1,22 +1,22 @@
 //! From two domains and a network to an adaptation that was checked and laid out.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use tl_core::{Backbone, Plan, TrainableReport};
-use tl_data::{DataError, Images, Loader, Part, Shift, Split};
+use tl_data::{Images, Loader, Shift, Split};
 use tl_models::Classifier;
 use tl_train::Conduct;
 
 use super::methods::FDA;
-use super::{AdaptOptions, TargetData, named};
+use super::target::{Target, target};
+use super::{AdaptOptions, AdaptRecord, TargetData, named};
 use crate::finetune::augment;
 use crate::folder::claim;
 use crate::record::{DataRecord, RUN_SCHEMA, RunRecord, Status, versions};
-use crate::source::{preprocess, pretrained};
+use crate::source::{preprocess, pretrained_as};
 use crate::{Error, FinetuneOptions, Network};
 
 /// An adaptation that is asked for.
@@ -68,18 +68,6 @@ impl AdaptRequest {
             command: String::new(),
         }
     }
-}
-
-/// The target's images and what each is for.
-pub(super) struct Target {
-    pub images: Arc<Images>,
-    pub name: String,
-    /// What the methods see, without labels.
-    pub adapted: Vec<usize>,
-    /// Labelled ones, for the oracle alone.
-    pub test: Vec<usize>,
-    /// Whether `test` is a part of its own.
-    pub own_test_part: bool,
 }
 
 /// An adaptation that was checked and laid out, before anything is trained.
@@ -136,8 +124,8 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
         }
     }
     let (target, notes) = target(&request, &whole, &split)?;
-    let found = pretrained(
-        &options.network,
+    let found = pretrained_as(
+        &options.choice(),
         &options.weights,
         Some(source.classes.len()),
         options.partial_weights,
@@ -182,7 +170,7 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
         test: None,
         skipped: Vec::new(),
         versions: versions(),
-        adaptation: None,
+        adaptation: Some(AdaptRecord::begun(options, target.record())),
         pretraining: None,
         seconds: 0.0,
     };
@@ -223,6 +211,7 @@ fn check_methods(options: &AdaptOptions) -> Result<(), Error> {
 fn as_finetune(options: &AdaptOptions) -> FinetuneOptions {
     let mut found = FinetuneOptions {
         network: options.network.clone(),
+        patches: options.patches,
         weights: options.weights.clone(),
         partial_weights: options.partial_weights,
         image_size: options.image_size,
@@ -237,94 +226,6 @@ fn as_finetune(options: &AdaptOptions) -> FinetuneOptions {
     found
 }
 
-/// The images that a generated target is made of: training images that the source leaves out, as many as it has; where it
-/// takes all of them, the same images, with those that the validators look at.
-fn originals(whole: &Split, split: &Split, seed: u64) -> Vec<usize> {
-    let taken: HashSet<usize> = split.train.iter().copied().collect();
-    let left: Vec<usize> =
-        whole.train.iter().copied().filter(|item| !taken.contains(item)).collect();
-    if left.is_empty() {
-        let mut all = [whole.train.as_slice(), &whole.validation].concat();
-        all.sort_unstable();
-        return all;
-    }
-    let order = tl_random::rng(seed, "originals of the target", 0, 0).permutation(left.len());
-    order.into_iter().take(split.train.len()).map(|place| left[place]).collect()
-}
-
-/// Lays out the target: labels by the source's names, or none.
-fn target(
-    request: &AdaptRequest,
-    whole: &Split,
-    split: &Split,
-) -> Result<(Target, Vec<String>), Error> {
-    let (source, options) = (&request.source, &request.options);
-    let (images, name) = match &request.target {
-        TargetData::Images { images, name } => (Images::clone(images), name.clone()),
-        TargetData::Shift(shift) => {
-            let shifter = shift.clone().prepare(options.settings.seed)?;
-            (source.shifted(&shifter), format!("{} of {}", shift.name(), request.source_name))
-        }
-    };
-    let mut notes = images.notes.clone();
-    let images = if options.oracle { images } else { images.unlabelled() };
-    let images = images.with_classes(&source.classes).map_err(other_classes)?;
-    let items = || images.items.iter().enumerate();
-    let (adapted, test, own_test_part) = match &request.target {
-        TargetData::Shift(_) => {
-            let originals = originals(whole, split, options.settings.seed);
-            let own = !split.test.is_empty();
-            let test = if own { &split.test } else { &originals };
-            (originals.clone(), test.clone(), own)
-        }
-        TargetData::Images { .. } => {
-            let is_test = |part: Option<Part>| part == Some(Part::Test);
-            let own = items().any(|(_, item)| is_test(item.part))
-                && items().any(|(_, item)| !is_test(item.part));
-            let of = |test: bool| -> Vec<usize> {
-                let chosen = items().filter(|(_, item)| !own || is_test(item.part) == test);
-                chosen.map(|(index, _)| index).collect()
-            };
-            (of(false), of(true), own)
-        }
-    };
-    let test: Vec<usize> =
-        test.into_iter().filter(|&item| images.items[item].label.is_some()).collect();
-    if adapted.is_empty() {
-        return Err(DataError::EmptyDomain { domain: "target".into() }.into());
-    }
-    if adapted.len() < 2 {
-        return Err(Error::options(
-            "one image of the target shows no distribution to adapt to",
-            "give two or more",
-        ));
-    }
-    if !test.is_empty() && matches!(request.target, TargetData::Images { .. }) {
-        notes.push("the target's labels are used for the figures named oracle alone".to_string());
-        let counts = images.class_counts(&test);
-        let missing = source.classes.iter().zip(counts).filter(|(_, count)| *count == 0);
-        let missing: Vec<&str> = missing.map(|(class, _)| class.as_str()).collect();
-        if !missing.is_empty() {
-            notes.push(format!(
-                "the target has no image of {}; methods expect every class of the source there",
-                missing.join(", ")
-            ));
-        }
-    }
-    let target = Target { images: Arc::new(images), name, adapted, test, own_test_part };
-    Ok((target, notes))
-}
-
-fn other_classes(error: DataError) -> Error {
-    match error {
-        DataError::UnknownClass { class, known } => Error::options(
-            format!("the target has a class {class:?} that the source does not have ({known})"),
-            "give both domains the same classes, or add --no-oracle to leave the target's folders aside",
-        ),
-        other => other.into(),
-    }
-}
-
 impl PreparedAdaptation {
     /// Makes the run's folder, or accepts the run in it if it is to be resumed; fitting does so too.
     ///
@@ -335,12 +236,35 @@ impl PreparedAdaptation {
             return Ok(folder.clone());
         }
         let plan = self.request.resume.then_some(&self.plans[1]);
+        if let Some(out) = self.request.out.as_deref().filter(|_| self.request.resume) {
+            self.require_same_methods(out)?;
+        }
         let folder = claim(self.request.out.as_deref(), plan)?;
         if self.request.resume {
             self.check_resume(&folder)?;
         }
         self.folder = Some(folder.clone());
         Ok(folder)
+    }
+
+    /// Succeeds unless the folder holds a run of other methods, whose record would be overwritten.
+    fn require_same_methods(&self, folder: &Path) -> Result<(), Error> {
+        // A record that is damaged is written anew; checkpoints tell by themselves whose they are.
+        let begun = RunRecord::read(folder).ok().and_then(|record| record.adaptation);
+        let (Some(begun), given) = (begun, self.methods()) else { return Ok(()) };
+        let methods = begun.options.methods();
+        if methods == given {
+            return Ok(());
+        }
+        Err(Error::Run {
+            path: folder.to_path_buf(),
+            problem: format!(
+                "holds a run of {}, which --resume cannot go on with as one of {}",
+                methods.join(", "),
+                given.join(", ")
+            ),
+            mend: "give the methods that it was begun with, or choose another --out",
+        })
     }
 
     /// The source's images and what each is for.
@@ -363,16 +287,6 @@ impl PreparedAdaptation {
 mod tests {
     use super::*;
     use crate::embedded;
-
-    #[test]
-    fn a_generated_target_is_made_from_what_the_source_leaves_and_else_from_the_same_images() {
-        let whole = Split { train: vec![0, 1, 2, 3, 4, 5], validation: vec![6, 7], test: vec![8] };
-        let split = Split { train: vec![1, 4], ..whole.clone() };
-        let found = originals(&whole, &split, 3);
-        assert_eq!(found.len(), 2);
-        assert!(found.iter().all(|item| [0, 2, 3, 5].contains(item)), "{found:?}");
-        assert_eq!(originals(&whole, &whole, 3), [0, 1, 2, 3, 4, 5, 6, 7]);
-    }
 
     #[test]
     fn a_shifted_source_leaves_the_target_as_it_was() {

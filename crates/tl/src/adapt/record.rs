@@ -9,14 +9,14 @@ use super::AdaptOptions;
 pub const LN_2_NOTE: &str = "a domain classifier that cannot tell has an accuracy of .5 and a loss of ln 2 = .693: the features \
      have become alike, or it has not learned anything; the A-distance, from a classifier of its own, tells which";
 
-/// An adaptation, as it ended.
+/// An adaptation, as it was begun and, once it is finished, as it ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdaptRecord {
     pub options: AdaptOptions,
     pub target: TargetRecord,
     /// What chose the epoch and the method, without target labels.
     pub validator: Validator,
-    /// The method whose weights the run holds.
+    /// The method whose weights the run holds; empty before it holds any.
     pub method: String,
     /// All methods that were carried out from the same source phase, with the same budget.
     pub candidates: Vec<Candidate>,
@@ -50,6 +50,9 @@ pub struct Candidate {
     pub epoch: usize,
     pub epochs: usize,
     pub scores: Scores,
+    /// The validators whose scores its loss raises by itself: they do not judge it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trains_on: Vec<Validator>,
     /// What the method noted in its last epoch, such as `lambda` and `domain_accuracy`.
     pub notes: std::collections::BTreeMap<String, f64>,
     /// The proxy A-distance when the method began, and of the weights that are kept.
@@ -82,7 +85,28 @@ pub struct ClassChange {
     pub oracle_recall: Option<[f64; 2]>,
 }
 
+impl Candidate {
+    /// The scores that judge it.
+    pub fn judging(&self) -> Scores {
+        self.scores.without(&self.trains_on)
+    }
+}
+
 impl AdaptRecord {
+    /// Before anything is trained.
+    pub(super) fn begun(options: &AdaptOptions, target: TargetRecord) -> Self {
+        Self {
+            options: options.clone(),
+            target,
+            validator: options.settings.validator,
+            method: String::new(),
+            candidates: Vec::new(),
+            classes: Vec::new(),
+            maps: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
     /// The candidate whose weights the run holds.
     pub fn chosen(&self) -> Option<&Candidate> {
         self.candidates.iter().find(|candidate| candidate.method == self.method)

@@ -16,7 +16,7 @@ use tl::train::{Conduct, Progress};
 
 use crate::networks::{Work, images, network};
 use crate::request::Request;
-use crate::{Outcome, labels};
+use crate::{Outcome, labels, unfolded};
 
 /// What the paper takes for batches of 200 small images.
 const TENT_RATE: f64 = 1e-3;
@@ -31,6 +31,20 @@ pub fn eval(request: &Request) -> Outcome<Work> {
     let (model, device) = network(request)?;
     let (model, images) = (model.valid(), images(request, &device));
     Ok(Box::new(move || to_host(model.forward(images.clone(), Pass::default())?)))
+}
+
+/// The same with every norm as an operation of its own.
+pub fn unfolded(request: &Request) -> Outcome<Work> {
+    let (model, device) = network(request)?;
+    let (model, images) = (model.valid(), images(request, &device));
+    let folded = model.forward(images.clone(), Pass::default())?;
+    let apart = unfolded::forward(&model, images.clone())?;
+    let largest = folded.clone().abs().max().into_scalar::<f32>();
+    let difference = (folded - apart).abs().max().into_scalar::<f32>();
+    if difference.is_nan() || difference > 1e-3 * largest.max(1.0) {
+        return Err(format!("the unfolded pass is off by {difference}").into());
+    }
+    Ok(Box::new(move || to_host(unfolded::forward(&model, images.clone())?)))
 }
 
 /// The same with the statistics of each batch.

@@ -10,6 +10,7 @@ mod networks;
 mod probe;
 #[path = "../request.rs"]
 mod request;
+mod unfolded;
 
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -101,6 +102,7 @@ fn build(request: Request, threads: usize) -> Outcome<Job> {
             probe::probe(&request, threads)?
         }
         (Work::Eval, None) => adaptation::eval(&request)?,
+        (Work::Unfolded, None) => adaptation::unfolded(&request)?,
         (Work::AdaBn, None) => adaptation::adabn(&request)?,
         (Work::Tent, None) => adaptation::tent(&request)?,
         (Work::Dann | Work::Supervised, None) => {

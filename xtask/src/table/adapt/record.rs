@@ -32,16 +32,26 @@ pub struct Record {
     /// Of the best and the worst epoch of the method.
     pub best_epoch: f64,
     pub worst_epoch: f64,
+    /// What chose the epoch, and chooses the method.
     #[serde(default)]
     pub validator: String,
-    /// The validator's score of that epoch.
-    pub score: Option<f64>,
     /// What every validator says of that epoch.
     #[serde(default)]
     pub scores: BTreeMap<String, f64>,
+    /// The validators whose scores the method trains on: they do not judge it.
+    #[serde(default)]
+    pub trains_on: Vec<String>,
     #[serde(default)]
     pub seconds: f64,
     pub cores: Option<u64>,
+}
+
+impl Record {
+    /// The score by `validator`, where it may judge the method.
+    pub fn judged_by(&self, validator: &str) -> Option<f64> {
+        let own = self.trains_on.iter().any(|name| name == validator);
+        self.scores.get(validator).copied().filter(|_| !own)
+    }
 }
 
 impl Entry for Record {
@@ -75,8 +85,8 @@ impl Record {
             best_epoch: accuracy + 0.1,
             worst_epoch: accuracy - 0.1,
             validator: "entropy".into(),
-            score: Some(1.0),
-            scores: BTreeMap::new(),
+            scores: [("entropy".to_string(), 1.0)].into(),
+            trains_on: Vec::new(),
             seconds: 10.0,
             cores: Some(2),
         }

@@ -21,13 +21,12 @@ pub fn validators(records: &[Record]) -> String {
         return String::new();
     }
     let mut text = format!(
-        "## What each validator would pick\n\n{}, each method with the epoch that it is listed with above. The last column is \
-         the mean over the seeds of what is lost to the best of these.\n\n| validator | picks | accuracy | lost |\n|---|---|---|---|\n",
+        "## What each validator would pick\n\n{}, each method with the epoch that it is listed with above, and none that trains on \
+         the validator's score. The last column is the mean over the seeds of what is lost to the best of these.\n\n| validator | picks | accuracy | lost |\n|---|---|---|---|\n",
         shift.title
     );
     for name in names {
-        let score =
-            |record: &&&Record| record.scores.get(name).copied().unwrap_or(f64::NEG_INFINITY);
+        let score = |record: &&&Record| record.judged_by(name).unwrap_or(f64::NEG_INFINITY);
         let picks: Vec<&Record> = seeds
             .iter()
             .filter_map(|all| {

@@ -7,11 +7,32 @@ use super::record::Record;
 use super::shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift, TEST_TIME};
 use crate::table::cell::mean_and_deviation;
 
-/// The record with the highest score among the methods of a seed, the first of equals, once all are there.
+/// The pick among the methods of a seed, once all are there: `tl_adapt::prefer`, from what was recorded. The record with the highest
+/// score of those that the validator may judge, the first of equals, unless one that it may not is better by both scores of clusters.
 pub fn pick<'a>(records: &'a [Record], shift: &str, seed: u64) -> Option<&'a Record> {
-    let score = |record: &&Record| record.score.unwrap_or(f64::NEG_INFINITY);
+    const CLUSTERS: [&str; 2] = ["silhouette", "calinski_harabasz"];
     let all = all(records, shift, seed)?;
-    all.into_iter().rev().max_by(|one, other| score(one).total_cmp(&score(other)))
+    let score = |record: &&&Record| record.judged_by(&record.validator);
+    let low = f64::NEG_INFINITY;
+    let best = all
+        .iter()
+        .rev()
+        .max_by(|one, other| score(one).unwrap_or(low).total_cmp(&score(other).unwrap_or(low)))?;
+    let better = |record: &&&Record| {
+        score(record).is_none()
+            && CLUSTERS.iter().all(|by| {
+                record.judged_by(by).zip(best.judged_by(by)).is_some_and(|(own, other)| own > other)
+            })
+    };
+    let challengers: Vec<&Record> = all.iter().filter(better).copied().collect();
+    // The mean rank without its constants: how many are better, by either score.
+    let beaten = |record: &Record| -> usize {
+        let by = CLUSTERS.iter().map(|by| {
+            challengers.iter().filter(|other| other.judged_by(by) > record.judged_by(by)).count()
+        });
+        by.sum()
+    };
+    challengers.iter().min_by_key(|record| beaten(record)).or(Some(best)).copied()
 }
 
 /// The best epoch of any method, once all methods of the seed are there.
@@ -139,11 +160,23 @@ mod tests {
     #[test]
     fn the_pick_is_the_method_with_the_highest_score_and_its_gap_is_told() {
         let mut records = records();
-        records[3].score = Some(2.0);
+        records[3].scores.insert("entropy".into(), 2.0);
         records[3].accuracy = 0.6;
         records[5].best_epoch = 0.9;
         assert_eq!(pick(&records, "uci", 0).unwrap().cell.method, CORE[3]);
         assert!(gaps(&records).contains("any method 30.0 points over 1 picks"));
+        records[4].scores.insert("entropy".into(), 3.0);
+        records[4].trains_on.push("entropy".into());
+        assert_eq!(pick(&records, "uci", 0).unwrap().cell.method, CORE[3]);
+        // By both scores of clusters it wins all the same; by one it does not.
+        for (record, height) in [(3, 1.0), (4, 2.0)] {
+            records[record].scores.insert("silhouette".into(), height);
+            assert_eq!(pick(&records, "uci", 0).unwrap().cell.method, CORE[3]);
+        }
+        for (record, height) in [(3, 1.0), (4, 2.0)] {
+            records[record].scores.insert("calinski_harabasz".into(), height);
+        }
+        assert_eq!(pick(&records, "uci", 0).unwrap().cell.method, CORE[4]);
         records.pop();
         assert!(pick(&records, "uci", 0).is_none());
     }
@@ -162,7 +195,7 @@ mod tests {
     #[test]
     fn a_shift_says_what_is_gained_what_loses_and_how_far_the_bound_is() {
         let mut records = records();
-        records[3].score = Some(2.0);
+        records[3].scores.insert("entropy".into(), 2.0);
         records[3].accuracy = 0.6;
         records[4].accuracy = 0.45;
         records.push(Record::example("uci", BOUND, 0, 0.9));
