@@ -45,7 +45,8 @@ fn a_pretrained_network_is_what_a_fitting_and_a_probe_begin_with() {
     }
     let report = String::from_utf8(place.read("mae/report.html")).unwrap();
     assert!(report.contains("Pre-training") && report.contains("reconstruction"));
-    assert_eq!(report.matches("data:image/png;base64,").count(), 3 * 8);
+    // Eight images in three states, and eight with three neighbours each.
+    assert_eq!(report.matches("data:image/png;base64,").count(), 3 * 8 + 4 * 8);
 
     // The weights say patch, depth, size and pooling themselves.
     let probed =
