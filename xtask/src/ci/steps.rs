@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Step;
 use crate::shell::{
-    During, Failure, Outcome, Written, cargo, exists, program, quietly, say, watched,
+    During, Failure, Outcome, Written, cargo, exists, program, quietly, say, target, watched,
 };
 use crate::{check, consumers, table};
 
@@ -25,6 +25,7 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "assets", shows: "the checks that need fetched assets pass", run: assets },
     Step { name: "table", shows: "a cell of each table, computed again, is the same", run: verify },
     Step { name: "sanitizer", shows: "the kernels touch no memory but their own", run: sanitizer },
+    Step { name: "neon", shows: "the kernels compile for NEON (nothing is run)", run: neon },
     Step { name: "clippy", shows: "no warning", run: clippy },
     Step { name: "docs", shows: "the documentation builds without a warning", run: docs },
     Step { name: "cuda", shows: "the cuda feature type-checks (nothing is run)", run: cuda },
@@ -102,6 +103,26 @@ fn assets() -> Outcome<usize> {
 
 fn sanitizer() -> Outcome<usize> {
     Ok(check::sanitizer()?.unwrap_or_default())
+}
+
+/// Compiles the kernels for 64-bit ARM, whose standard library is fetched if it is absent and can be had.
+fn neon() -> Outcome<usize> {
+    const ARM: &str = "aarch64-unknown-linux-gnu";
+    let there = || {
+        let folder = quietly(program("rustc", &["--print", "target-libdir", "--target", ARM]));
+        folder.is_ok_and(|folder| std::path::Path::new(folder.trim()).is_dir())
+    };
+    if !there() {
+        // What matters is whether it is there afterwards.
+        let _ = quietly(program("rustup", &["target", "add", ARM]));
+    }
+    if !there() {
+        say(format_args!("neon: not run: the toolchain has no {ARM}"));
+        return Ok(0);
+    }
+    let mut command = cargo(&["check", "--release", "--package", "tl-simd", "--target", ARM]);
+    command.env("RUSTFLAGS", "-D warnings").env("CARGO_TARGET_DIR", target().join("neon"));
+    watched(command).map(|_| 1)
 }
 
 fn verify() -> Outcome<usize> {

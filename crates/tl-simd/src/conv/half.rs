@@ -9,11 +9,15 @@ use super::geometry::Geometry;
 use crate::Level;
 
 /// Whether filters of bf16 can be made for `level`.
+#[cfg(target_arch = "x86_64")]
 pub fn has_half_precision(level: Level) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return level.avx512().is_some() && std::arch::is_x86_feature_detected!("avx512bf16");
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    level.avx512().is_some() && std::arch::is_x86_feature_detected!("avx512bf16")
+}
+
+/// Whether filters of bf16 can be made for a level: on this processor never.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn has_half_precision(_: Level) -> bool {
+    false
 }
 
 impl Filters {
