@@ -60,6 +60,10 @@ pub struct Probe {
     #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true, help_heading = "Probe")]
     pub attentive: Option<usize>,
 
+    /// Also compare the images themselves, pixel by pixel: what a network has to beat
+    #[arg(long, help_heading = "Probe")]
+    pub pixels: bool,
+
     /// Images that are computed together
     #[arg(
         long,
@@ -99,6 +103,7 @@ pub fn run(verb: &Probe) -> Result<(), Failure> {
     request.shots = verb.shots;
     request.neighbours.count = verb.neighbours;
     request.attentive = verb.attentive;
+    request.pixels = verb.pixels;
     request.batch_size = verb.batch_size;
     request.seed = verb.seed;
     request.threads = verb.machine.threads();
@@ -121,6 +126,9 @@ fn text(found: &Probed) -> String {
     text += &line("linear", found.linear, found.linear_interval);
     if let (Some(share), Some(interval)) = (found.attentive, found.attentive_interval) {
         text += &line("attentive", share, interval);
+    }
+    if let (Some(share), Some(interval)) = (found.pixels, found.pixels_interval) {
+        text += &line("pixels", share, interval);
     }
     text + &output::skipped(&found.skipped)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use tl_core::{Backbone, Model, Phase, Plan};
-use tl_data::{Augment, Images, Loader, Skipped, Split};
-use tl_ssl::knn::{Neighbours, predict};
+use tl_data::{Augment, Images, Loader, Preprocess, Skipped, Split};
+use tl_ssl::knn::{Labelled, Neighbours, predict};
 use tl_ssl::{AttentiveHead, embed_labelled};
 use tl_train::fit::{CANDIDATES, Task};
 use tl_train::logistic::{Examples, Options, fit_chosen};
@@ -33,6 +33,8 @@ pub struct ProbeRequest {
     pub neighbours: Neighbours,
     /// Epochs of the attentive probe; none where it is not given.
     pub attentive: Option<usize>,
+    /// Whether the images themselves are compared too, pixel by pixel.
+    pub pixels: bool,
     pub seed: u64,
     pub device: Device,
     /// Threads that decode images; 0 for one on each core.
@@ -54,6 +56,7 @@ impl ProbeRequest {
             batch_size: 128,
             neighbours: Neighbours::default(),
             attentive: None,
+            pixels: false,
             seed: 0,
             device: device.clone(),
             threads: 0,
@@ -76,6 +79,11 @@ pub struct Probed {
     pub attentive: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attentive_interval: Option<[f64; 2]>,
+    /// Accuracy of the nearest neighbours by the pixels, without a network; where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels_interval: Option<[f64; 2]>,
     /// What was chosen, scikit-learn's C.
     pub c: f64,
     /// The width of the features.
@@ -133,6 +141,10 @@ pub fn probe(request: &ProbeRequest, progress: &mut dyn Progress) -> Result<Prob
     )
     .map_err(tl_train::TrainError::from)?;
     let linear = chosen.head.predict(&test.features);
+    let pixels = match request.pixels {
+        true => Some(share(&by_pixels(request, &loader, &split)?, &test.labels)),
+        false => None,
+    };
     let attentive = match request.attentive {
         Some(epochs) => Some(attend(request, backbone, &loader, &split, epochs, progress)?),
         None => None,
@@ -146,6 +158,8 @@ pub fn probe(request: &ProbeRequest, progress: &mut dyn Progress) -> Result<Prob
         linear_interval,
         attentive: attentive.as_ref().map(|found| found.accuracy),
         attentive_interval: attentive.as_ref().map(|found| found.interval),
+        pixels: pixels.map(|found| found.0),
+        pixels_interval: pixels.map(|found| found.1),
         c: chosen.c,
         width: train.width(),
         train: train.labels.len(),
@@ -153,6 +167,26 @@ pub fn probe(request: &ProbeRequest, progress: &mut dyn Progress) -> Result<Prob
         n: test.labels.len(),
         skipped: loader.skipped(),
     })
+}
+
+/// The classes of the nearest neighbours by the pixels, from 0 for black to 1: what a network has to beat.
+fn by_pixels(request: &ProbeRequest, loader: &Loader, split: &Split) -> Result<Vec<usize>, Error> {
+    let images = &request.images;
+    let preprocess = Preprocess { mean: [0.0; 3], std: [1.0; 3], ..loader.preprocess().clone() };
+    let loader = Loader::new(images.clone(), preprocess, request.threads, request.strict)?;
+    let read = |items: &[usize]| -> Result<Labelled, Error> {
+        let label = |item: usize| images.items.get(item).and_then(|item| item.label);
+        let items = items.iter().copied().filter(|&item| label(item).is_some()).collect();
+        let mut found = Labelled::default();
+        for batch in loader.batches(items, request.batch_size, None) {
+            let batch = batch?;
+            found.features.extend(batch.pixels);
+            found.labels.extend(batch.indices.into_iter().filter_map(label));
+        }
+        Ok(found)
+    };
+    let (train, test) = (read(&split.train)?, read(&split.test)?);
+    Ok(predict(&train, &test.features, request.neighbours, &request.device)?)
 }
 
 /// The rate of the attentive head, and its images in a step.

@@ -25,16 +25,40 @@ struct Network {
     name: &'static str,
     title: &'static str,
     words: &'static str,
-    /// The methods and what is said to `tl pretrain`: each at most 15 minutes on 2 cores.
-    methods: &'static [(&'static str, &'static str)],
+    /// What is said to every `tl pretrain`.
+    pretraining: &'static str,
+    /// The methods and their epochs: each at most 15 minutes on 2 cores.
+    methods: &'static [(&'static str, usize)],
+    /// The best of them at ten labels of each class with seed 0: it is pre-trained with every seed, the others
+    /// with seed 0 alone.
+    winner: &'static str,
 }
 
-const NETWORKS: [Network; 1] = [Network {
-    name: "vit",
-    title: "A transformer of 2.7 million parameters",
-    words: "--model vit_tiny --patch-size 4 --depth 6 --image-size 28 --pooling mean",
-    methods: &[("mae", "--method mae --epochs 8 --batch-size 128 --lr 1e-3")],
-}];
+const NETWORKS: [Network; 2] = [
+    Network {
+        name: "resnet10",
+        title: "A residual network of 4.9 million parameters",
+        words: "--model resnet10 --image-size 28",
+        pretraining: "--batch-size 256 --lr 1e-3",
+        methods: &[
+            ("simclr", 3),
+            ("vicreg", 3),
+            ("barlow_twins", 3),
+            ("byol", 3),
+            ("simsiam", 3),
+            ("dino", 2),
+        ],
+        winner: "simclr",
+    },
+    Network {
+        name: "vit",
+        title: "A transformer of 2.7 million parameters",
+        words: "--model vit_tiny --patch-size 4 --depth 6 --image-size 28 --pooling mean",
+        pretraining: "--batch-size 128 --lr 1e-3",
+        methods: &[("mae", 6)],
+        winner: "mae",
+    },
+];
 
 /// The same network without any training, for the probes, and fitted from there.
 const UNTRAINED: &str = "untrained";
@@ -59,11 +83,15 @@ impl fmt::Display for Cell {
 pub struct Record {
     #[serde(flatten)]
     cell: Cell,
-    /// Of the nearest neighbours among the labelled images; of a pre-training the probe's after its last
-    /// epoch, on 500 training images.
+    /// Of the nearest neighbours among the labelled images; of a pre-training, all of the training part.
     knn: Option<f64>,
     linear: Option<f64>,
     finetune: Option<f64>,
+    /// Of the nearest neighbours by the pixels.
+    pixels: Option<f64>,
+    /// Of the pre-training alone.
+    #[serde(default)]
+    pretraining_seconds: Option<f64>,
     seconds: f64,
     /// Images of the test part.
     #[serde(default)]
@@ -119,7 +147,11 @@ impl Table for Ssl {
     }
 }
 
-/// The cells in their order: pre-trainings before what follows from them.
+/// Labels of each class whose cells come first: by them the methods are compared.
+const FIRST: usize = 10;
+
+/// The cells in their order: pre-trainings before what follows from them, ten labels of each class before
+/// fewer and more.
 fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
     for network in &NETWORKS {
@@ -129,12 +161,16 @@ fn cells() -> Vec<Cell> {
             shots,
             seed,
         };
-        cells.extend(network.methods.iter().map(|(method, _)| cell(method, 0, 0)));
-        let all = || std::iter::once(UNTRAINED).chain(network.methods.iter().map(|it| it.0));
-        for seed in 0..SEEDS {
-            for (shots, _) in SHOTS {
-                cells.extend(all().map(|method| cell(method, shots, seed)));
-            }
+        let names = || std::iter::once(UNTRAINED).chain(network.methods.iter().map(|it| it.0));
+        for method in names() {
+            cells.push(cell(method, 0, 0));
+            cells.extend((0..SEEDS).map(|seed| cell(method, FIRST, seed)));
+        }
+        cells.extend((1..SEEDS).map(|seed| cell(network.winner, 0, seed)));
+        for (shots, _) in SHOTS.into_iter().filter(|(shots, _)| *shots != FIRST) {
+            cells.extend(
+                names().flat_map(|method| (0..SEEDS).map(move |seed| cell(method, shots, seed))),
+            );
         }
     }
     cells
@@ -152,26 +188,38 @@ fn compute(cell: &Cell) -> Outcome<Value> {
     let started = Instant::now();
     let mut fields = Map::new();
     let mut commands = Vec::new();
+    let (method, seed) = (cell.method.as_str(), cell.seed);
+    let weights = match method {
+        UNTRAINED => "random".to_string(),
+        _ => {
+            // A winner's seeds are those of its pre-training too.
+            let seed = if method == network.winner { seed } else { 0 };
+            let folder = folder(network, method, seed);
+            if cell.shots == 0 || !folder.join("model.safetensors").exists() {
+                let (answer, command) = pretrain(network, method, seed, &data)?;
+                commands.push(command);
+                if cell.shots == 0 {
+                    for name in ["epochs", "steps", "loss", "parameters", "images"] {
+                        fields.insert(name.into(), answer[name].clone());
+                    }
+                    fields.insert("pretraining_seconds".into(), answer["seconds"].clone());
+                }
+            }
+            folder.to_string_lossy().into_owned()
+        }
+    };
     if cell.shots == 0 {
-        let (answer, command) = pretrain(network, &cell.method, &data)?;
+        let words = match method {
+            UNTRAINED => format!("{} --pixels", network.words),
+            _ => network.words.to_string(),
+        };
+        let (answer, command) = tl("probe", &data, &words, &["--weights", &weights])?;
         commands.push(command);
-        fields.insert("knn".into(), answer["knn"][1].clone());
-        for name in ["epochs", "steps", "loss", "parameters", "images"] {
+        for name in ["knn", "linear", "pixels", "n"] {
             fields.insert(name.into(), answer[name].clone());
         }
-        fields.insert("knn_before".into(), answer["knn"][0].clone());
     } else {
-        let weights = match cell.method.as_str() {
-            UNTRAINED => "random".to_string(),
-            method => {
-                let folder = folder(network, method);
-                if !folder.join("model.safetensors").exists() {
-                    pretrain(network, method, &data)?;
-                }
-                folder.to_string_lossy().into_owned()
-            }
-        };
-        let (shots, seed) = (cell.shots, cell.seed);
+        let shots = cell.shots;
         let epochs = SHOTS.iter().find(|(known, _)| *known == shots).map_or(30, |it| it.1);
         let common = format!("{} --shots {shots} --seed {seed}", network.words);
         let (answer, command) = tl("probe", &data, &common, &["--weights", &weights])?;
@@ -203,16 +251,17 @@ fn compute(cell: &Cell) -> Outcome<Value> {
 }
 
 /// Where a pre-training lies, for all cells that follow from it.
-fn folder(network: &Network, method: &str) -> PathBuf {
-    target().join("table").join("ssl").join(format!("{}-{method}", network.name))
+fn folder(network: &Network, method: &str, seed: u64) -> PathBuf {
+    target().join("table").join("ssl").join(format!("{}-{method}-{seed}", network.name))
 }
 
-/// Pre-trains with seed 0, or goes on with it; answers what the program printed, and the command.
-fn pretrain(network: &Network, method: &str, data: &str) -> Outcome<(Value, String)> {
+/// Pre-trains, or goes on with it; answers what the program printed, and the command.
+fn pretrain(network: &Network, method: &str, seed: u64, data: &str) -> Outcome<(Value, String)> {
     let known = network.methods.iter().find(|(name, _)| *name == method);
-    let (_, own) = known.ok_or_else(|| Failure::new(format!("no method \"{method}\"")))?;
-    let words = format!("{own} {} --seed 0", network.words);
-    let out = folder(network, method);
+    let (_, epochs) = known.ok_or_else(|| Failure::new(format!("no method \"{method}\"")))?;
+    let (own, words) = (network.pretraining, network.words);
+    let words = format!("--method {method} --epochs {epochs} {own} {words} --seed {seed}");
+    let out = folder(network, method, seed);
     tl("pretrain", data, &words, &["--out", &out.to_string_lossy(), "--resume"])
 }
 
@@ -240,12 +289,15 @@ mod tests {
     fn every_pre_training_comes_before_what_follows_from_it() {
         let cells = cells();
         for (place, cell) in cells.iter().enumerate() {
-            let own = |other: &&Cell| other.method == cell.method && other.shots == 0;
+            let own = |other: &&Cell| {
+                other.network == cell.network && other.method == cell.method && other.shots == 0
+            };
             let first = cells[..=place].iter().find(own);
             assert!(cell.method == UNTRAINED || first.is_some(), "{cell}");
         }
-        // One pre-training; two ways at three numbers of labels with three seeds.
-        assert_eq!(cells.len(), 1 + 2 * 3 * 3);
-        assert_eq!(cells[0].to_string(), "vit:mae:0:0");
+        // Six methods and one; each, and each network untrained, at no label and at three numbers of
+        // labels with three seeds; two more pre-trainings of each winner.
+        assert_eq!(cells.len(), (7 + 2) * (1 + 3 * 3) + 2 * 2);
+        assert_eq!(cells[0].to_string(), "resnet10:untrained:0:0");
     }
 }

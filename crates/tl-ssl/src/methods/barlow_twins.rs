@@ -3,7 +3,7 @@
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
-use tl_data::Augment;
+use tl_data::{Augment, ViewRecipe};
 
 use super::Twins;
 use crate::SslError;
@@ -19,12 +19,13 @@ pub struct BarlowTwins {
     /// The width of both hidden layers and of the vectors: four times the embedding's, as the paper's 8,192
     /// are of 2,048, where it is not given.
     pub width: Option<usize>,
-    pub augment: Augment,
+    /// How both views are varied; where it is not given as in the paper, and of small images as SimCLR does.
+    pub augment: Option<Augment>,
 }
 
 impl Default for BarlowTwins {
     fn default() -> Self {
-        Self { redundancy: 5e-3, width: None, augment: super::two_view_augment() }
+        Self { redundancy: 5e-3, width: None, augment: None }
     }
 }
 
@@ -54,8 +55,8 @@ impl Twins for BarlowTwins {
         "barlow_twins"
     }
 
-    fn augment(&self) -> &Augment {
-        &self.augment
+    fn pair(&self, image: usize) -> Vec<ViewRecipe> {
+        super::pair(&self.augment, image, Augment::two_sided)
     }
 
     fn widths(&self, embedding: usize) -> Vec<usize> {

@@ -24,12 +24,13 @@ pub struct Byol {
     pub hidden: usize,
     /// The width of the vectors.
     pub width: usize,
-    pub augment: Augment,
+    /// How both views are varied; where it is not given as in the paper, and of small images as SimCLR does.
+    pub augment: Option<Augment>,
 }
 
 impl Default for Byol {
     fn default() -> Self {
-        Self { momentum: 0.99, hidden: 1024, width: 256, augment: super::two_view_augment() }
+        Self { momentum: 0.99, hidden: 1024, width: 256, augment: None }
     }
 }
 
@@ -49,8 +50,8 @@ impl<B: Backbone> Method<B> for Byol {
         "byol"
     }
 
-    fn views(&self, _: usize) -> Vec<ViewRecipe> {
-        vec![ViewRecipe { size: None, augment: self.augment.clone() }; 2]
+    fn views(&self, image: usize) -> Vec<ViewRecipe> {
+        super::pair(&self.augment, image, Augment::two_sided)
     }
 
     fn heads(

@@ -8,9 +8,10 @@ use burn::prelude::*;
 use burn::tensor::activation::{log_softmax, softmax};
 use serde::{Deserialize, Serialize};
 use tl_core::{Backbone, Pass};
-use tl_data::{Augment, CropRange, ViewRecipe};
+use tl_data::{Augment, Colour, CropRange, ViewRecipe};
 use tl_kernels::Buffer;
 
+use super::SMALL;
 use super::twins::{check_widths, together};
 use crate::SslError;
 use crate::contract::{Method, Pair, Sizes, Step, Terms};
@@ -41,16 +42,14 @@ pub struct Dino {
     /// How much of itself the moving average keeps at the first step, below 1; 1 at the last. The paper's
     /// .996 is for 300 epochs.
     pub momentum: f64,
-    pub global: Augment,
-    pub local: Augment,
+    /// The least and largest share of the area in a large part.
+    pub global_scale: [f64; 2],
+    /// The same in a small part.
+    pub local_scale: [f64; 2],
 }
 
 impl Default for Dino {
     fn default() -> Self {
-        let part = |scale| {
-            let crop = CropRange { scale, ..CropRange::default() };
-            Augment { random_resized_crop: Some(crop), ..super::two_view_augment() }
-        };
         Self {
             local_views: 4,
             local_size: None,
@@ -61,8 +60,8 @@ impl Default for Dino {
             teacher_temperature: 0.04,
             centre_momentum: 0.9,
             momentum: 0.99,
-            global: part([0.4, 1.0]),
-            local: part([0.1, 0.4]),
+            global_scale: [0.4, 1.0],
+            local_scale: [0.1, 0.4],
         }
     }
 }
@@ -173,10 +172,21 @@ impl<B: Backbone> Method<B> for Dino {
     }
 
     fn views(&self, image: usize) -> Vec<ViewRecipe> {
-        let global = ViewRecipe { size: None, augment: self.global.clone() };
-        let size = Some(self.local_size(image));
-        let local = ViewRecipe { size, augment: self.local.clone() };
-        let mut views = vec![global; GLOBAL];
+        let local_size = self.local_size(image);
+        let view = |size, scale, colour| {
+            let range = CropRange { scale, ..CropRange::default() };
+            ViewRecipe { size, augment: Augment::cropped(range).coloured(colour) }
+        };
+        let byol = Colour::byol;
+        let [first, second, local] = if image <= SMALL {
+            [0; 3].map(|_| Colour::simclr(0.5))
+        } else {
+            let second = byol().blurred(image, 0.1).solarised(0.2);
+            [byol().blurred(image, 1.0), second, byol().blurred(local_size, 0.5)]
+        };
+        let mut views = vec![view(None, self.global_scale, first)];
+        views.push(view(None, self.global_scale, second));
+        let local = view(Some(local_size), self.local_scale, local);
         views.extend(vec![local; self.local_views]);
         views
     }

@@ -25,7 +25,7 @@ pub use simsiam::{SimSiam, simsiam_loss};
 pub use twins::Twins;
 pub use vicreg::{VicReg, vicreg};
 
-use tl_data::{Augment, CropRange};
+use tl_data::{Augment, Colour, CropRange, ViewRecipe};
 
 /// The names of all methods.
 pub fn names() -> Vec<&'static str> {
@@ -38,7 +38,28 @@ fn part_augment() -> Augment {
     Augment::cropped(range)
 }
 
-/// How views of one image differ.
-fn two_view_augment() -> Augment {
-    part_augment()
+/// Images up to this many pixels on a side are small: a blur would leave little of them.
+const SMALL: usize = 64;
+
+/// Two views of images of `image` pixels on a side: as `own` says; of small images as SimCLR varies them, a fifth
+/// of the area or more; of others as `of_photos` has them.
+fn pair(
+    own: &Option<Augment>,
+    image: usize,
+    of_photos: impl Fn(usize) -> [Augment; 2],
+) -> Vec<ViewRecipe> {
+    let varied = match own {
+        Some(own) => [own.clone(), own.clone()],
+        None if image <= SMALL => {
+            let small = part_augment().coloured(Colour::simclr(0.5));
+            [small.clone(), small]
+        }
+        None => of_photos(image),
+    };
+    varied.into_iter().map(|augment| ViewRecipe { size: None, augment }).collect()
+}
+
+/// Both views as SimCLR has them.
+fn alike(image: usize) -> [Augment; 2] {
+    [Augment::contrastive(image), Augment::contrastive(image)]
 }

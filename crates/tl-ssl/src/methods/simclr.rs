@@ -4,7 +4,7 @@
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use tl_core::Backbone;
-use tl_data::Augment;
+use tl_data::{Augment, ViewRecipe};
 use tl_kernels::cross_entropy;
 
 use super::Twins;
@@ -21,12 +21,13 @@ pub struct SimClr {
     pub temperature: f64,
     /// The width of what is compared.
     pub width: usize,
-    pub augment: Augment,
+    /// How both views are varied; where it is not given as in the paper, and of small images as SimCLR does.
+    pub augment: Option<Augment>,
 }
 
 impl Default for SimClr {
     fn default() -> Self {
-        Self { temperature: 0.5, width: 128, augment: super::two_view_augment() }
+        Self { temperature: 0.5, width: 128, augment: None }
     }
 }
 
@@ -51,8 +52,8 @@ impl Twins for SimClr {
         "simclr"
     }
 
-    fn augment(&self) -> &Augment {
-        &self.augment
+    fn pair(&self, image: usize) -> Vec<ViewRecipe> {
+        super::pair(&self.augment, image, super::alike)
     }
 
     fn widths(&self, embedding: usize) -> Vec<usize> {

@@ -19,12 +19,13 @@ pub struct SimSiam {
     /// The width of the projector's layers and of the vectors: the embedding's where it is not given, as in
     /// the paper; the predictor's hidden layer has a quarter.
     pub width: Option<usize>,
-    pub augment: Augment,
+    /// How both views are varied; where it is not given as in the paper, and of small images as SimCLR does.
+    pub augment: Option<Augment>,
 }
 
 impl Default for SimSiam {
     fn default() -> Self {
-        Self { width: None, augment: super::two_view_augment() }
+        Self { width: None, augment: None }
     }
 }
 
@@ -44,8 +45,8 @@ impl<B: Backbone> Method<B> for SimSiam {
         "simsiam"
     }
 
-    fn views(&self, _: usize) -> Vec<ViewRecipe> {
-        vec![ViewRecipe { size: None, augment: self.augment.clone() }; 2]
+    fn views(&self, image: usize) -> Vec<ViewRecipe> {
+        super::pair(&self.augment, image, super::alike)
     }
 
     fn heads(

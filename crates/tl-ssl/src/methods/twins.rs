@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use burn::prelude::*;
 use tl_core::{Activation, Backbone, Pass};
-use tl_data::{Augment, ViewRecipe};
+use tl_data::ViewRecipe;
 
 use crate::SslError;
 use crate::contract::{Method, Sizes, Step, Terms};
@@ -15,8 +15,8 @@ use crate::projector::{Norms, Projector};
 pub trait Twins: Debug {
     fn name(&self) -> &'static str;
 
-    /// How each of the two views is varied.
-    fn augment(&self) -> &Augment;
+    /// Two views of images of `image` pixels on a side.
+    fn pair(&self, image: usize) -> Vec<ViewRecipe>;
 
     /// The widths of the projector after the embedding's; the last is that of the vectors.
     fn widths(&self, embedding: usize) -> Vec<usize>;
@@ -41,8 +41,8 @@ impl<B: Backbone, T: Twins> Method<B> for T {
         Twins::name(self)
     }
 
-    fn views(&self, _: usize) -> Vec<ViewRecipe> {
-        vec![ViewRecipe { size: None, augment: self.augment().clone() }; 2]
+    fn views(&self, image: usize) -> Vec<ViewRecipe> {
+        self.pair(image)
     }
 
     fn heads(

@@ -5,7 +5,7 @@
 use burn::prelude::*;
 use burn::tensor::activation::relu;
 use serde::{Deserialize, Serialize};
-use tl_data::Augment;
+use tl_data::{Augment, ViewRecipe};
 
 use super::Twins;
 use crate::SslError;
@@ -25,14 +25,14 @@ pub struct VicReg {
     /// The width of both hidden layers and of the vectors: four times the embedding's, as the paper's 8,192
     /// are of 2,048, where it is not given.
     pub width: Option<usize>,
-    pub augment: Augment,
+    /// How both views are varied; where it is not given as in the paper, and of small images as SimCLR does.
+    pub augment: Option<Augment>,
 }
 
 impl Default for VicReg {
     /// 25, 25 and 1, as in the paper.
     fn default() -> Self {
-        let augment = super::two_view_augment();
-        Self { invariance: 25.0, variance: 25.0, covariance: 1.0, width: None, augment }
+        Self { invariance: 25.0, variance: 25.0, covariance: 1.0, width: None, augment: None }
     }
 }
 
@@ -68,8 +68,8 @@ impl Twins for VicReg {
         "vicreg"
     }
 
-    fn augment(&self) -> &Augment {
-        &self.augment
+    fn pair(&self, image: usize) -> Vec<ViewRecipe> {
+        super::pair(&self.augment, image, Augment::two_sided)
     }
 
     fn widths(&self, embedding: usize) -> Vec<usize> {

@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::shell::{During, Failure, Outcome, cache, root, write};
 
 /// The training images that are set aside to choose an epoch.
-const VALIDATION: usize = 1000;
+const VALIDATION: usize = 300;
 
-/// Writes the folder unless it is there; answers its path. The last 1,000 training images become the
+/// Writes the folder unless it is there; answers its path. The last 300 training images become the
 /// validation part.
 ///
 /// # Errors
@@ -74,10 +74,10 @@ mod tests {
         let head = [0, 0, 8, 1, 0, 0, 4, 76];
         let labels: Vec<u8> = (0..1100u32).map(|at| at as u8).collect();
         let [first, rest] = divided(&[&head[..], &labels].concat(), 8).unwrap();
-        assert_eq!(first[..8], [0, 0, 8, 1, 0, 0, 0, 100]);
-        assert_eq!(first[8..], labels[..100]);
-        assert_eq!(rest[..8], [0, 0, 8, 1, 0, 0, 3, 232]);
-        assert_eq!(rest[8..], labels[100..]);
+        assert_eq!(first[..8], [0, 0, 8, 1, 0, 0, 3, 32]);
+        assert_eq!(first[8..], labels[..800]);
+        assert_eq!(rest[..8], [0, 0, 8, 1, 0, 0, 1, 44]);
+        assert_eq!(rest[8..], labels[800..]);
         assert!(divided(&head, 8).is_err() && divided(&head, 16).is_err());
     }
 }

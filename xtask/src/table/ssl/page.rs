@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{NETWORKS, Network, Record, SHOTS, UNTRAINED, cells};
+use super::{FIRST, NETWORKS, Network, Record, SHOTS, UNTRAINED, cells};
 use crate::table::cell::mean_and_deviation;
 
 type Value = fn(&Record) -> Option<f64>;
@@ -20,8 +20,9 @@ pub fn page(records: &[Record]) -> String {
     if missing > 0 {
         text += &format!(". {missing} of {} cells are not computed yet", cells().len());
     }
-    text += ".\n\nFashion-MNIST: 59,000 images without labels; then some labels of each class, 1,000 images that choose the epoch, \
-             10,000 that are measured once. Mean ± deviation over three draws of the labels.\n\n";
+    text += ".\n\nFashion-MNIST: 59,700 images without labels; then some labels of each class, 300 images that choose the epoch, \
+             10,000 that are measured once. Mean ± deviation over three draws of the labels; \
+             one pre-training for each method, three for the best.\n\n";
     for network in &NETWORKS {
         text += &section(records, network);
     }
@@ -29,16 +30,44 @@ pub fn page(records: &[Record]) -> String {
 }
 
 fn section(records: &[Record], network: &Network) -> String {
-    let mut text = format!("## {}\n\n`{}`\n\n", network.title, network.words);
-    text += "| method | k-NN, all labels | minutes |\n|---|---|---|\n";
-    for (method, words) in network.methods {
-        let found = records.iter().find(|record| {
+    let names = || std::iter::once(UNTRAINED).chain(network.methods.iter().map(|it| it.0));
+    let of = |method: &str, shots: usize| -> Vec<&Record> {
+        let own = |record: &&Record| {
             let cell = &record.cell;
-            cell.network == network.name && cell.method == *method && cell.shots == 0
-        });
-        let knn = found.and_then(|it| it.knn).map_or("–".into(), |it| format!("{it:.3}"));
-        let minutes = found.map_or("–".into(), |it| format!("{:.1}", it.seconds / 60.0));
-        text += &format!("| {method}: `{words}` | {knn} | {minutes} |\n");
+            cell.network == network.name && cell.method == method && cell.shots == shots
+        };
+        records.iter().filter(own).collect()
+    };
+    let mean = |method: &str, shots, value: Value| {
+        let values: Vec<f64> = of(method, shots).into_iter().filter_map(value).collect();
+        mean_and_deviation(&values)
+    };
+    let cell = |found: Option<(f64, Option<f64>)>| match found {
+        None => " – |".to_string(),
+        Some((mean, None)) => format!(" {mean:.3} |"),
+        Some((mean, Some(deviation))) => format!(" {mean:.3} ± {deviation:.3} |"),
+    };
+    let mut text = format!("## {}\n\n`{}`", network.title, network.words);
+    text += &format!(", pre-trained with `{}`.\n\n", network.pretraining);
+    text += "| method | epochs | minutes | k-NN, all labels | linear, all labels | fine-tuned at 10, against untrained |\n|---|---|---|---|---|---|\n";
+    if let Some(pixels) = of(UNTRAINED, 0).iter().find_map(|record| record.pixels) {
+        text += &format!("| none: pixels | | | {pixels:.3} | | |\n");
+    }
+    let finetuned: Value = |record| record.finetune;
+    let scratch = mean(UNTRAINED, FIRST, finetuned);
+    for method in names() {
+        let epochs = network.methods.iter().find(|it| it.0 == method).map(|it| it.1.to_string());
+        let minutes = mean(method, 0, |record| Some(record.pretraining_seconds? / 60.0));
+        let minutes = minutes.map_or(String::new(), |found| format!("{:.1}", found.0));
+        text += &format!("| {method} | {} | {minutes} |", epochs.unwrap_or_default());
+        text += &cell(mean(method, 0, |record| record.knn));
+        text += &cell(mean(method, 0, |record| record.linear));
+        text += &match (scratch, mean(method, FIRST, finetuned)) {
+            (Some((scratch, _)), Some((own, _))) if method != UNTRAINED => {
+                format!(" {:+.1} points |\n", 100.0 * (own - scratch))
+            }
+            _ => " |\n".to_string(),
+        };
     }
     let ways: [(&str, Value); 3] = [
         ("k-NN", |record| record.knn),
@@ -50,21 +79,11 @@ fn section(records: &[Record], network: &Network) -> String {
         text += &format!(" {shots} of each class |");
     }
     text += &format!("\n|---|---|{}\n", "---|".repeat(SHOTS.len()));
-    let methods = std::iter::once(UNTRAINED).chain(network.methods.iter().map(|it| it.0));
-    for method in methods {
+    for method in names() {
         for (way, value) in ways {
             text += &format!("| {method} | {way} |");
             for (shots, _) in SHOTS {
-                let own = records.iter().filter(|record| {
-                    let cell = &record.cell;
-                    cell.network == network.name && cell.method == method && cell.shots == shots
-                });
-                let values: Vec<f64> = own.filter_map(value).collect();
-                text += &match mean_and_deviation(&values) {
-                    None => " – |".to_string(),
-                    Some((mean, None)) => format!(" {mean:.3} |"),
-                    Some((mean, Some(deviation))) => format!(" {mean:.3} ± {deviation:.3} |"),
-                };
+                text += &cell(mean(method, shots, value));
             }
             text += "\n";
         }
