@@ -126,6 +126,12 @@ fn what_is_wrong_is_told_in_one_line() {
         (&["--image-size", "3"], &["3 pixels", "patches of 7"]),
         (&["--mask-ratio", "0"], &["mask ratio", "hidden"]),
         (&["--mask-ratio", "1"], &["mask ratio", "visible"]),
+        (&["--temperature", "1"], &["--temperature", "mae", "simclr"]),
+        (&["--local-views", "2"], &["--local-views", "mae", "dino"]),
+        (&["--accumulate", "0"], &["number of parts"]),
+        (&["--method", "byol", "--accumulate", "2"], &["byol", "batch"]),
+        (&["--method", "byol", "--momentum", "1"], &["momentum"]),
+        (&["--last-weight-decay", "-1"], &["weight decay"]),
         (&["--epochs", "0"], &["0 epochs"]),
         (&["--batch-size", "0"], &["batch size"]),
         (&["--patch-size", "0"], &["patches of 0"]),
@@ -141,4 +147,23 @@ fn what_is_wrong_is_told_in_one_line() {
     place.refused_with(&["pretrain", "nowhere"], &["nowhere"]);
     let probe = ["probe", "photos", "--model", "vit_tiny", "--weights", "nowhere"];
     place.refused_with(&probe, &["nowhere"]);
+}
+
+/// A convolutional network by a method with a moving average, small views and a last weight decay: a source of
+/// weights like any other; and its features beside those of the pixels.
+#[test]
+fn a_residual_network_learns_from_parts_of_images() {
+    let (place, data) = (Place::new(), fashion());
+    let mut all = vec!["pretrain", &data, "--out", "dino", "--method", "dino"];
+    all.extend(["--model", "resnet10", "--image-size", "28", "--epochs", "1"]);
+    all.extend(["--batch-size", "250", "--local-views", "1", "--last-weight-decay", ".4"]);
+    let answer = place.json(&all);
+    assert_eq!((&answer["method"], &answer["steps"]), (&"dino".into(), &12.into()));
+    assert!(answer["loss"].as_f64().unwrap().is_finite(), "{answer}");
+    let report = String::from_utf8(place.read("dino/report.html")).unwrap();
+    assert!(report.contains("its nearest") && report.contains("distillation"));
+    let probe = ["probe", &data, "--model", "resnet10", "--weights", "dino", "--image-size", "28"];
+    let probed = place.json(&[&probe[..], &["--shots", "20", "--pixels"]].concat());
+    assert!(probed["pixels"].as_f64().unwrap() > 0.6, "{probed}");
+    assert!(probed["knn"].is_f64() && probed["width"] == 512, "{probed}");
 }

@@ -92,6 +92,24 @@ impl PretrainOptions {
         NetworkChoice { name, patches: self.patches, image_size }
     }
 
+    /// Refuses what the method takes no notice of.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let given: [(&str, bool, &[&str]); 4] = [
+            ("--mask-ratio", self.mask_ratio.is_some(), &["mae", "simmim"]),
+            ("--temperature", self.temperature.is_some(), &["simclr"]),
+            ("--momentum", self.momentum.is_some(), &["byol", "dino"]),
+            ("--local-views", self.local_views.is_some(), &["dino"]),
+        ];
+        for (flag, given, methods) in given {
+            if given && !methods.contains(&self.method.as_str()) {
+                let problem = format!("{flag} says nothing to {}", self.method);
+                let mend = format!("leave it out, or give --method {}", methods.join(" or "));
+                return Err(Error::options(problem, &mend));
+            }
+        }
+        Ok(())
+    }
+
     /// One phase that trains everything: AdamW as for the masked autoencoder, up on a straight line, down
     /// along half a cosine.
     ///

@@ -83,6 +83,7 @@ pub fn prepare_pretraining(request: PretrainRequest) -> Result<PreparedPretraini
         let (name, known) = (options.method.clone(), tl_ssl::methods::names());
         return Err(tl_ssl::SslError::Unknown { name, known }.into());
     }
+    options.check()?;
     let images = Arc::clone(&request.images);
     let seed = options.seed;
     let found = pretrained_as(
