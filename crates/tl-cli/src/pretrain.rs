@@ -90,7 +90,11 @@ pub struct Pretrain {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = PretrainOptions::default().epochs, help_heading = "Training")]
     pub epochs: usize,
 
-    /// The highest learning rate [default: 1e-3]
+    /// The optimizer: adamw, or lars for large batches
+    #[arg(long, value_name = "NAME", default_value = "adamw", help_heading = "Training")]
+    pub optimizer: String,
+
+    /// The highest learning rate [default: 1e-3; with lars .3 for every 256 images in a step]
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Training")]
     pub lr: Option<f64>,
 
@@ -205,6 +209,7 @@ impl Pretrain {
             partial_weights: self.partial,
             image_size: self.image_size,
             epochs: self.epochs,
+            optimizer: self.optimizer.clone(),
             learning_rate: self.lr,
             weight_decay: self.weight_decay,
             last_weight_decay: self.last_weight_decay,

@@ -132,6 +132,7 @@ fn what_is_wrong_is_told_in_one_line() {
         (&["--method", "byol", "--accumulate", "2"], &["byol", "batch"]),
         (&["--method", "byol", "--momentum", "1"], &["momentum"]),
         (&["--last-weight-decay", "-1"], &["weight decay"]),
+        (&["--optimizer", "sad"], &["sad", "lars"]),
         (&["--epochs", "0"], &["0 epochs"]),
         (&["--batch-size", "0"], &["batch size"]),
         (&["--patch-size", "0"], &["patches of 0"]),
@@ -156,7 +157,8 @@ fn a_residual_network_learns_from_parts_of_images() {
     let (place, data) = (Place::new(), fashion());
     let mut all = vec!["pretrain", &data, "--out", "dino", "--method", "dino"];
     all.extend(["--model", "resnet10", "--image-size", "28", "--epochs", "1"]);
-    all.extend(["--batch-size", "250", "--local-views", "1", "--last-weight-decay", ".4"]);
+    all.extend(["--batch-size", "250", "--local-views", "1", "--last-weight-decay", "1e-5"]);
+    all.extend(["--optimizer", "lars", "--weight-decay", "1e-6"]);
     let answer = place.json(&all);
     assert_eq!((&answer["method"], &answer["steps"]), (&"dino".into(), &12.into()));
     assert!(answer["loss"].as_f64().unwrap().is_finite(), "{answer}");

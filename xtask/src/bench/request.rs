@@ -24,6 +24,8 @@ pub enum Work {
     Eval,
     /// Logits without gradients, every norm an operation of its own with its running statistics.
     Unfolded,
+    /// A step of the masked autoencoder with three quarters of the patches hidden, decoder included.
+    Masked,
     /// Logits with the norms' statistics of the batch itself.
     AdaBn,
     /// The same, and a step of TENT on scales and shifts.

@@ -24,7 +24,9 @@ pub struct PretrainOptions {
     /// The length of the shorter side after resizing, before the centre is cut out for the probe.
     pub resize: Option<usize>,
     pub epochs: usize,
-    /// The highest rate; the method's own where it is not given.
+    /// `adamw`, or `lars` for large batches.
+    pub optimizer: String,
+    /// The highest rate; where it is not given 1e-3, with LARS .3 for every 256 images in a step.
     pub learning_rate: Option<f64>,
     pub weight_decay: f64,
     /// The decay at the end of the run, to which it moves along half a cosine; as at the beginning where it
@@ -64,6 +66,7 @@ impl Default for PretrainOptions {
             image_size: None,
             resize: None,
             epochs: 20,
+            optimizer: "adamw".into(),
             learning_rate: None,
             weight_decay: 0.05,
             last_weight_decay: None,
@@ -82,8 +85,10 @@ impl Default for PretrainOptions {
     }
 }
 
-/// The rate where none is given.
+/// AdamW's rate where none is given.
 const RATE: f64 = 1e-3;
+/// LARS's rate for 256 images in a step, by which it grows (Chen et al. 2020, SimCLR, section 2.3).
+const LARS_RATE: f64 = 0.3;
 
 impl PretrainOptions {
     /// The network that is asked for.
@@ -110,25 +115,34 @@ impl PretrainOptions {
         Ok(())
     }
 
-    /// One phase that trains everything: AdamW as for the masked autoencoder, up on a straight line, down
-    /// along half a cosine.
+    /// One phase that trains everything: AdamW as for the masked autoencoder or LARS as in SimCLR, up on a
+    /// straight line, down along half a cosine.
     ///
     /// # Errors
-    /// No epochs.
+    /// No epochs, an optimizer that is not known.
     pub(super) fn plan(&self) -> Result<Plan, Error> {
         if self.epochs == 0 {
             return Err(Error::options("0 epochs train nothing", "give --epochs from 1"));
         }
-        let rate = self.learning_rate.unwrap_or(RATE);
+        let weight_decay = self.weight_decay;
+        let (optimizer, own) = match self.optimizer.as_str() {
+            "adamw" => {
+                let (beta1, beta2, epsilon) = (0.9, 0.95, 1e-8);
+                (OptimizerConfig::AdamW { beta1, beta2, epsilon, weight_decay }, RATE)
+            }
+            "lars" => {
+                let lars = OptimizerConfig::Lars { momentum: 0.9, trust: 1e-3, weight_decay };
+                (lars, LARS_RATE * self.batch_size as f64 / 256.0)
+            }
+            other => {
+                let problem = format!("no optimizer is called \"{other}\" here");
+                return Err(Error::options(problem, "give --optimizer adamw or lars"));
+            }
+        };
+        let rate = self.learning_rate.unwrap_or(own);
         let schedule = Schedule::WarmupCosine { warmup: self.warmup };
         let phase = Phase::finetune(self.epochs).named("pretrain").rates(rate, rate);
         let phase = phase.schedule(schedule).augment(true).label_smoothing(0.0);
-        let optimizer = OptimizerConfig::AdamW {
-            beta1: 0.9,
-            beta2: 0.95,
-            epsilon: 1e-8,
-            weight_decay: self.weight_decay,
-        };
         Ok(Plan::new(vec![phase]).optimizer(optimizer))
     }
 

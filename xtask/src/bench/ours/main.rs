@@ -4,6 +4,7 @@
 
 mod adaptation;
 mod encoder;
+mod masked;
 #[path = "../median.rs"]
 mod median;
 mod networks;
@@ -103,6 +104,7 @@ fn build(request: Request, threads: usize) -> Outcome<Job> {
         }
         (Work::Eval, None) => adaptation::eval(&request)?,
         (Work::Unfolded, None) => adaptation::unfolded(&request)?,
+        (Work::Masked, None) => masked::step(&request)?,
         (Work::AdaBn, None) => adaptation::adabn(&request)?,
         (Work::Tent, None) => adaptation::tent(&request)?,
         (Work::Dann | Work::Supervised, None) => {
