@@ -107,7 +107,26 @@ fn compute(shift: &Shift, seed: u64, cells: &[Cell]) -> Outcome<Vec<Value>> {
     let value: Value =
         serde_json::from_str(output?.trim()).during(format_args!("what `{shown}` printed"))?;
     let lines = cells.iter().zip(courses?);
-    lines.map(|(cell, course)| line(cell, &value, course, &shown, seconds)).collect()
+    let lines: Vec<Value> = lines
+        .map(|(cell, course)| line(cell, &value, course, &shown, seconds))
+        .collect::<Outcome<_>>()?;
+    same_pick(&lines, &value, shift, seed)?;
+    Ok(lines)
+}
+
+/// The table's pick among the core methods, from what it recorded, is to be the program's.
+fn same_pick(lines: &[Value], answer: &Value, shift: &Shift, seed: u64) -> Outcome<()> {
+    let records: Vec<Record> = lines
+        .iter()
+        .map(|line| serde_json::from_value(line.clone()).during("a line of the table"))
+        .collect::<Outcome<_>>()?;
+    match verdict::pick(&records, shift.name, seed) {
+        Some(own) if answer["method"] != own.cell.method.as_str() => Err(Failure::new(format!(
+            "the program picked {}, the table {}: one of the two rules is wrong",
+            answer["method"], own.cell.method
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The method that the program carries out for a cell.
@@ -179,6 +198,22 @@ mod tests {
         let sizes: Vec<usize> = batches.iter().map(Vec::len).collect();
         assert_eq!(sizes, [1, CORE.len()]);
         assert_eq!(batches[0][0].method, BOUND);
+    }
+
+    #[test]
+    fn the_pick_of_the_table_is_compared_with_the_programs() {
+        let shift = &SHIFTS[0];
+        let line = |method: &&str| {
+            let score = if *method == "coral" { 2.0 } else { 1.0 };
+            json!({
+                "shift": shift.name, "method": method, "seed": 0, "accuracy": 0.5, "n": 1, "best_epoch": 0.5,
+                "worst_epoch": 0.5, "validator": "entropy", "scores": { "entropy": score },
+            })
+        };
+        let lines: Vec<Value> = CORE.iter().map(line).collect();
+        let compared = |method: &str| same_pick(&lines, &json!({ "method": method }), shift, 0);
+        assert!(compared("coral").is_ok() && compared("dann").is_err());
+        assert!(same_pick(&lines[1..], &json!({ "method": "dann" }), shift, 0).is_ok());
     }
 
     #[test]
