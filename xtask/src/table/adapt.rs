@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{Table, burn_version};
 use crate::shell::{During, Failure, Outcome, cache, program, quietly, read, root, say, target};
 use record::{Cell, Record};
-use shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift};
+use shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift, WIDER};
 
 /// Methods on shifts of domain.
 pub struct Adapt;
@@ -25,19 +25,11 @@ impl Table for Adapt {
     type Cell = Cell;
     type Record = Record;
 
-    /// Seed by seed, so that the table grows evenly.
+    /// Seed by seed, so that the table grows evenly; the methods beside the core methods last.
     fn cells() -> Vec<Cell> {
-        let most = SHIFTS.iter().map(|shift| shift.seeds).max().unwrap_or(0);
-        let mut cells = Vec::new();
-        for seed in 0..most {
-            for shift in SHIFTS.iter().filter(|shift| seed < shift.seeds) {
-                cells.extend([BOUND].iter().chain(&CORE).map(|method| Cell {
-                    shift: shift.name.to_string(),
-                    method: method.to_string(),
-                    seed,
-                }));
-            }
-        }
+        let core: Vec<&str> = [BOUND].into_iter().chain(CORE).collect();
+        let mut cells = seed_by_seed(&core, |shift| shift.seeds);
+        cells.extend(seed_by_seed(&WIDER, |shift| shift.wider_seeds));
         cells
     }
 
@@ -74,6 +66,21 @@ impl Table for Adapt {
     fn page(records: &[Record], peers: &[Record]) -> String {
         page::page(records, peers)
     }
+}
+
+fn seed_by_seed(methods: &[&str], seeds: fn(&Shift) -> u64) -> Vec<Cell> {
+    let most = SHIFTS.iter().map(seeds).max().unwrap_or(0);
+    let mut cells = Vec::new();
+    for seed in 0..most {
+        for shift in SHIFTS.iter().filter(|shift| seed < seeds(shift)) {
+            cells.extend(methods.iter().map(|method| Cell {
+                shift: shift.name.to_string(),
+                method: method.to_string(),
+                seed,
+            }));
+        }
+    }
+    cells
 }
 
 /// Runs the program in a folder that is removed.
@@ -196,7 +203,7 @@ mod tests {
         let first = SHIFTS[0].name;
         let batches = Adapt::batches(cells.filter(|cell| cell.shift == first).collect());
         let sizes: Vec<usize> = batches.iter().map(Vec::len).collect();
-        assert_eq!(sizes, [1, CORE.len()]);
+        assert_eq!(sizes, [1, CORE.len() + WIDER.len()]);
         assert_eq!(batches[0][0].method, BOUND);
     }
 
