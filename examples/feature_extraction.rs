@@ -36,7 +36,7 @@ fn main() -> Result<(), Failure> {
     // The images, and which of them are for what. The test part is looked at once, at the end.
     let images = std::sync::Arc::new(embedded::fashion_mnist()?);
     let split = images.split([1.0, 0.0, 0.0], arguments.seed)?;
-    let split = split.shots(&images, arguments.shots, arguments.seed)?;
+    let split = split.shots(&*images, arguments.shots, arguments.seed)?;
 
     // The network with its pretrained weights; its own head is not used.
     let found = pretrained("mobilenet_v2", "embedded", None, false, arguments.seed, &device)?;

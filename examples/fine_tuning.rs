@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let images = Arc::new(embedded::fashion_mnist()?);
     let split = images.split([1.0, 0.0, 0.0], arguments.seed)?;
-    let split = split.shots(&images, arguments.shots, arguments.seed)?;
+    let split = split.shots(&*images, arguments.shots, arguments.seed)?;
     let loader = Loader::new(images.clone(), Preprocess::imagenet(96, 96), 0, true)?;
 
     // A fresh head for our classes on pretrained stages.
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let phases = plan.resolve(&found.model.backbone.stages())?;
     print!("{}", TrainableReport::new(&phases, &found.model));
 
-    let task = Task { loader: &loader, split: &split, augment: Augment::none() };
+    let task = Task { data: &loader, split: &split, augment: Augment::none() };
     let settings = Settings { seed: arguments.seed, validate_every: 3, ..Settings::default() };
     let fitted = fit(found.model, &task, &plan, &settings, &Conduct::default(), &mut Lines)?;
 

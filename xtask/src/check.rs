@@ -23,8 +23,8 @@ use crate::shell::{During, Failure, Outcome, cache, cargo, read, root, say, watc
 /// --cost fits 1,000 photos for 20 epochs with a frozen network, with the cache and without: how much the
 /// later epochs take, whether memory grows, and whether it was foretold. Two minutes on one core.
 ///
-/// --origin opens fitted networks in torchvision, strictly, and compares logits. It needs a Python with
-/// torch, torchvision, safetensors and Pillow, and is not run without one.
+/// --origin opens fitted networks in torchvision, timm and transformers, strictly, and compares logits. It needs a
+/// Python with torch, torchvision, timm, transformers, safetensors and Pillow, and is not run without one.
 ///
 /// --sanitizer runs the tests of the slice kernels under AddressSanitizer, in a build of their own.
 #[derive(clap::Args)]
@@ -38,7 +38,7 @@ pub struct Arguments {
     /// Measure time and memory of a probe of 20 epochs
     #[arg(long)]
     cost: bool,
-    /// Open fitted networks in torchvision
+    /// Open fitted networks in the libraries that they came from
     #[arg(long)]
     origin: bool,
     /// Run the slice kernels' tests under AddressSanitizer

@@ -104,7 +104,7 @@ impl<B: Backbone, H: Head> TestTime for T3aStream<B, H> {
             0..stages,
             Pass::default(),
         )?;
-        let features = self.model.head.features(output);
+        let features = self.model.head.features(output)?;
         let vectors = || Activation::Vector(features.clone());
         let logits = self.model.head.forward(vectors(), Pass::default())?;
         let host = |vectors: Activation| vectors.into_rows().map_err(AdaptError::device);

@@ -38,7 +38,7 @@ fn request(verb: &Adapt) -> Result<AdaptRequest, Failure> {
     let device = verb.machine.start()?;
     let options = verb.options()?;
     let source = open_sources(&verb.source)?;
-    source.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    output::notes(&source.notes);
     let target = match (&verb.target, &verb.target_shift) {
         (_, Some(shift)) => TargetData::Shift(shift.clone()),
         (Some(name), None) => {

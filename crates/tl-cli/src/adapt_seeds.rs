@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use tl::data::Items;
 use tl::train::metrics::mean_and_deviation;
 use tl::{AdaptRequest, RunRecord, Status, prepare_adaptation};
 

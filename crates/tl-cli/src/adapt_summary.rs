@@ -243,7 +243,7 @@ struct DryRun<'a> {
     dry_run: bool,
     network: &'a str,
     weights: &'a str,
-    preprocess: &'a tl::data::Preprocess,
+    preprocess: &'a tl::record::Preprocessing,
     source: &'a str,
     classes: Vec<ClassCounts<'a>>,
     target: &'a str,
@@ -281,11 +281,11 @@ pub fn dry_run(prepared: &PreparedAdaptation, json: bool) -> Result<(), Failure>
         return output::object(&found);
     }
     let mut text = format!(
-        "{} ({}), images of {} pixels, on {}\n\nsource {}:\n{}\ntarget {target}: {target_images} images without labels, \
+        "{} ({}), {}, on {}\n\nsource {}:\n{}\ntarget {target}: {target_images} images without labels, \
          {oracle_images} for the oracle\nmethods: {}\n",
         found.network,
         found.weights,
-        found.preprocess.crop,
+        found.preprocess,
         record.device,
         found.source,
         table(&found.classes),

@@ -1,9 +1,9 @@
-//! How many images of each class each part has, for a look before a run.
+//! How many items of each class each part has, for a look before a run.
 
 use serde::Serialize;
-use tl::data::{Images, Split};
+use tl::data::{Items, Split};
 
-/// The images of one class in each part.
+/// The items of one class in each part.
 #[derive(Serialize)]
 pub struct ClassCounts<'a> {
     class: &'a str,
@@ -14,9 +14,9 @@ pub struct ClassCounts<'a> {
 
 impl<'a> ClassCounts<'a> {
     /// Of every class.
-    pub fn all(images: &'a Images, split: &Split) -> Vec<Self> {
+    pub fn all(items: &'a dyn Items, split: &Split) -> Vec<Self> {
         let [train, validation, test] =
-            [&split.train, &split.validation, &split.test].map(|part| images.class_counts(part));
+            [&split.train, &split.validation, &split.test].map(|part| items.class_counts(part));
         let counts = train.into_iter().zip(validation).zip(test);
         let of = |(class, ((train, validation), test)): (&'a String, _)| Self {
             class,
@@ -24,7 +24,7 @@ impl<'a> ClassCounts<'a> {
             validation,
             test,
         };
-        images.classes.iter().zip(counts).map(of).collect()
+        items.classes().iter().zip(counts).map(of).collect()
     }
 }
 

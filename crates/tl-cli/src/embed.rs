@@ -1,29 +1,34 @@
-//! `tl embed`: images to vectors.
+//! `tl embed`: images and texts to vectors.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use tl::data::{Images, Loader, Skipped};
+use tl::core::TokenPooling;
+use tl::data::{Images, Skipped};
 use tl::train::files::{make_folder, write_bytes};
-use tl::{EMBEDDED_NETWORK, preprocess, pretrained};
+use tl::{EMBEDDED_NETWORK, Examples, FinetuneOptions, pretrained_as, text_family};
 
 use crate::failure::Failure;
-use crate::flags::Machine;
+use crate::flags::{Machine, POOLINGS, TextFlags, one_of};
 use crate::output;
 use crate::progress::Display;
 
-/// Turn images into vectors: the globally pooled features of a pretrained network
+/// Turn images or texts into vectors: the pooled features of a pretrained network
 ///
-/// Writes a NumPy file of f32 [images, features], one row per image in the order of the paths.
+/// Writes a NumPy file of f32 [examples, features]: one row per image in the order of the paths, or one row per text in
+/// the order of the lines. A text's vector is the mean over its pieces in the last layer.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   tl embed photos/ --out photos.npy
   tl embed photos/ --model resnet50 --weights resnet50.pth --out photos.npy --names photos.txt
-  tl embed photos/ --model mobilenet_v2 --weights runs/1 --out photos.npy")]
+  tl embed photos/ --model mobilenet_v2 --weights runs/1 --out photos.npy
+  tl embed lines.txt --model bert --weights MiniLM/ --out lines.npy")]
 pub struct Embed {
-    /// A folder of images at any depth, IDX files, or one image
+    /// A folder of images at any depth, IDX files, or one image; for a network of texts a file with a text on each line,
+    /// or a table
     pub data: PathBuf,
 
     /// The network
@@ -47,7 +52,14 @@ pub struct Embed {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub image_size: Option<usize>,
 
-    /// Images that are computed together
+    /// What of a text becomes its vector: class (the first piece) or mean (of all) [default: mean]
+    #[arg(long, value_parser = one_of(&POOLINGS))]
+    pub pooling: Option<TokenPooling>,
+
+    #[command(flatten)]
+    pub text: TextFlags,
+
+    /// Examples that are computed together
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 32)]
     pub batch_size: usize,
 
@@ -67,25 +79,37 @@ pub struct Embed {
 #[derive(Serialize)]
 struct Answer<'a> {
     out: &'a str,
-    images: usize,
+    #[serde(flatten)]
+    count: BTreeMap<&'static str, usize>,
     width: usize,
     skipped: &'a [Skipped],
 }
 
 pub fn run(verb: &Embed) -> Result<(), Failure> {
     let device = verb.machine.start()?;
-    let images = Images::open(&verb.data)?;
-    images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
-    let count = images.len();
-    let found = pretrained(&verb.model, &verb.weights, None, verb.partial, 0, &device)?;
-    let preprocess = preprocess(&found.model.backbone, verb.image_size, None)?;
-    let loader = Loader::new(images.into(), preprocess, verb.machine.threads(), verb.strict)?;
+    let texts = text_family(&verb.model).is_some();
+    let mut asked = FinetuneOptions { image_size: verb.image_size, ..FinetuneOptions::default() };
+    asked.network.clone_from(&verb.model);
+    asked.strict = verb.strict;
+    asked.patches.pooling = verb.pooling;
+    verb.text.put_into(&mut asked.text);
+    let name = verb.data.to_string_lossy();
+    let examples = match texts {
+        true => Examples::texts(&name, &asked.text.columns, false)?,
+        false => Images::open(&verb.data)?.into(),
+    };
+    output::notes(examples.notes());
+    let count = examples.items().count();
+    let (weights, partial) = (&verb.weights, verb.partial);
+    let found = pretrained_as(&asked.choice(), weights, None, partial, 0, &device)?;
+    let data = found.dataset(&examples, &asked, verb.machine.threads())?;
+    output::notes(&data.notes());
     // Found out now rather than after the last image.
     for path in std::iter::once(&verb.out).chain(&verb.names) {
         must_be_writable(path)?;
     }
-    let vectors = tl::embed(&found.model, &loader, verb.batch_size, &device, &mut Display::new())?;
-    let skipped = loader.skipped();
+    let vectors = tl::embed(&found.model, &*data, verb.batch_size, &device, &mut Display::new())?;
+    let skipped = data.skipped();
     if let (true, Some(first)) = (vectors.names.is_empty(), skipped.first()) {
         return Err(Failure::input(format!(
             "none of the images could be read, {count} in all; the first is {}: {}",
@@ -96,13 +120,15 @@ pub fn run(verb: &Embed) -> Result<(), Failure> {
     if let Some(path) = &verb.names {
         write_bytes(path, (vectors.names.join("\n") + "\n").as_bytes())?;
     }
-    let (images, width) = (vectors.names.len(), vectors.width);
+    let (rows, width) = (vectors.names.len(), vectors.width);
+    let noun = if texts { "texts" } else { "images" };
     let out = verb.out.display().to_string();
     if verb.machine.json {
-        return output::object(&Answer { out: &out, images, width, skipped: &skipped });
+        let count = BTreeMap::from([(noun, rows)]);
+        return output::object(&Answer { out: &out, count, width, skipped: &skipped });
     }
     output::print(&format!(
-        "{out}: {images} images × {width} features, f32\n{}",
+        "{out}: {rows} {noun} × {width} features, f32\n{}",
         output::skipped(&skipped)
     ))
 }

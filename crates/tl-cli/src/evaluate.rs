@@ -1,21 +1,22 @@
-//! `tl evaluate`: how good a run is on labelled images.
+//! `tl evaluate`: how good a run is on labelled images or texts.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tl::Run;
 use tl::adapt::open_sources;
 use tl::data::{Shift, Skipped};
+use tl::record::Preprocessing;
 use tl::run::Measured;
 use tl::train::metrics::Evaluation;
+use tl::{Examples, Run};
 
 use crate::failure::Failure;
 use crate::flags::Machine;
 use crate::output;
 use crate::progress::Display;
 
-/// Measure a run on labelled images: accuracy with its 95 % interval, scores per class
+/// Measure a run on labelled images or texts: accuracy with its 95 % interval, scores per class
 ///
 /// Of the data that the run was fitted on its test part is measured; of data with a folder `test` that
 /// part; of any other data all. Classes are matched by name.
@@ -25,13 +26,13 @@ Examples:
   tl evaluate runs/1 photos/            the part that the run set aside for its test
   tl evaluate runs/1 other-photos/      other images of the same classes
   tl evaluate runs/1 photos/ --shift night:0.7   after `tl adapt --target-shift night:0.7`
-  tl evaluate runs/1 photos/ --json")]
+  tl evaluate runs/2 reviews.csv --json          a run on texts, read as it read its own")]
 pub struct Evaluate {
     /// The folder of a finished run
     pub run: PathBuf,
 
     /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded; several, where the run
-    /// has several sources
+    /// has several sources; of a run on texts a table or a folder of texts
     #[arg(required = true)]
     pub data: Vec<String>,
 
@@ -61,11 +62,17 @@ struct Answer<'a> {
 pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let run = Run::open(&verb.run, &device)?;
-    let images = open_sources(&verb.data)?;
-    images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    let examples = match (&run.record.preprocess, verb.data.as_slice()) {
+        (Preprocessing::Texts(options), [name]) => Examples::texts(name, &options.columns, true)?,
+        (Preprocessing::Texts(_), _) => {
+            return Err(Failure::input("a run on texts is measured on one file; give one"));
+        }
+        (Preprocessing::Images(_), names) => open_sources(names)?.into(),
+    };
+    output::notes(examples.notes());
     let (shift, threads) = (verb.shift.as_ref(), verb.machine.threads());
     let measured =
-        run.evaluate(images, shift, threads, verb.strict, &device, &mut Display::new())?;
+        run.evaluate(examples, shift, threads, verb.strict, &device, &mut Display::new())?;
     if verb.machine.json {
         return output::object(&Answer {
             run: &verb.run.to_string_lossy(),
@@ -75,21 +82,24 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
             skipped: &measured.skipped,
         });
     }
-    output::print(&table(&measured))
+    output::print(&table(&measured, run.record.preprocess.noun()))
 }
 
 /// The result as a person reads it.
-fn table(measured: &Measured) -> String {
+fn table(measured: &Measured, noun: &str) -> String {
     let Measured { evaluation, part, skipped } = measured;
     let mut text = format!(
-        "accuracy {} on {part}\nmacro F1 {:.3} · loss {:.4}\n\n",
+        "accuracy {} on {part}\nmacro F1 {:.3} · weighted F1 {:.3} · MCC {:.3}{} · loss {:.4}\n\n",
         output::accuracy(evaluation),
         evaluation.macro_f1,
+        evaluation.weighted_f1,
+        evaluation.mcc,
+        evaluation.auroc.map_or(String::new(), |area| format!(" · AUROC {area:.3}")),
         evaluation.loss
     );
     let label = |class: &tl::train::metrics::ClassScore| class.label.chars().count();
     let width = evaluation.per_class.iter().map(label).max().unwrap_or(0).max(5);
-    text += &format!("{:width$}  images  precision  recall     F1\n", "class");
+    text += &format!("{:width$}  {noun:>6}  precision  recall     F1\n", "class");
     for class in &evaluation.per_class {
         text += &format!(
             "{:width$}  {:>6}  {:>9.3}  {:>6.3}  {:>5.3}\n",

@@ -1,4 +1,4 @@
-//! `tl finetune`: from a folder of images to a run.
+//! `tl finetune`: from images or texts to a run.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tl::burn::tensor::Device;
 use tl::data::Images;
 use tl::finetune::Request;
 use tl::train::{Progress, TrainError};
-use tl::{Error, Run, prepare};
+use tl::{Error, Examples, Run, prepare, text_family};
 
 use crate::failure::Failure;
 use crate::finetune_flags::Finetune;
@@ -37,12 +37,16 @@ pub fn run(verb: &Finetune) -> Result<(), Failure> {
 fn request(verb: &Finetune) -> Result<Request, Failure> {
     let device: Device = verb.machine.start()?;
     let options = verb.options()?;
-    let images = Images::open(&verb.data)?;
-    images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    let name = verb.data.to_string_lossy();
+    let examples = match text_family(&options.network) {
+        Some(_) => Examples::texts(&name, &options.text.columns, true)?,
+        None => Images::open(&verb.data)?.into(),
+    };
+    output::notes(examples.notes());
     Ok(Request {
         options,
-        images: Arc::new(images),
-        data: verb.data.to_string_lossy().into_owned(),
+        examples,
+        data: name.into_owned(),
         out: verb.run.out.clone(),
         device,
         device_name: verb.machine.device.clone(),
@@ -62,6 +66,7 @@ pub fn fit(
     progress: &mut dyn Progress,
 ) -> Result<Run, Failure> {
     let mut prepared = prepare(request)?;
+    output::notes(&prepared.data.notes());
     let folder = prepared.claim()?;
     progress.say(&summary::headline(&prepared, &folder));
     prepared.fit(progress).map_err(|error| match error {

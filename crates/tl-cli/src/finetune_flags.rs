@@ -5,19 +5,32 @@ use std::path::PathBuf;
 use clap::Args;
 use tl::core::NormPolicy;
 use tl::train::Keep;
-use tl::{FinetuneOptions, Recipe, RunRecord};
+use tl::{FinetuneOptions, Recipe, RunRecord, text_family};
 
 use crate::failure::Failure;
-use crate::flags::{DataFlags, Machine, NetworkFlags, Patches, RunFlags, one_of};
+use crate::flags::{
+    DataFlags, Machine, NetworkFlags, Patches, RunFlags, TextFlags, one_of, shares,
+};
 
 const KEEPS: [(&str, Keep); 3] = [("best", Keep::Best), ("last", Keep::Last), ("ema", Keep::Ema)];
 const NORMS: [(&str, NormPolicy); 2] =
     [("frozen", NormPolicy::Frozen), ("train", NormPolicy::Train)];
 
-/// Fit a pretrained network to your own images
+/// What a network works on, as `--task` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Image,
+    Text,
+}
+
+const TASKS: [(&str, Kind); 2] = [("image", Kind::Image), ("text", Kind::Text)];
+
+/// Fit a pretrained network to your own images or texts
 ///
 /// DATA is a folder with one folder of images per class, perhaps inside folders train, validation and
-/// test; or a folder of IDX files. Data that is not divided is divided here: 70 % training, 15 %
+/// test; or a folder of IDX files. For a network of texts it is a table with a first line of names (.csv, .tsv), a
+/// file of JSON lines (.jsonl), or a folder of .txt files with a folder per class; a column split with train,
+/// validation and test divides a table. Texts that are the same stay in one part. Data that is not divided is divided here: 70 % training, 15 %
 /// validation, 15 % test, every class alike. The validation part chooses, the test part is measured
 /// once, at the end.
 #[derive(Args, Debug)]
@@ -31,12 +44,17 @@ Examples:
   tl finetune photos/ --seeds 3                             three runs, mean ± deviation
   tl finetune photos/ --out runs/1 --resume                 go on with an interrupted run
   tl finetune photos/ --config runs/1/run.json --lr 3e-4    that run's options, another rate
+  tl finetune reviews.csv --task text --model bert --weights MiniLM/ --recipe finetune
 
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens
 it in Python), report.html, metrics.jsonl, predictions.csv, split.csv, labels.json and a checkpoint.")]
 pub struct Finetune {
-    /// A folder with one folder of images per class, or IDX files
+    /// A folder with one folder of images per class, or IDX files; a table or a folder of texts
     pub data: PathBuf,
+
+    /// What the data are: image or text [default: what the network works on]
+    #[arg(long, value_parser = one_of(&TASKS))]
+    pub task: Option<Kind>,
 
     #[command(flatten)]
     pub network: NetworkFlags,
@@ -50,11 +68,11 @@ pub struct Finetune {
     pub recipe: Option<Recipe>,
 
     /// Epochs of training by gradient; a probe without it is trained to convergence [default: 30 for up
-    /// to 100 training images, 20 for up to 500, 10 for more]
+    /// to 100 training images, 20 for up to 500, 10 for more; of texts 20, 10 and 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub epochs: Option<usize>,
 
-    /// The head's learning rate; the stages get three tenths of it [default: 1e-3]
+    /// The head's learning rate; the stages get three tenths of it [default: 1e-3, of texts 1e-4]
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Tuning")]
     pub lr: Option<f64>,
 
@@ -99,6 +117,13 @@ pub struct Finetune {
     #[command(flatten)]
     pub data_flags: DataFlags,
 
+    /// The shares of training, validation and test part in percent, of data that is not divided [default: 70,15,15]
+    #[arg(long, value_name = "A,B,C", value_parser = shares, help_heading = "Data")]
+    pub split: Option<[f64; 3]>,
+
+    #[command(flatten)]
+    pub text: TextFlags,
+
     #[command(flatten)]
     pub run: RunFlags,
 
@@ -128,8 +153,11 @@ impl Finetune {
         options.partial_weights |= self.network.partial;
         options.image_size = self.network.image_size.or(options.image_size);
         self.patches.put_into(&mut options.patches);
+        self.text.put_into(&mut options.text);
+        self.check_task(&options.network)?;
         options.shots = self.data_flags.shots.or(options.shots);
         options.strict |= self.data_flags.strict;
+        options.split = self.split.unwrap_or(options.split);
         let tuning = &mut options.tuning;
         self.check_recipe(
             self.recipe.unwrap_or(tuning.recipe),
@@ -156,6 +184,27 @@ impl Finetune {
         settings.cache &= !self.no_cache;
         settings.half_prefix |= self.half_prefix;
         Ok(options)
+    }
+
+    /// Refuses a task that the network does not work on, and a table without a network of texts.
+    fn check_task(&self, network: &str) -> Result<(), Failure> {
+        let works_on = match text_family(network) {
+            Some(_) => Kind::Text,
+            None => Kind::Image,
+        };
+        let extension = self.data.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let table = ["csv", "tsv", "tab", "jsonl", "ndjson"].contains(&extension.as_str());
+        let wanted = self.task.unwrap_or(if table { Kind::Text } else { works_on });
+        match (wanted, works_on) {
+            (Kind::Text, Kind::Image) => Err(Failure::input(format!(
+                "{network} works on images; for texts give --model bert --weights FOLDER, with the folder of a text \
+                 encoder"
+            ))),
+            (Kind::Image, Kind::Text) => Err(Failure::input(format!(
+                "{network} works on texts; leave out --task image, or choose another --model"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses flags that the recipe would leave without an effect.

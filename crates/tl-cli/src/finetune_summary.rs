@@ -55,7 +55,7 @@ impl Outcome {
         }
     }
 
-    /// The part that speaks for new images: test where there is one, else validation.
+    /// The part that speaks for new data: test where there is one, else validation.
     pub fn measured(&self) -> Option<(&'static str, &Evaluation)> {
         let test = self.test.as_ref().map(|found| ("test", found));
         test.or(self.validation.as_ref().map(|found| ("validation", found)))
@@ -71,7 +71,7 @@ impl Outcome {
             text += &format!("validation accuracy {}\n", output::accuracy(found));
         }
         if self.test.is_none() {
-            text += "no test part: no figure here speaks for new images\n";
+            text += "no test part: no figure here speaks for new data\n";
         }
         text += &format!(
             "kept: {} · {} parameters trained · {} steps · {:.1} s\n",
@@ -87,14 +87,15 @@ impl Outcome {
 
 /// One line before the work begins.
 pub fn headline(prepared: &Prepared, folder: &Path) -> String {
-    let RunRecord { network, options, data, labels, device, .. } = &prepared.record;
+    let RunRecord { network, options, data, labels, device, preprocess, .. } = &prepared.record;
     format!(
-        "{network} ({}) on {device}: {} classes, {} training, {} validation and {} test images; run: {}",
+        "{network} ({}) on {device}: {} classes, {} training, {} validation and {} test {}; run: {}",
         options.weights,
         labels.len(),
         data.train,
         data.validation,
         data.test,
+        preprocess.noun(),
         folder.display()
     )
 }
@@ -105,7 +106,7 @@ struct DryRun<'a> {
     dry_run: bool,
     network: &'a str,
     weights: &'a str,
-    preprocess: &'a tl::data::Preprocess,
+    preprocess: &'a tl::record::Preprocessing,
     classes: Vec<ClassCounts<'a>>,
     notes: Vec<String>,
     trainable_report: &'a TrainableReport,
@@ -114,10 +115,9 @@ struct DryRun<'a> {
 
 /// What would be done, without doing it.
 pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
-    let Prepared { loader, split, report, record, .. } = prepared;
-    let images = loader.images();
-    let classes = ClassCounts::all(images, split);
-    let notes = split.notes();
+    let Prepared { data, split, report, record, .. } = prepared;
+    let classes = ClassCounts::all(data.items(), split);
+    let notes = [split.notes(), data.notes()].concat();
     if json {
         return output::object(&DryRun {
             dry_run: true,
@@ -131,10 +131,10 @@ pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
         });
     }
     let mut text = format!(
-        "{} ({}), images of {} pixels, on {}\n\n{}",
+        "{} ({}), {}, on {}\n\n{}",
         record.network,
         record.options.weights,
-        record.preprocess.crop,
+        record.preprocess,
         record.device,
         table(&classes)
     );

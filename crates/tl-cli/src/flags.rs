@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tl::burn::tensor::Device;
 use tl::core::TokenPooling;
-use tl::{EMBEDDED_NETWORK, PatchOptions};
+use tl::{EMBEDDED_NETWORK, PatchOptions, TextOptions};
 
 use crate::failure::Failure;
 
@@ -15,12 +15,13 @@ use crate::failure::Failure;
 #[command(next_help_heading = "Network")]
 pub struct NetworkFlags {
     /// The network: mobilenet_v2, resnet18 to resnet152, vgg11 to vgg19 and vgg11_bn to vgg19_bn, vit_tiny, vit_small and
-    /// vit_base, or resnet10 and small_conv for digits and other small images [default: mobilenet_v2]
+    /// vit_base, or resnet10 and small_conv for digits and other small images; for texts bert, roberta and distilbert
+    /// [default: mobilenet_v2]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 
-    /// Where its weights come from: a safetensors or PyTorch file, the folder of a run, hub:owner/repo/file, random, or
-    /// embedded [default: embedded, which are those of mobilenet_v2]
+    /// Where its weights come from: a safetensors or PyTorch file, the folder of a run or of a text encoder, hub:owner/repo/file,
+    /// random, or embedded [default: embedded, which are those of mobilenet_v2]
     #[arg(long, value_name = "SRC")]
     pub weights: Option<String>,
 
@@ -72,6 +73,43 @@ impl NetworkFlags {
 /// The weights that are part of the program.
 const EMBEDDED_WEIGHTS: &str = "embedded";
 
+/// What is said about texts.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Texts")]
+pub struct TextFlags {
+    /// The column of the texts in a table, or their key in JSON lines [default: text]
+    #[arg(long, value_name = "NAME")]
+    pub text_column: Option<String>,
+
+    /// The column of the second text of each pair [default: none]
+    #[arg(long, value_name = "NAME")]
+    pub pair_column: Option<String>,
+
+    /// The column of the labels [default: label]
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
+
+    /// The most pieces of a text; what is longer is cut at its end [default: 128]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub max_length: Option<usize>,
+}
+
+impl TextFlags {
+    /// Takes over what was said.
+    pub fn put_into(&self, options: &mut TextOptions) {
+        let columns = &mut options.columns;
+        let set = |place: &mut String, given: &Option<String>| {
+            if let Some(given) = given {
+                place.clone_from(given);
+            }
+        };
+        set(&mut columns.text, &self.text_column);
+        set(&mut columns.label, &self.label_column);
+        columns.pair = self.pair_column.clone().or(columns.pair.take());
+        options.max_length = self.max_length.or(options.max_length);
+    }
+}
+
 /// Which of the images are used.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Data")]
@@ -83,6 +121,15 @@ pub struct DataFlags {
     /// Make an image that cannot be read an error instead of skipping it
     #[arg(long)]
     pub strict: bool,
+}
+
+/// `80,0,20` as fractions; whether they make sense is checked where the data is divided.
+pub fn shares(text: &str) -> Result<[f64; 3], String> {
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    let [train, validation, test] = *numbers.map_err(|reason| reason.to_string())? else {
+        return Err("three numbers are needed, as in 80,0,20".into());
+    };
+    Ok([train, validation, test].map(|share: f64| share / 100.0))
 }
 
 /// How a run is made, where it goes, and how it goes on.
@@ -158,13 +205,14 @@ pub struct Patches {
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
     pub depth: Option<usize>,
 
-    /// What of a transformer's tokens is used: class (the class token) or mean (of the patches)
+    /// What of a transformer's tokens is used: class (the class token) or mean (of the patches or pieces)
     /// [default: what the weights say, else class]
     #[arg(long, value_parser = one_of(&POOLINGS), help_heading = "Network")]
     pub pooling: Option<TokenPooling>,
 }
 
-const POOLINGS: [(&str, TokenPooling); 2] =
+/// How tokens become one vector, by name.
+pub const POOLINGS: [(&str, TokenPooling); 2] =
     [("class", TokenPooling::Class), ("mean", TokenPooling::Mean)];
 
 impl Patches {

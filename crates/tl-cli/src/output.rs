@@ -38,6 +38,11 @@ pub fn tell(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// Tells notes on the data, a line each.
+pub fn notes(notes: &[String]) {
+    notes.iter().for_each(|note| tell(&format!("note: {note}")));
+}
+
 /// `91.7 % (95 % interval 64.6–98.5 %, n = 12)`
 pub fn accuracy(found: &Evaluation) -> String {
     let [low, high] = found.interval;

@@ -1,24 +1,30 @@
-//! `tl predict`: what a run answers for images.
+//! `tl predict`: what a run answers for images or texts.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tl::Run;
+use tl::data::text::{Columns, TextItem, Texts};
 use tl::data::{DataError, Images, Item, Skipped};
 use tl::predict::{Prediction, predictions};
+use tl::record::Preprocessing;
+use tl::{Examples, Run};
 
 use crate::failure::Failure;
 use crate::flags::Machine;
 use crate::output;
 use crate::progress::Display;
 
-/// Label images: the most probable class of each and its probability
+/// Label images or texts: the most probable class of each and its probability
+///
+/// A run on texts takes files with a text on each line, or tables like the one that it was fitted on; their lines
+/// are named by their numbers.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   tl predict runs/1 new.jpg
   tl predict runs/1 holidays/ garden.png --json
+  tl predict runs/2 lines.txt
 
 --json prints {\"predictions\": [{\"file\", \"label\", \"probability\", \"probabilities\", \"logits\"}], \"labels\", \"skipped\"};
 probabilities and logits stand in the order of the labels.")]
@@ -26,7 +32,7 @@ pub struct Predict {
     /// The folder of a finished run
     pub run: PathBuf,
 
-    /// Images, or folders of images
+    /// Images, or folders of images; files of texts
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
@@ -49,13 +55,17 @@ struct Answer<'a> {
 pub fn run(verb: &Predict) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let run = Run::open(&verb.run, &device)?;
-    let images = gather(&verb.files)?;
-    let count = images.len();
-    let loader = run.loader(images, verb.machine.threads(), verb.strict)?;
+    let examples: Examples = match &run.record.preprocess {
+        Preprocessing::Images(_) => gather(&verb.files)?.into(),
+        Preprocessing::Texts(options) => gather_texts(&verb.files, &options.columns)?.into(),
+    };
+    let data = run.dataset(&examples, verb.machine.threads(), verb.strict)?;
+    output::notes(&data.notes());
+    let count = data.items().count();
     let items: Vec<usize> = (0..count).collect();
-    let found = run.predict(&loader, &items, &device, &mut Display::new())?;
-    let answers = predictions(&found, loader.images(), &run.record.labels);
-    let skipped = loader.skipped();
+    let found = run.predict(&*data, &items, &device, &mut Display::new())?;
+    let answers = predictions(&found, data.items(), &run.record.labels);
+    let skipped = data.skipped();
     if let (true, Some(first)) = (answers.is_empty(), skipped.first()) {
         return Err(Failure::input(format!(
             "none of the images could be read, {count} in all; the first is {}: {}",
@@ -78,6 +88,22 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
         format!("{file:wide$}  {label:narrow$}  {:5.1} %\n", 100.0 * probability)
     });
     output::print(&lines.collect::<String>())
+}
+
+/// The texts of all files; where there are several, each text's name begins with its file's.
+fn gather_texts(paths: &[PathBuf], columns: &Columns) -> Result<Texts, DataError> {
+    let mut all = Texts::default();
+    for path in paths {
+        let found = Texts::open(path, columns, false)?;
+        all.items.extend(found.items.into_iter().map(|item| {
+            let name = match paths.len() {
+                1 => item.name,
+                _ => format!("{}:{}", path.display(), item.name),
+            };
+            TextItem { name, label: None, ..item }
+        }));
+    }
+    Ok(all)
 }
 
 /// The images of all files and folders, each under a name that leads to it.

@@ -182,7 +182,7 @@ struct Answer<'a> {
 pub fn run(verb: &Pretrain) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let images = Images::open(&verb.data)?;
-    images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    output::notes(&images.notes);
     let request = PretrainRequest {
         options: verb.options(),
         images: Arc::new(images),

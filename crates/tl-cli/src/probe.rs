@@ -95,7 +95,7 @@ pub struct Probe {
 pub fn run(verb: &Probe) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let images = Images::open(&verb.data)?;
-    images.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    output::notes(&images.notes);
     let mut request = ProbeRequest::new(images, &verb.model, &verb.weights, &device);
     request.choice.image_size = verb.image_size;
     verb.patches.put_into(&mut request.choice.patches);

@@ -103,7 +103,7 @@ pub fn run(verb: &Finetune, request: Request, count: u64) -> Result<(), Failure>
 fn finished(request: &Request, folder: &Path) -> Option<RunRecord> {
     let record = RunRecord::read(folder).ok().filter(|_| request.resume)?;
     let same = record.options == request.options
-        && record.data.fingerprint == request.images.fingerprint()
+        && record.data.fingerprint == request.examples.items().fingerprint()
         && record.status == Status::Finished;
     same.then_some(record)
 }

@@ -87,7 +87,10 @@ fn a_part_without_a_readable_image_is_refused() {
             place.file(&format!("photos/{class}/{number}.png"), b"text");
         }
     }
-    place.refused_with(&quick("run", &[]), &["training part holds no readable image", "skipped"]);
+    place.refused_with(
+        &quick("run", &[]),
+        &["training part holds nothing that has a label", "skipped"],
+    );
 }
 
 #[test]

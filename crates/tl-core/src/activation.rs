@@ -1,10 +1,9 @@
 //! What flows between the stages of a network.
 
 use burn::prelude::*;
-use burn::tensor::TensorData;
-use serde::{Deserialize, Serialize};
 
 use crate::CoreError;
+use crate::tokens::{Pieces, Tokens};
 
 /// Where the channels of a [`FeatureMap`] lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,72 +52,18 @@ impl FeatureMap {
     }
 }
 
-/// How a sequence becomes one vector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TokenPooling {
-    /// The first token: a class token, which has looked at all others.
-    #[default]
-    Class,
-    /// The mean of the tokens that stand for a part of the input.
-    Mean,
-}
-
-/// A sequence for each example of a batch.
-#[derive(Clone, Debug)]
-pub struct Tokens {
-    /// `[batch, tokens, width]`
-    pub hidden: Tensor<3>,
-    /// How many leading tokens stand for no part of the input: a class token, registers.
-    pub prefix: usize,
-    pub pooling: TokenPooling,
-}
-
-impl Tokens {
-    /// One vector for each example, `[batch, width]`.
-    pub fn pooled(self) -> Tensor<2> {
-        let [batch, tokens, width] = self.hidden.dims();
-        let pooled = match self.pooling {
-            TokenPooling::Class => self.hidden.narrow(1, 0, 1),
-            TokenPooling::Mean => {
-                let prefix = self.prefix.min(tokens - 1);
-                self.hidden.narrow(1, prefix, tokens - prefix).mean_dim(1)
-            }
-        };
-        pooled.reshape([batch, width])
-    }
-}
-
 /// What flows between stages; the variant says which kind.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Activation {
     /// Images and feature maps.
     Image(FeatureMap),
+    /// Texts as a tokenizer cut them, of any lengths; they lie on no device.
+    Texts(Vec<Pieces>),
     /// A sequence for each example.
     Tokens(Tokens),
     /// One vector for each example, `[batch, width]`.
     Vector(Tensor<2>),
-}
-
-/// The shape of one example's activation: what a cache needs to know to give rows back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RowShape {
-    Image { channels: usize, height: usize, width: usize },
-    Tokens { tokens: usize, width: usize, prefix: usize, pooling: TokenPooling },
-    Vector { width: usize },
-}
-
-impl RowShape {
-    /// The number of values in a row.
-    pub fn elements(&self) -> usize {
-        match *self {
-            RowShape::Image { channels, height, width } => channels * height * width,
-            RowShape::Tokens { tokens, width, .. } => tokens * width,
-            RowShape::Vector { width } => width,
-        }
-    }
 }
 
 impl Activation {
@@ -131,23 +76,9 @@ impl Activation {
     pub fn batch(&self) -> usize {
         match self {
             Activation::Image(map) => map.dims()[0],
+            Activation::Texts(texts) => texts.len(),
             Activation::Tokens(tokens) => tokens.hidden.dims()[0],
             Activation::Vector(tensor) => tensor.dims()[0],
-        }
-    }
-
-    /// The shape of one example.
-    pub fn row_shape(&self) -> RowShape {
-        match self {
-            Activation::Image(map) => {
-                let [_, channels, height, width] = map.dims();
-                RowShape::Image { channels, height, width }
-            }
-            Activation::Tokens(Tokens { hidden, prefix, pooling }) => {
-                let [_, tokens, width] = hidden.dims();
-                RowShape::Tokens { tokens, width, prefix: *prefix, pooling: *pooling }
-            }
-            Activation::Vector(tensor) => RowShape::Vector { width: tensor.dims()[1] },
         }
     }
 
@@ -156,6 +87,14 @@ impl Activation {
         match self {
             Activation::Image(map) => Ok(map),
             other => Err(other.unexpected(place, "images")),
+        }
+    }
+
+    /// The texts, or an error that names `place`.
+    pub fn into_texts(self, place: &str) -> Result<Vec<Pieces>, CoreError> {
+        match self {
+            Activation::Texts(texts) => Ok(texts),
+            other => Err(other.unexpected(place, "texts")),
         }
     }
 
@@ -178,6 +117,7 @@ impl Activation {
     fn unexpected(&self, place: &str, expected: &'static str) -> CoreError {
         let found = match self {
             Activation::Image(_) => "images",
+            Activation::Texts(_) => "texts",
             Activation::Tokens(_) => "tokens",
             Activation::Vector(_) => "vectors",
         };
@@ -186,8 +126,11 @@ impl Activation {
 
     /// One vector for each example, `[batch, width]`: the mean over height and width of a feature
     /// map, of a sequence what its pooling says, a vector as it is.
-    pub fn pooled(self) -> Tensor<2> {
-        match self {
+    ///
+    /// # Errors
+    /// Texts, which are no numbers yet.
+    pub fn pooled(self) -> Result<Tensor<2>, CoreError> {
+        Ok(match self {
             Activation::Image(map) => {
                 let [batch, channels, height, width] = map.dims();
                 map.into_channels_first()
@@ -197,7 +140,8 @@ impl Activation {
             }
             Activation::Tokens(tokens) => tokens.pooled(),
             Activation::Vector(tensor) => tensor,
-        }
+            texts @ Activation::Texts(_) => return Err(texts.unexpected("pooling", "numbers")),
+        })
     }
 
     /// The same values on the plain device, without a graph.
@@ -207,6 +151,7 @@ impl Activation {
                 tensor: map.tensor.without_autodiff(),
                 layout: map.layout,
             }),
+            Activation::Texts(texts) => Activation::Texts(texts),
             Activation::Tokens(tokens) => {
                 let hidden = tokens.hidden.without_autodiff();
                 Activation::Tokens(Tokens { hidden, ..tokens })
@@ -221,44 +166,12 @@ impl Activation {
             Activation::Image(map) => {
                 Activation::Image(FeatureMap { tensor: map.tensor.autodiff(), layout: map.layout })
             }
+            Activation::Texts(texts) => Activation::Texts(texts),
             Activation::Tokens(tokens) => {
                 let hidden = tokens.hidden.autodiff();
                 Activation::Tokens(Tokens { hidden, ..tokens })
             }
             Activation::Vector(tensor) => Activation::Vector(tensor.autodiff()),
-        }
-    }
-
-    /// All values, example after example, channels first.
-    ///
-    /// # Errors
-    /// When the device cannot be read, or holds another type than f32.
-    pub fn into_rows(self) -> Result<Vec<f32>, String> {
-        let data: TensorData = match self {
-            Activation::Image(map) => map.into_channels_first().into_data(),
-            Activation::Tokens(tokens) => tokens.hidden.into_data(),
-            Activation::Vector(tensor) => tensor.into_data(),
-        };
-        data.convert::<f32>().try_into_vec::<f32>().map_err(|reason| format!("{reason:?}"))
-    }
-
-    /// The reverse of [`Activation::into_rows`]; `values` holds whole rows of `shape`.
-    pub fn from_rows(shape: RowShape, values: Vec<f32>, device: &Device) -> Self {
-        let batch = values.len() / shape.elements().max(1);
-        match shape {
-            RowShape::Image { channels, height, width } => Activation::image(Tensor::from_data(
-                TensorData::new(values, [batch, channels, height, width]),
-                device,
-            )),
-            RowShape::Tokens { tokens, width, prefix, pooling } => {
-                let data = TensorData::new(values, [batch, tokens, width]);
-                let hidden = Tensor::from_data(data, device);
-                Activation::Tokens(Tokens { hidden, prefix, pooling })
-            }
-            RowShape::Vector { width } => Activation::Vector(Tensor::from_data(
-                TensorData::new(values, [batch, width]),
-                device,
-            )),
         }
     }
 }

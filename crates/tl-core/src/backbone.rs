@@ -48,9 +48,25 @@ impl Stage {
     }
 }
 
+/// What a network's weights expect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExpectedInput {
+    Images(ExpectedImages),
+    Texts(ExpectedTexts),
+}
+
+/// The texts that a network's weights expect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectedTexts {
+    /// How many different pieces there are.
+    pub vocabulary: usize,
+    /// The most pieces of a text.
+    pub longest: usize,
+}
+
 /// The images that a network's weights expect.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ExpectedInput {
+pub struct ExpectedImages {
     /// Channels of an image.
     pub channels: usize,
     /// Height and width in pixels that the weights were trained at.
@@ -63,7 +79,7 @@ pub struct ExpectedInput {
     pub std: [f32; 3],
 }
 
-impl ExpectedInput {
+impl ExpectedImages {
     /// Colour images of 224 pixels with ImageNet's mean and deviation.
     pub fn imagenet(smallest: usize) -> Self {
         Self {
@@ -72,6 +88,43 @@ impl ExpectedInput {
             smallest,
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
+        }
+    }
+}
+
+impl ExpectedInput {
+    /// As [`ExpectedImages::imagenet`].
+    pub fn imagenet(smallest: usize) -> Self {
+        Self::Images(ExpectedImages::imagenet(smallest))
+    }
+
+    /// The images, or an error that names the `network`.
+    ///
+    /// # Errors
+    /// A network of texts.
+    pub fn images(self, network: &str) -> Result<ExpectedImages, CoreError> {
+        match self {
+            Self::Images(images) => Ok(images),
+            Self::Texts(_) => Err(CoreError::WrongActivation {
+                place: network.to_string(),
+                expected: "texts",
+                found: "images",
+            }),
+        }
+    }
+
+    /// The texts, or an error that names the `network`.
+    ///
+    /// # Errors
+    /// A network of images.
+    pub fn texts(self, network: &str) -> Result<ExpectedTexts, CoreError> {
+        match self {
+            Self::Texts(texts) => Ok(texts),
+            Self::Images(_) => Err(CoreError::WrongActivation {
+                place: network.to_string(),
+                expected: "images",
+                found: "texts",
+            }),
         }
     }
 }
@@ -113,7 +166,7 @@ pub trait Backbone: Module + ModuleDisplay {
     /// As [`Backbone::forward_stages`].
     fn embed(&self, input: Activation) -> Result<Tensor<2>, CoreError> {
         let stages = self.embedding_stages();
-        Ok(self.forward_stages(input, 0..stages, Pass::default())?.pooled())
+        self.forward_stages(input, 0..stages, Pass::default())?.pooled()
     }
 
     /// The stages `range` as they stand now, frozen, on the plain device.
@@ -201,7 +254,10 @@ pub trait Head: Module + ModuleDisplay {
     fn classes(&self) -> usize;
 
     /// The vectors `[batch, width]` that the linear layer multiplies; without dropout.
-    fn features(&self, features: Activation) -> Tensor<2> {
+    ///
+    /// # Errors
+    /// When the head works on another kind of activation.
+    fn features(&self, features: Activation) -> Result<Tensor<2>, CoreError> {
         features.pooled()
     }
 

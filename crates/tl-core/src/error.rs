@@ -45,6 +45,16 @@ pub enum CoreError {
     /// A network was asked for what only some can do.
     #[error("{network} cannot {what}; give --model {instead}")]
     Unable { network: String, what: &'static str, instead: &'static str },
+    /// A text of more pieces than a network has positions for.
+    #[error(
+        "{place} works on texts of up to {most} pieces and was given {found}; give --max-length up to {most}"
+    )]
+    TooLong { place: String, found: usize, most: usize },
+    /// A piece that no row of a network's tables stands for.
+    #[error(
+        "{place} knows {known} pieces and was given number {id}; give it the tokenizer that belongs to its weights"
+    )]
+    UnknownPiece { place: String, id: u32, known: usize },
     /// Visible patches that do not exist, or of another number in another image.
     #[error(
         "the visible patches are no {kept} different ones of {patches} for each of {batch} images"

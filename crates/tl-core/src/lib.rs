@@ -2,11 +2,13 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`activation`] | what flows between stages: [`Activation`], [`FeatureMap`], [`Tokens`] |
+//! | [`activation`] | what flows between stages: [`Activation`], [`FeatureMap`] |
+//! | [`tokens`] | sequences: [`Pieces`], [`Tokens`], and how one becomes a vector |
 //! | [`backbone`] | the contract of a network: [`Stage`], [`Backbone`], [`Head`], [`Model`], [`FrozenPrefix`] |
 //! | [`visible`] | what networks of patches can do beside: [`VisibleTokens`] |
 //! | [`plan`] | what happens to each stage: [`Plan`], [`Phase`], [`apply`], [`TrainableReport`] |
 //! | [`optimizer`] | SGD and AdamW by path: [`Optimizer`], [`OptimizerConfig`] |
+//! | [`rows`] | activations as rows of numbers: [`RowShape`] |
 //! | [`schedule`] | [`Schedule`]: one-cycle, warm-up and cosine, slanted triangular |
 //! | [`gradients`] | the norm of all gradients together, for clipping and for finding what is not finite |
 //! | [`parameters`] | walking over the parameters of a module by path |
@@ -18,14 +20,20 @@ pub mod gradients;
 pub mod optimizer;
 pub mod parameters;
 pub mod plan;
+pub mod rows;
 pub mod schedule;
+pub mod tokens;
 pub mod visible;
 
-pub use activation::{Activation, FeatureMap, Layout, Pass, RowShape, TokenPooling, Tokens};
-pub use backbone::{Backbone, ExpectedInput, FrozenPrefix, HEAD, Head, Model, Stage};
+pub use activation::{Activation, FeatureMap, Layout, Pass};
+pub use backbone::{
+    Backbone, ExpectedImages, ExpectedInput, ExpectedTexts, FrozenPrefix, HEAD, Head, Model, Stage,
+};
 pub use error::CoreError;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use plan::{Freeze, NormPolicy, Phase, Plan, ResolvedPhase, Solver, TrainableReport, apply};
+pub use rows::RowShape;
 pub use schedule::Schedule;
 pub use tl_random::rng;
+pub use tokens::{Pieces, TokenPooling, Tokens};
 pub use visible::{PatchGrid, VisibleTokens};

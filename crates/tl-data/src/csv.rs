@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use crate::{DataError, Images, Part, Split};
+use crate::table::{quote, records};
+use crate::{DataError, Items, Part, Split};
 
 const HEADER: &str = "name,label,part";
 
 impl Split {
-    /// The split as a table of `name,label,part`, one line per image that is used.
-    pub fn to_csv(&self, images: &Images) -> String {
+    /// The split as a table of `name,label,part`, one line per item that is used.
+    pub fn to_csv(&self, items: &dyn Items) -> String {
         let mut rows: Vec<(usize, Part)> = Vec::new();
         for (indices, part) in self.parts() {
             rows.extend(indices.iter().map(|&index| (index, part)));
@@ -16,35 +17,31 @@ impl Split {
         rows.sort_unstable();
         let mut text = format!("{HEADER}\n");
         for (index, part) in rows {
-            let Some(item) = images.items.get(index) else {
-                continue;
-            };
-            let label =
-                item.label.and_then(|label| images.classes.get(label)).map_or("", String::as_str);
-            text.push_str(&format!("{},{},{part}\n", quote(&item.name), quote(label)));
+            if index < items.count() {
+                let (name, label) = (quote(items.name(index)), quote(items.class(index)));
+                text.push_str(&format!("{name},{label},{part}\n"));
+            }
         }
         text
     }
 
-    /// Reads what [`Split::to_csv`] wrote, for the same images.
+    /// Reads what [`Split::to_csv`] wrote, for the same items.
     ///
     /// # Errors
-    /// A malformed line, an unknown image, a label that is not the image's, an image named twice;
+    /// A malformed line, an unknown item, a label that is not the item's, an item named twice;
     /// each with its line.
-    pub fn from_csv(text: &str, images: &Images) -> Result<Self, DataError> {
-        let known: HashMap<&str, usize> = images
-            .items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| (item.name.as_str(), index))
-            .collect();
-        let mut records = records(text)?.into_iter();
+    pub fn from_csv(text: &str, items: &dyn Items) -> Result<Self, DataError> {
+        let known: HashMap<&str, usize> =
+            (0..items.count()).map(|index| (items.name(index), index)).collect();
+        let records =
+            records(text, ',').map_err(|(line, problem)| DataError::SplitFile { line, problem })?;
+        let mut records = records.into_iter();
         if records.next().is_none_or(|(_, fields)| fields.join(",") != HEADER) {
             let problem = format!("the first line must be `{HEADER}`");
             return Err(DataError::SplitFile { line: 1, problem });
         }
         let mut split = Self::default();
-        let mut used = vec![false; images.len()];
+        let mut used = vec![false; items.count()];
         for (line, fields) in records {
             let wrong = |problem: String| DataError::SplitFile { line, problem };
             let [name, label, part] = fields.as_slice() else {
@@ -52,13 +49,10 @@ impl Split {
             };
             let Some(&index) = known.get(name.as_str()) else {
                 return Err(wrong(format!(
-                    "the data hold no image {name:?}: the split belongs to other data"
+                    "the data hold no {name:?}: the split belongs to other data"
                 )));
             };
-            let own = images.items[index]
-                .label
-                .and_then(|label| images.classes.get(label))
-                .map_or("", String::as_str);
+            let own = items.class(index);
             if own != label {
                 return Err(wrong(format!("{name:?} is labelled {label:?}, in the data {own:?}")));
             }
@@ -85,58 +79,10 @@ impl Split {
     }
 }
 
-/// A field of a CSV file (RFC 4180).
-fn quote(field: &str) -> String {
-    match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_string(),
-    }
-}
-
-/// The records of a CSV file (RFC 4180), each with the number of its first line.
-fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, DataError> {
-    let mut records = Vec::new();
-    let (mut fields, mut field) = (Vec::new(), String::new());
-    let (mut line, mut first_line, mut quoted) = (1, 1, false);
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        line += usize::from(character == '\n');
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                field.push('"');
-            }
-            '"' if quoted || field.is_empty() => quoted = !quoted,
-            _ if quoted => field.push(character),
-            ',' => fields.push(std::mem::take(&mut field)),
-            '\r' if characters.peek() == Some(&'\n') => {}
-            '\n' => {
-                fields.push(std::mem::take(&mut field));
-                let record = std::mem::take(&mut fields);
-                if record != [""] {
-                    records.push((first_line, record));
-                }
-                first_line = line;
-            }
-            _ => field.push(character),
-        }
-    }
-    if quoted {
-        return Err(DataError::SplitFile {
-            line: first_line,
-            problem: "a quotation mark is not closed".into(),
-        });
-    }
-    if !fields.is_empty() || !field.is_empty() {
-        fields.push(field);
-        records.push((first_line, fields));
-    }
-    Ok(records)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Images;
     use crate::testing::{folder_with, unsplit};
 
     #[test]

@@ -44,7 +44,9 @@ pub enum DataError {
     )]
     PartWithoutClasses(PathBuf),
 
-    #[error("the images have no classes: put them into one folder per class")]
+    #[error(
+        "the data have no classes: put images into one folder per class, or name the column of labels"
+    )]
     NoClasses,
 
     #[error("{0:?} is the only class: telling apart needs two or more")]
@@ -61,11 +63,11 @@ pub enum DataError {
     )]
     Fractions { fractions: [f64; 3] },
 
-    #[error("no image is marked for training: add a train part, or evaluate only")]
+    #[error("nothing is marked for training: add a train part, or evaluate only")]
     NoTrainPart,
 
     #[error(
-        "class {class:?} has {available} training images, {wanted} shots were asked for: ask for at most {available}"
+        "class {class:?} has {available} in the training part, {wanted} shots were asked for: ask for at most {available}"
     )]
     TooFewShots { class: String, available: usize, wanted: usize },
 
@@ -105,6 +107,15 @@ pub enum DataError {
 
     #[error("{0}")]
     Join(String),
+
+    #[error("{}, line {line}: {problem}", path.display())]
+    TextFile { path: PathBuf, line: usize, problem: String },
+
+    #[error("{} holds no text: give a table (.csv .tsv .jsonl), lines, or a folder of .txt files per class", .0.display())]
+    NoTexts(PathBuf),
+
+    #[error("{}: {problem}", path.display())]
+    Tokenizer { path: PathBuf, problem: String },
 
     #[error("batch size 0: use 1 or more")]
     ZeroBatch,

@@ -5,20 +5,28 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::images::{Item, Part};
-use crate::listing::{Entry, Listing, Seen};
+use crate::listing::{Entry, IMAGES, Listing, Seen};
 use crate::{DataError, Images};
 
 /// Reads the layout of a folder.
 pub(crate) fn scan(root: &Path) -> Result<Images, DataError> {
-    let listing = Listing::of(root)?;
-    let mut seen = Seen::default();
+    scan_for(root, IMAGES)
+}
+
+/// The same for files with these extensions, whatever they are.
+pub(crate) fn scan_for(
+    root: &Path,
+    extensions: &'static [&'static str],
+) -> Result<Images, DataError> {
+    let mut seen = Seen::new(extensions);
+    let listing = seen.list(root)?;
     seen.enter(root)?;
     let parts: Vec<(Part, &Entry)> =
         listing.folders.iter().filter_map(|entry| Some((part_of(&entry.name)?, entry))).collect();
     // A folder `train` beside `bus` and `car` is a class, unless it holds folders itself.
     let mut splits = !parts.is_empty() && parts.len() == listing.folders.len();
     for (_, folder) in parts.iter().filter(|(part, _)| *part == Part::Train) {
-        splits |= !Listing::of(&folder.path)?.folders.is_empty();
+        splits |= !seen.list(&folder.path)?.folders.is_empty();
     }
     let mut images = if splits {
         scan_parts(&listing, &parts, &seen)?
@@ -57,7 +65,7 @@ fn scan_parts(
             let (first, second) = (first.path.clone(), folder.path.clone());
             return Err(DataError::PartTwice { first, second });
         }
-        let inside = Listing::of(&folder.path)?;
+        let inside = seen.list(&folder.path)?;
         if inside.folders.is_empty() {
             return Err(match inside.images.is_empty() {
                 true => DataError::NothingToRead(folder.path.clone()),
@@ -146,7 +154,7 @@ fn walk(folder: &Path, prefix: &str, seen: &mut Seen) -> Result<Option<Vec<Item>
     // thread's.
     let mut waiting = vec![(folder.to_path_buf(), prefix.to_string())];
     while let Some((folder, prefix)) = waiting.pop() {
-        let listing = Listing::of(&folder)?;
+        let listing = seen.list(&folder)?;
         for entry in &listing.images {
             items.push(entry.item(&format!("{prefix}/{}", entry.name))?);
         }
@@ -162,6 +170,7 @@ fn walk(folder: &Path, prefix: &str, seen: &mut Seen) -> Result<Option<Vec<Item>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Items;
     use crate::testing::{folder_with, write_image};
 
     fn names(images: &Images) -> Vec<&str> {

@@ -185,6 +185,7 @@ fn unpack<const RANK: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Items;
     use crate::testing::idx_bytes;
     use std::io::Write;
 

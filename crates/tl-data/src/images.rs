@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::decode::{decode_bytes, read_image_file};
 use crate::shifted::Shifted;
-use crate::{DataError, Rgb8, folder, idx};
+use crate::{DataError, Items, Rgb8, folder, idx};
 
 /// The part of a data set that an image is set aside for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -185,35 +185,47 @@ impl Images {
         self.items.is_empty()
     }
 
-    /// How many images each class has among the items `indices`, in the order of
-    /// [`Images::classes`].
-    pub fn class_counts(&self, indices: &[usize]) -> Vec<usize> {
-        let mut counts = vec![0; self.classes.len()];
-        for label in indices.iter().filter_map(|&index| self.items.get(index)?.label) {
-            if let Some(count) = counts.get_mut(label) {
-                *count += 1;
-            }
-        }
-        counts
-    }
-
-    /// Succeeds when there are classes to tell apart, which training a classifier needs.
+    /// Reads and decodes one image.
+    ///
+    /// Grey becomes equal red, green and blue; transparency is dropped; of 16 bits the upper 8
+    /// stay. A photo that says in its Exif data how it was held is turned upright.
     ///
     /// # Errors
-    /// No labels, or one class only.
-    pub fn require_classes(&self) -> Result<(), DataError> {
-        match self.classes.as_slice() {
-            [] => Err(DataError::NoClasses),
-            [only] => Err(DataError::OneClass(only.clone())),
-            _ => Ok(()),
-        }
+    /// [`DataError::Broken`] with the item's name, when the file is cut short, no image, or too
+    /// large.
+    pub fn decode(&self, index: usize) -> Result<Rgb8, DataError> {
+        let count = self.items.len();
+        let item = self.items.get(index).ok_or(DataError::NoSuchItem { index, count })?;
+        item.source.decode().map_err(|reason| DataError::Broken { name: item.name.clone(), reason })
+    }
+}
+
+impl Items for Images {
+    fn count(&self) -> usize {
+        self.items.len()
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn name(&self, index: usize) -> &str {
+        self.items.get(index).map_or("", |item| &item.name)
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        self.items.get(index)?.label
+    }
+
+    fn part(&self, index: usize) -> Option<Part> {
+        self.items.get(index)?.part
     }
 
     /// A SHA-256 over classes, names, labels, parts and sizes, and over the pixels of data in
     /// memory; 64 hexadecimal digits. The same data at another place have the same fingerprint.
     ///
     /// Image files count with their size, not their content: this takes no reading.
-    pub fn fingerprint(&self) -> String {
+    fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();
         let mut text = |text: &str| {
             hasher.update((text.len() as u64).to_le_bytes());
@@ -230,19 +242,5 @@ impl Images {
             item.source.identify(&mut hasher);
         }
         hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// Reads and decodes one image.
-    ///
-    /// Grey becomes equal red, green and blue; transparency is dropped; of 16 bits the upper 8
-    /// stay. A photo that says in its Exif data how it was held is turned upright.
-    ///
-    /// # Errors
-    /// [`DataError::Broken`] with the item's name, when the file is cut short, no image, or too
-    /// large.
-    pub fn decode(&self, index: usize) -> Result<Rgb8, DataError> {
-        let count = self.items.len();
-        let item = self.items.get(index).ok_or(DataError::NoSuchItem { index, count })?;
-        item.source.decode().map_err(|reason| DataError::Broken { name: item.name.clone(), reason })
     }
 }

@@ -10,6 +10,7 @@ mod error;
 mod folder;
 mod idx;
 mod images;
+mod items;
 mod join;
 mod listing;
 mod loader;
@@ -25,8 +26,10 @@ mod shifted;
 mod split;
 mod stream;
 mod style;
+mod table;
 #[cfg(test)]
 mod testing;
+pub mod text;
 mod views;
 
 pub use augment::{Augment, CropRange};
@@ -34,6 +37,7 @@ pub use batches::Batches;
 pub use colour::{Blur, Colour, Jitter, Solarise};
 pub use error::DataError;
 pub use images::{Images, Item, Part};
+pub use items::Items;
 pub use loader::{Batch, Loader, Skipped, View};
 pub use paired::{
     LabelledBatch, PairedBatch, PairedBatches, PairedLoader, Pairing, UnlabelledBatch,

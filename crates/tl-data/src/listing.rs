@@ -1,4 +1,4 @@
-//! What a folder holds, as far as images go.
+//! What a folder holds, as far as images or texts go.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,37 @@ use crate::images::{Item, Source};
 
 /// What counts as an image, in lower case. The last row is not decoded here: such a file is listed
 /// all the same, so that it is skipped by name instead of unseen.
-const EXTENSIONS: [&str; 14] = [
+pub(crate) const IMAGES: &[&str] = &[
     "jpg", "jpeg", "jfif", "jpe", "png", "bmp", "gif", "webp", //
     "tif", "tiff", "ppm", "pgm", "heic", "avif",
 ];
 
-/// The folders entered so far, by their real path, so that links in a circle end.
-#[derive(Clone, Default)]
-pub(crate) struct Seen(HashSet<PathBuf>);
+/// What counts as a text.
+pub(crate) const TEXTS: &[&str] = &["txt"];
+
+/// The folders entered so far, by their real path, so that links in a circle end; and what files of them
+/// are listed.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    folders: HashSet<PathBuf>,
+    extensions: &'static [&'static str],
+}
 
 impl Seen {
+    /// No folder yet; files with these extensions.
+    pub fn new(extensions: &'static [&'static str]) -> Self {
+        Self { folders: HashSet::new(), extensions }
+    }
+
+    /// What a folder holds.
+    pub fn list(&self, folder: &Path) -> Result<Listing, DataError> {
+        Listing::of(folder, self.extensions)
+    }
+
     /// Whether the folder is new.
     pub fn enter(&mut self, folder: &Path) -> Result<bool, DataError> {
         let real = folder.canonicalize().map_err(|source| DataError::read(folder, source))?;
-        Ok(self.0.insert(real))
+        Ok(self.folders.insert(real))
     }
 }
 
@@ -41,14 +58,14 @@ impl Entry {
     }
 }
 
-/// What a folder holds, by name: folders, and files that are images by their extension.
+/// What a folder holds, by name: folders, and files that are images (or texts) by their extension.
 pub(crate) struct Listing {
     pub folders: Vec<Entry>,
     pub images: Vec<Entry>,
 }
 
 impl Listing {
-    pub fn of(folder: &Path) -> Result<Self, DataError> {
+    fn of(folder: &Path, extensions: &[&str]) -> Result<Self, DataError> {
         let broken = |source| DataError::read(folder, source);
         let mut listing = Self { folders: Vec::new(), images: Vec::new() };
         for entry in std::fs::read_dir(folder).map_err(broken)? {
@@ -64,7 +81,7 @@ impl Listing {
             };
             if metadata.is_dir() {
                 listing.folders.push(Entry { name, path });
-            } else if metadata.is_file() && is_image(&path) {
+            } else if metadata.is_file() && has_one(&path, extensions) {
                 listing.images.push(Entry { name, path });
             }
         }
@@ -75,8 +92,8 @@ impl Listing {
     }
 }
 
-fn is_image(path: &Path) -> bool {
+fn has_one(path: &Path, extensions: &[&str]) -> bool {
     let extension =
         path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+    extension.is_some_and(|extension| extensions.contains(&extension.as_str()))
 }

@@ -129,7 +129,7 @@ impl Images {
     /// after it is decoded, at its own size. The fingerprint tells shift, seed and photos.
     ///
     /// ```
-    /// # use tl_data::{DataError, Images, Shift};
+    /// # use tl_data::{DataError, Images, Items, Shift};
     /// # fn main() -> Result<(), DataError> {
     /// # let (pixels, labels) = ([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 200], [0, 0, 8, 1, 0, 0, 0, 1, 0]);
     /// # let day = Images::idx(&[(tl_data::Part::Train, &pixels, &labels)], Vec::new())?;
@@ -158,6 +158,7 @@ impl Images {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Items;
     use crate::testing::{folder_with, formula_image, loader, unsplit};
 
     fn shifter(text: &str, seed: u64) -> Shifter {

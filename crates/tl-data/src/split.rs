@@ -1,11 +1,10 @@
-//! Setting images aside for validation and test: stratified and seeded.
+//! Setting items aside for validation and test: stratified and seeded.
 
 use std::collections::BTreeMap;
 
-use crate::{DataError, Images, Part};
+use crate::{DataError, Images, Items, Part};
 
-/// Which items are for training, which for validation, which for test: ascending indices into
-/// [`Images::items`].
+/// Which items are for training, which for validation, which for test: ascending indices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
     pub train: Vec<usize>,
@@ -14,29 +13,42 @@ pub struct Split {
 }
 
 impl Images {
-    /// Divides the images into train, validation and test, every class in the same proportion.
+    /// Divides the images; see [`Split::of`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn split(&self, fractions: [f64; 3], seed: u64) -> Result<Split, DataError> {
+        Split::of(self, fractions, seed)
+    }
+}
+
+impl Split {
+    /// Divides items into train, validation and test, every class in the same proportion. Items that are the
+    /// same stay together, with the class of the first of them.
     ///
     /// Where the data come already split, their parts are kept. A validation part that is missing
     /// is then taken out of train, in the proportion of the first two fractions; a test part that
     /// is missing stays empty ([`Split::notes`] says so). Over all classes together each part is
-    /// within one image of its fraction, also when the classes are small.
+    /// within one item of its fraction, also when the classes are small.
     ///
     /// # Errors
-    /// Fractions outside `0..=1` or that do not sum to 1; parts without any training image.
-    pub fn split(&self, fractions: [f64; 3], seed: u64) -> Result<Split, DataError> {
+    /// Fractions outside `0..=1` or that do not sum to 1; parts without any training item.
+    pub fn of(items: &dyn Items, fractions: [f64; 3], seed: u64) -> Result<Self, DataError> {
         let in_range = fractions.iter().all(|fraction| (0.0..=1.0).contains(fraction));
         if !in_range || (fractions.iter().sum::<f64>() - 1.0).abs() > 1e-6 {
             return Err(DataError::Fractions { fractions });
         }
+        let all = 0..items.count();
         let of_part = |part| -> Vec<usize> {
-            (0..self.len()).filter(|&index| self.items[index].part == Some(part)).collect()
+            all.clone().filter(|&index| items.part(index) == Some(part)).collect()
         };
-        if self.items.iter().all(|item| item.part.is_none()) {
-            return Ok(self.stratify((0..self.len()).collect(), fractions, seed));
+        if all.clone().all(|index| items.part(index).is_none()) {
+            return Ok(stratify(items, all.collect(), fractions, seed));
         }
         // An item without a part beside items with one can only come from hand-made data: train.
-        let train: Vec<usize> = (0..self.len())
-            .filter(|&index| matches!(self.items[index].part, Some(Part::Train) | None))
+        let train: Vec<usize> = all
+            .clone()
+            .filter(|&index| matches!(items.part(index), Some(Part::Train) | None))
             .collect();
         let (validation, test) = (of_part(Part::Validation), of_part(Part::Test));
         if train.is_empty() {
@@ -47,58 +59,63 @@ impl Images {
             return Ok(Split { train, validation, test });
         }
         let share = fractions[1] / fitting;
-        Ok(Split { test, ..self.stratify(train, [1.0 - share, share, 0.0], seed) })
-    }
-
-    /// Divides `indices` class by class.
-    fn stratify(&self, indices: Vec<usize>, fractions: [f64; 3], seed: u64) -> Split {
-        let mut classes: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
-        for index in indices {
-            classes.entry(self.items[index].label).or_default().push(index);
-        }
-        let mut split = Split::default();
-        // What is due to a part and not yet given, in images: carried from class to class, so that
-        // ten classes of three images yield validation images although a tenth of three rounds to
-        // none.
-        let [mut due_validation, mut due_test] = [0.0_f64; 2];
-        for (class, mut indices) in classes {
-            let number = class.map_or(u64::MAX, |class| class as u64);
-            tl_random::rng(seed, "split", 0, number).shuffle(&mut indices);
-            let count = indices.len();
-            // A class keeps one image for training, if there is any training.
-            let mut free = if fractions[0] > 0.0 { count - 1 } else { count };
-            for (part, due, fraction) in [
-                (&mut split.validation, &mut due_validation, fractions[1]),
-                (&mut split.test, &mut due_test, fractions[2]),
-            ] {
-                *due += fraction * count as f64;
-                let given = (due.round().max(0.0) as usize).min(free);
-                part.extend(indices.drain(..given));
-                *due -= given as f64;
-                free -= given;
-            }
-            // Without a training share the rest belongs to whichever part has one.
-            match fractions {
-                [0.0, _, 0.0] => split.validation.extend(indices),
-                [0.0, ..] => split.test.extend(indices),
-                _ => split.train.extend(indices),
-            }
-        }
-        split.sort();
-        split
+        Ok(Split { test, ..stratify(items, train, [1.0 - share, share, 0.0], seed) })
     }
 }
 
+/// Divides `indices` class by class.
+fn stratify(items: &dyn Items, indices: Vec<usize>, fractions: [f64; 3], seed: u64) -> Split {
+    let mut alike: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for index in indices {
+        alike.entry(items.first_alike(index)).or_default().push(index);
+    }
+    let mut classes: BTreeMap<Option<usize>, Vec<Vec<usize>>> = BTreeMap::new();
+    for (first, group) in alike {
+        classes.entry(items.label(first)).or_default().push(group);
+    }
+    let mut split = Split::default();
+    // What is due to a part and not yet given, in items: carried from class to class, so that
+    // ten classes of three items yield validation items although a tenth of three rounds to
+    // none.
+    let [mut due_validation, mut due_test] = [0.0_f64; 2];
+    for (class, mut groups) in classes {
+        let number = class.map_or(u64::MAX, |class| class as u64);
+        tl_random::rng(seed, "split", 0, number).shuffle(&mut groups);
+        let count = groups.len();
+        // A class keeps one item for training, if there is any training.
+        let mut free = if fractions[0] > 0.0 { count - 1 } else { count };
+        for (part, due, fraction) in [
+            (&mut split.validation, &mut due_validation, fractions[1]),
+            (&mut split.test, &mut due_test, fractions[2]),
+        ] {
+            *due += fraction * count as f64;
+            let given = (due.round().max(0.0) as usize).min(free);
+            part.extend(groups.drain(..given).flatten());
+            *due -= given as f64;
+            free -= given;
+        }
+        // Without a training share the rest belongs to whichever part has one.
+        let rest = groups.into_iter().flatten();
+        match fractions {
+            [0.0, _, 0.0] => split.validation.extend(rest),
+            [0.0, ..] => split.test.extend(rest),
+            _ => split.train.extend(rest),
+        }
+    }
+    split.sort();
+    split
+}
+
 impl Split {
-    /// Keeps `per_class` training images of each class; validation and test stay.
+    /// Keeps `per_class` training items of each class; validation and test stay.
     ///
-    /// The images for fewer shots are among those for more, with the same seed.
+    /// The items for fewer shots are among those for more, with the same seed.
     ///
     /// # Errors
-    /// 0 shots; a class with fewer training images, which is named.
+    /// 0 shots; a class with fewer training items, which is named.
     pub fn shots(
         mut self,
-        images: &Images,
+        items: &dyn Items,
         per_class: usize,
         seed: u64,
     ) -> Result<Self, DataError> {
@@ -106,10 +123,8 @@ impl Split {
             return Err(DataError::ZeroShots);
         }
         let mut kept = Vec::new();
-        for (label, class) in images.classes.iter().enumerate() {
-            let has_label = |index: &usize| {
-                images.items.get(*index).is_some_and(|item| item.label == Some(label))
-            };
+        for (label, class) in items.classes().iter().enumerate() {
+            let has_label = |index: &usize| items.label(*index) == Some(label);
             let mut members: Vec<usize> = self.train.iter().copied().filter(has_label).collect();
             if members.len() < per_class {
                 let available = members.len();
@@ -131,7 +146,7 @@ impl Split {
     pub fn notes(&self) -> Vec<String> {
         let empty = [
             (&self.validation, "no validation part: nothing is chosen, the last weights are kept"),
-            (&self.test, "no test part: no figure here speaks for new images"),
+            (&self.test, "no test part: no figure here speaks for new data"),
         ];
         empty
             .iter()

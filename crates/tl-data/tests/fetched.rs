@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tl_data::{Images, Part, digits};
+use tl_data::{Images, Items, Part, digits};
 
 fn read(path: PathBuf) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|reason| panic!("{}: {reason}", path.display()))

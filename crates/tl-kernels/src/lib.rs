@@ -5,8 +5,9 @@
 //! | [`conv`](mod@conv) | [`Conv2d`] and the unit [`conv_norm`]: convolution, norm, residual, nonlinearity |
 //! | [`norm`] | [`BatchNorm2d`] |
 //! | [`shared`] | [`share`]: a map that several branches read |
-//! | [`linear`](mod@linear) | [`Linear`], [`linear()`], [`Dropout`], [`LinearHead`] |
+//! | [`linear`](mod@linear) | [`Linear`], [`linear()`], [`side_by_side`], [`Dropout`], [`LinearHead`] |
 //! | [`attention`](mod@attention) | [`attention()`], [`LayerNorm`], [`gelu`] |
+//! | [`embedding`] | [`Embedding`]: vectors looked up by number |
 //! | [`transformer`] | [`Block`]: attention and two linear layers, each behind a norm |
 //! | [`optimizer`] | [`Fused`]: steps of an optimizer in one pass |
 //! | [`loss`] | [`cross_entropy`] |
@@ -22,6 +23,7 @@
 pub mod attention;
 pub mod buffer;
 pub mod conv;
+pub mod embedding;
 mod extension;
 pub mod frozen;
 pub mod linear;
@@ -38,9 +40,10 @@ pub mod transformer;
 pub use attention::{AttentionMask, Gelu, LayerNorm, attention, gelu};
 pub use buffer::Buffer;
 pub use conv::{Conv2d, Conv2dConfig, conv, conv_norm};
+pub use embedding::Embedding;
 pub use extension::ConvShape;
 pub use frozen::{compile, has_half_precision, numerics, with_half_precision};
-pub use linear::{Dropout, Linear, LinearHead, linear};
+pub use linear::{Dropout, Linear, LinearHead, linear, side_by_side};
 pub use loss::cross_entropy;
 pub use nonlinearity::Nonlinearity;
 pub use norm::BatchNorm2d;

@@ -1,6 +1,6 @@
 //! The fully connected layer, dropout, and the head made of both.
 
-use burn::module::{Flag, Param};
+use burn::module::{Flag, Param, ParamId};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use tl_core::{Activation, CoreError, Head, Pass, rng};
@@ -39,16 +39,49 @@ impl Linear {
     }
 
     fn rows(&self, input: Tensor<2>) -> Tensor<2> {
-        #[cfg(feature = "flex")]
-        if let Some(packs) = crate::frozen::current() {
-            let folded = || Folded { scale: None, bias: self.bias.as_ref().map(Param::val) };
-            let weight = (self.weight.id, self.weight.val());
-            if let Some(output) = packs.linear(&input, weight, folded) {
-                return output;
-            }
-        }
-        linear_unit(input, self.weight.val(), self.bias.as_ref().map(Param::val))
+        product(input, self.weight.id, self.weight.val(), || self.bias.as_ref().map(Param::val))
     }
+}
+
+/// `x·Wᵀ + b`; of stages that stand still `weight` is packed once, by its `id`.
+fn product(
+    input: Tensor<2>,
+    id: ParamId,
+    weight: Tensor<2>,
+    bias: impl Fn() -> Option<Tensor<1>>,
+) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if let Some(packs) = crate::frozen::current() {
+        let folded = || Folded { scale: None, bias: bias() };
+        if let Some(output) = packs.linear(&input, (id, weight.clone()), folded) {
+            return output;
+        }
+    }
+    #[cfg(not(feature = "flex"))]
+    let _ = id;
+    linear_unit(input, weight, bias())
+}
+
+/// The outputs of several layers of the same input side by side, by one product: `[…, in]` to
+/// `[…, out + out + …]`, for layers that all have a bias.
+pub fn side_by_side<const D: usize, const N: usize>(
+    layers: [&Linear; N],
+    input: Tensor<D>,
+) -> Tensor<D> {
+    let mut dims = input.dims();
+    let rows = dims[..D - 1].iter().product();
+    let fitting = |layer: &&Linear| layer.weight.dims()[1] == dims[D - 1] && layer.bias.is_some();
+    let Some(first) = layers.first().filter(|_| layers.iter().all(fitting)) else {
+        return Tensor::cat(layers.map(|layer| layer.forward(input.clone())).to_vec(), D - 1);
+    };
+    let input = input.reshape([rows, dims[D - 1]]);
+    let weight = Tensor::cat(layers.map(|layer| layer.weight.val()).to_vec(), 0);
+    let bias = || {
+        let all = layers.iter().filter_map(|layer| layer.bias.as_ref());
+        Some(Tensor::cat(all.map(Param::val).collect(), 0))
+    };
+    dims[D - 1] = weight.dims()[0];
+    product(input, first.weight.id, weight, bias).reshape(dims)
 }
 
 /// `x·Wᵀ + b` by a weight that lies elsewhere: `input` `[rows, in]`, `weight` `[out, in]`, `bias` `[out]`.
@@ -76,26 +109,27 @@ impl Dropout {
     }
 
     /// Same shape as the input.
-    pub fn forward(&self, input: Tensor<2>, pass: Pass) -> Tensor<2> {
+    pub fn forward<const D: usize>(&self, input: Tensor<D>, pass: Pass) -> Tensor<D> {
         let device = input.device();
         if self.probability == 0.0 || !self.training.is_enabled() || !device.is_autodiff() {
             return input;
         }
         let dims = input.dims();
+        let count: usize = dims.iter().product();
         let mut random = rng(pass.seed, &self.name, pass.step, 0);
         let keep = (1.0 / (1.0 - self.probability)) as f32;
         // Sixteen random bits decide: the probability is met to 1/65,536, at half the draws.
         let bound = (self.probability * 65_536.0).round() as u32;
         let value = |bits: u32| if bits < bound { 0.0 } else { keep };
-        let mut mask: Vec<f32> = (0..(dims[0] * dims[1]).div_ceil(2))
+        let mut mask: Vec<f32> = (0..count.div_ceil(2))
             .flat_map(|_| {
                 let bits = random.next_u32();
                 [value(bits & 0xffff), value(bits >> 16)]
             })
             .collect();
-        mask.truncate(dims[0] * dims[1]);
+        mask.truncate(count);
         let device = device.without_autodiff();
-        input * Tensor::<2>::from_data(TensorData::new(mask, dims), &device).autodiff()
+        input * Tensor::<D>::from_data(TensorData::new(mask, dims), &device).autodiff()
     }
 }
 
@@ -118,7 +152,7 @@ impl LinearHead {
 
 impl Head for LinearHead {
     fn forward(&self, features: Activation, pass: Pass) -> Result<Tensor<2>, CoreError> {
-        let features = features.pooled();
+        let features = features.pooled()?;
         let [_, found] = features.dims();
         let [_, width] = self.linear.weight.dims();
         if found != width {

@@ -23,6 +23,25 @@ pub trait Architecture: Backbone {
     /// How the origin initialises the parameter at `path`, `head.…` included.
     fn initial(&self, path: &str, shape: &[usize]) -> Initial;
 
+    /// The origin's name today of a tensor that a file calls `name`; another one where files leave a prefix
+    /// out, or are old.
+    fn present_name(&self, name: &str) -> String {
+        name.to_string()
+    }
+
+    /// Whether a file may lack the parameter at `path`, which then keeps its initial values: one that belongs
+    /// to a task.
+    fn may_lack(&self, path: &str) -> bool {
+        let _ = path;
+        false
+    }
+
+    /// Whether a file's tensor of this present name belongs to another task, and is passed over.
+    fn passes_over(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
     /// The values for the parameter at `path` from a file that holds it in the shape `found`, if there is a
     /// way to make it fit, such as resampled positions; nothing otherwise.
     fn refit(&self, path: &str, found: &[usize], values: &[f32]) -> Option<Vec<f32>> {

@@ -2,13 +2,14 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`mobilenet_v2`], [`resnet`], [`small_conv`], [`vgg`], [`vit`] | one architecture each |
+//! | [`encoder`], [`mobilenet_v2`], [`resnet`], [`small_conv`], [`vgg`], [`vit`] | one architecture each |
 //! | [`architecture`] | what an architecture adds to a backbone: names, initial values, [`Classifier`] |
 //! | [`weights`] | weights files: read, inspect, download, write |
 //! | [`load`](mod@load) | from a file into a network, with a report |
 //! | [`save`](mod@save) | from a network into a file, with the origin's names |
 
 pub mod architecture;
+pub mod encoder;
 pub mod load;
 pub mod mobilenet_v2;
 pub mod resnet;
@@ -20,6 +21,7 @@ pub mod vit;
 pub mod weights;
 
 pub use architecture::{Architecture, Classifier, Initial, initialise};
+pub use encoder::{Encoder, EncoderConfig, Family};
 pub use load::{LoadError, LoadOptions, load};
 pub use mobilenet_v2::MobileNetV2;
 pub use resnet::{ResNet, ResNetDepth};

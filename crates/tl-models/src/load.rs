@@ -1,6 +1,6 @@
 //! From a weights file into a network.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tl_core::parameters::{map_values, parameters};
 
@@ -78,16 +78,20 @@ pub fn load<B: Architecture>(
         ..LoadReport::default()
     };
     let mut values: HashMap<String, Vec<f32>> = HashMap::new();
-    let mut known: Vec<String> = Vec::new();
+    let mut known: HashSet<String> = HashSet::new();
     let mut lacking: Vec<String> = Vec::new();
+    let held: HashMap<String, &str> =
+        file.names().map(|name| (model.backbone.present_name(name), name)).collect();
     for info in parameters(&model) {
         let name = origin_name(&model.backbone, &info.path);
         let head = info.path.starts_with("head.");
-        known.push(name.clone());
-        match file.shape(&name) {
+        known.insert(name.clone());
+        let inner = info.path.strip_prefix("backbone.").unwrap_or(&info.path);
+        let in_file = held.get(&name).copied().unwrap_or(&name);
+        match file.shape(in_file) {
             None => {
                 report.missing.push(name.clone());
-                if !head {
+                if !head && !model.backbone.may_lack(inner) {
                     lacking.push(name);
                 }
             }
@@ -100,8 +104,7 @@ pub fn load<B: Architecture>(
             }
             Some(found) if found != info.shape => {
                 let (found, to) = (found.to_vec(), info.shape.clone());
-                let inner = info.path.strip_prefix("backbone.").unwrap_or(&info.path);
-                let refitted = model.backbone.refit(inner, &found, &file.values(&name)?);
+                let refitted = model.backbone.refit(inner, &found, &file.values(in_file)?);
                 let Some(fitting) = refitted.filter(|values| values.len() == info.elements())
                 else {
                     let file = file.description().to_string();
@@ -112,17 +115,19 @@ pub fn load<B: Architecture>(
                 report.applied += 1;
             }
             Some(_) => {
-                values.insert(info.path.clone(), file.values(&name)?);
+                values.insert(info.path.clone(), file.values(in_file)?);
                 report.applied += 1;
             }
         }
     }
     let mut strange = Vec::new();
     for name in file.names().filter(|name| !name.ends_with("num_batches_tracked")) {
-        if !known.iter().any(|known| known == name) {
+        let present = model.backbone.present_name(name);
+        if !known.contains(&present) {
             report.unused.push(name.to_string());
-            let head = name.strip_prefix(model.backbone.head_name());
-            if !head.is_some_and(|rest| rest.starts_with('.')) {
+            let head = present.strip_prefix(model.backbone.head_name());
+            let head = head.is_some_and(|rest| rest.starts_with('.'));
+            if !head && !model.backbone.passes_over(&present) {
                 strange.push(name.to_string());
             }
         }

@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use burn::prelude::*;
 use tl_core::backbone::{check_images, check_range};
-use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage};
+use tl_core::{
+    Activation, Backbone, CoreError, ExpectedImages, ExpectedInput, FrozenPrefix, Pass, Stage,
+};
 use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, Nonlinearity, conv_norm, max_pool, share};
 
 use crate::architecture::{Architecture, Initial};
@@ -207,7 +209,10 @@ impl Backbone for ResNet {
 
     fn expected_input(&self) -> ExpectedInput {
         match self.depth {
-            ResNetDepth::D10 => ExpectedInput { size: 32, ..ExpectedInput::imagenet(16) },
+            ResNetDepth::D10 => {
+                let usual = ExpectedImages::imagenet(16);
+                ExpectedInput::Images(ExpectedImages { size: 32, ..usual })
+            }
             _ => ExpectedInput::imagenet(32),
         }
     }

@@ -6,7 +6,9 @@ use std::ops::Range;
 use burn::prelude::*;
 use burn::tensor::activation::relu;
 use tl_core::backbone::{check_images, check_range};
-use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage};
+use tl_core::{
+    Activation, Backbone, CoreError, ExpectedImages, ExpectedInput, FrozenPrefix, Pass, Stage,
+};
 use tl_kernels::{Conv2dConfig, Linear, Nonlinearity, adaptive_average_pool, max_pool};
 
 use crate::architecture::{Architecture, Initial};
@@ -94,7 +96,8 @@ impl Backbone for SmallConv {
 
     fn expected_input(&self) -> ExpectedInput {
         let (mean, std) = ([0.5; 3], [0.5; 3]);
-        ExpectedInput { channels: 3, size: 28, smallest: SMALLEST, mean, std }
+        let (channels, size, smallest) = (3, 28, SMALLEST);
+        ExpectedInput::Images(ExpectedImages { channels, size, smallest, mean, std })
     }
 }
 

@@ -32,8 +32,8 @@ fn check<B: Architecture + Sync + 'static>(backbone: B) {
     }
     assert!(owned.iter().all(|count| *count > 0), "a stage owns nothing: {owned:?}");
 
-    let smallest = backbone.expected_input().smallest;
-    let channels = backbone.expected_input().channels;
+    let expected = backbone.expected_input().images("a network of images").unwrap();
+    let (smallest, channels) = (expected.smallest, expected.channels);
     let batch = || Activation::image(images("input", [2, channels, smallest, smallest]));
     let pass = Pass::default();
     let all = 0..stages.len();
@@ -43,6 +43,7 @@ fn check<B: Architecture + Sync + 'static>(backbone: B) {
         RowShape::Tokens { width, .. } | RowShape::Vector { width } => {
             assert_eq!(width, backbone.head_input_width());
         }
+        other => panic!("{other:?} for a head"),
     }
     let whole = rows(output);
     assert!(whole.iter().all(|value| value.is_finite()));

@@ -1,20 +1,21 @@
-//! Every architecture against torchvision or timm, on weights that one formula fills in both.
+//! Every architecture against torchvision, timm or transformers, on weights that one formula fills in both.
 //!
-//! The expected numbers are recorded in f64 by `xtask/parity/record_models.py` and `record_vit.py`.
+//! The expected numbers are recorded in f64 by `xtask/parity/record_models.py`, `record_vit.py` and
+//! `record_encoders.py`.
 
 mod formula;
 mod networks;
+mod recorded;
 mod training;
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::prelude::*;
-use burn::tensor::Gradients;
-use formula::{Rule, deviation, filled, images, projections, refill, signed};
-use serde::Deserialize;
+use formula::{deviation, filled, refill, rows, signed};
+use recorded::{Fixture, Mode, gradient_deviation};
 use tl_core::parameters::{
-    Control, ModulePath, is_statistic, parameters, set_trained, values, visit_parameters,
+    Control, is_statistic, parameters, set_trained, values, visit_parameters,
 };
 use tl_core::{Activation, Pass};
 use tl_models::load::origin_name;
@@ -25,108 +26,15 @@ const MOST_LOGIT_DEVIATION: f64 = 1e-4;
 const MOST_GRADIENT_DEVIATION: f64 = 1e-3;
 const MOST_STATISTIC_DEVIATION: f64 = 1e-4;
 
-#[derive(Deserialize)]
-struct Fixture {
-    architecture: String,
-    input_shape: [usize; 4],
-    classes: usize,
-    labels: Vec<usize>,
-    #[serde(flatten)]
-    rule: Rule,
-    eval: Mode,
-    train: Mode,
-    entries: BTreeMap<String, Vec<usize>>,
-}
-
-#[derive(Deserialize)]
-struct Mode {
-    input: String,
-    logits: Vec<Vec<f64>>,
-    loss: f64,
-    gradients: BTreeMap<String, Gradient>,
-    #[serde(default)]
-    statistics: BTreeMap<String, f64>,
-}
-
-#[derive(Deserialize)]
-struct Gradient {
-    norm: f64,
-    projections: Vec<f64>,
-}
-
-impl Fixture {
-    fn read(name: &str) -> Self {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/parity");
-        let text = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();
-        serde_json::from_str(&text).unwrap()
-    }
-}
-
-/// Logits of a batch, on whichever device the images are.
-fn logits<B: Architecture>(model: &Classifier<B>, images: Tensor<4>) -> Tensor<2> {
-    model.forward(Activation::image(images), Pass::default()).unwrap()
+/// Logits of a batch, on whichever device it is.
+fn logits<B: Architecture>(model: &Classifier<B>, batch: Activation) -> Tensor<2> {
+    model.forward(batch, Pass::default()).unwrap()
 }
 
 fn logit_deviation(found: Tensor<2>, expected: &[Vec<f64>]) -> f64 {
     let found = found.without_autodiff().into_data().try_into_vec::<f32>().unwrap();
     let found: Vec<f64> = found.into_iter().map(f64::from).collect();
     deviation(&found, &expected.concat())
-}
-
-/// The gradients of the parameters that `wanted` accepts, by path.
-fn gradients_of<M: Module>(
-    module: &M,
-    gradients: &Gradients,
-    wanted: impl Fn(&str) -> bool,
-) -> HashMap<String, Vec<f32>> {
-    struct Visitor<'a, F> {
-        path: ModulePath,
-        gradients: &'a Gradients,
-        wanted: F,
-        found: HashMap<String, Vec<f32>>,
-    }
-    impl<F: Fn(&str) -> bool> ModuleVisitor for Visitor<'_, F> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let path = self.path.joined();
-            if (self.wanted)(&path) {
-                let gradient = param.val().grad(self.gradients).unwrap();
-                let count = gradient.shape().num_elements();
-                self.found.insert(path, values(gradient.reshape([count])).unwrap());
-            }
-        }
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.enter(name);
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.exit();
-        }
-    }
-    let path = ModulePath::default();
-    let mut visitor = Visitor { path, gradients, wanted, found: HashMap::new() };
-    module.visit(&mut visitor);
-    visitor.found
-}
-
-/// The largest relative error of the norms and projections of the recorded gradients.
-fn gradient_deviation<B: Architecture>(
-    model: &Classifier<B>,
-    gradients: &Gradients,
-    expected: &BTreeMap<String, Gradient>,
-) -> f64 {
-    let name = |path: &str| origin_name(&model.backbone, path);
-    let found = gradients_of(model, gradients, |path| expected.contains_key(&name(path)));
-    assert_eq!(found.len(), expected.len());
-    let mut worst = 0.0f64;
-    for (path, values) in found {
-        let Gradient { norm, projections: expected } = &expected[&name(&path)];
-        let length = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        let found = projections(&values, expected.len());
-        let squares: f64 = found.iter().zip(expected).map(|(a, b)| (a - b).powi(2)).sum();
-        // A projection moves by about 1/√3 of the error in the gradient.
-        let error = (3.0 * squares / expected.len() as f64).sqrt();
-        worst = worst.max((length - norm).abs() / norm).max(error / norm);
-    }
-    worst
 }
 
 /// The largest relative error of the norms of the recorded statistics.
@@ -157,7 +65,7 @@ fn check_pass<B: Architecture>(
         Control::Gradient => !is_statistic(path),
         Control::Flag => training && !path.contains("dropout"),
     });
-    let logits = logits(&model, images(&mode.input, fixture.input_shape).autodiff());
+    let logits = logits(&model, fixture.batch(mode).autodiff());
     let off = logit_deviation(logits.clone(), &mode.logits);
     let loss = cross_entropy(logits, &fixture.labels);
     let found_loss = f64::from(loss.clone().into_scalar::<f32>());
@@ -190,7 +98,7 @@ fn check_against<B: Architecture>(fixture: &str, backbone: B) {
         .collect();
     assert_eq!(entries, fixture.entries);
 
-    let batch = images(&fixture.eval.input, fixture.input_shape);
+    let batch = fixture.batch(&fixture.eval);
     let off = logit_deviation(logits(&model, batch.clone()), &fixture.eval.logits);
     println!("{:12} plain logits {off:.1e}", fixture.architecture);
     assert!(off <= MOST_LOGIT_DEVIATION, "logits on the plain device {off:.1e}");
@@ -221,7 +129,7 @@ fn weights_of_one_shape(entries: &BTreeMap<String, Vec<usize>>) -> (String, Stri
 fn deviation_when_swapped<B: Architecture>(
     model: Classifier<B>,
     fixture: &Fixture,
-    batch: Tensor<4>,
+    batch: Activation,
     one: &str,
     other: &str,
 ) -> f64 {
@@ -273,11 +181,57 @@ mod logits_and_gradients_are_timms {
     }
 }
 
+mod hidden_states_logits_and_gradients_are_those_of_transformers {
+    use tl_core::{Activation, Backbone, Pass};
+    use tl_models::{Encoder, EncoderConfig, Family};
+
+    use super::{Fixture, check_against, filled, rows};
+
+    fn check(name: &str, family: Family) {
+        let fixture = Fixture::read(name);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, fixture.config.to_string()).unwrap();
+        let config = EncoderConfig::read(&path, family).unwrap();
+        let encoder = Encoder::new(config, &super::Device::flex());
+        let model = filled(encoder.clone(), fixture.classes, &fixture.rule);
+        let mut state = fixture.batch(&fixture.eval);
+        for (stage, expected) in fixture.hidden.iter().enumerate() {
+            let next = model.backbone.forward_stages(state, stage..stage + 1, Pass::default());
+            state = next.unwrap();
+            let off = expected.deviation(&without_padding(&state));
+            assert!(off <= super::MOST_LOGIT_DEVIATION, "{name}, stage {stage}: {off:.1e}");
+        }
+        check_against(name, encoder);
+    }
+
+    fn without_padding(state: &Activation) -> Vec<f32> {
+        let tokens = state.clone().into_tokens("test").unwrap();
+        let [_, longest, width] = tokens.hidden.dims();
+        let all = rows(state.clone());
+        let texts = all.chunks(longest * width).zip(tokens.lengths.unwrap());
+        texts.flat_map(|(text, length)| text[..length * width].to_vec()).collect()
+    }
+
+    #[test]
+    fn of_base_size() {
+        check("bert", Family::Bert);
+        check("roberta", Family::Roberta);
+        check("distilbert", Family::DistilBert);
+    }
+
+    #[test]
+    fn of_the_size_of_minilm_and_on_pairs() {
+        check("bert_minilm", Family::Bert);
+        check("bert_pairs", Family::Bert);
+    }
+}
+
 /// Convolutions, norms' scales, shifts, means and variances: of each kind and shape two neighbours.
 fn check_swaps<B: Architecture>(backbone: B) {
     let fixture = Fixture::read(backbone.name());
     let model = filled(backbone, fixture.classes, &fixture.rule);
-    let batch = images(&fixture.eval.input, fixture.input_shape);
+    let batch = fixture.batch(&fixture.eval);
     let mut last: HashMap<(Vec<usize>, String), String> = HashMap::new();
     let (mut least, mut pairs) = (f64::INFINITY, 0);
     for info in parameters(&model) {

@@ -96,14 +96,14 @@ impl Head for AttentiveHead {
     }
 
     /// All places side by side, `[batch, places · width]`.
-    fn features(&self, features: Activation) -> Tensor<2> {
+    fn features(&self, features: Activation) -> Result<Tensor<2>, CoreError> {
         let places = match features {
             Activation::Tokens(tokens) => tokens.hidden,
             Activation::Image(map) => map_places(map),
             other => return other.pooled(),
         };
         let [batch, count, width] = places.dims();
-        places.reshape([batch, count * width])
+        Ok(places.reshape([batch, count * width]))
     }
 
     fn with_values(mut self, weight: Vec<f32>, bias: Vec<f32>) -> Self {
@@ -126,7 +126,8 @@ mod tests {
             (0..batch * count * width).map(|at| (at as f32 * 0.7).sin()).collect();
         let data = TensorData::new(values, [batch, count, width]);
         let hidden = Tensor::from_data(data, &Device::flex());
-        Activation::Tokens(Tokens { hidden, prefix: 1, pooling: TokenPooling::Class })
+        let pooling = TokenPooling::Class;
+        Activation::Tokens(Tokens { hidden, prefix: 1, pooling, lengths: None })
     }
 
     fn logits(head: &AttentiveHead, features: Activation) -> Vec<f32> {
@@ -137,7 +138,7 @@ mod tests {
     #[test]
     fn what_is_kept_of_the_features_gives_the_same_answer() {
         let head = AttentiveHead::new(8, 3, 1, &Device::flex());
-        let kept = Activation::Vector(head.features(tokens(2, 5, 8)));
+        let kept = Activation::Vector(head.features(tokens(2, 5, 8)).unwrap());
         assert_eq!(kept.row_shape().elements(), 40);
         assert_eq!(logits(&head, kept), logits(&head, tokens(2, 5, 8)));
         let map = || {
@@ -147,7 +148,7 @@ mod tests {
                 &Device::flex(),
             ))
         };
-        let kept = Activation::Vector(head.features(map()));
+        let kept = Activation::Vector(head.features(map()).unwrap());
         assert_eq!(logits(&head, kept), logits(&head, map()));
     }
 
@@ -159,7 +160,7 @@ mod tests {
         let list = |tensor: Tensor<2>| -> Vec<f64> {
             tensor.into_data().try_into_vec::<f32>().unwrap().into_iter().map(f64::from).collect()
         };
-        let places = list(head.features(tokens(1, 3, 128)));
+        let places = list(head.features(tokens(1, 3, 128)).unwrap());
         let (key, value) = (list(head.key.weight.val()), list(head.value.weight.val()));
         let query = list(head.query.val().reshape([1, 128]));
         let row = |weight: &[f64], place: usize| -> Vec<f64> {

@@ -38,7 +38,7 @@ pub fn embed<B: Backbone + Sync + 'static>(
     for batch in loader.batches(items, batch_size, None) {
         let batch = batch?;
         let input = Activation::from_rows(shape, batch.pixels, device);
-        let vectors = Activation::Vector(prefix.forward(input)?.pooled());
+        let vectors = Activation::Vector(prefix.forward(input)?.pooled()?);
         found.features.extend(vectors.into_rows().map_err(SslError::device)?);
         progress.advance(batch.indices.len() as u64, "");
         found.items.extend(batch.indices);

@@ -30,8 +30,8 @@ pub enum TrainError {
     /// A number that makes no sense.
     #[error("{what} is {value}; give {expected}")]
     BadOption { what: &'static str, value: String, expected: &'static str },
-    /// A part of the data has no image that can be used.
-    #[error("the {part} part holds no readable image with a label; {mend}")]
+    /// A part of the data has nothing that can be used.
+    #[error("the {part} part holds nothing that has a label and can be read; {mend}")]
     NothingToUse { part: &'static str, mend: &'static str },
     /// The backend failed.
     #[error("the device failed: {0}; try --device flex")]

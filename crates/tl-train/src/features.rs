@@ -13,11 +13,20 @@ use tl_core::{Activation, RowShape};
 use crate::TrainError;
 use crate::files::{aside, make_folder};
 
-/// One row of values for each image, in memory or in a file.
+/// One row of values for each item, in memory or in a file.
 pub(crate) struct FeatureStore {
+    /// Of every row, or of the longest one where rows differ in their tokens.
     shape: RowShape,
-    row_of: HashMap<usize, usize>,
+    ragged: bool,
+    row_of: HashMap<usize, Row>,
     rows: Rows,
+}
+
+/// Where the values of a row begin, and how many tokens it has.
+#[derive(Clone, Copy)]
+struct Row {
+    begin: usize,
+    tokens: usize,
 }
 
 enum Rows {
@@ -31,6 +40,8 @@ struct Header {
     key: String,
     shape: RowShape,
     items: Vec<usize>,
+    /// The tokens of each row, where rows differ in that.
+    lengths: Option<Vec<usize>>,
 }
 
 /// Where rows may go.
@@ -87,13 +98,16 @@ impl FeatureStore {
         expected: usize,
     ) -> Result<Self, TrainError> {
         let mut values = Vec::with_capacity(shape.elements() * expected);
-        let mut items = Vec::new();
+        let (mut items, mut lengths) = (Vec::new(), None);
         for batch in batches {
             let (indices, activation) = batch?;
-            values.extend(activation.into_rows().map_err(TrainError::Device)?);
+            let (more, tokens) = activation.into_packed().map_err(TrainError::Device)?;
+            values.extend(more);
+            gather(&mut lengths, tokens);
             items.extend(indices);
         }
-        Ok(Self { shape, row_of: numbered(&items), rows: Rows::Memory(values) })
+        values.shrink_to_fit();
+        Ok(Self::of(shape, &items, lengths.as_deref(), Rows::Memory(values)))
     }
 
     fn fill_disk(
@@ -110,16 +124,18 @@ impl FeatureStore {
         // their own and are copied behind it.
         let scrap = Scrap(&values);
         let mut out = std::io::BufWriter::new(File::create(&values).map_err(failed)?);
-        let mut items = Vec::new();
+        let (mut items, mut lengths) = (Vec::new(), None);
         for batch in batches {
             let (indices, activation) = batch?;
-            for value in activation.into_rows().map_err(TrainError::Device)? {
+            let (more, tokens) = activation.into_packed().map_err(TrainError::Device)?;
+            for value in more {
                 out.write_all(&value.to_le_bytes()).map_err(failed)?;
             }
+            gather(&mut lengths, tokens);
             items.extend(indices);
         }
         drop(out.into_inner().map_err(|error| failed(error.into_error()))?);
-        let header = Header { key: key.to_string(), shape, items };
+        let header = Header { key: key.to_string(), shape, items, lengths };
         let whole = path.with_extension("whole");
         crate::files::write_whole(&whole, |out| {
             serde_json::to_writer(&mut *out, &header)?;
@@ -142,37 +158,51 @@ impl FeatureStore {
         let begin = reader.read_line(&mut line).ok()? as u64;
         let header: Header = serde_json::from_str(&line).ok()?;
         let file = reader.into_inner();
-        let values = header.items.len() * header.shape.elements() * size_of::<f32>();
-        if header.key != key || file.metadata().ok()?.len() != begin + values as u64 {
+        let Header { shape, items, lengths, .. } = &header;
+        if lengths.as_ref().is_some_and(|lengths| lengths.len() != items.len()) {
             return None;
         }
-        let rows = Rows::Disk { file, begin, path };
-        Some(Self { shape: header.shape, row_of: numbered(&header.items), rows })
+        let length = file.metadata().ok()?.len();
+        let found = Self::of(*shape, items, lengths.as_deref(), Rows::Disk { file, begin, path });
+        (header.key == key && length == begin + found.bytes()).then_some(found)
     }
 
-    /// Whether image `item` has a row.
+    fn of(shape: RowShape, items: &[usize], lengths: Option<&[usize]>, rows: Rows) -> Self {
+        let mut begin = 0;
+        let mut row_of = HashMap::with_capacity(items.len());
+        for (place, item) in items.iter().enumerate() {
+            let tokens = lengths.and_then(|lengths| lengths.get(place).copied()).unwrap_or(0);
+            row_of.insert(*item, Row { begin, tokens });
+            begin += elements(shape, lengths.is_some(), tokens);
+        }
+        Self { shape, ragged: lengths.is_some(), row_of, rows }
+    }
+
+    fn elements(&self, row: Row) -> usize {
+        elements(self.shape, self.ragged, row.tokens)
+    }
+
+    /// Whether `item` has a row.
     pub fn contains(&self, item: usize) -> bool {
         self.row_of.contains_key(&item)
     }
 
     /// The bytes of all rows.
     pub fn bytes(&self) -> u64 {
-        (self.row_of.len() * self.shape.elements() * size_of::<f32>()) as u64
+        let values: usize = self.row_of.values().map(|row| self.elements(*row)).sum();
+        (values * size_of::<f32>()) as u64
     }
 
-    /// The rows of `items`, one after another; an image without a row is left out.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn values(&self, items: &[usize]) -> Result<Vec<f32>, TrainError> {
-        let width = self.shape.elements();
-        let mut values = Vec::with_capacity(items.len() * width);
-        let mut bytes = vec![0u8; width * size_of::<f32>()];
-        for row in items.iter().filter_map(|item| self.row_of.get(item)) {
+    /// The rows of `rows`, one after another.
+    fn values(&self, rows: &[Row]) -> Result<Vec<f32>, TrainError> {
+        let mut values = Vec::with_capacity(rows.iter().map(|row| self.elements(*row)).sum());
+        for row in rows {
+            let count = self.elements(*row);
             match &self.rows {
-                Rows::Memory(all) => values.extend_from_slice(&all[row * width..][..width]),
+                Rows::Memory(all) => values.extend_from_slice(&all[row.begin..][..count]),
                 Rows::Disk { file, begin, path } => {
-                    let place = begin + (row * bytes.len()) as u64;
+                    let mut bytes = vec![0u8; count * size_of::<f32>()];
+                    let place = begin + (row.begin * size_of::<f32>()) as u64;
                     read_at(file, &mut bytes, place)
                         .map_err(|reason| TrainError::file("cannot read", path, reason))?;
                     values.extend(
@@ -184,12 +214,15 @@ impl FeatureStore {
         Ok(values)
     }
 
-    /// The rows of `items` as a batch on `device`.
+    /// The rows of `items` as a batch on `device`; an item without a row is left out.
     ///
     /// # Errors
-    /// As [`FeatureStore::values`].
+    /// When the file cannot be read.
     pub fn batch(&self, items: &[usize], device: &Device) -> Result<Activation, TrainError> {
-        Ok(Activation::from_rows(self.shape, self.values(items)?, device))
+        let rows: Vec<Row> =
+            items.iter().filter_map(|item| self.row_of.get(item).copied()).collect();
+        let lengths = self.ragged.then(|| rows.iter().map(|row| row.tokens).collect());
+        Ok(Activation::from_packed(self.shape, self.values(&rows)?, lengths, device))
     }
 }
 
@@ -202,8 +235,18 @@ impl Drop for Scrap<'_> {
     }
 }
 
-fn numbered(items: &[usize]) -> HashMap<usize, usize> {
-    items.iter().enumerate().map(|(row, item)| (*item, row)).collect()
+/// The values of a row of so many tokens.
+fn elements(shape: RowShape, ragged: bool, tokens: usize) -> usize {
+    match shape {
+        RowShape::Tokens { width, .. } if ragged => tokens * width,
+        _ => shape.elements(),
+    }
+}
+
+fn gather(all: &mut Option<Vec<usize>>, more: Option<Vec<usize>>) {
+    if let Some(more) = more {
+        all.get_or_insert_default().extend(more);
+    }
 }
 
 #[cfg(unix)]

@@ -5,6 +5,7 @@
 //! | [`fit`](mod@fit) | the loop: [`fit()`], [`predict`], [`Task`], [`Fitted`] |
 //! | [`options`] | [`Settings`] that decide a result, [`Conduct`] that does not |
 //! | [`checkpoint`] | one file that holds all that a run needs to go on |
+//! | [`dataset`] | what a run is fitted on: [`Dataset`], [`TextDataset`] |
 //! | `features` | the outputs of a frozen prefix, computed once |
 //! | [`ema`] | a moving average of the weights, norm statistics included |
 //! | [`loss`] | cross-entropy, and the value of a loss |
@@ -17,6 +18,7 @@
 //! | [`files`] | files that are whole or not there |
 
 pub mod checkpoint;
+pub mod dataset;
 pub mod ema;
 mod error;
 mod features;
@@ -31,6 +33,7 @@ pub mod report;
 mod resident;
 pub mod tensor_file;
 
+pub use dataset::{Dataset, TextDataset};
 pub use error::TrainError;
 pub use fit::{Fitted, Predictions, Task, check_resume, fit, plain_device, predict};
 pub use options::{Conduct, Keep, Settings};

@@ -11,9 +11,11 @@
 //! ```
 
 mod confusion;
+mod ranking;
 mod statistics;
 
 pub use confusion::{ClassScore, Confusion};
+pub use ranking::auroc;
 pub use statistics::{Interval, mean_and_deviation};
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +55,16 @@ pub struct Evaluation {
     pub loss: f64,
     /// The mean F1 over the classes that occur.
     pub macro_f1: f64,
+    /// The mean F1 over the classes, by their number of images.
+    #[serde(default)]
+    pub weighted_f1: f64,
+    /// Matthews' correlation coefficient, from −1 to 1: 0 is what guessing gives.
+    #[serde(default)]
+    pub mcc: f64,
+    /// The area under the receiver operating characteristic, of the second of two classes or the mean over more; nothing
+    /// where a class does not occur.
+    #[serde(default)]
+    pub auroc: Option<f64>,
     /// Scores in the order of the labels.
     pub per_class: Vec<ClassScore>,
     /// Rows are true classes, columns predicted ones.
@@ -72,7 +84,7 @@ impl Evaluation {
         truth: &[usize],
     ) -> Result<Self, MetricsError> {
         let valid = |score: f32| score.is_finite();
-        Self::build(labels, logits, truth, cross_entropy, valid, "finite number")
+        Self::build(labels, logits, truth, cross_entropy, softmax, valid, "finite number")
     }
 
     /// Evaluates probabilities `[images, classes]`, row by row; a probability of 0 for the true class
@@ -87,7 +99,8 @@ impl Evaluation {
     ) -> Result<Self, MetricsError> {
         let loss = |row: &[f32], class: usize| -f64::from(row[class].max(f32::MIN_POSITIVE)).ln();
         let valid = |score: f32| (-1e-3..=1.001).contains(&score);
-        Self::build(labels, probabilities, truth, loss, valid, "probability")
+        let same = |row: &[f32]| row.iter().map(|it| f64::from(*it)).collect();
+        Self::build(labels, probabilities, truth, loss, same, valid, "probability")
     }
 
     fn build(
@@ -95,6 +108,7 @@ impl Evaluation {
         scores: &[f32],
         truth: &[usize],
         loss: impl Fn(&[f32], usize) -> f64,
+        probabilities: impl Fn(&[f32]) -> Vec<f64>,
         valid: impl Fn(f32) -> bool,
         kind: &'static str,
     ) -> Result<Self, MetricsError> {
@@ -124,6 +138,13 @@ impl Evaluation {
             interval: [interval.low, interval.high],
             loss: total / images as f64,
             macro_f1: confusion.macro_f1(),
+            weighted_f1: confusion.weighted_f1(),
+            mcc: confusion.correlation(),
+            auroc: ranking::auroc_of_classes(
+                &scores.chunks_exact(classes).flat_map(&probabilities).collect::<Vec<_>>(),
+                classes,
+                truth,
+            ),
             per_class: labels
                 .iter()
                 .enumerate()
@@ -144,6 +165,14 @@ impl Evaluation {
 pub fn argmax(row: &[f32]) -> usize {
     let better = |best: usize, index: usize| if row[index] > row[best] { index } else { best };
     (0..row.len()).reduce(better).unwrap_or(0)
+}
+
+/// The probabilities of a row of logits, in f64.
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
+    let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let powers: Vec<f64> = logits.iter().map(|&logit| (f64::from(logit) - largest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
 }
 
 /// log Σ exp(logit) − logit of the true class, in f64 and without overflow: the negative

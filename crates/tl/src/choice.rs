@@ -4,14 +4,19 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use tl_core::TokenPooling;
 use tl_models::weights::WeightsFile;
-use tl_models::{Architecture, Vit, VitConfig, VitSize};
+use tl_models::{Architecture, Encoder, EncoderConfig, Family, Vit, VitConfig, VitSize};
 
+use crate::network::text_family;
 use crate::{Error, Network};
 
 /// The key of a weights file's metadata that says how the tokens become one vector.
 pub const POOLING: &str = "pooling";
 
-/// What may be said about a network of patches. What is left open a weights file decides, and without
+/// The file beside a text encoder's weights that says its sizes, and the one with its tokenizer.
+pub const CONFIG_FILE: &str = "config.json";
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
+
+/// What may be said about a network of patches, and its pooling about one of texts. What is left open a weights file decides, and without
 /// one the usual: patches of 16 pixels, 12 blocks, the class token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,7 +25,7 @@ pub struct PatchOptions {
     pub patch_size: Option<usize>,
     /// Blocks.
     pub depth: Option<usize>,
-    /// What of the tokens is handed to the head.
+    /// What of the tokens is handed to the head; a text encoder's first token goes through its pooler.
     pub pooling: Option<TokenPooling>,
 }
 
@@ -44,6 +49,9 @@ impl NetworkChoice {
     /// # Errors
     /// A name that no network has; patches for a network that has none; images that are not whole patches.
     pub fn build(&self, file: Option<&WeightsFile>, device: &Device) -> Result<Network, Error> {
+        if let Some(family) = text_family(&self.name) {
+            return self.encoder(family, file, device);
+        }
         let network = Network::by_name(&self.name, device)?;
         let Network::Vit(usual) = &network else {
             if self.patches == PatchOptions::default() {
@@ -56,6 +64,45 @@ impl NetworkChoice {
         };
         let config = self.vit(usual.config(), file)?;
         Ok(Network::Vit(Vit::new(config, device)))
+    }
+
+    /// A text encoder of the sizes that `config.json` beside the file says.
+    fn encoder(
+        &self,
+        family: Family,
+        file: Option<&WeightsFile>,
+        device: &Device,
+    ) -> Result<Network, Error> {
+        if self.patches.patch_size.is_some() || self.patches.depth.is_some() {
+            return Err(Error::options(
+                format!("the sizes of {} are those of its config.json", self.name),
+                "leave out --patch-size and --depth",
+            ));
+        }
+        if self.image_size.is_some() {
+            return Err(Error::options(
+                format!("{} works on texts", self.name),
+                "leave out --image-size",
+            ));
+        }
+        let mut config = match file.and_then(WeightsFile::path) {
+            Some(path) => EncoderConfig::read(&path.with_file_name(CONFIG_FILE), family)?,
+            None => EncoderConfig::base(family),
+        };
+        // A network is built of zeros first: sizes that no file fills are refused before they take memory.
+        let held = file.map(|file| file.names().filter_map(|name| file.shape(name)));
+        let held: Option<usize> =
+            held.map(|shapes| shapes.map(|it| it.iter().product::<usize>()).sum());
+        if held.is_some_and(|held| config.values() > 2 * held as u64) {
+            return Err(Error::options(
+                format!("{CONFIG_FILE} says a network much larger than the weights beside it"),
+                "fetch both from one place",
+            ));
+        }
+        let pooling = self.patches.pooling;
+        config.pooling = pooling.unwrap_or(TokenPooling::Mean);
+        config.pooler = pooling != Some(TokenPooling::Mean);
+        Ok(Network::Encoder(Encoder::new(config, device)))
     }
 
     fn vit(&self, usual: &VitConfig, file: Option<&WeightsFile>) -> Result<VitConfig, Error> {

@@ -1,75 +1,80 @@
-//! Images to vectors.
+//! Images and texts to vectors.
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use tl_core::{Activation, Backbone};
-use tl_data::Loader;
+use tl_data::text::longest_first;
 use tl_models::Classifier;
 use tl_train::files::write_whole;
-use tl_train::{Progress, TrainError};
+use tl_train::{Dataset, Progress, TrainError};
 
 use crate::{Error, Network};
 
-/// One vector for each image.
+/// One vector for each item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embeddings {
-    /// The images' names, in the order of the rows.
+    /// The items' names, in the order of the rows.
     pub names: Vec<String>,
-    /// `[images, width]` in row order.
+    /// `[items, width]` in row order.
     pub values: Vec<f32>,
     pub width: usize,
 }
 
-/// The globally pooled features of every image, in the order of the loader's images.
+/// The pooled features of every item, in order.
 ///
 /// # Errors
 /// An image that cannot be read under a strict loader, a device that fails.
 pub fn embed(
     model: &Classifier<Network>,
-    loader: &Loader,
+    data: &dyn Dataset,
     batch_size: usize,
     device: &Device,
     progress: &mut dyn Progress,
 ) -> Result<Embeddings, Error> {
-    let all: Vec<usize> = (0..loader.images().len()).collect();
-    embed_items(model, loader, &all, batch_size, device, progress)
+    let all: Vec<usize> = (0..data.items().count()).collect();
+    embed_items(model, data, &all, batch_size, device, progress)
 }
 
-/// The globally pooled features of some images, in their order.
+/// The pooled features of some items, in their order.
 ///
 /// # Errors
 /// As [`embed`].
 pub fn embed_items(
     model: &Classifier<Network>,
-    loader: &Loader,
+    data: &dyn Dataset,
     items: &[usize],
     batch_size: usize,
     device: &Device,
     progress: &mut dyn Progress,
 ) -> Result<Embeddings, Error> {
-    let backbone = model.backbone.valid();
-    let images = loader.images();
-    let size = loader.preprocess().crop;
-    let mut found =
-        Embeddings { names: Vec::new(), values: Vec::new(), width: backbone.embedding_width() };
+    let prefix = model.backbone.compile(0..model.backbone.embedding_stages());
+    let width = model.backbone.embedding_width();
+    let order = match data.lengths() {
+        Some(lengths) => longest_first(items, lengths),
+        None => items.to_vec(),
+    };
+    let mut rows: HashMap<usize, Vec<f32>> = HashMap::new();
     progress.begin("embedding", items.len() as u64);
-    for batch in loader.batches(items.to_vec(), batch_size, None) {
-        let batch = batch?;
-        let shape = tl_core::RowShape::Image { channels: 3, height: size, width: size };
-        let input = Activation::from_rows(shape, batch.pixels, device);
-        let vectors = Activation::Vector(backbone.embed(input)?);
-        found.values.extend(vectors.into_rows().map_err(TrainError::Device)?);
-        found.names.extend(batch.indices.iter().map(|&index| images.items[index].name.clone()));
-        progress.advance(batch.indices.len() as u64, "");
+    for batch in data.batches(order, batch_size, None, device) {
+        let (indices, input) = batch?;
+        let vectors = Activation::Vector(prefix.forward(input)?.pooled()?);
+        let values = vectors.into_rows().map_err(TrainError::Device)?;
+        progress.advance(indices.len() as u64, "");
+        rows.extend(indices.into_iter().zip(values.chunks(width.max(1)).map(<[f32]>::to_vec)));
     }
     progress.end();
+    let mut found = Embeddings { names: Vec::new(), values: Vec::new(), width };
+    for (item, row) in items.iter().filter_map(|item| Some((*item, rows.get(item)?))) {
+        found.values.extend_from_slice(row);
+        found.names.push(data.items().name(item).to_string());
+    }
     Ok(found)
 }
 
 impl Embeddings {
-    /// Writes a `.npy` file of f32 `[images, width]` (NumPy's format version 1.0).
+    /// Writes a `.npy` file of f32 `[items, width]` (NumPy's format version 1.0).
     ///
     /// # Errors
     /// When the file cannot be written.

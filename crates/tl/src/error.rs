@@ -17,6 +17,8 @@ pub enum Error {
     #[error(transparent)]
     Load(#[from] tl_models::LoadError),
     #[error(transparent)]
+    Config(#[from] tl_models::encoder::ConfigError),
+    #[error(transparent)]
     Save(#[from] tl_models::SaveError),
     #[error(transparent)]
     Adapt(tl_adapt::AdaptError),

@@ -11,14 +11,54 @@ use tl_core::{
 use tl_kernels::cross_entropy;
 use tl_kernels::memory;
 use tl_models::Classifier;
-use tl_train::{Settings, TrainError, resident_bytes};
+use tl_train::{Dataset, Settings, TrainError, resident_bytes};
 
+use crate::record::Preprocessing;
 use crate::{Error, Network};
 
-/// Notes down for each phase the bytes that the outputs of its frozen prefix take for `images` images
-/// of `size` pixels; where no stage is frozen, the bytes of the images themselves.
+/// An example that stands for all others.
+#[derive(Clone, Copy)]
+pub(crate) enum Sample {
+    /// Pixels of a side.
+    Image {
+        size: usize,
+    },
+    Text {
+        pieces: usize,
+    },
+}
+
+impl Sample {
+    /// An image of the size that all have, or a text of which nine in ten are no longer.
+    pub fn of(how: &Preprocessing, data: &dyn Dataset) -> Self {
+        match (how, data.lengths()) {
+            (Preprocessing::Images(preprocess), _) => Self::Image { size: preprocess.crop },
+            (Preprocessing::Texts(_), lengths) => {
+                let mut lengths = lengths.unwrap_or_default().to_vec();
+                lengths.sort_unstable();
+                let place = lengths.len() * 9 / 10;
+                Self::Text { pieces: lengths.get(place).copied().unwrap_or(1).max(1) }
+            }
+        }
+    }
+
+    fn shape(self) -> RowShape {
+        match self {
+            Self::Image { size } => RowShape::Image { channels: 3, height: size, width: size },
+            Self::Text { pieces } => RowShape::Texts { pieces },
+        }
+    }
+
+    fn empty(self, count: usize, device: &Device) -> Activation {
+        let shape = self.shape();
+        Activation::from_rows(shape, vec![0.0; shape.elements() * count], device)
+    }
+}
+
+/// Notes down for each phase the bytes that the outputs of its frozen prefix take for `examples` such as
+/// `sample`; where no stage is frozen, the bytes of the images themselves.
 ///
-/// One empty image runs through the stages up to the deepest cut.
+/// One empty example runs through the stages up to the deepest cut.
 ///
 /// # Errors
 /// A device that fails.
@@ -26,15 +66,15 @@ pub(crate) fn cache_sizes(
     report: &mut TrainableReport,
     phases: &[ResolvedPhase],
     model: &Classifier<Network>,
-    images: usize,
-    size: usize,
+    examples: usize,
+    sample: Sample,
     device: &Device,
 ) -> Result<(), Error> {
     let plain = model.valid();
     let stages = plain.backbone.stages().len();
-    let shape = RowShape::Image { channels: 3, height: size, width: size };
-    let mut activation = Activation::from_rows(shape, vec![0.0; shape.elements()], device);
-    let mut elements = vec![shape.elements()];
+    let mut activation = sample.empty(1, device);
+    let input_is_kept = matches!(sample, Sample::Image { .. });
+    let mut elements = vec![if input_is_kept { sample.shape().elements() } else { 0 }];
     let deepest = phases.iter().map(|phase| phase.cut).max().unwrap_or(0);
     for stage in 0..deepest.min(stages) {
         activation =
@@ -42,24 +82,23 @@ pub(crate) fn cache_sizes(
         elements.push(activation.row_shape().elements());
     }
     if deepest == stages {
-        let vector = tl_core::Head::features(&plain.head, activation);
+        let vector = tl_core::Head::features(&plain.head, activation)?;
         let row = Activation::Vector(vector).into_rows().map_err(TrainError::Device)?;
         elements[stages] = row.len();
     }
     for (phase, row) in phases.iter().zip(&mut report.phases) {
         if phase.cut > 0 || !phase.phase.augment {
-            row.cached_bytes = (elements[phase.cut] * images * size_of::<f32>()) as u64;
+            row.cached_bytes = (elements[phase.cut] * examples * size_of::<f32>()) as u64;
         }
     }
     Ok(())
 }
 
-/// The images of a fitting, as far as its costs depend on them.
+/// The examples of a fitting, as far as its costs depend on them.
 pub(crate) struct Extent {
     pub train: usize,
     pub validation: usize,
-    /// Pixels of a side.
-    pub size: usize,
+    pub sample: Sample,
     /// The most bytes of prefix outputs that are kept in memory.
     pub cache_memory: u64,
 }
@@ -90,14 +129,14 @@ pub(crate) fn costs(
     let mut frozen_lines = Vec::new();
     for phase in phases {
         let prefix = model.backbone.compile(0..phase.cut);
-        let pass = |count| forward(|input| prefix.forward(input), count, extent.size, device);
+        let pass = |count| forward(|input| prefix.forward(input), count, extent.sample, device);
         frozen_lines.push(line(FEW.map(pass))?);
     }
     // In the end the parts are measured through all stages.
     let plain = model.valid();
     let stages = plain.backbone.stages().len();
     let pass = |input| plain.backbone.forward_stages(input, 0..stages, Pass::default());
-    let whole = line(FEW.map(|count| forward(pass, count, extent.size, device)))?;
+    let whole = line(FEW.map(|count| forward(pass, count, extent.sample, device)))?;
     // After the passes above, which set up what stays: buffers of threads, the allocator's reserves.
     let begun_with = resident();
     for ((phase, row), frozen) in phases.iter().zip(&mut report.phases).zip(frozen_lines) {
@@ -107,9 +146,9 @@ pub(crate) fn costs(
         let in_memory = if stored { row.cached_bytes.min(extent.cache_memory) } else { 0 };
         let batch = settings.batch_size.min(extent.train.max(1));
         let step =
-            line(FEW.map(|count| train(phase, model, optimizer, count, extent.size, device)))?;
+            line(FEW.map(|count| train(phase, model, optimizer, count, extent.sample, device)))?;
         // Decoded images ahead: three batches of pixels.
-        let ahead = 3 * batch * 3 * extent.size * extent.size * size_of::<f32>();
+        let ahead = 3 * batch * extent.sample.shape().elements() * size_of::<f32>();
         let passes = if stored { 1 } else { row.epochs };
         let mut seconds = frozen.each_second * (rows * passes) as f64;
         let mut working = frozen.bytes(batch) + ahead;
@@ -174,18 +213,13 @@ fn measured(mut work: impl FnMut() -> Result<(), Error>) -> Cost {
     Ok((memory::most().saturating_sub(before), seconds))
 }
 
-fn empty(count: usize, size: usize, device: &Device) -> Activation {
-    let shape = RowShape::Image { channels: 3, height: size, width: size };
-    Activation::from_rows(shape, vec![0.0; shape.elements() * count], device)
-}
-
 fn forward(
     pass: impl Fn(Activation) -> Result<Activation, CoreError>,
     count: usize,
-    size: usize,
+    sample: Sample,
     device: &Device,
 ) -> Cost {
-    measured(|| Ok(pass(empty(count, size, device)).map(|_| ())?))
+    measured(|| Ok(pass(sample.empty(count, device)).map(|_| ())?))
 }
 
 fn train(
@@ -193,14 +227,14 @@ fn train(
     model: &Classifier<Network>,
     optimizer: OptimizerConfig,
     count: usize,
-    size: usize,
+    sample: Sample,
     device: &Device,
 ) -> Cost {
     if phase.phase.solver != Solver::Gradient {
         return Ok((0, 0.0));
     }
     let prefix = model.backbone.compile(0..phase.cut);
-    let input = prefix.forward(empty(count, size, device))?;
+    let input = prefix.forward(sample.empty(count, device))?;
     let mut model = Some(apply(phase, model.clone().train()));
     let mut optimizer = Optimizer::new(optimizer);
     measured(|| {

@@ -1,4 +1,4 @@
-//! From images and a pretrained network to a run.
+//! From images or texts and a pretrained network to a run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,25 +6,27 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use tl_core::{Backbone, NormPolicy, Plan, TrainableReport};
-use tl_data::{Augment, CropRange, Images, Loader, Split};
+use tl_data::{Augment, CropRange, Split};
 use tl_models::Classifier;
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 use tl_train::{
-    Conduct, EpochRow, Fitted, Predictions, Progress, Task, TrainError, check_resume, fit, predict,
+    Conduct, Dataset, EpochRow, Fitted, Predictions, Progress, Task, TrainError, check_resume, fit,
+    predict,
 };
 
-use crate::estimate::{Extent, cache_sizes, costs};
+use crate::estimate::{Extent, Sample, cache_sizes, costs};
+use crate::examples::{Reading, preprocessing};
 use crate::folder::claim;
-use crate::record::{DataRecord, RUN_SCHEMA, RunRecord, Status, versions};
-use crate::source::{preprocess, pretrained_as};
-use crate::{Error, FinetuneOptions, Network, Run};
+use crate::record::{DataRecord, Preprocessing, RUN_SCHEMA, RunRecord, Status, versions};
+use crate::source::pretrained_as;
+use crate::{Error, Examples, FinetuneOptions, Network, Run, text_files};
 
 /// A fitting that is asked for.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub options: FinetuneOptions,
-    pub images: Arc<Images>,
+    pub examples: Examples,
     /// What the data is called in the record.
     pub data: String,
     /// The run's folder; without it the next free number under `runs/`.
@@ -45,11 +47,11 @@ pub struct Request {
 }
 
 impl Request {
-    /// A fitting of `images` with default options on `device`, called `data` in the record.
-    pub fn new(images: Images, data: &str, device: &Device) -> Self {
+    /// A fitting of `examples` with default options on `device`, called `data` in the record.
+    pub fn new(examples: impl Into<Examples>, data: &str, device: &Device) -> Self {
         Self {
             options: FinetuneOptions::default(),
-            images: Arc::new(images),
+            examples: examples.into(),
             data: data.to_string(),
             out: None,
             device: device.clone(),
@@ -69,10 +71,12 @@ pub struct Prepared {
     request: Request,
     pub model: Classifier<Network>,
     pub plan: Plan,
-    pub loader: Loader,
+    pub data: Box<dyn Dataset>,
     pub split: Split,
     pub report: TrainableReport,
     pub record: RunRecord,
+    /// The file of the weights that it begins with.
+    weights: Option<PathBuf>,
     folder: Option<PathBuf>,
 }
 
@@ -83,57 +87,67 @@ pub struct Prepared {
 pub fn prepare(request: Request) -> Result<Prepared, Error> {
     let options = &request.options;
     options.settings.validate()?;
-    let images = Arc::clone(&request.images);
-    images.require_classes()?;
+    let items = request.examples.items();
+    items.require_classes()?;
     let seed = options.settings.seed;
-    let mut split = images.split(options.split, seed)?;
+    let mut split = Split::of(items, options.split, seed)?;
     if let Some(shots) = options.shots {
-        split = split.shots(&images, shots, seed)?;
+        split = split.shots(items, shots, seed)?;
     }
     let found = pretrained_as(
         &options.choice(),
         &options.weights,
-        Some(images.classes.len()),
+        Some(items.classes().len()),
         options.partial_weights,
         seed,
         &request.device,
     )?;
-    let preprocess = preprocess(&found.model.backbone, options.image_size, options.resize)?;
+    let network = &found.model.backbone;
+    let preprocess = preprocessing(network, options)?;
+    let reading = Reading {
+        weights: found.path.as_deref(),
+        threads: request.threads,
+        strict: options.strict,
+    };
+    let data = request.examples.dataset(&preprocess, network, &reading)?;
+    let sample = Sample::of(&preprocess, &*data);
     let stages = found.model.backbone.stages();
     let mut tuning = options.tuning.clone();
     if found.report.is_none() {
         // Statistics that were never measured are nothing to hold on to.
         tuning.norm.get_or_insert(NormPolicy::Train);
     }
+    if let Preprocessing::Texts(_) = &preprocess {
+        tuning = tuning.for_texts(split.train.len());
+    }
     let plan = tuning.plan(&stages, split.train.len())?;
     let phases = plan.resolve(&stages)?;
     let mut report = TrainableReport::new(&phases, &found.model);
     if options.settings.cache {
         let kept = split.train.len() + split.validation.len();
-        cache_sizes(&mut report, &phases, &found.model, kept, preprocess.crop, &request.device)?;
+        cache_sizes(&mut report, &phases, &found.model, kept, sample, &request.device)?;
     }
     let extent = Extent {
         train: split.train.len(),
         validation: split.validation.len(),
-        size: preprocess.crop,
+        sample,
         cache_memory: request.cache_memory,
     };
     let (settings, device) = (&options.settings, &request.device);
     costs(&mut report, &phases, &found.model, plan.optimizer, settings, &extent, device)?;
-    let loader = Loader::new(images.clone(), preprocess.clone(), request.threads, options.strict)?;
     let record = RunRecord {
         schema: RUN_SCHEMA,
         status: Status::Running,
         command: request.command.clone(),
         network: options.network.clone(),
-        labels: images.classes.clone(),
+        labels: items.classes().to_vec(),
         preprocess,
         augment: augment(options.tuning.augment),
         options: options.clone(),
         plan: plan.clone(),
         data: DataRecord {
             path: request.data.clone(),
-            fingerprint: images.fingerprint(),
+            fingerprint: items.fingerprint(),
             train: split.train.len(),
             validation: split.validation.len(),
             test: split.test.len(),
@@ -153,8 +167,8 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         pretraining: None,
         seconds: 0.0,
     };
-    let model = found.model;
-    Ok(Prepared { model, plan, loader, split, report, record, request, folder: None })
+    let (model, weights) = (found.model, found.path);
+    Ok(Prepared { model, plan, data, split, report, record, request, weights, folder: None })
 }
 
 /// How training images are varied, where that is `wanted`.
@@ -193,7 +207,7 @@ impl Prepared {
     }
 
     fn task(&self) -> Task<'_> {
-        Task { loader: &self.loader, split: &self.split, augment: self.record.augment.clone() }
+        Task { data: &*self.data, split: &self.split, augment: self.record.augment.clone() }
     }
 
     fn conduct(&self, folder: Option<&Path>) -> Conduct {
@@ -216,12 +230,15 @@ impl Prepared {
     pub fn fit(mut self, progress: &mut dyn Progress) -> Result<Run, Error> {
         let folder = self.claim()?;
         self.record.write(&folder)?;
-        let split = self.split.to_csv(self.loader.images());
+        let split = self.split.to_csv(self.data.items());
         write_bytes(&folder.join("split.csv"), split.as_bytes())?;
+        if let (Preprocessing::Texts(_), Some(weights)) = (&self.record.preprocess, &self.weights) {
+            text_files::copy_tokenizer(weights, &folder)?;
+        }
         match self.carry_out(&folder, progress) {
             Ok(run) => Ok(run),
             Err(error) => {
-                self.record.skipped = self.loader.skipped();
+                self.record.skipped = self.data.skipped();
                 Err(self.record.ended_with(error, &folder))
             }
         }
@@ -229,15 +246,15 @@ impl Prepared {
 
     fn carry_out(&mut self, folder: &Path, progress: &mut dyn Progress) -> Result<Run, Error> {
         let outcome = self.train(Some(folder), progress)?;
-        let images = self.loader.images();
+        let items = self.data.items();
         let record = &mut self.record;
         record.kept = Some(outcome.kept);
         record.steps = outcome.steps;
-        record.skipped = self.loader.skipped();
+        record.skipped = self.data.skipped();
         record.seconds = outcome.rows.iter().map(|row| row.seconds).sum();
         let last =
             if outcome.test.is_some() { &outcome.test_logits } else { &outcome.validation_logits };
-        let table = crate::predict::to_csv(last, images, &labels_of(images));
+        let table = crate::predict::to_csv(last, items);
         record.validation = outcome.validation;
         record.test = outcome.test;
         let run = Run::finish(folder, record, outcome.model, &table, &outcome.rows)?;
@@ -259,12 +276,12 @@ impl Prepared {
         let (task, conduct) = (self.task(), self.conduct(folder));
         let Fitted { model, rows, report, kept, steps, .. } =
             fit(self.model.clone(), &task, &self.plan, settings, &conduct, progress)?;
-        let images = self.loader.images();
-        let labels = labels_of(images);
+        let items = self.data.items();
+        let labels = items.labels();
         let mut measure = |part: &[usize]| {
             let (size, device) = (settings.batch_size, &self.request.device);
-            let logits = predict(&model, &self.loader, part, size, device, progress)?;
-            Ok::<_, TrainError>((logits.evaluate(&images.classes, &labels)?, logits))
+            let logits = predict(&model, &*self.data, part, size, device, progress)?;
+            Ok::<_, TrainError>((logits.evaluate(items.classes(), &labels)?, logits))
         };
         let (validation, validation_logits) = measure(&self.split.validation)?;
         let (test, test_logits) = measure(&self.split.test)?;
@@ -293,8 +310,4 @@ pub struct Outcome {
     pub test: Option<Evaluation>,
     validation_logits: Predictions,
     test_logits: Predictions,
-}
-
-fn labels_of(images: &Images) -> Vec<Option<usize>> {
-    images.items.iter().map(|item| item.label).collect()
 }

@@ -8,6 +8,7 @@
 //! | [`source`] | from the name of a network and of its weights to a classifier |
 //! | [`recipe`] | [`Recipe`] and [`Tuning`]: how a network is tuned, as plans |
 //! | [`options`] | [`FinetuneOptions`] |
+//! | [`examples`] | [`Examples`]: images or texts |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
 //! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
 //! | [`folder`] | where a run goes |
@@ -30,6 +31,7 @@ pub mod embed;
 pub mod embedded;
 mod error;
 mod estimate;
+pub mod examples;
 pub mod finetune;
 pub mod folder;
 mod load_script;
@@ -43,15 +45,17 @@ pub mod recipe;
 pub mod record;
 pub mod run;
 pub mod source;
+mod text_files;
 
 pub use adapt::{AdaptOptions, AdaptRequest, PreparedAdaptation, adapt, prepare_adaptation};
 pub use choice::{NetworkChoice, PatchOptions};
 pub use device::device;
 pub use embed::embed;
 pub use error::Error;
+pub use examples::Examples;
 pub use finetune::{Prepared, Request, finetune, prepare};
-pub use network::{EMBEDDED_NETWORK, Network, networks};
-pub use options::FinetuneOptions;
+pub use network::{EMBEDDED_NETWORK, Network, networks, text_family};
+pub use options::{FinetuneOptions, TextOptions};
 pub use pretrain::{
     PreparedPretraining, PretrainOptions, PretrainRequest, prepare_pretraining, pretrain,
 };

@@ -11,8 +11,8 @@ use tl_core::{
     VisibleTokens,
 };
 use tl_models::{
-    Architecture, Initial, MobileNetV2, ResNet, ResNetDepth, SmallConv, Vgg, VggDepth, Vit,
-    VitConfig, VitSize,
+    Architecture, Encoder, EncoderConfig, Family, Initial, MobileNetV2, ResNet, ResNetDepth,
+    SmallConv, Vgg, VggDepth, Vit, VitConfig, VitSize,
 };
 
 use crate::Error;
@@ -23,7 +23,7 @@ pub const EMBEDDED_NETWORK: &str = "mobilenet_v2";
 type Build = fn(&Device) -> Network;
 
 /// Every network: its name and how it is built.
-const NETWORKS: [(&str, Build); 19] = [
+const NETWORKS: [(&str, Build); 22] = [
     ("mobilenet_v2", |device| Network::MobileNetV2(MobileNetV2::new(device))),
     ("resnet10", |device| Network::ResNet(ResNet::new(ResNetDepth::D10, device))),
     ("resnet18", |device| Network::ResNet(ResNet::new(ResNetDepth::D18, device))),
@@ -43,7 +43,20 @@ const NETWORKS: [(&str, Build); 19] = [
     ("vit_tiny", |device| vit(VitSize::Tiny, device)),
     ("vit_small", |device| vit(VitSize::Small, device)),
     ("vit_base", |device| vit(VitSize::Base, device)),
+    ("bert", |device| encoder(Family::Bert, device)),
+    ("roberta", |device| encoder(Family::Roberta, device)),
+    ("distilbert", |device| encoder(Family::DistilBert, device)),
 ];
+
+/// Of base size; `config.json` beside a weights file says another one.
+fn encoder(family: Family, device: &Device) -> Network {
+    Network::Encoder(Encoder::new(EncoderConfig::base(family), device))
+}
+
+/// The family of the text encoder called `name`; nothing for networks of images.
+pub fn text_family(name: &str) -> Option<Family> {
+    Family::ALL.into_iter().find(|family| family.name() == name)
+}
 
 /// Patches of 16 pixels in images of 224, as most published weights have them.
 fn vit(size: VitSize, device: &Device) -> Network {
@@ -60,6 +73,7 @@ pub fn networks() -> Vec<&'static str> {
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug)]
 pub enum Network {
+    Encoder(Encoder),
     MobileNetV2(MobileNetV2),
     ResNet(ResNet),
     SmallConv(SmallConv),
@@ -73,12 +87,22 @@ impl Network {
     /// # Errors
     /// A name that no network has.
     pub fn by_name(name: &str, device: &Device) -> Result<Self, Error> {
-        NETWORKS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, build)| build(device))
-            .ok_or_else(|| Error::UnknownNetwork { name: name.to_string(), known: networks() })
+        let found = NETWORKS.iter().find(|(known, _)| *known == name);
+        found.map(|(_, build)| build(device)).ok_or_else(|| unknown(name))
     }
+
+    /// Succeeds where a network is called `name`.
+    ///
+    /// # Errors
+    /// As [`Network::by_name`].
+    pub fn check_name(name: &str) -> Result<(), Error> {
+        let known = NETWORKS.iter().any(|(known, _)| *known == name);
+        if known { Ok(()) } else { Err(unknown(name)) }
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::UnknownNetwork { name: name.to_string(), known: networks() }
 }
 
 /// Does the same with whichever network it is. A module by derive would put the variant's name into
@@ -86,6 +110,7 @@ impl Network {
 macro_rules! with_network {
     ($network:expr, $inner:ident => $body:expr) => {
         match $network {
+            Network::Encoder($inner) => $body,
             Network::MobileNetV2($inner) => $body,
             Network::ResNet($inner) => $body,
             Network::SmallConv($inner) => $body,
@@ -99,6 +124,7 @@ macro_rules! with_network {
 macro_rules! map_network {
     ($network:expr, $inner:ident => $body:expr) => {
         match $network {
+            Network::Encoder($inner) => Network::Encoder($body),
             Network::MobileNetV2($inner) => Network::MobileNetV2($body),
             Network::ResNet($inner) => Network::ResNet($body),
             Network::SmallConv($inner) => Network::SmallConv($body),
@@ -192,6 +218,18 @@ impl Architecture for Network {
 
     fn origin_name(&self, path: &str) -> String {
         with_network!(self, inner => inner.origin_name(path))
+    }
+
+    fn present_name(&self, name: &str) -> String {
+        with_network!(self, inner => inner.present_name(name))
+    }
+
+    fn may_lack(&self, path: &str) -> bool {
+        with_network!(self, inner => inner.may_lack(path))
+    }
+
+    fn passes_over(&self, name: &str) -> bool {
+        with_network!(self, inner => inner.passes_over(name))
     }
 
     fn head_name(&self) -> &'static str {

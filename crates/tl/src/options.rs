@@ -1,10 +1,22 @@
 //! What a fitting may be told, as one value that a run keeps and a later one can take over.
 
 use serde::{Deserialize, Serialize};
+use tl_data::text::Columns;
 use tl_train::{Keep, Settings};
 
 use crate::recipe::Tuning;
 use crate::{EMBEDDED_NETWORK, NetworkChoice, PatchOptions};
+
+/// What is said about texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TextOptions {
+    /// Which columns of a table hold what.
+    pub columns: Columns,
+    /// The most pieces of a text; what is longer is cut at its end. 128, or what the network has room for, where it
+    /// is not given.
+    pub max_length: Option<usize>,
+}
 
 /// Everything that decides what a fitting does, beside the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +44,13 @@ pub struct FinetuneOptions {
     pub settings: Settings,
     /// An image that cannot be read is an error instead of being skipped.
     pub strict: bool,
+    /// Of texts; it says nothing to networks of images.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub text: TextOptions,
+}
+
+fn is_usual(text: &TextOptions) -> bool {
+    *text == TextOptions::default()
 }
 
 impl Default for FinetuneOptions {
@@ -48,6 +67,7 @@ impl Default for FinetuneOptions {
             split: [0.7, 0.15, 0.15],
             settings: Settings { keep: Keep::Best, ..Settings::default() },
             strict: false,
+            text: TextOptions::default(),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Predictions as people read them.
 
 use serde::Serialize;
-use tl_data::Images;
+use tl_data::Items;
 use tl_train::Predictions;
-use tl_train::metrics::argmax;
+use tl_train::metrics::{argmax, softmax};
 
-/// What a run answers for one image.
+/// What a run answers for one image or text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Prediction {
+    /// The name of the image, or the number of the text's line.
     pub file: String,
     pub label: String,
     /// Of the label, 0..1.
@@ -17,15 +18,15 @@ pub struct Prediction {
     pub logits: Vec<f32>,
 }
 
-/// Labels and probabilities of every image that could be read.
-pub fn predictions(found: &Predictions, images: &Images, labels: &[String]) -> Vec<Prediction> {
+/// Labels and probabilities of every item that could be read.
+pub fn predictions(found: &Predictions, items: &dyn Items, labels: &[String]) -> Vec<Prediction> {
     found
         .rows()
         .map(|(item, logits)| {
             let probabilities = softmax(logits);
             let best = argmax(logits);
             Prediction {
-                file: images.items.get(item).map(|item| item.name.clone()).unwrap_or_default(),
+                file: items.name(item).to_string(),
                 label: labels.get(best).cloned().unwrap_or_default(),
                 probability: probabilities.get(best).copied().unwrap_or_default(),
                 probabilities,
@@ -35,24 +36,15 @@ pub fn predictions(found: &Predictions, images: &Images, labels: &[String]) -> V
         .collect()
 }
 
-fn softmax(logits: &[f32]) -> Vec<f64> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - largest).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
-}
-
-/// `file,label,predicted,probability`, one line for each image.
-pub(crate) fn to_csv(found: &Predictions, images: &Images, labels: &[Option<usize>]) -> String {
+/// `file,label,predicted,probability`, one line for each item.
+pub(crate) fn to_csv(found: &Predictions, items: &dyn Items) -> String {
     let mut table = String::from("file,label,predicted,probability\n");
-    let truth: Vec<Option<usize>> =
-        found.items.iter().map(|&item| labels.get(item).copied().flatten()).collect();
-    for (prediction, truth) in predictions(found, images, &images.classes).iter().zip(truth) {
-        let truth = truth.and_then(|label| images.classes.get(label)).map_or("", String::as_str);
+    let answers = predictions(found, items, items.classes());
+    for (prediction, &item) in answers.iter().zip(&found.items) {
         table += &format!(
             "{},{},{},{:.6}\n",
             quoted(&prediction.file),
-            quoted(truth),
+            quoted(items.class(item)),
             quoted(&prediction.label),
             prediction.probability
         );

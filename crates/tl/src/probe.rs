@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use tl_core::{Backbone, Model, Phase, Plan};
-use tl_data::{Augment, Images, Loader, Preprocess, Skipped, Split};
+use tl_data::{Augment, Images, Items, Loader, Preprocess, Skipped, Split};
 use tl_ssl::knn::{Labelled, Neighbours, predict};
 use tl_ssl::{AttentiveHead, embed_labelled};
 use tl_train::fit::{CANDIDATES, Task};
@@ -110,7 +110,7 @@ pub fn probe(request: &ProbeRequest, progress: &mut dyn Progress) -> Result<Prob
     let seed = request.seed;
     let mut split = images.split(request.split, seed)?;
     if let Some(shots) = request.shots {
-        split = split.shots(images, shots, seed)?;
+        split = split.shots(&**images, shots, seed)?;
     }
     let (choice, partial) = (&request.choice, request.partial_weights);
     let found = pretrained_as(choice, &request.weights, None, partial, seed, &request.device)?;
@@ -216,7 +216,7 @@ fn attend(
     let head = AttentiveHead::new(backbone.head_input_width(), classes, seed, device);
     let phase = Phase::probe(epochs).named("attentive").rates(ATTENTIVE_RATE, ATTENTIVE_RATE);
     let settings = Settings { seed, batch_size: ATTENTIVE_BATCH, ..Settings::default() };
-    let task = Task { loader, split, augment: Augment::none() };
+    let task = Task { data: loader, split, augment: Augment::none() };
     let (plan, conduct) = (Plan::new(vec![phase]), Conduct::default());
     let model = Model { backbone, head };
     let fitted = fit(model, &task, &plan, &settings, &conduct, progress)?;

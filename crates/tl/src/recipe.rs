@@ -62,7 +62,23 @@ const BODY_SHARE: f64 = 0.3;
 /// How many unfreezings a gradual recipe makes.
 const UNFREEZINGS: usize = 3;
 
+/// The same for text encoders, whose stages stand nearer to where they should be.
+const TEXT_RATE: f64 = 1e-4;
+
 impl Tuning {
+    /// What is usual for text encoders, where nothing else was said, for so many training texts.
+    pub(crate) fn for_texts(mut self, texts: usize) -> Self {
+        self.learning_rate.get_or_insert(TEXT_RATE);
+        if self.recipe != Recipe::Probe {
+            self.epochs.get_or_insert(match texts {
+                0..=100 => 20,
+                101..=500 => 10,
+                _ => 3,
+            });
+        }
+        self
+    }
+
     /// The plan for a network with these stages and `images` training images.
     ///
     /// # Errors

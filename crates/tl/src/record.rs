@@ -13,7 +13,7 @@ use tl_train::metrics::Evaluation;
 
 use crate::adapt::{AdaptOptions, AdaptRecord};
 use crate::pretrain::PretrainRecord;
-use crate::{Error, FinetuneOptions};
+use crate::{Error, FinetuneOptions, TextOptions};
 
 /// The version of the written form of a [`RunRecord`].
 pub const RUN_SCHEMA: u32 = 1;
@@ -42,6 +42,64 @@ pub struct DataRecord {
     pub test: usize,
 }
 
+/// How an example becomes a network's input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Preprocessing {
+    Images(Preprocess),
+    Texts(TextOptions),
+}
+
+impl Preprocessing {
+    /// That of images.
+    ///
+    /// # Errors
+    /// A run on texts.
+    pub fn images(&self) -> Result<&Preprocess, Error> {
+        match self {
+            Self::Images(preprocess) => Ok(preprocess),
+            Self::Texts(_) => {
+                Err(Error::options("the run is on texts", "give it texts, not images"))
+            }
+        }
+    }
+
+    /// That of texts.
+    ///
+    /// # Errors
+    /// A run on images.
+    pub fn texts(&self) -> Result<&TextOptions, Error> {
+        match self {
+            Self::Texts(options) => Ok(options),
+            Self::Images(_) => {
+                Err(Error::options("the run is on images", "give it images, not texts"))
+            }
+        }
+    }
+}
+
+impl Preprocessing {
+    /// What the examples are called: `images` or `texts`.
+    pub fn noun(&self) -> &'static str {
+        match self {
+            Self::Images(_) => "images",
+            Self::Texts(_) => "texts",
+        }
+    }
+}
+
+impl std::fmt::Display for Preprocessing {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Images(preprocess) => write!(out, "images of {} pixels", preprocess.crop),
+            Self::Texts(options) => match options.max_length {
+                Some(length) => write!(out, "texts of up to {length} pieces"),
+                None => write!(out, "texts"),
+            },
+        }
+    }
+}
+
 /// Everything about a run but its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -51,7 +109,7 @@ pub struct RunRecord {
     pub command: String,
     pub network: String,
     pub labels: Vec<String>,
-    pub preprocess: Preprocess,
+    pub preprocess: Preprocessing,
     pub augment: Augment,
     /// All that was asked for; `--config` takes it over.
     pub options: FinetuneOptions,

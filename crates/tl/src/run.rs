@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use tl_data::{Images, Loader, Shift, Skipped, Split};
+use tl_data::{Images, Items, Loader, Part, Shift, Skipped, Split};
 use tl_models::weights::WeightsFile;
 use tl_models::{Architecture, Classifier, LoadOptions, load, save};
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
-use tl_train::{EpochRow, Predictions, Progress, predict};
+use tl_train::{Dataset, EpochRow, Predictions, Progress, predict};
 
 use crate::choice::said;
+use crate::examples::Reading;
 use crate::record::{MODEL_FILE, RunRecord, Status};
-use crate::{Error, Network, load_script, page};
+use crate::{Error, Examples, Network, load_script, page, text_files};
 
 /// A fitted model and its record.
 pub struct Run {
@@ -27,7 +28,7 @@ pub struct Run {
 #[derive(Clone, Debug)]
 pub struct Measured {
     pub evaluation: Evaluation,
-    /// Which images were measured, in words.
+    /// Which examples were measured, in words.
     pub part: String,
     pub skipped: Vec<Skipped>,
 }
@@ -50,7 +51,8 @@ impl Run {
         let run = Self::new(folder, record.clone(), model);
         run.write_model(&folder.join(MODEL_FILE))?;
         write("labels.json", &serde_json::to_string_pretty(&record.labels).unwrap_or_default())?;
-        write("load.py", load_script::TEXT)?;
+        write("load.py", load_script::of(&record.preprocess))?;
+        text_files::write_config(&run.model.backbone, &record.labels, folder)?;
         record.status = Status::Finished;
         write("report.html", &page::render(record, rows))?;
         record.write(folder)?;
@@ -111,25 +113,41 @@ impl Run {
     /// # Errors
     /// When the record's preprocessing makes no sense.
     pub fn loader(&self, images: Images, threads: usize, strict: bool) -> Result<Loader, Error> {
-        Ok(Loader::new(Arc::new(images), self.record.preprocess.clone(), threads, strict)?)
+        let preprocess = self.record.preprocess.images()?.clone();
+        Ok(Loader::new(Arc::new(images), preprocess, threads, strict)?)
     }
 
-    /// The logits of all images of a loader.
+    /// Other examples as the run's network reads them.
+    ///
+    /// # Errors
+    /// Examples of another kind, a run without its tokenizer.
+    pub fn dataset(
+        &self,
+        examples: &Examples,
+        threads: usize,
+        strict: bool,
+    ) -> Result<Box<dyn Dataset>, Error> {
+        let weights = self.folder.join(MODEL_FILE);
+        let reading = Reading { weights: Some(&weights), threads, strict };
+        examples.dataset(&self.record.preprocess, &self.model.backbone, &reading)
+    }
+
+    /// The logits of some items.
     ///
     /// # Errors
     /// An image that cannot be read under a strict loader, a device that fails.
     pub fn predict(
         &self,
-        loader: &Loader,
+        data: &dyn Dataset,
         items: &[usize],
         device: &Device,
         progress: &mut dyn Progress,
     ) -> Result<Predictions, Error> {
         let size = self.record.options.settings.batch_size.max(1);
-        Ok(predict(&self.model, loader, items, size, device, progress)?)
+        Ok(predict(&self.model, data, items, size, device, progress)?)
     }
 
-    /// Measures the run on other images, perhaps after a shift that is drawn from the run's seed, as the target of an
+    /// Measures the run on other examples, images perhaps after a shift that is drawn from the run's seed, as the target of an
     /// adaptation was; classes are matched by name.
     ///
     /// Of the data that the run was fitted on its test part is measured, of data that is divided into
@@ -139,71 +157,53 @@ impl Run {
     /// A class that the run does not know, data without a label, a shift without photos.
     pub fn evaluate(
         &self,
-        mut images: Images,
+        examples: impl Into<Examples>,
         shift: Option<&Shift>,
         threads: usize,
         strict: bool,
         device: &Device,
         progress: &mut dyn Progress,
     ) -> Result<Measured, Error> {
-        let (items, mut part) = self.part(&images)?;
-        self.match_classes(&mut images)?;
+        let mut examples = examples.into();
+        let (items, mut part) = self.part(examples.items())?;
+        examples.relabel(&self.record.labels)?;
         if let Some(shift) = shift {
-            images = images.shifted(&shift.clone().prepare(self.record.options.settings.seed)?);
+            let Examples::Images(images) = &examples else {
+                return Err(Error::options("texts know no shift", "leave out --shift"));
+            };
+            let prepared = shift.clone().prepare(self.record.options.settings.seed)?;
+            examples = images.shifted(&prepared).into();
             part += &format!(", shifted to {}", shift.name());
         }
-        let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
-        let loader = self.loader(images, threads, strict)?;
-        let found = self.predict(&loader, &items, device, progress)?;
+        let labels = examples.items().labels();
+        let data = self.dataset(&examples, threads, strict)?;
+        let found = self.predict(&*data, &items, device, progress)?;
         let evaluation = found.evaluate(&self.record.labels, &labels)?.ok_or_else(|| {
             Error::options(
-                "no image of the data has a label and can be read",
-                "give images in one folder for each class",
+                "nothing in the data has a label and can be read",
+                "give images in one folder for each class, or a table with a column of labels",
             )
         })?;
-        Ok(Measured { evaluation, part, skipped: loader.skipped() })
+        Ok(Measured { evaluation, part, skipped: data.skipped() })
     }
 
-    /// Which images of the data are measured, and what they are called.
-    fn part(&self, images: &Images) -> Result<(Vec<usize>, String), Error> {
-        if images.fingerprint() == self.record.data.fingerprint {
+    /// Which items of the data are measured, and what they are called.
+    fn part(&self, items: &dyn Items) -> Result<(Vec<usize>, String), Error> {
+        if items.fingerprint() == self.record.data.fingerprint {
             let path = self.folder.join("split.csv");
             let text = std::fs::read_to_string(&path)
                 .map_err(|reason| tl_train::TrainError::file("cannot read", &path, reason))?;
-            let split = Split::from_csv(&text, images)?;
+            let split = Split::from_csv(&text, items)?;
             if !split.test.is_empty() {
                 return Ok((split.test, "the run's test part".into()));
             }
         }
-        let of = |part| -> Vec<usize> {
-            let items = images.items.iter().enumerate();
-            items.filter(|(_, item)| item.part == Some(part)).map(|(index, _)| index).collect()
-        };
-        let test = of(tl_data::Part::Test);
+        let all = 0..items.count();
+        let test: Vec<usize> =
+            all.clone().filter(|&index| items.part(index) == Some(Part::Test)).collect();
         if !test.is_empty() {
             return Ok((test, "the data's test part".into()));
         }
-        Ok(((0..images.items.len()).collect(), "all images".into()))
-    }
-
-    /// Gives every image the number that the run has for its class.
-    fn match_classes(&self, images: &mut Images) -> Result<(), Error> {
-        let numbers = images
-            .classes
-            .iter()
-            .map(|class| {
-                self.record.labels.iter().position(|label| label == class).ok_or_else(|| {
-                    Error::options(
-                        format!("the data has a class \"{class}\" that the run does not know"),
-                        format!("the run's classes are: {}", self.record.labels.join(", ")),
-                    )
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        for item in &mut images.items {
-            item.label = item.label.and_then(|label| numbers.get(label).copied());
-        }
-        images.classes.clone_from(&self.record.labels);
-        Ok(())
+        Ok((all.collect(), format!("all {}", self.record.preprocess.noun())))
     }
 }

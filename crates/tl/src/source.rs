@@ -1,12 +1,18 @@
 //! From the name of a network and of its weights to a classifier.
 
+use std::path::{Path, PathBuf};
+
 use burn::tensor::Device;
 use tl_core::Backbone;
 use tl_data::{Interpolation, Preprocess};
 use tl_models::weights::{LoadReport, Source};
 use tl_models::{Architecture, Classifier, LoadOptions, load};
+use tl_train::Dataset;
 
-use crate::{EMBEDDED_NETWORK, Error, Network, NetworkChoice, embedded};
+use crate::choice::{CONFIG_FILE, TOKENIZER_FILE};
+use crate::examples::{Reading, preprocessing};
+use crate::network::text_family;
+use crate::{EMBEDDED_NETWORK, Error, Examples, FinetuneOptions, Network, NetworkChoice, embedded};
 
 /// A network with weights, and where they came from.
 #[derive(Debug)]
@@ -17,6 +23,26 @@ pub struct Pretrained {
     pub report: Option<LoadReport>,
     /// What identifies the weights: their hash, or `random` and the seed.
     pub key: String,
+    /// The file that they were read from.
+    pub path: Option<PathBuf>,
+}
+
+impl Pretrained {
+    /// Examples as the network reads them, with the preprocessing that `options` ask for.
+    ///
+    /// # Errors
+    /// Examples of another kind, a size or length that does not fit, a tokenizer that is not there.
+    pub fn dataset(
+        &self,
+        examples: &Examples,
+        options: &FinetuneOptions,
+        threads: usize,
+    ) -> Result<Box<dyn Dataset>, Error> {
+        let network = &self.model.backbone;
+        let how = preprocessing(network, options)?;
+        let (weights, strict) = (self.path.as_deref(), options.strict);
+        examples.dataset(&how, network, &Reading { weights, threads, strict })
+    }
 }
 
 /// Builds the network `name` and fills it from `source`.
@@ -51,7 +77,7 @@ pub fn pretrained_as(
 ) -> Result<Pretrained, Error> {
     let name = &choice.name;
     // A name that does not exist is told before a file that does not.
-    Network::by_name(name, device)?;
+    Network::check_name(name)?;
     let parsed: Source = source.parse()?;
     let file = match parsed {
         Source::Embedded if name.as_str() != EMBEDDED_NETWORK => {
@@ -61,12 +87,24 @@ pub fn pretrained_as(
             ));
         }
         Source::Embedded => Some(embedded::weights()?),
-        other => other.open()?,
+        Source::Random if text_family(name).is_some() => {
+            return Err(Error::options(
+                "random weights bring neither sizes nor a tokenizer",
+                "give --weights a folder with config.json, tokenizer.json and model.safetensors",
+            ));
+        }
+        other => {
+            if text_family(name).is_some() {
+                other.fetch_beside(&[CONFIG_FILE, TOKENIZER_FILE])?;
+            }
+            other.open()?
+        }
     };
     let network = choice.build(file.as_ref(), device)?;
     let Some(file) = file else {
         let model = network.with_head(classes.unwrap_or(1000), seed, device);
-        return Ok(Pretrained { model, report: None, key: format!("random {name} {seed}") });
+        let key = format!("random {name} {seed}");
+        return Ok(Pretrained { model, report: None, key, path: None });
     };
     let own =
         file.shape(&format!("{}.weight", network.head_name())).and_then(|shape| shape.first());
@@ -75,7 +113,8 @@ pub fn pretrained_as(
     let options = LoadOptions { fresh_head: classes.is_some(), partial };
     let (model, report) = load(model, &file, options)?;
     let key = file.sha256()?;
-    Ok(Pretrained { model, report: Some(report), key })
+    let path = file.path().map(Path::to_path_buf);
+    Ok(Pretrained { model, report: Some(report), key, path })
 }
 
 /// Pixels below which nothing of an image is cut away: for networks of such images and for transformers.
@@ -91,7 +130,7 @@ pub fn preprocess(
     size: Option<usize>,
     resize: Option<usize>,
 ) -> Result<Preprocess, Error> {
-    let expected = network.expected_input();
+    let expected = network.expected_input().images(network.name())?;
     let size = size.unwrap_or(expected.size);
     if size < expected.smallest {
         return Err(Error::options(

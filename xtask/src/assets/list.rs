@@ -31,6 +31,8 @@ pub enum Source {
         file: String,
         #[serde(default)]
         sdist: bool,
+        /// The path in `file`, where that is an archive itself.
+        inner: Option<String>,
     },
     /// A file in a packed archive, below its folder `package`.
     Npm { package: String, version: String, file: String },
@@ -68,7 +70,11 @@ pub fn parse(text: &str) -> Outcome<Vec<Asset>> {
             | Source::Npm { file, .. }
             | Source::Debian { file, .. } => file,
         });
-        for name in files.chain([&asset.name]) {
+        let inner = asset.sources.iter().filter_map(|source| match source {
+            Source::Python { inner, .. } => inner.as_ref(),
+            _ => None,
+        });
+        for name in files.chain(inner).chain([&asset.name]) {
             if name.starts_with('/') || name.split('/').any(|part| part == "..") {
                 return Err(Failure::new(format!("assets.toml: \"{name}\" leaves its folder")));
             }
@@ -105,6 +111,9 @@ mod tests {
     #[test]
     fn a_path_that_leaves_its_folder_is_refused() {
         assert!(parse(&ONE.replace("x/a", "../a")).is_err());
+        let nested = ONE.replace("sdist = true", "sdist = true\ninner = \"NAME\"");
+        assert!(parse(&nested.replace("NAME", "a/b")).is_ok());
+        assert!(parse(&nested.replace("NAME", "a/../../b")).is_err());
         assert!(parse(&ONE.replace("name = \"a\"", "name = \"/a\"")).is_err());
     }
 

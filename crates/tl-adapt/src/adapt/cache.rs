@@ -27,7 +27,7 @@ impl Cache {
         let at_cut = |part, items: &[usize]| -> Result<Activation, AdaptError> {
             let output = prefix.forward(domains.batch(part, items, View::Plain)?)?;
             Ok(match head {
-                Some(head) => Activation::Vector(head.features(output)),
+                Some(head) => Activation::Vector(head.features(output)?),
                 None => output,
             })
         };

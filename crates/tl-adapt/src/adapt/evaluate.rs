@@ -243,7 +243,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
                 Some(cache) => cache.batch(chunk, &self.device)?,
                 None => self.task.domains.batch(part, chunk, View::Plain)?,
             };
-            let features = model.head.features(frozen.forward(batch)?);
+            let features = model.head.features(frozen.forward(batch)?)?;
             let vectors = Activation::Vector(features.clone());
             found.logits.extend(host(model.head.forward(vectors, Default::default())?)?);
             found.features.extend(host(features)?);

@@ -64,7 +64,7 @@ impl<B: Backbone, H: Head> Joint<B, H> {
             batch = method.after_stage(batch, stage, sources, pass)?;
         }
         let output = self.backbone.forward_stages(batch, touched..stages, pass)?;
-        let features = self.head.features(output);
+        let features = self.head.features(output)?;
         let logits = self.head.forward(Activation::Vector(features.clone()), pass)?;
         Ok(Forward { features, logits })
     }

@@ -134,7 +134,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let encoded = match (&self.source_encoder, self.adapting()) {
             (Some((encoder, head)), true) => {
                 let images = plain(Part::SourceTraining, &items.source)?;
-                Some(head.features(encoder.forward(images)?).autodiff())
+                Some(head.features(encoder.forward(images)?)?.autodiff())
             }
             _ => None,
         };

@@ -3,6 +3,8 @@
 // Each file of tests uses a part of this.
 #![allow(dead_code)]
 
+pub mod texts;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;

@@ -42,6 +42,7 @@ pub fn mnist(files: &[&[u8]; 10]) -> Result<Images, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Items;
     use crate::Part;
 
     /// A file with `count` images whose first pixels are `digit`, 0, 1, 2 …

@@ -97,6 +97,7 @@ fn boxed(cells: &[u32]) -> Result<Vec<u8>, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Items;
     use std::io::Write;
 
     fn line(cells: &[u32], digit: u32) -> String {

@@ -10,7 +10,8 @@ use burn::module::Param;
 use burn::prelude::*;
 use tl_core::backbone::{check_images, check_range};
 use tl_core::{
-    Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage, TokenPooling, Tokens,
+    Activation, Backbone, CoreError, ExpectedImages, ExpectedInput, FrozenPrefix, Pass, Stage,
+    TokenPooling, Tokens,
 };
 use tl_kernels::{Block, Conv2d, Conv2dConfig, LayerNorm};
 
@@ -77,7 +78,8 @@ impl Vit {
     }
 
     fn tokens(&self, hidden: Tensor<3>) -> Tokens {
-        Tokens { hidden, prefix: self.config.prefix(), pooling: self.config.pooling }
+        let (prefix, pooling) = (self.config.prefix(), self.config.pooling);
+        Tokens { hidden, prefix, pooling, lengths: None }
     }
 }
 
@@ -131,7 +133,13 @@ impl Backbone for Vit {
     fn expected_input(&self) -> ExpectedInput {
         let (mean, std) = ([0.5; 3], [0.5; 3]);
         let VitConfig { image, patch, .. } = self.config;
-        ExpectedInput { channels: 3, size: image, smallest: patch, mean, std }
+        ExpectedInput::Images(ExpectedImages {
+            channels: 3,
+            size: image,
+            smallest: patch,
+            mean,
+            std,
+        })
     }
 }
 

@@ -77,16 +77,17 @@ impl fmt::Debug for WeightsFile {
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
 impl WeightsFile {
-    /// Opens a safetensors or PyTorch file, told apart by content, or the `model.safetensors` of a run directory.
+    /// Opens a safetensors or PyTorch file, told apart by content, or the `model.safetensors` (`pytorch_model.bin`) of a
+    /// run directory or a model's folder.
     ///
     /// Only the table of tensors is read. Errors: nothing there, neither format, a damaged or false table (every
     /// declared size is checked against the file's length before memory is taken), a pickle that asks for objects.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         let path = if path.is_dir() {
-            let inner = path.join("model.safetensors");
-            if !inner.is_file() {
+            let inside = ["model.safetensors", "pytorch_model.bin"].map(|name| path.join(name));
+            let Some(inner) = inside.into_iter().find(|inner| inner.is_file()) else {
                 return Err(WeightsError::NoModelInFolder(path.to_owned()));
-            }
+            };
             inner
         } else {
             path.to_owned()

@@ -4,7 +4,7 @@ use super::file::WeightsFile;
 
 /// The architecture (or `unknown`), and the width of its last layer where it has a head.
 pub(super) fn like(file: &WeightsFile) -> (String, Option<usize>) {
-    let guesses = [mobilenet_v2, resnet, vgg, vision_transformer, bert, gpt2];
+    let guesses = [mobilenet_v2, resnet, vgg, vision_transformer, text_encoder, gpt2];
     guesses.iter().find_map(|guess| guess(file)).map_or_else(
         || ("unknown".to_owned(), None),
         |(name, head)| (name, file.shape(head).and_then(|shape| shape.first().copied())),
@@ -91,13 +91,20 @@ fn vision_transformer(file: &WeightsFile) -> Guess {
     hugging_face.then(|| ("vit".to_owned(), "classifier.weight"))
 }
 
-fn bert(file: &WeightsFile) -> Guess {
-    let found = ["", "bert."].iter().any(|prefix| {
-        file.contains(&format!("{prefix}embeddings.word_embeddings.weight"))
-            && file.contains(&format!("{prefix}embeddings.token_type_embeddings.weight"))
-            && file.contains(&format!("{prefix}encoder.layer.0.attention.self.query.weight"))
-    });
-    found.then(|| ("bert".to_owned(), "classifier.weight"))
+/// BERT, RoBERTa and DistilBERT. Without their prefix, RoBERTa's names are BERT's.
+fn text_encoder(file: &WeightsFile) -> Guess {
+    let families = [
+        ("bert", "encoder.layer.0.attention.self.query.weight", "classifier.weight"),
+        ("roberta", "encoder.layer.0.attention.self.query.weight", "classifier.out_proj.weight"),
+        ("distilbert", "transformer.layer.0.attention.q_lin.weight", "classifier.weight"),
+    ];
+    families.into_iter().find_map(|(family, query, head)| {
+        let found = [String::new(), format!("{family}.")].iter().any(|prefix| {
+            file.contains(&format!("{prefix}embeddings.word_embeddings.weight"))
+                && file.contains(&format!("{prefix}{query}"))
+        });
+        found.then(|| (family.to_owned(), head))
+    })
 }
 
 fn gpt2(file: &WeightsFile) -> Guess {

@@ -43,6 +43,24 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Fetches the files called `names` that lie beside a hub's file; of any other source nothing.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn fetch_beside(&self, names: &[&str]) -> Result<(), WeightsError> {
+        let Self::Hub { owner, repo, file, revision } = self else { return Ok(()) };
+        for name in names {
+            let beside = match file.rsplit_once('/') {
+                Some((folder, _)) => format!("{folder}/{name}"),
+                None => name.to_string(),
+            };
+            hub::fetch(owner, repo, &beside, revision.as_deref(), &HubOptions::from_env())?;
+        }
+        Ok(())
+    }
+}
+
 impl FromStr for Source {
     type Err = WeightsError;
 

@@ -90,7 +90,7 @@ impl SimMim {
         let seen = images.clone() * kept + painted * heads.paint.val();
         let stages = backbone.embedding_stages();
         let output = backbone.forward_stages(Activation::image(seen), 0..stages, pass)?;
-        let embedding = output.clone().pooled();
+        let embedding = output.clone().pooled()?;
         let output = places(output)?;
         let Places { rows, columns, values } = output;
         let [_, _, made] = values.dims();

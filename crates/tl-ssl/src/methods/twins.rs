@@ -112,7 +112,7 @@ pub(super) fn together<B: Backbone>(
 ) -> Result<Tensor<2>, SslError> {
     let all = Activation::image(Tensor::cat(views.to_vec(), 0));
     let stages = backbone.embedding_stages();
-    Ok(backbone.forward_stages(all, 0..stages, pass)?.pooled())
+    Ok(backbone.forward_stages(all, 0..stages, pass)?.pooled()?)
 }
 
 /// The rows of the first views and of the second.

@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::prelude::*;
 use tl_core::parameters::{Control, is_statistic, parameters, set_trained};
 use tl_core::{Backbone, Optimizer, Plan};
+use tl_data::Items;
 use tl_kernels::Fused;
 use tl_train::checkpoint::CHECKPOINT;
 use tl_train::ema::{put_back, snapshot};

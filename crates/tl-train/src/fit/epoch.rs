@@ -5,6 +5,7 @@ use std::time::Instant;
 use burn::module::Module;
 use tl_core::gradients::gradient_norm;
 use tl_core::{Activation, Backbone, Head, Pass, ResolvedPhase, rng};
+use tl_data::text::batches_by_length;
 use tl_kernels::Fused;
 
 use super::feed::{Feed, view};
@@ -37,6 +38,12 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             .map(|place| train[place])
             .collect();
         let batch_size = self.settings.batch_size;
+        let order = match self.task.data.lengths() {
+            Some(lengths) => {
+                batches_by_length(&order, lengths, batch_size, self.settings.seed, epoch as u64)
+            }
+            None => order,
+        };
         let total = order.len().div_ceil(batch_size) as u64 * phase.phase.epochs as u64;
         let begun = self.state.consumed.min(order.len());
         // Behind frozen stages nothing is varied, whether their outputs are kept or not.
@@ -179,7 +186,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let Some(model) = self.model.take() else {
             return Err(TrainError::Device("the model was lost".into()));
         };
-        let items = self.labelled(&self.task.split.validation);
+        let items = self.sorted(self.labelled(&self.task.split.validation));
         let due = (self.state.epoch + 1).is_multiple_of(self.settings.validate_every);
         let wanted = (last || due) && !items.is_empty();
         let plain = model.valid();
@@ -187,7 +194,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             let batch_size = self.settings.batch_size;
             let found =
                 classify(model, feed, phase.cut, &items, batch_size, &self.device, progress)?;
-            found.evaluate(&self.task.loader.images().classes, &self.labels)
+            found.evaluate(self.task.data.items().classes(), &self.labels)
         };
         let validation = if wanted { measure(&plain)? } else { None };
         let average = match (&self.ema, wanted) {

@@ -1,23 +1,22 @@
-//! Where a phase's batches come from: rows of the cache, or images through the frozen prefix.
+//! Where a phase's batches come from: rows of the cache, or items through the frozen prefix.
 
 use burn::prelude::*;
-use burn::tensor::TensorData;
 use tl_core::{Activation, FrozenPrefix};
-use tl_data::{Augment, Batch, Loader, View};
+use tl_data::{Augment, View};
 
-use crate::TrainError;
 use crate::features::FeatureStore;
+use crate::{Dataset, TrainError};
 
 /// The source of batches at the cut.
 pub(crate) enum Feed<'a> {
     Stored(FeatureStore),
-    Streamed { loader: &'a Loader, prefix: Option<FrozenPrefix> },
+    Streamed { data: &'a dyn Dataset, prefix: Option<FrozenPrefix> },
 }
 
 type Rows<'b> = Box<dyn Iterator<Item = Result<(Vec<usize>, Activation), TrainError>> + 'b>;
 
 impl Feed<'_> {
-    /// The images `order` in batches of their numbers and plain activations at the cut.
+    /// The items `order` in batches of their numbers and plain activations at the cut.
     pub fn batches<'b>(
         &'b self,
         order: Vec<usize>,
@@ -37,39 +36,30 @@ impl Feed<'_> {
                     Ok((chunk, activation))
                 }))
             }
-            Feed::Streamed { loader, prefix } => {
-                Box::new(stream(loader, prefix.as_ref(), order, batch_size, augment, device))
+            Feed::Streamed { data, prefix } => {
+                Box::new(stream(*data, prefix.as_ref(), order, batch_size, augment, device))
             }
         }
     }
 }
 
-/// The images `order`, decoded and run through `prefix`.
+/// The items `order`, read and run through `prefix`.
 pub(crate) fn stream<'b>(
-    loader: &'b Loader,
+    data: &'b dyn Dataset,
     prefix: Option<&'b FrozenPrefix>,
     order: Vec<usize>,
     batch_size: usize,
     augment: Option<View>,
     device: &'b Device,
 ) -> impl Iterator<Item = Result<(Vec<usize>, Activation), TrainError>> + 'b {
-    let size = loader.preprocess().crop;
-    loader.batches(order, batch_size, augment).map(move |batch| {
-        let batch = batch?;
-        let (indices, images) = to_device(batch, size, device);
+    data.batches(order, batch_size, augment, device).map(move |batch| {
+        let (indices, input) = batch?;
         let activation = match prefix {
-            Some(prefix) => prefix.forward(images)?,
-            None => images,
+            Some(prefix) => prefix.forward(input)?,
+            None => input,
         };
         Ok((indices, activation))
     })
-}
-
-/// A batch as images `[batch, 3, size, size]` on the plain device.
-fn to_device(batch: Batch, size: usize, device: &Device) -> (Vec<usize>, Activation) {
-    let shape = [batch.indices.len(), 3, size, size];
-    let tensor = Tensor::<4>::from_data(TensorData::new(batch.pixels, shape), device);
-    (batch.indices, Activation::image(tensor))
 }
 
 /// How images are varied in one epoch, if at all.

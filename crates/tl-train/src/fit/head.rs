@@ -33,7 +33,7 @@ pub(crate) fn features<B: Backbone, H: Head>(
         let (indices, activation) = batch?;
         let output =
             model.backbone.forward_stages(activation, cut..stages, tl_core::Pass::default())?;
-        let rows = tl_core::Activation::Vector(model.head.features(output));
+        let rows = tl_core::Activation::Vector(model.head.features(output)?);
         found.values.extend(rows.into_rows().map_err(TrainError::Device)?);
         found.labels.extend(indices.iter().filter_map(|&index| labels[index]));
     }

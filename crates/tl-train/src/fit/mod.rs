@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use tl_core::{Backbone, Head, Model, Plan, ResolvedPhase, Solver, TrainableReport, apply};
-use tl_data::{Augment, Loader, Split};
+use tl_data::{Augment, Split};
 
 pub use head::CANDIDATES;
 pub use predict::{Predictions, predict};
@@ -26,15 +26,15 @@ use crate::checkpoint::{CHECKPOINT, Checkpoint};
 use crate::ema::{put_back, snapshot};
 use crate::files::write_rows;
 use crate::progress::{EpochRow, METRICS, Progress};
-use crate::{Conduct, Keep, Settings, TrainError};
+use crate::{Conduct, Dataset, Keep, Settings, TrainError};
 
 /// The snapshots in a checkpoint.
 const MODEL: &str = "model";
 const BEST: &str = "best";
 
-/// The images of a task and how they are divided.
+/// The data of a task and how they are divided.
 pub struct Task<'a> {
-    pub loader: &'a Loader,
+    pub data: &'a dyn Dataset,
     pub split: &'a Split,
     /// How images are varied in the phases that ask for it.
     pub augment: Augment,

@@ -1,18 +1,20 @@
 //! What a model answers, without a graph.
 
+use std::collections::HashMap;
+
 use burn::prelude::*;
 use tl_core::{Activation, Backbone, Head, Model, Pass};
-use tl_data::Loader;
+use tl_data::text::longest_first;
 
 use super::feed::{Feed, stream};
-use crate::TrainError;
 use crate::metrics::Evaluation;
 use crate::progress::Progress;
+use crate::{Dataset, TrainError};
 
-/// The logits of some images.
+/// The logits of some items.
 #[derive(Clone, Debug, Default)]
 pub struct Predictions {
-    /// The images' numbers, in the order they were asked for, without those that could not be read.
+    /// The items' numbers, in the order they were asked for, without those that could not be read.
     pub items: Vec<usize>,
     /// `[items, classes]` in row order.
     pub logits: Vec<f32>,
@@ -20,12 +22,28 @@ pub struct Predictions {
 }
 
 impl Predictions {
-    /// The logits of each image.
+    /// The logits of each item.
     pub fn rows(&self) -> impl Iterator<Item = (usize, &[f32])> {
         self.items.iter().copied().zip(self.logits.chunks(self.classes.max(1)))
     }
 
-    /// How good they are, given the label of every image; nothing if there is no labelled one.
+    /// The same in the order of `items`.
+    fn in_order_of(self, items: &[usize]) -> Self {
+        if self.items == items {
+            return self;
+        }
+        let place: HashMap<usize, usize> =
+            self.items.iter().enumerate().map(|(place, item)| (*item, place)).collect();
+        let mut sorted = Self { classes: self.classes, ..Self::default() };
+        for (item, place) in items.iter().filter_map(|item| Some((*item, *place.get(item)?))) {
+            sorted.items.push(item);
+            let row = self.logits.chunks(self.classes.max(1)).nth(place).unwrap_or_default();
+            sorted.logits.extend_from_slice(row);
+        }
+        sorted
+    }
+
+    /// How good they are, given the label of every item; nothing if there is no labelled one.
     ///
     /// # Errors
     /// Labels that are no class.
@@ -49,21 +67,25 @@ impl Predictions {
     }
 }
 
-/// Runs `items` through a plain model, decoding on the way.
+/// Runs `items` through a plain model, reading them on the way; those of like length together.
 ///
 /// # Errors
 /// An image that cannot be read under a strict loader, a device that fails.
 pub fn predict<B: Backbone, H: Head>(
     model: &Model<B, H>,
-    loader: &Loader,
+    data: &dyn Dataset,
     items: &[usize],
     batch_size: usize,
     device: &Device,
     progress: &mut dyn Progress,
 ) -> Result<Predictions, TrainError> {
     progress.begin("evaluation", items.len() as u64);
-    let batches = stream(loader, None, items.to_vec(), batch_size, None, device);
-    let found = collect(model, batches, 0, progress);
+    let sorted = match data.lengths() {
+        Some(lengths) => longest_first(items, lengths),
+        None => items.to_vec(),
+    };
+    let batches = stream(data, None, sorted, batch_size, None, device);
+    let found = collect(model, batches, 0, progress).map(|found| found.in_order_of(items));
     progress.end();
     found
 }

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::prelude::*;
 use tl_core::{Backbone, Head, Model, Optimizer, Plan, ResolvedPhase};
 
+use tl_data::text::longest_first;
 use tl_kernels::Fused;
 
 use super::Task;
@@ -29,7 +30,7 @@ pub(crate) struct Session<'a, B: Module, H: Module> {
     pub conduct: &'a Conduct,
     /// The plain device.
     pub device: Device,
-    /// The label of every image.
+    /// The label of every item.
     pub labels: Vec<Option<usize>>,
     pub resumed: bool,
 }
@@ -45,11 +46,10 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
         let device = plain_device(&model)?;
-        let images = task.loader.images();
-        let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
+        let labels = task.data.items().labels();
         let labelled = |part: &[usize]| part.iter().any(|&index| labels[index].is_some());
         if !labelled(&task.split.train) {
-            let mend = "give images in one folder for each class";
+            let mend = "give data with labels: images in one folder for each class, texts with a column of labels";
             return Err(TrainError::NothingToUse { part: "training", mend });
         }
         let mut session = Self {
@@ -109,7 +109,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         phase: &ResolvedPhase,
         progress: &mut dyn Progress,
     ) -> Result<Feed<'a>, TrainError> {
-        let loader = self.task.loader;
+        let data = self.task.data;
         let Some(model) = &self.model else {
             return Err(TrainError::Device("the model was lost".into()));
         };
@@ -119,12 +119,12 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         });
         let augmented = phase.phase.augment && phase.cut == 0;
         let items = self.items();
-        // Without frozen stages the cache holds the preprocessed images themselves, as long as they fit
+        // Without frozen stages the cache holds the inputs themselves, as long as they are worth it and fit
         // into memory.
-        let pixels = (items.len() * 3 * loader.preprocess().crop.pow(2) * 4) as u64;
-        let fits = phase.cut > 0 || pixels <= self.conduct.cache_memory;
+        let inputs = items.len() as u64 * data.input_bytes();
+        let fits = phase.cut > 0 || (1..=self.conduct.cache_memory).contains(&inputs);
         if !self.settings.cache || augmented || !fits {
-            return Ok(Feed::Streamed { loader, prefix });
+            return Ok(Feed::Streamed { data, prefix });
         }
         let folder = self.conduct.out.as_ref().map(|out| out.join("cache"));
         let room = Room {
@@ -141,9 +141,10 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         let stages = model.backbone.stages().len();
         let stop = &self.conduct.stop;
         let step = self.state.step;
+        let items = self.sorted(items);
         let batches =
-            stream(loader, prefix.as_ref(), items, self.settings.batch_size, None, &self.device)
-                .map(|batch| {
+            stream(data, prefix.as_ref(), items, self.settings.batch_size, None, &self.device).map(
+                |batch| {
                     if stop.load(std::sync::atomic::Ordering::Relaxed) {
                         return Err(TrainError::Interrupted { step });
                     }
@@ -151,23 +152,32 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
                     progress.advance(indices.len() as u64, "");
                     // All stages frozen: the head sees nothing but the vectors it multiplies.
                     let kept = if phase.cut == stages {
-                        tl_core::Activation::Vector(model.head.features(activation))
+                        tl_core::Activation::Vector(model.head.features(activation)?)
                     } else {
                         activation
                     };
                     Ok((indices, kept))
-                });
+                },
+            );
         let store = FeatureStore::fill(batches, expected, &room)?;
         progress.end();
         let mend = "see which images were skipped";
         store.map(Feed::Stored).ok_or(TrainError::NothingToUse { part: "training", mend })
     }
 
-    /// The images of the training and the validation part that have a label.
+    /// The items of the training and the validation part that have a label.
     pub fn items(&self) -> Vec<usize> {
         let mut items = self.labelled(&self.task.split.train);
         items.extend(self.labelled(&self.task.split.validation));
         items
+    }
+
+    /// The same, those of like length together, where items have lengths.
+    pub fn sorted(&self, items: Vec<usize>) -> Vec<usize> {
+        match self.task.data.lengths() {
+            Some(lengths) => longest_first(&items, lengths),
+            None => items,
+        }
     }
 
     /// Those of `part` that have a label.
@@ -182,7 +192,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             &tl_kernels::numerics(),
             &format!("{:?}", self.identity),
             &format!("{:?} {} {}", self.device, phase.cut, self.state.phase),
-            &format!("{:?}", self.task.loader.preprocess()),
+            &self.task.data.preprocessing(),
         ])
     }
 }
@@ -217,8 +227,8 @@ fn identity(task: &Task<'_>, plan: &Plan, settings: &Settings, conduct: &Conduct
     Identity::from([
         ("plan", text(serde_json::to_string(plan))),
         ("settings", text(serde_json::to_string(settings))),
-        ("data set", format!("{} {split}", task.loader.images().fingerprint())),
+        ("data set", format!("{} {split}", task.data.items().fingerprint())),
         ("weights", conduct.weights_key.clone()),
-        ("preprocessing", format!("{:?} {:?}", task.loader.preprocess(), task.augment)),
+        ("preprocessing", format!("{} {:?}", task.data.preprocessing(), task.augment)),
     ])
 }

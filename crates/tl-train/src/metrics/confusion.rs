@@ -100,6 +100,30 @@ impl Confusion {
     }
 }
 
+impl Confusion {
+    /// The mean F1 over the classes, each with its support as its weight.
+    pub fn weighted_f1(&self) -> f64 {
+        let all = 0..self.counts.len();
+        let sum: f64 = all.map(|class| self.support(class) as f64 * self.f1(class)).sum();
+        sum / (self.n() as f64).max(1.0)
+    }
+
+    /// Matthews' correlation coefficient in its form for many classes (Gorodkin 2004), from −1 to 1; 0 where all
+    /// truths or all predictions are of one class.
+    pub fn correlation(&self) -> f64 {
+        let (n, correct) = (self.n() as f64, self.correct() as f64);
+        let (mut both, mut truths, mut guesses) = (0.0, 0.0, 0.0);
+        for class in 0..self.counts.len() {
+            let (truth, guess) = (self.support(class) as f64, self.predicted(class) as f64);
+            both += truth * guess;
+            truths += truth * truth;
+            guesses += guess * guess;
+        }
+        let scale = ((n * n - truths) * (n * n - guesses)).sqrt();
+        if scale > 0.0 { (correct * n - both) / scale } else { 0.0 }
+    }
+}
+
 fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
@@ -131,5 +155,7 @@ mod tests {
         assert_eq!((confusion.recall(2), confusion.precision(2)), (0.0, 0.0));
         close(confusion.macro_f1(), (10.0 / 13.0 + 4.0 / 9.0) / 3.0, 1e-15);
         assert_eq!(Confusion::new(2).accuracy(), 0.0);
+        assert_eq!(Confusion::new(2).weighted_f1(), 0.0);
+        assert_eq!(Confusion::new(2).correlation(), 0.0);
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn per_class(evaluation: &Evaluation) -> String {
             ]
         })
         .collect();
-    table("Classes", &["class", "precision#", "recall#", "F1#", "images#"], &rows)
+    table("Classes", &["class", "precision#", "recall#", "F1#", "n#"], &rows)
 }
 
 pub(super) fn epochs(rows: &[EpochRow]) -> String {

@@ -53,7 +53,7 @@ impl PreparedAdaptation {
     pub fn fit(mut self, progress: &mut dyn Progress) -> Result<Run, Error> {
         let folder = self.claim()?;
         self.record.write(&folder)?;
-        let split = self.split.to_csv(self.source.images());
+        let split = self.split.to_csv(&**self.source.images());
         write_bytes(&folder.join("split.csv"), split.as_bytes())?;
         let done = self.carry_out(&folder, progress);
         done.map_err(|error| self.record.ended_with(error, &folder))
@@ -238,8 +238,7 @@ impl PreparedAdaptation {
             record.kept = Some(found.choice_in_words());
         }
         let images = &self.target.images;
-        let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
-        let table = predict::to_csv(&best.predictions, images, &labels);
+        let table = predict::to_csv(&best.predictions, &**images);
         let curves: Vec<EpochRow> = rows.iter().map(curve).collect();
         Run::finish(folder, record, best.model, &table, &curves)
     }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use tl_adapt::domains::pairs;
 use tl_adapt::{AdaptError, Domains, Examples, PairedItems, Part, View};
 use tl_core::{Activation, RowShape};
-use tl_data::{Augment, Loader, PairedOrder, Restyle, Style};
+use tl_data::{Augment, Items, Loader, PairedOrder, Restyle, Style};
 use tl_train::{Progress, TrainError};
 
 use crate::Error;

@@ -40,7 +40,7 @@ pub(super) fn outputs(
     let host = |rows| Activation::Vector(rows).into_rows().map_err(TrainError::Device);
     for chunk in items.chunks(BATCH) {
         let output = frozen.forward(domains.batch(part, chunk, View::Plain)?)?;
-        let features = model.head.features(output);
+        let features = model.head.features(output)?;
         let logits = model.head.forward(Activation::Vector(features.clone()), Pass::default())?;
         found.logits.extend(host(logits)?);
         found.features.extend(host(features)?);

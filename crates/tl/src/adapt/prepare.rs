@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use tl_core::{Backbone, Plan, TrainableReport};
-use tl_data::{Images, Loader, Shift, Split};
+use tl_data::{Images, Items, Loader, Shift, Split};
 use tl_models::Classifier;
 use tl_train::Conduct;
 
@@ -15,7 +15,7 @@ use super::target::{Target, target};
 use super::{AdaptOptions, AdaptRecord, TargetData, named};
 use crate::finetune::augment;
 use crate::folder::claim;
-use crate::record::{DataRecord, RUN_SCHEMA, RunRecord, Status, versions};
+use crate::record::{DataRecord, Preprocessing, RUN_SCHEMA, RunRecord, Status, versions};
 use crate::source::{preprocess, pretrained_as};
 use crate::{Error, FinetuneOptions, Network};
 
@@ -112,7 +112,7 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
     let seed = options.settings.seed;
     let whole = source.split(options.split, seed)?;
     let split = match options.shots {
-        Some(shots) => whole.clone().shots(&source, shots, seed)?,
+        Some(shots) => whole.clone().shots(&*source, shots, seed)?,
         None => whole.clone(),
     };
     for (part, items) in [("training", &split.train), ("validation", &split.validation)] {
@@ -148,7 +148,7 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
         command: request.command.clone(),
         network: options.network.clone(),
         labels: source.classes.clone(),
-        preprocess: preprocess.clone(),
+        preprocess: Preprocessing::Images(preprocess.clone()),
         augment: augment(options.augment),
         options: as_finetune(options),
         plan: plans[1].clone(),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tl_data::{DataError, Images, Part, Split};
+use tl_data::{DataError, Images, Items, Part, Split};
 
 use super::prepare::AdaptRequest;
 use super::{TargetData, TargetRecord};

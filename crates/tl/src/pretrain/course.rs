@@ -44,7 +44,7 @@ impl PreparedPretraining {
         let found = self.run(folder, progress)?;
         let metadata = said(&found.backbone).into_iter().collect();
         save_backbone(&folder.join(MODEL_FILE), &found.backbone, &metadata)?;
-        write_bytes(&folder.join("load.py"), load_script::TEXT.as_bytes())?;
+        write_bytes(&folder.join("load.py"), load_script::of(&self.record.preprocess).as_bytes())?;
         let record = &mut self.record;
         record.kept = Some("last".into());
         record.steps = found.rows.last().map_or(0, |row| row.step);
@@ -52,7 +52,7 @@ impl PreparedPretraining {
         record.seconds = found.rows.iter().map(|row| row.seconds).sum();
         record.status = Status::Finished;
         let curves: Vec<EpochRow> = found.rows.iter().skip(1).map(curve).collect();
-        let pictures = pictures(&found.shown, &record.preprocess)?;
+        let pictures = pictures(&found.shown, record.preprocess.images()?)?;
         if let Some(pretraining) = &mut record.pretraining {
             pretraining.rows = found.rows;
             pretraining.pictures = pictures;

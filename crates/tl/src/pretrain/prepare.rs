@@ -7,12 +7,12 @@ use std::sync::atomic::AtomicBool;
 use burn::module::Module;
 use burn::tensor::Device;
 use tl_core::{Backbone, Plan};
-use tl_data::{Augment, Images, Loader, Part};
+use tl_data::{Augment, Images, Items, Loader, Part};
 use tl_ssl::ProbeItems;
 
 use super::{PretrainOptions, PretrainRecord};
 use crate::folder::claim;
-use crate::record::{DataRecord, RUN_SCHEMA, RunRecord, Status, versions};
+use crate::record::{DataRecord, Preprocessing, RUN_SCHEMA, RunRecord, Status, versions};
 use crate::source::{preprocess, pretrained_as};
 use crate::{Error, Network};
 
@@ -110,7 +110,7 @@ pub fn prepare_pretraining(request: PretrainRequest) -> Result<PreparedPretraini
         command: request.command.clone(),
         network: options.network.clone(),
         labels: Vec::new(),
-        preprocess,
+        preprocess: Preprocessing::Images(preprocess),
         augment: Augment::none(),
         options: options.as_finetune(),
         plan: plan.clone(),

@@ -1,0 +1,90 @@
+//! Small texts and a small text encoder, as a folder that others would publish.
+#![allow(dead_code)] // Each test file uses its part.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use tl::burn::tensor::Device;
+use tl::models::{Architecture, Encoder, EncoderConfig, Family, save};
+
+use super::Place;
+
+/// The words that the tokenizer knows beside its marks.
+const WORDS: [&str; 12] =
+    ["good", "bad", "fine", "awful", "the", "film", "is", "was", "a", "very", "so", "##ly"];
+const MARKS: [&str; 4] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
+
+/// Writes `folder` with the config.json, model.safetensors and tokenizer.json of a BERT of two layers.
+pub fn encoder(place: &Place, folder: &str) {
+    let config = json!({
+        "model_type": "bert", "vocab_size": 16, "hidden_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 32,
+        "hidden_dropout_prob": 0.0
+    });
+    place.file(&format!("{folder}/config.json"), config.to_string().as_bytes());
+    place.file(&format!("{folder}/tokenizer.json"), tokenizer().as_bytes());
+    let path = place.path(&format!("{folder}/config.json"));
+    let device = Device::flex();
+    let config = EncoderConfig::read(&path, Family::Bert).unwrap();
+    let model = Encoder::new(config, &device).with_head(2, 7, &device);
+    save(&path.with_file_name("model.safetensors"), &model, &BTreeMap::new()).unwrap();
+}
+
+fn tokenizer() -> String {
+    let pieces = MARKS.iter().chain(&WORDS);
+    let vocabulary: BTreeMap<&str, usize> =
+        pieces.enumerate().map(|(number, piece)| (*piece, number)).collect();
+    let mark = |id: usize| {
+        json!({
+            "id": id, "content": MARKS[id], "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true
+        })
+    };
+    let special = |id: usize| json!({"id": MARKS[id], "ids": [id], "tokens": [MARKS[id]]});
+    let put = |name: &str, kind: usize| json!({"SpecialToken": {"id": name, "type_id": kind}});
+    let sequence = |name: &str, kind: usize| json!({"Sequence": {"id": name, "type_id": kind}});
+    json!({
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [mark(0), mark(1), mark(2), mark(3)],
+        "normalizer": {
+            "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+            "strip_accents": null, "lowercase": true
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [put("[CLS]", 0), sequence("A", 0), put("[SEP]", 0)],
+            "pair": [
+                put("[CLS]", 0), sequence("A", 0), put("[SEP]", 0), sequence("B", 1), put("[SEP]", 1)
+            ],
+            "special_tokens": {"[CLS]": special(2), "[SEP]": special(3)}
+        },
+        "decoder": null,
+        "model": {
+            "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100, "vocab": vocabulary
+        }
+    })
+    .to_string()
+}
+
+/// A table of `count` different sentences that are good or bad by a word of theirs.
+pub fn reviews(count: usize) -> String {
+    let mut table = String::from("text,label\n");
+    for number in 0..count {
+        let good = number % 2 == 0;
+        let word = [["bad", "awful"], ["good", "fine"]][usize::from(good)][number / 2 % 2];
+        let filler = ["the film", "a film, so", "so very", "is the"][number / 4 % 4];
+        let more = "very ".repeat(number / 16 % 5) + &"so ".repeat(number / 80);
+        let label = if good { "positive" } else { "negative" };
+        table += &format!("\"{filler} was {more}{word}\",{label}\n");
+    }
+    table
+}
+
+/// The words of a fitting of `data` into `out` that takes a second or two.
+pub fn quick<'a>(data: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let words = ["finetune", data, "--task", "text", "--model", "bert", "--weights", "encoder"];
+    let words = [&words[..], &["--out", out, "--recipe", "finetune", "--lr", "3e-3"], more];
+    words.concat()
+}

@@ -1,0 +1,42 @@
+//! Texts as numbers.
+
+use std::sync::Arc;
+
+use super::Texts;
+
+/// The pieces of one text, by their numbers in a vocabulary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encoding {
+    pub ids: Vec<u32>,
+    /// 0, or 1 where a piece belongs to the second text of a pair.
+    pub segments: Vec<u32>,
+}
+
+/// Texts and their pieces.
+#[derive(Clone, Debug)]
+pub struct EncodedTexts {
+    pub texts: Arc<Texts>,
+    /// One for each text.
+    pub rows: Vec<Encoding>,
+    /// The most pieces of a text: what was longer was cut at its end.
+    pub max_length: usize,
+    /// How many texts were cut.
+    pub cut: usize,
+    /// What identifies the tokenizer.
+    pub tokenizer: String,
+}
+
+impl EncodedTexts {
+    /// How many pieces each text has.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.rows.iter().map(|row| row.ids.len()).collect()
+    }
+
+    /// What a reader should be told, one line each: texts that were cut.
+    pub fn notes(&self) -> Vec<String> {
+        let Self { cut, max_length, rows, .. } = self;
+        let all = rows.len();
+        let note = || format!("{cut} of {all} texts are cut to {max_length} pieces (--max-length)");
+        (*cut > 0).then(note).into_iter().collect()
+    }
+}

@@ -1,0 +1,281 @@
+//! Texts from files and folders.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::texts::{Named, TextItem, Texts};
+use crate::folder::scan_for;
+use crate::images::Source;
+use crate::listing::TEXTS;
+use crate::table::records;
+use crate::{DataError, Part};
+
+/// Which columns of a table (or keys of JSON lines) hold what.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Columns {
+    pub text: String,
+    /// The second text of a pair.
+    pub pair: Option<String>,
+    pub label: String,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self { text: "text".into(), pair: None, label: "label".into() }
+    }
+}
+
+/// The column of the part, where there is one.
+const PART: &str = "split";
+
+impl Texts {
+    /// Reads what is at `path`: a table with a first line of names (`.csv`, `.tsv`), JSON objects one a line
+    /// (`.jsonl`), plain lines without labels (any other file), or a folder of `.txt` files with a folder per
+    /// class, perhaps inside folders `train`, `validation` and `test`.
+    ///
+    /// A column `split` with `train`, `validation` and `test` divides the texts of a table. Where `labelled` is
+    /// not asked for, a table may lack the column of labels.
+    ///
+    /// # Errors
+    /// No such path, bytes that are no UTF-8, a ragged table, a column that is not there; each with its line.
+    pub fn open(path: &Path, columns: &Columns, labelled: bool) -> Result<Self, DataError> {
+        if path.is_dir() {
+            return from_folder(path);
+        }
+        let text = read(path)?;
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let named = match extension.as_str() {
+            "csv" => from_table(&text, ',', columns, labelled),
+            "tsv" | "tab" => from_table(&text, '\t', columns, labelled),
+            "jsonl" | "ndjson" => from_json_lines(&text, columns, labelled),
+            _ => return Ok(Self::lines(&text)),
+        };
+        let named = named.map_err(|(line, problem)| DataError::TextFile {
+            path: path.to_path_buf(),
+            line,
+            problem,
+        })?;
+        if named.is_empty() {
+            return Err(DataError::NoTexts(path.to_path_buf()));
+        }
+        Ok(Self::of(named))
+    }
+}
+
+/// The file as text, without a byte order mark.
+pub(super) fn read(path: &Path) -> Result<String, DataError> {
+    let bytes = std::fs::read(path).map_err(|source| DataError::read(path, source))?;
+    let text = String::from_utf8(bytes).map_err(|fault| {
+        let before = &fault.as_bytes()[..fault.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let problem = "holds bytes that are no UTF-8; save the file as UTF-8".to_string();
+        DataError::TextFile { path: path.to_path_buf(), line, problem }
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_string))
+}
+
+type Read = Result<Vec<Named>, (usize, String)>;
+
+fn from_table(text: &str, separator: char, columns: &Columns, labelled: bool) -> Read {
+    let mut records = records(text, separator)?.into_iter();
+    let Some((_, names)) = records.next() else { return Ok(Vec::new()) };
+    let names: Vec<&str> = names.iter().map(|name| name.trim()).collect();
+    let find = |name: &str| names.iter().position(|known| *known == name);
+    let needed = |name: &str, flag: &str| {
+        find(name).ok_or_else(|| {
+            let known = names.join(", ");
+            (1, format!("there is no column {name:?} among {known}; name one with {flag}"))
+        })
+    };
+    let text = needed(&columns.text, "--text-column")?;
+    let pair = columns.pair.as_deref().map(|name| needed(name, "--pair-column")).transpose()?;
+    let label = match find(&columns.label) {
+        None if !labelled => None,
+        _ => Some(needed(&columns.label, "--label-column")?),
+    };
+    let part = find(PART);
+    records
+        .map(|(line, mut fields)| {
+            if fields.len() != names.len() {
+                let (found, expected) = (fields.len(), names.len());
+                let mend = match separator {
+                    '\t' => "a text may not hold a tab",
+                    _ => "a text that holds a comma stands in quotation marks",
+                };
+                return Err((line, format!("has {found} fields, not {expected}; {mend}")));
+            }
+            let mut take = |at: usize| std::mem::take(&mut fields[at]);
+            let part = part.map(&mut take).filter(|part| !part.trim().is_empty());
+            Ok(Named {
+                class: label.map(&mut take).map(|class| class.trim().to_string()),
+                item: TextItem {
+                    name: line.to_string(),
+                    pair: pair.map(&mut take),
+                    text: take(text),
+                    label: None,
+                    part: part.map(|part| part_of(&part).ok_or(part)).transpose().map_err(
+                        |part| {
+                            (line, format!("{PART} is {part:?}, none of train, validation, test"))
+                        },
+                    )?,
+                },
+            })
+        })
+        .map(|row| row.map(without_empty_class))
+        .collect()
+}
+
+fn without_empty_class(named: Named) -> Named {
+    Named { class: named.class.filter(|class| !class.is_empty()), ..named }
+}
+
+fn part_of(name: &str) -> Option<Part> {
+    match name.trim() {
+        "train" => Some(Part::Train),
+        "validation" | "val" | "valid" | "dev" => Some(Part::Validation),
+        "test" => Some(Part::Test),
+        _ => None,
+    }
+}
+
+fn from_json_lines(text: &str, columns: &Columns, labelled: bool) -> Read {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(number, line)| {
+            let number = number + 1;
+            let wrong = |problem: String| (number, problem);
+            let object: Map<String, Value> = serde_json::from_str(line)
+                .map_err(|reason| wrong(format!("is no JSON object ({reason})")))?;
+            let word = |key: &str| match object.get(key) {
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(Value::Null) | None => None,
+                Some(Value::Array(_) | Value::Object(_)) => None,
+                Some(other) => Some(other.to_string()),
+            };
+            let needed = |key: &str, flag: &str| {
+                word(key)
+                    .ok_or_else(|| wrong(format!("has no text {key:?}; name a key with {flag}")))
+            };
+            let class = word(&columns.label).filter(|class| !class.trim().is_empty());
+            if labelled && !object.contains_key(&columns.label) {
+                let key = &columns.label;
+                return Err(wrong(format!("has no {key:?}; name a key with --label-column")));
+            }
+            let part = word(PART);
+            let item = TextItem {
+                name: number.to_string(),
+                text: needed(&columns.text, "--text-column")?,
+                pair: columns
+                    .pair
+                    .as_deref()
+                    .map(|key| needed(key, "--pair-column"))
+                    .transpose()?,
+                label: None,
+                part: part.map(|part| part_of(&part).ok_or(part)).transpose().map_err(|part| {
+                    wrong(format!("{PART} is {part:?}, none of train, validation, test"))
+                })?,
+            };
+            Ok(Named { item, class: class.map(|class| class.trim().to_string()) })
+        })
+        .collect()
+}
+
+fn from_folder(path: &Path) -> Result<Texts, DataError> {
+    let none = || DataError::NoTexts(path.to_path_buf());
+    let found = scan_for(path, TEXTS).map_err(|fault| match fault {
+        DataError::NothingToRead(_) => none(),
+        other => other,
+    })?;
+    let named = found.items.iter().map(|file| {
+        let Source::File { path, .. } = &file.source else { return Err(none()) };
+        let (name, text) = (file.name.clone(), read(path)?);
+        let class = file.label.and_then(|label| found.classes.get(label)).cloned();
+        let item = TextItem { name, text, pair: None, label: None, part: file.part };
+        Ok(Named { item, class })
+    });
+    Ok(Texts::of(named.collect::<Result<_, _>>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Items;
+
+    fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        (folder, path)
+    }
+
+    fn opened(name: &str, bytes: &[u8], labelled: bool) -> Result<Texts, String> {
+        let (_folder, path) = written(name, bytes);
+        Texts::open(&path, &Columns::default(), labelled).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn a_table_and_json_lines_hold_the_same_texts() {
+        let table = "label,text,split\nyes,\"a, b\",train\nno,c,test\n,d,train\n";
+        let lines = "{\"text\": \"a, b\", \"label\": \"yes\", \"split\": \"train\"}\n\n\
+            {\"text\": \"c\", \"label\": \"no\", \"split\": \"test\"}\n\
+            {\"text\": \"d\", \"label\": null, \"split\": \"train\"}\n";
+        for (name, text) in [("a.csv", table), ("a.jsonl", lines)] {
+            let texts = opened(name, text.as_bytes(), true).unwrap();
+            assert_eq!(texts.classes, ["no", "yes"], "{name}");
+            assert_eq!(texts.labels(), [Some(1), Some(0), None]);
+            assert_eq!(texts.items[0].text, "a, b");
+            assert_eq!(texts.part(1), Some(Part::Test));
+            assert!(texts.notes[0].contains("1 texts have no label"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_one_line_that_says_where() {
+        for (name, bytes, part) in [
+            ("a.csv", &b"text,label\na,b\nc,d,e\n"[..], "line 3: has 3 fields, not 2"),
+            ("a.csv", b"text,label\na,\"b\n", "line 2: a quotation mark"),
+            ("a.csv", b"sentence,label\na,b\n", "no column \"text\" among sentence, label"),
+            ("a.csv", b"text,class\na,b\n", "--label-column"),
+            ("a.csv", b"text,label,split\na,b,dev2\n", "line 2: split is"),
+            ("a.csv", b"text,label\na,b\n\xff,c\n", "line 3: holds bytes that are no UTF-8"),
+            ("a.csv", b"text,label\n", "holds no text"),
+            ("a.tsv", b"text\tlabel\na\tb\tc\n", "line 2: has 3 fields"),
+            ("a.jsonl", b"{\"text\": \"a\", \"label\": 1}\n{\"text\"\n", "line 2: is no JSON"),
+            ("a.jsonl", b"{\"label\": 1}\n", "line 1: has no text"),
+            ("a.jsonl", b"{\"text\": \"a\"}\n", "line 1: has no \"label\""),
+        ] {
+            let message = opened(name, bytes, true).unwrap_err();
+            assert!(message.contains(part), "{message}");
+            assert_eq!(message.lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn plain_lines_are_texts_without_labels_whatever_they_hold() {
+        let texts = opened("a.txt", "one\r\n\n three, \"3\"\n".as_bytes(), false).unwrap();
+        let lines: Vec<&str> = texts.items.iter().map(|item| item.text.as_str()).collect();
+        assert_eq!(lines, ["one", "", " three, \"3\""]);
+        assert_eq!(texts.items[2].name, "3");
+        assert!(texts.notes[0].contains("1 texts are empty"));
+    }
+
+    #[test]
+    fn a_folder_per_class_is_read_like_one_of_images() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("train/a/1.txt", "x"), ("train/b/2.txt", "y"), ("test/a/3.txt", "z")]
+        {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let texts = Texts::open(folder.path(), &Columns::default(), true).unwrap();
+        let names: Vec<&str> = texts.items.iter().map(|item| item.name.as_str()).collect();
+        assert_eq!(names, ["test/a/3.txt", "train/a/1.txt", "train/b/2.txt"]);
+        assert_eq!(texts.labels(), [Some(0), Some(0), Some(1)]);
+        let empty = tempfile::tempdir().unwrap();
+        let message = Texts::open(empty.path(), &Columns::default(), true).unwrap_err();
+        assert!(message.to_string().contains("holds no text"));
+    }
+}

@@ -1,0 +1,64 @@
+//! Sentences that people rated, as two classes.
+
+use std::path::Path;
+
+use super::read::read;
+use super::texts::{Named, TextItem, Texts};
+use crate::DataError;
+
+impl Texts {
+    /// The sentiment files of Hutto and Gilbert (2014): a number, the mean rating of 20 people from −4 to 4, and a
+    /// sentence, between tabs. Ratings beyond ±`neutral` become `positive` and `negative`, the others are left out.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is of another kind.
+    pub fn rated(path: &Path, neutral: f64) -> Result<Self, DataError> {
+        let text = read(path)?;
+        let mut named = Vec::new();
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
+            let line_number = number + 1;
+            let mut fields = line.splitn(3, '\t');
+            let (_, rating, sentence) = (fields.next(), fields.next(), fields.next());
+            let rating = rating.and_then(|rating| rating.trim().parse::<f64>().ok());
+            let (Some(rating), Some(sentence)) = (rating, sentence) else {
+                let problem = "is no number, rating and sentence between tabs".to_string();
+                let path = path.to_path_buf();
+                return Err(DataError::TextFile { path, line: line_number, problem });
+            };
+            if rating.abs() > neutral {
+                let class = if rating > 0.0 { "positive" } else { "negative" };
+                let item = TextItem {
+                    name: line_number.to_string(),
+                    text: sentence.to_string(),
+                    pair: None,
+                    label: None,
+                    part: None,
+                };
+                named.push(Named { item, class: Some(class.to_string()) });
+            }
+        }
+        match named.is_empty() {
+            true => Err(DataError::NoTexts(path.to_path_buf())),
+            false => Ok(Self::of(named)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Items;
+
+    #[test]
+    fn ratings_become_classes_and_neutral_sentences_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rated.txt");
+        std::fs::write(&path, "1\t2.5\tso\tgood\r\n2\t-0.5\tso so\r\n3_1\t-1.2\tbad\r\n").unwrap();
+        let texts = Texts::rated(&path, 0.5).unwrap();
+        assert_eq!(texts.labels(), [Some(1), Some(0)]);
+        assert_eq!(texts.items[0].text, "so\tgood");
+        std::fs::write(&path, "text,label\n").unwrap();
+        let message = Texts::rated(&path, 0.5).unwrap_err().to_string();
+        assert!(message.contains("line 1"), "{message}");
+    }
+}

@@ -1,0 +1,209 @@
+//! A set of texts: each with its class and its part.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sha2::{Digest, Sha256};
+
+use crate::{Items, Part};
+
+/// One text or a pair of texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextItem {
+    /// The number of its line in a file, or its path below a folder.
+    pub name: String,
+    pub text: String,
+    /// The second text of a pair.
+    pub pair: Option<String>,
+    /// The index into [`Texts::classes`].
+    pub label: Option<usize>,
+    /// The part, where the data come already split.
+    pub part: Option<Part>,
+}
+
+/// A set of texts.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    /// The names of the classes, sorted; by value where all of them are numbers.
+    pub classes: Vec<String>,
+    pub items: Vec<TextItem>,
+    /// What a reader should be told, one line each.
+    pub notes: Vec<String>,
+    first_alike: Vec<usize>,
+}
+
+/// A text with the name of its class, before the classes are known.
+pub(super) struct Named {
+    pub item: TextItem,
+    pub class: Option<String>,
+}
+
+impl Texts {
+    /// One text for each line, without labels.
+    pub fn lines(text: &str) -> Self {
+        let item = |(number, line): (usize, &str)| TextItem {
+            name: (number + 1).to_string(),
+            text: line.to_string(),
+            pair: None,
+            label: None,
+            part: None,
+        };
+        let items = text.lines().enumerate().map(item);
+        Self::of(items.map(|item| Named { item, class: None }).collect())
+    }
+
+    /// Numbers the classes and finds texts that stand there more than once.
+    pub(super) fn of(named: Vec<Named>) -> Self {
+        let known: BTreeSet<&String> = named.iter().filter_map(|it| it.class.as_ref()).collect();
+        let mut classes: Vec<String> = known.into_iter().cloned().collect();
+        if classes.iter().all(|class| class.parse::<i64>().is_ok()) {
+            classes.sort_by_key(|class| class.parse::<i64>().unwrap_or_default());
+        }
+        let number: HashMap<String, usize> =
+            classes.iter().enumerate().map(|(number, class)| (class.clone(), number)).collect();
+        let items: Vec<TextItem> = named
+            .into_iter()
+            .map(|Named { item, class }| {
+                let label = class.and_then(|class| number.get(&class).copied());
+                TextItem { label, ..item }
+            })
+            .collect();
+        let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
+        let mut first_alike = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let key = (item.text.trim(), item.pair.as_deref().unwrap_or_default().trim());
+            first_alike.push(*seen.entry(key).or_insert(index));
+        }
+        let mut notes = Vec::new();
+        let mut note = |count: usize, what: &str| {
+            if count > 0 {
+                notes.push(format!("{count} {what}"));
+            }
+        };
+        let again = first_alike.iter().enumerate().filter(|(index, first)| index != *first);
+        note(again.count(), "texts stand there more than once; each stays in one part");
+        let empty = items.iter().filter(|item| item.text.trim().is_empty()).count();
+        note(empty, "texts are empty");
+        let unlabelled = items.iter().filter(|item| item.label.is_none()).count();
+        if !classes.is_empty() {
+            note(unlabelled, "texts have no label and are left out of fitting");
+        }
+        Self { classes, items, notes, first_alike }
+    }
+
+    /// Whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Gives every text the number that its class has among `classes`.
+    ///
+    /// # Errors
+    /// The name of a class that is none of them.
+    pub fn relabel(&mut self, classes: &[String]) -> Result<(), String> {
+        let numbers = self
+            .classes
+            .iter()
+            .map(|class| classes.iter().position(|known| known == class).ok_or(class.clone()))
+            .collect::<Result<Vec<_>, _>>()?;
+        for item in &mut self.items {
+            item.label = item.label.and_then(|label| numbers.get(label).copied());
+        }
+        self.classes = classes.to_vec();
+        Ok(())
+    }
+}
+
+impl Items for Texts {
+    fn count(&self) -> usize {
+        self.items.len()
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn name(&self, index: usize) -> &str {
+        self.items.get(index).map_or("", |item| &item.name)
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        self.items.get(index)?.label
+    }
+
+    fn part(&self, index: usize) -> Option<Part> {
+        self.items.get(index)?.part
+    }
+
+    fn first_alike(&self, index: usize) -> usize {
+        self.first_alike.get(index).copied().unwrap_or(index)
+    }
+
+    fn fingerprint(&self) -> String {
+        let mut hasher = Sha256::new();
+        let mut take = |text: &str| {
+            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        self.classes.iter().for_each(|class| take(class));
+        for (index, item) in self.items.iter().enumerate() {
+            take(&item.name);
+            take(&item.text);
+            take(item.pair.as_deref().unwrap_or("\0"));
+            take(self.class(index));
+            take(item.part.map_or("", Part::name));
+        }
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Split;
+
+    fn texts(rows: &[(&str, &str)]) -> Texts {
+        let named = rows.iter().enumerate().map(|(index, (text, class))| Named {
+            item: TextItem {
+                name: index.to_string(),
+                text: text.to_string(),
+                pair: None,
+                label: None,
+                part: None,
+            },
+            class: (!class.is_empty()).then(|| class.to_string()),
+        });
+        Texts::of(named.collect())
+    }
+
+    #[test]
+    fn texts_that_are_the_same_stay_on_one_side_of_a_split() {
+        let words: Vec<String> = (0..60).map(|index| format!("text {}", index % 20)).collect();
+        let rows: Vec<(&str, &str)> = words
+            .iter()
+            .enumerate()
+            .map(|(index, text)| (text.as_str(), if index % 20 < 10 { "no" } else { "yes" }))
+            .collect();
+        let texts = texts(&rows);
+        let split = Split::of(&texts, [0.6, 0.2, 0.2], 3).unwrap();
+        assert_eq!([split.train.len(), split.validation.len(), split.test.len()], [36, 12, 12]);
+        for part in [&split.train, &split.validation, &split.test] {
+            let firsts = part.iter().filter(|index| **index < 20).count();
+            assert_eq!(firsts * 3, part.len());
+        }
+        assert!(texts.notes[0].contains("40 texts stand there more than once"));
+    }
+
+    #[test]
+    fn classes_that_are_numbers_are_in_the_order_of_their_values() {
+        assert_eq!(texts(&[("a", "10"), ("b", "9"), ("c", "-1")]).classes, ["-1", "9", "10"]);
+        assert_eq!(texts(&[("a", "b"), ("b", "a"), ("c", "")]).classes, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_class_that_a_run_does_not_know_is_named() {
+        let mut found = texts(&[("a", "x"), ("b", "y")]);
+        assert_eq!(found.relabel(&["y".into(), "z".into()]).unwrap_err(), "x");
+        found.relabel(&["y".into(), "z".into(), "x".into()]).unwrap();
+        assert_eq!(found.labels(), [Some(2), Some(0)]);
+    }
+}

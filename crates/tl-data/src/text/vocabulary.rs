@@ -1,0 +1,118 @@
+//! From texts to numbers of pieces.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokenizers::{TruncationParams, TruncationStrategy};
+
+use super::{EncodedTexts, Encoding, Texts};
+use crate::DataError;
+
+/// A `tokenizer.json`, as Hugging Face's `tokenizers` writes it.
+#[derive(Clone)]
+pub struct Tokenizer {
+    path: PathBuf,
+    inner: tokenizers::Tokenizer,
+    key: String,
+}
+
+impl Tokenizer {
+    /// Opens the file at `path`. Its own padding and truncation are left aside.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no tokenizer.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let bytes = std::fs::read(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => DataError::Tokenizer {
+                path: path.to_path_buf(),
+                problem: "is not there; give --weights a folder that holds it beside the weights"
+                    .into(),
+            },
+            _ => DataError::read(path, source),
+        })?;
+        let key = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|reason| {
+            let reason = reason.to_string();
+            let reason = reason.lines().next().unwrap_or_default();
+            fault(path, format!("is no tokenizer ({reason}); fetch the file anew"))
+        })?;
+        inner.with_padding(None);
+        Ok(Self { path: path.to_path_buf(), inner, key })
+    }
+
+    /// The number of different pieces.
+    pub fn vocabulary(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// The number of a piece, if there is one.
+    pub fn number(&self, piece: &str) -> Option<u32> {
+        self.inner.token_to_id(piece)
+    }
+
+    /// The file it was read from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Cuts all texts into at most `max_length` pieces each, those that mark beginning and end included; of a pair
+    /// the longer one is cut.
+    ///
+    /// # Errors
+    /// A length that leaves no room beside the marks, a text that the tokenizer cannot cut.
+    pub fn encode(&self, texts: &Arc<Texts>, max_length: usize) -> Result<EncodedTexts, DataError> {
+        let pairs = texts.items.iter().any(|item| item.pair.is_some());
+        let marks = self.marks(pairs);
+        if max_length <= marks {
+            let problem =
+                format!("needs {marks} pieces beside a text; give --max-length from {}", marks + 1);
+            return Err(fault(&self.path, problem));
+        }
+        let mut cutting = self.inner.clone();
+        let truncation = TruncationParams {
+            max_length,
+            strategy: TruncationStrategy::LongestFirst,
+            ..TruncationParams::default()
+        };
+        let refused = |reason: tokenizers::Error| fault(&self.path, format!("failed: {reason}"));
+        cutting.with_truncation(Some(truncation)).map_err(refused)?;
+        let inputs: Vec<tokenizers::EncodeInput<'_>> = texts
+            .items
+            .iter()
+            .map(|item| match &item.pair {
+                Some(pair) => (item.text.as_str(), pair.as_str()).into(),
+                None => item.text.as_str().into(),
+            })
+            .collect();
+        let found = cutting.encode_batch(inputs, true).map_err(refused)?;
+        let cut = found.iter().filter(|row| !row.get_overflowing().is_empty()).count();
+        let rows = found.into_iter().map(|row| Encoding {
+            ids: row.get_ids().to_vec(),
+            segments: row.get_type_ids().to_vec(),
+        });
+        Ok(EncodedTexts {
+            texts: Arc::clone(texts),
+            rows: rows.collect(),
+            max_length,
+            cut,
+            tokenizer: self.key.clone(),
+        })
+    }
+
+    /// How many pieces a text without a letter has.
+    fn marks(&self, pairs: bool) -> usize {
+        let empty: tokenizers::EncodeInput<'_> = if pairs { ("", "").into() } else { "".into() };
+        self.inner.encode(empty, true).map_or(0, |row| row.len())
+    }
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Tokenizer({}, {} pieces)", self.path.display(), self.vocabulary())
+    }
+}
+
+fn fault(path: &Path, problem: String) -> DataError {
+    DataError::Tokenizer { path: path.to_path_buf(), problem }
+}

@@ -1,0 +1,286 @@
+//! The sizes and kinds of text encoders, and `config.json`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use tl_core::TokenPooling;
+use tl_kernels::Gelu;
+
+use super::names::Family;
+
+/// What tells one text encoder from another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncoderConfig {
+    pub family: Family,
+    /// How many different pieces there are.
+    pub vocabulary: usize,
+    pub width: usize,
+    pub heads: usize,
+    /// Layers.
+    pub depth: usize,
+    /// The width between the two linear layers of a layer.
+    pub hidden: usize,
+    /// Rows of the table of positions.
+    pub positions: usize,
+    /// The row of the first piece's position.
+    pub first_position: usize,
+    /// Kinds of segments; 0 where the network knows none.
+    pub segments: usize,
+    /// The epsilon of all norms.
+    pub epsilon: f64,
+    pub activation: HiddenActivation,
+    /// Of the embeddings and of both branches of a layer. Attention itself has none here, whatever
+    /// `attention_probs_dropout_prob` says.
+    pub dropout: f64,
+    /// In front of the head.
+    pub head_dropout: f64,
+    /// How an embedding is made of the last layer's tokens.
+    pub pooling: TokenPooling,
+    /// Whether the head stands on the first token behind a linear layer, as the origin's classifiers do,
+    /// or on what `pooling` gives.
+    pub pooler: bool,
+    /// All of `config.json`, for those who read it after us.
+    said: Map<String, Value>,
+}
+
+/// The nonlinearity between the two linear layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HiddenActivation {
+    Gelu(Gelu),
+    Relu,
+}
+
+/// Why a `config.json` cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}; {mend}", path.display())]
+pub struct ConfigError {
+    path: PathBuf,
+    problem: String,
+    mend: String,
+}
+
+/// The largest sizes that are believed: beyond them a file is wrong, not a network large.
+const MOST: usize = 1 << 24;
+const MOST_VALUES: u64 = 1 << 33;
+
+impl EncoderConfig {
+    /// The base size of a family: 12 layers (DistilBERT 6) of width 768.
+    pub fn base(family: Family) -> Self {
+        let roberta = family == Family::Roberta;
+        Self {
+            family,
+            vocabulary: if roberta { 50_265 } else { 30_522 },
+            width: 768,
+            heads: 12,
+            depth: if family == Family::DistilBert { 6 } else { 12 },
+            hidden: 3072,
+            positions: if roberta { 514 } else { 512 },
+            first_position: if roberta { 2 } else { 0 },
+            segments: match family {
+                Family::Bert => 2,
+                Family::Roberta => 1,
+                Family::DistilBert => 0,
+            },
+            epsilon: if roberta { 1e-5 } else { 1e-12 },
+            activation: HiddenActivation::Gelu(Gelu::Exact),
+            dropout: 0.1,
+            head_dropout: if family == Family::DistilBert { 0.2 } else { 0.1 },
+            pooling: TokenPooling::Mean,
+            pooler: true,
+            said: Map::new(),
+        }
+    }
+
+    /// The most pieces of a text.
+    pub fn longest(&self) -> usize {
+        self.positions.saturating_sub(self.first_position)
+    }
+
+    /// Reads the `config.json` at `path`, which must be one of `family`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is of another kind of network, or gives sizes that make no sense.
+    pub fn read(path: &Path, family: Family) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|reason| ConfigError {
+            path: path.to_path_buf(),
+            problem: reason.to_string(),
+            mend: "give --weights a folder that holds config.json beside the weights".into(),
+        })?;
+        Self::parse(&text, family).map_err(|(problem, mend)| ConfigError {
+            path: path.to_path_buf(),
+            problem,
+            mend,
+        })
+    }
+
+    fn parse(text: &str, family: Family) -> Result<Self, (String, String)> {
+        let fetch = || "fetch the file anew".to_string();
+        let said: Map<String, Value> = serde_json::from_str(text)
+            .map_err(|reason| (format!("is no configuration ({reason})"), fetch()))?;
+        let kind = said.get("model_type").and_then(Value::as_str).unwrap_or(family.name());
+        if kind != family.name() {
+            let known = Family::ALL.iter().any(|known| known.name() == kind);
+            let mend = match known {
+                true => format!("give --model {kind}"),
+                false => "give a folder with one of bert, roberta or distilbert".to_string(),
+            };
+            return Err((format!("is of a {kind}, not of a {}", family.name()), mend));
+        }
+        let base = Self::base(family);
+        let keys = family.keys();
+        let whole = |key: &str, default: usize| match said.get(key) {
+            None | Some(Value::Null) => Ok(default),
+            Some(value) => value
+                .as_u64()
+                .and_then(|value| usize::try_from(value).ok())
+                .filter(|value| *value <= MOST)
+                .ok_or_else(|| (format!("{key} is {value}, no size"), fetch())),
+        };
+        let number = |key: &str, default: f64| {
+            said.get(key).and_then(Value::as_f64).filter(|x| x.is_finite()).unwrap_or(default)
+        };
+        let word = |key: &str| said.get(key).and_then(Value::as_str);
+        let activation = match word(keys.activation).unwrap_or("gelu") {
+            "gelu" => HiddenActivation::Gelu(Gelu::Exact),
+            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => HiddenActivation::Gelu(Gelu::Tanh),
+            "relu" => HiddenActivation::Relu,
+            other => {
+                let problem = format!("{} is \"{other}\"", keys.activation);
+                return Err((problem, "give a network with gelu, gelu_new or relu".into()));
+            }
+        };
+        if word("position_embedding_type").is_some_and(|kind| kind != "absolute") {
+            let problem = "its positions are relative".to_string();
+            return Err((problem, "give a network with absolute positions".into()));
+        }
+        let share = |key: &str, default: f64| number(key, default).clamp(0.0, 0.99);
+        let dropout = share(keys.dropout, base.dropout);
+        let padding = whole("pad_token_id", 1)?;
+        let config = Self {
+            vocabulary: whole("vocab_size", base.vocabulary)?,
+            width: whole(keys.width, base.width)?,
+            heads: whole(keys.heads, base.heads)?,
+            depth: whole(keys.depth, base.depth)?,
+            hidden: whole(keys.hidden, base.hidden)?,
+            positions: whole("max_position_embeddings", base.positions)?,
+            first_position: if family == Family::Roberta { padding + 1 } else { 0 },
+            segments: match family {
+                Family::DistilBert => 0,
+                _ => whole("type_vocab_size", base.segments)?,
+            },
+            epsilon: number("layer_norm_eps", base.epsilon),
+            activation,
+            dropout,
+            head_dropout: match family {
+                Family::DistilBert => share("seq_classif_dropout", base.head_dropout),
+                _ => share("classifier_dropout", dropout),
+            },
+            said: Map::new(),
+            ..base
+        };
+        config.check()?;
+        Ok(Self { said, ..config })
+    }
+
+    /// The values of all matrices and tables: what the network takes, but for a thousandth.
+    pub fn values(&self) -> u64 {
+        let Self { width, depth, hidden, vocabulary, positions, .. } = *self;
+        let [width, depth, hidden] = [width, depth, hidden].map(|size| size as u64);
+        let layer = 4 * width * width + 2 * width * hidden;
+        let tables = width * (vocabulary + positions) as u64;
+        depth.saturating_mul(layer).saturating_add(tables)
+    }
+
+    fn check(&self) -> Result<(), (String, String)> {
+        let Self { width, heads, depth, hidden, vocabulary, .. } = *self;
+        let sizes = [width, heads, depth, hidden, vocabulary, self.longest()];
+        let problem = if sizes.contains(&0) {
+            "a size of the network is 0".to_string()
+        } else if !width.is_multiple_of(heads) {
+            format!("{heads} heads do not divide a width of {width}")
+        } else if self.values() > MOST_VALUES || depth > 1000 {
+            "the network is larger than any of its kind".to_string()
+        } else {
+            return Ok(());
+        };
+        Err((problem, "fetch the file anew".into()))
+    }
+
+    /// `config.json` of a classifier with these labels, which the origin's library opens.
+    pub fn to_json(&self, labels: &[String]) -> Value {
+        let keys = self.family.keys();
+        let mut said = self.said.clone();
+        let mut put = |key: &str, value: Value| said.insert(key.to_string(), value);
+        put("model_type", json!(self.family.name()));
+        put("architectures", json!([self.family.architecture(self.pooler)]));
+        put("vocab_size", json!(self.vocabulary));
+        put(keys.width, json!(self.width));
+        put(keys.heads, json!(self.heads));
+        put(keys.depth, json!(self.depth));
+        put(keys.hidden, json!(self.hidden));
+        put(keys.dropout, json!(self.dropout));
+        put("max_position_embeddings", json!(self.positions));
+        put(
+            keys.activation,
+            json!(match self.activation {
+                HiddenActivation::Gelu(Gelu::Exact) => "gelu",
+                HiddenActivation::Gelu(Gelu::Tanh) => "gelu_new",
+                HiddenActivation::Relu => "relu",
+            }),
+        );
+        if self.family != Family::DistilBert {
+            put("type_vocab_size", json!(self.segments));
+            put("layer_norm_eps", json!(self.epsilon));
+        }
+        if self.family == Family::Roberta {
+            put("pad_token_id", json!(self.first_position.saturating_sub(1)));
+        }
+        put("torch_dtype", json!("float32"));
+        let numbered = labels.iter().enumerate();
+        let names: Map<String, Value> =
+            numbered.clone().map(|(id, label)| (id.to_string(), json!(label))).collect();
+        let ids: Map<String, Value> =
+            numbered.map(|(id, label)| (label.clone(), json!(id))).collect();
+        put("id2label", Value::Object(names));
+        put("label2id", Value::Object(ids));
+        put("problem_type", json!("single_label_classification"));
+        Value::Object(said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<EncoderConfig, String> {
+        EncoderConfig::parse(text, Family::Bert).map_err(|(problem, mend)| problem + &mend)
+    }
+
+    #[test]
+    fn sizes_come_from_the_file_and_the_rest_from_the_base() {
+        let config = parsed(r#"{"hidden_size": 384, "num_hidden_layers": 6, "other": 1}"#).unwrap();
+        assert_eq!((config.width, config.depth, config.vocabulary), (384, 6, 30_522));
+        let again = config.to_json(&["no".into(), "yes".into()]);
+        assert_eq!((&again["other"], &again["id2label"]["1"]), (&json!(1), &json!("yes")));
+        let read = EncoderConfig::parse(&again.to_string(), Family::Bert).unwrap();
+        assert_eq!((read.width, read.depth, read.epsilon), (384, 6, 1e-12));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_told() {
+        for (text, part) in [
+            ("[]", "no configuration"),
+            (r#"{"model_type": "roberta"}"#, "give --model roberta"),
+            (r#"{"model_type": "t5"}"#, "is of a t5"),
+            (r#"{"hidden_size": -1}"#, "hidden_size is -1"),
+            (r#"{"hidden_size": 100}"#, "12 heads do not divide"),
+            (r#"{"num_hidden_layers": 0}"#, "is 0"),
+            (r#"{"num_hidden_layers": 16000000}"#, "larger than any"),
+            (r#"{"hidden_act": "swish"}"#, "swish"),
+            (r#"{"position_embedding_type": "relative_key"}"#, "relative"),
+        ] {
+            let message = parsed(text).unwrap_err();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+}

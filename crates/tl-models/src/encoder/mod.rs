@@ -1,0 +1,184 @@
+//! Text encoders: BERT, RoBERTa and DistilBERT, with the names and numerics of Hugging Face's `transformers`.
+
+mod config;
+mod embeddings;
+mod layer;
+mod names;
+
+use std::ops::Range;
+
+use burn::prelude::*;
+use burn::tensor::activation::relu;
+use tl_core::backbone::check_range;
+use tl_core::{
+    Activation, Backbone, CoreError, ExpectedInput, ExpectedTexts, FrozenPrefix, Pass, Stage,
+    TokenPooling, Tokens,
+};
+use tl_kernels::{Dropout, Linear};
+
+use crate::architecture::{Architecture, Initial};
+pub use config::{ConfigError, EncoderConfig, HiddenActivation};
+pub use embeddings::Embeddings;
+pub use layer::Layer;
+pub use names::Family;
+
+/// The network without its classifier; its stages are `embeddings`, `layer.0` and so on, and `pooler` where
+/// there is one.
+///
+/// It works on [`Activation::Texts`]; what flows between its layers are [`Tokens`] that know their padding.
+/// The pooler is a linear layer on the first token, as the origin's classifiers have it (BERT's own pooler,
+/// the first layer of RoBERTa's and DistilBERT's heads). An embedding is made of the last layer, without it.
+#[derive(Module, Debug)]
+pub struct Encoder {
+    pub embeddings: Embeddings,
+    pub layers: Vec<Layer>,
+    /// In front of RoBERTa's pooler.
+    pub pooler_dropout: Dropout,
+    pub pooler: Option<Linear>,
+    #[module(skip)]
+    config: EncoderConfig,
+}
+
+impl Encoder {
+    /// A network with all linear weights and tables 0.
+    pub fn new(config: EncoderConfig, device: &Device) -> Self {
+        let early = if config.family == Family::Roberta { config.head_dropout } else { 0.0 };
+        Self {
+            embeddings: Embeddings::new(&config, device),
+            layers: (0..config.depth).map(|at| Layer::new(&config, at, device)).collect(),
+            pooler_dropout: Dropout::new("pooler.dropout", early),
+            pooler: config.pooler.then(|| Linear::new(config.width, config.width, device)),
+            config,
+        }
+    }
+
+    /// Its sizes and kind.
+    pub fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    fn tokens(&self, hidden: Tensor<3>, lengths: Vec<usize>) -> Activation {
+        let pooling = self.config.pooling;
+        Activation::Tokens(Tokens { hidden, prefix: 0, pooling, lengths: Some(lengths) })
+    }
+
+    /// The layers `range` of the stages, all of one kind and with one mask.
+    fn forward_layers(&self, tokens: Tokens, range: &Range<usize>, pass: Pass) -> Activation {
+        let keys = tokens.key_mask();
+        let layers = self.layers.iter().take(range.end.saturating_sub(1));
+        let hidden = layers
+            .skip(range.start.saturating_sub(1))
+            .fold(tokens.hidden.clone(), |hidden, layer| {
+                layer.forward(hidden, keys.clone(), &self.config, pass)
+            });
+        Activation::Tokens(Tokens { hidden, ..tokens })
+    }
+
+    fn pool(&self, tokens: Tokens, pooler: &Linear, pass: Pass) -> Tensor<2> {
+        let first = Tokens { pooling: TokenPooling::Class, ..tokens }.pooled();
+        let pooled = pooler.forward(self.pooler_dropout.forward(first, pass));
+        match self.config.family {
+            Family::DistilBert => relu(pooled),
+            Family::Bert | Family::Roberta => pooled.tanh(),
+        }
+    }
+}
+
+impl Backbone for Encoder {
+    fn stages(&self) -> Vec<Stage> {
+        let mut stages = vec![Stage::new("embeddings", &["embeddings"])];
+        let layers = 0..self.layers.len();
+        stages.extend(layers.clone().map(|layer| {
+            let last = layer + 1 == layers.end && self.pooler.is_none();
+            let path = format!("layers.{layer}");
+            let owned: &[&str] = if last { &[&path, "pooler_dropout"] } else { &[&path] };
+            Stage::new(&format!("layer.{layer}"), owned)
+        }));
+        if self.pooler.is_some() {
+            stages.push(Stage::new("pooler", &["pooler", "pooler_dropout"]));
+        }
+        stages
+    }
+
+    fn forward_stages(
+        &self,
+        mut input: Activation,
+        range: Range<usize>,
+        pass: Pass,
+    ) -> Result<Activation, CoreError> {
+        let layers = self.layers.len() + 1;
+        check_range(&range, layers + usize::from(self.pooler.is_some()))?;
+        let name = self.config.family.name();
+        if range.start == 0 && range.end > 0 {
+            let texts = input.into_texts(name)?;
+            let (hidden, lengths) = self.embeddings.forward(&texts, &self.config, pass)?;
+            input = self.tokens(hidden, lengths);
+        }
+        let within = range.start.max(1)..range.end.min(layers);
+        if within.start < within.end {
+            input = self.forward_layers(input.into_tokens(name)?, &within, pass);
+        }
+        match &self.pooler {
+            Some(pooler) if range.contains(&layers) => {
+                Ok(Activation::Vector(self.pool(input.into_tokens(name)?, pooler, pass)))
+            }
+            _ => Ok(input),
+        }
+    }
+
+    fn embedding_width(&self) -> usize {
+        self.config.width
+    }
+
+    fn head_input_width(&self) -> usize {
+        self.config.width
+    }
+
+    fn embedding_stages(&self) -> usize {
+        self.layers.len() + 1
+    }
+
+    fn compile(&self, range: Range<usize>) -> FrozenPrefix {
+        tl_kernels::compile(self, range)
+    }
+
+    fn expected_input(&self) -> ExpectedInput {
+        let EncoderConfig { vocabulary, .. } = self.config;
+        ExpectedInput::Texts(ExpectedTexts { vocabulary, longest: self.config.longest() })
+    }
+}
+
+impl Architecture for Encoder {
+    fn name(&self) -> &'static str {
+        self.config.family.name()
+    }
+
+    fn origin_name(&self, path: &str) -> String {
+        self.config.family.origin_name(path)
+    }
+
+    fn present_name(&self, name: &str) -> String {
+        self.config.family.present_name(name)
+    }
+
+    fn may_lack(&self, path: &str) -> bool {
+        // A file of a language model has none, and RoBERTa's and DistilBERT's belongs to a task.
+        path.starts_with("pooler.")
+    }
+
+    fn passes_over(&self, name: &str) -> bool {
+        self.config.family.passes_over(name)
+    }
+
+    fn head_name(&self) -> &'static str {
+        self.config.family.head()
+    }
+
+    fn head_dropout(&self) -> f64 {
+        self.config.head_dropout
+    }
+
+    fn initial(&self, path: &str, shape: &[usize]) -> Initial {
+        Initial::of_norm(path, shape).unwrap_or(Initial::Normal(0.02))
+    }
+}

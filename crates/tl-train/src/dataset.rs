@@ -1,0 +1,149 @@
+//! What a run is fitted on: images or texts.
+
+use burn::prelude::*;
+use burn::tensor::TensorData;
+use tl_core::{Activation, Pieces};
+use tl_data::text::EncodedTexts;
+use tl_data::{Batch, Items, Loader, Skipped, View};
+
+use crate::TrainError;
+
+/// Some items by their numbers, as input of a network on the plain device.
+pub type Input = Result<(Vec<usize>, Activation), TrainError>;
+
+/// Items that can be turned into the input of a network.
+pub trait Dataset: Sync {
+    /// Names, classes and parts of the items.
+    fn items(&self) -> &dyn Items;
+
+    /// What happens to an item before it is input, in words: a cache or a checkpoint made otherwise is of no use.
+    fn preprocessing(&self) -> String;
+
+    /// The length of every item, where they differ: batches are made of items of like length.
+    fn lengths(&self) -> Option<&[usize]>;
+
+    /// The bytes of an input that is worth keeping, since it is made anew for each pass; 0 where it is not.
+    fn input_bytes(&self) -> u64;
+
+    /// The items `order` in batches of `batch_size`; one that cannot be used is left out.
+    fn batches<'b>(
+        &'b self,
+        order: Vec<usize>,
+        batch_size: usize,
+        view: Option<View>,
+        device: &'b Device,
+    ) -> Box<dyn Iterator<Item = Input> + 'b>;
+
+    /// The items that were left out so far.
+    fn skipped(&self) -> Vec<Skipped>;
+
+    /// What a reader should be told about the inputs, one line each.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl Dataset for Loader {
+    fn items(&self) -> &dyn Items {
+        &**self.images()
+    }
+
+    fn preprocessing(&self) -> String {
+        format!("{:?}", self.preprocess())
+    }
+
+    fn lengths(&self) -> Option<&[usize]> {
+        None
+    }
+
+    fn input_bytes(&self) -> u64 {
+        (3 * self.preprocess().crop.pow(2) * size_of::<f32>()) as u64
+    }
+
+    fn batches<'b>(
+        &'b self,
+        order: Vec<usize>,
+        batch_size: usize,
+        view: Option<View>,
+        device: &'b Device,
+    ) -> Box<dyn Iterator<Item = Input> + 'b> {
+        let size = self.preprocess().crop;
+        let batches = Loader::batches(self, order, batch_size, view);
+        Box::new(batches.map(move |batch| Ok(to_device(batch?, size, device))))
+    }
+
+    fn skipped(&self) -> Vec<Skipped> {
+        Loader::skipped(self)
+    }
+}
+
+/// A batch as images `[batch, 3, size, size]` on the plain device.
+fn to_device(batch: Batch, size: usize, device: &Device) -> (Vec<usize>, Activation) {
+    let shape = [batch.indices.len(), 3, size, size];
+    let tensor = Tensor::<4>::from_data(TensorData::new(batch.pixels, shape), device);
+    (batch.indices, Activation::image(tensor))
+}
+
+/// Texts as numbers of pieces.
+#[derive(Clone, Debug)]
+pub struct TextDataset {
+    texts: EncodedTexts,
+    lengths: Vec<usize>,
+}
+
+impl TextDataset {
+    /// These texts.
+    pub fn new(texts: EncodedTexts) -> Self {
+        Self { lengths: texts.lengths(), texts }
+    }
+
+    /// The texts and their pieces.
+    pub fn texts(&self) -> &EncodedTexts {
+        &self.texts
+    }
+
+    fn pieces(&self, index: usize) -> Pieces {
+        let row = self.texts.rows.get(index).cloned().unwrap_or_default();
+        Pieces { ids: row.ids, segments: row.segments }
+    }
+}
+
+impl Dataset for TextDataset {
+    fn items(&self) -> &dyn Items {
+        &*self.texts.texts
+    }
+
+    fn preprocessing(&self) -> String {
+        format!("{} {}", self.texts.tokenizer, self.texts.max_length)
+    }
+
+    fn lengths(&self) -> Option<&[usize]> {
+        Some(&self.lengths)
+    }
+
+    fn input_bytes(&self) -> u64 {
+        0
+    }
+
+    fn batches<'b>(
+        &'b self,
+        order: Vec<usize>,
+        batch_size: usize,
+        _: Option<View>,
+        _: &'b Device,
+    ) -> Box<dyn Iterator<Item = Input> + 'b> {
+        let batches: Vec<Vec<usize>> = order.chunks(batch_size.max(1)).map(<[_]>::to_vec).collect();
+        Box::new(batches.into_iter().map(|batch| {
+            let texts = batch.iter().map(|&index| self.pieces(index)).collect();
+            Ok((batch, Activation::Texts(texts)))
+        }))
+    }
+
+    fn skipped(&self) -> Vec<Skipped> {
+        Vec::new()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.texts.notes()
+    }
+}

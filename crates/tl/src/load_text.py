@@ -1,0 +1,54 @@
+"""Opens this run in PyTorch: python load.py [FILE]
+
+Needs torch and transformers. Prints one line of JSON for each line of the file: its number, logits and label.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+folder = Path(__file__).resolve().parent
+run = json.loads((folder / "run.json").read_text())
+tokenizer = AutoTokenizer.from_pretrained(folder)
+longest = run["preprocess"]["max_length"]
+mean = run["options"]["patches"]["pooling"] == "mean"
+
+
+def by_mean():
+    """The encoder, and the head on the mean of its tokens, which no class of transformers has."""
+    weights = load_file(folder / "model.safetensors")
+    encoder = AutoModel.from_config(AutoConfig.from_pretrained(folder))
+    prefix = encoder.base_model_prefix + "."
+    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    missing, unexpected = encoder.load_state_dict(own, strict=False)
+    assert not unexpected and all("pooler" in name or "position_ids" in name for name in missing), (missing, unexpected)
+    encoder.eval()
+    head = [weights[name] for name in weights if not name.startswith(prefix)]
+    weight, bias = sorted(head, key=torch.Tensor.dim, reverse=True)
+
+    def answer(inputs):
+        hidden = encoder(**inputs).last_hidden_state
+        mask = inputs["attention_mask"].unsqueeze(2)
+        return (hidden * mask).sum(1) / mask.sum(1) @ weight.T + bias
+
+    return answer
+
+
+def by_class():
+    model, loading = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+    assert not loading["missing_keys"] and not loading["unexpected_keys"], loading
+    model.eval()
+    return lambda inputs: model(**inputs).logits
+
+
+with torch.no_grad():
+    answer = by_mean() if mean else by_class()
+    lines = Path(sys.argv[1]).read_text(encoding="utf-8").split("\n") if len(sys.argv) > 1 else []
+    for number, text in enumerate(lines[:-1] if lines and not lines[-1] else lines, 1):
+        logits = answer(tokenizer(text, truncation=True, max_length=longest, return_tensors="pt"))[0]
+        label = run["labels"][int(logits.argmax())]
+        print(json.dumps({"file": str(number), "logits": logits.tolist(), "label": label}))

@@ -1,0 +1,51 @@
+//! What a run on texts holds beside its weights, so that `transformers` opens its folder.
+
+use std::path::Path;
+
+use tl_train::TrainError;
+use tl_train::files::write_bytes;
+
+use crate::choice::{CONFIG_FILE, TOKENIZER_FILE};
+use crate::{Error, Network};
+
+/// What `transformers` reads of a tokenizer; the first is needed, the others are taken where they are.
+const TOKENIZER_FILES: [&str; 6] = [
+    TOKENIZER_FILE,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+];
+
+/// Copies the tokenizer that lies beside the file `weights` into a run's folder.
+///
+/// # Errors
+/// A folder that cannot be written.
+pub(crate) fn copy_tokenizer(weights: &Path, folder: &Path) -> Result<(), Error> {
+    for name in TOKENIZER_FILES {
+        let (from, to) = (weights.with_file_name(name), folder.join(name));
+        if from == to || !from.is_file() {
+            continue;
+        }
+        let bytes = std::fs::read(&from)
+            .map_err(|reason| TrainError::file("cannot read", &from, reason))?;
+        write_bytes(&to, &bytes)?;
+    }
+    Ok(())
+}
+
+/// Writes the `config.json` of a text encoder with these labels; of another network nothing.
+///
+/// # Errors
+/// As [`copy_tokenizer`].
+pub(crate) fn write_config(
+    network: &Network,
+    labels: &[String],
+    folder: &Path,
+) -> Result<(), Error> {
+    let Network::Encoder(encoder) = network else { return Ok(()) };
+    let config = encoder.config().to_json(labels);
+    let text = serde_json::to_string_pretty(&config).unwrap_or_default();
+    Ok(write_bytes(&folder.join(CONFIG_FILE), text.as_bytes())?)
+}
