@@ -10,6 +10,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use tl::ssl::ViewOptions;
 use tl::train::{Keep, Progress, Silent};
 use tl::{PretrainRequest, Recipe, Request, embedded, prepare, prepare_pretraining};
 
@@ -20,7 +21,7 @@ struct Arguments {
     /// flex, ndarray, wgpu or cuda, as far as they were built in with --features
     #[arg(long, default_value = "flex")]
     device: String,
-    /// simclr, byol, simsiam, barlow_twins, vicreg, dino or simmim
+    /// simclr, byol, simsiam, barlow_twins, vicreg or dino
     #[arg(long, default_value = "simclr")]
     method: String,
     /// Times that every image is looked at without its label
@@ -58,6 +59,9 @@ fn main() -> Result<(), Failure> {
     request.options.image_size = Some(28);
     request.options.epochs = arguments.epochs;
     request.options.batch_size = 256;
+    // Large parts, and colours that vary far: grey clothes are told apart by their brightness otherwise.
+    request.options.views = ViewOptions { min_scale: Some(0.5), jitter: Some(2.0) };
+    request.options.temperature = (request.options.method == "simclr").then_some(0.2);
     request.options.seed = arguments.seed;
     request.out = arguments.out;
     let mut prepared = prepare_pretraining(request)?;

@@ -10,7 +10,8 @@ use crate::{AdaptError, Validator};
 pub enum Batches {
     /// One after the other: each domain is normalised by its own statistics, in training and, for
     /// methods that train with target batches, when the model answers. Without this an adversary
-    /// sees whatever the shared statistics leave of the shift.
+    /// sees whatever the shared statistics leave of the shift. Methods that change rows of one domain by
+    /// those of the other on their way, such as MixStyle, have them together all the same.
     #[default]
     Apart,
     /// As one batch: the norms see the mixture, and running statistics are the mixture's.

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::prelude::*;
 use support::fashion::{day, domains, examples, fog, network, oracle};
-use tl_adapt::methods::{self, named};
+use tl_adapt::methods::{self, MixStyle, named};
 use tl_adapt::{
-    AdaptError, AdaptRow, Adapted, Batches, Examples, InMemory, Settings, Task, Validator, adapt,
+    AdaptError, AdaptRow, Adapted, Batches, Examples, InMemory, Method, Settings, Task, Validator,
+    adapt,
 };
 use tl_core::{NormPolicy, Phase, Plan, RowShape};
 use tl_data::Part;
@@ -42,11 +43,21 @@ fn run(
     conduct: &Conduct,
     progress: &mut dyn Progress,
 ) -> Outcome {
+    run_by(&mut *named(method)?, per_class, plan, settings, conduct, progress)
+}
+
+fn run_by(
+    method: &mut dyn Method,
+    per_class: usize,
+    plan: &Plan,
+    settings: &Settings,
+    conduct: &Conduct,
+    progress: &mut dyn Progress,
+) -> Outcome {
     let device = Device::flex();
     let domains = domains(per_class, &device);
-    let mut method = named(method)?;
     let oracle = oracle();
-    let task = Task { domains: &domains, method: &mut *method, oracle: Some(&oracle) };
+    let task = Task { domains: &domains, method, oracle: Some(&oracle) };
     adapt(network(settings.seed, &device), task, plan, settings, conduct, progress)
 }
 
@@ -92,6 +103,20 @@ fn every_method_runs_and_gives_finite_rows() {
         let own = snapshot(&found.model).unwrap();
         assert!(own.values().flatten().all(|value| value.is_finite()), "{method}");
     }
+}
+
+#[test]
+fn styles_are_mixed_although_batches_go_apart() {
+    let of = |probability, batches| {
+        let mut method = MixStyle { probability, ..MixStyle::default() };
+        let (plan, settings) = (plan(&[2]), Settings { batches, ..settings() });
+        let conduct = Conduct::default();
+        let found = run_by(&mut method, 40, &plan, &settings, &conduct, &mut Silent).unwrap();
+        snapshot(&found.model).unwrap()
+    };
+    let mixed = of(0.5, Batches::Apart);
+    assert!(mixed == of(0.5, Batches::Together));
+    assert!(mixed != of(0.0, Batches::Together));
 }
 
 /// Asks a run to stop after its first whole epoch.

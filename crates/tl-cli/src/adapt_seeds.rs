@@ -99,7 +99,7 @@ impl Summary {
 
     /// The same for a person.
     fn text(&self, out: &Path) -> String {
-        let mut text = format!("chosen by {}, without target labels\n", self.validator);
+        let mut text = format!("epochs chosen by {}, without target labels\n", self.validator);
         text += "seed  method         epoch  oracle\n";
         for run in &self.runs {
             let oracle = run.oracle.as_ref().map_or("–".to_string(), interval);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use tl::adapt::{AdaptRecord, Candidate, ClassChange, LN_2_NOTE, OracleRecord, TargetRecord};
+use tl::adaptation::Validator;
 use tl::data::Skipped;
 use tl::train::files::write_bytes;
 use tl::{PreparedAdaptation, RunRecord};
@@ -23,6 +24,10 @@ pub struct Outcome {
     /// What chose, without target labels.
     pub validator: &'static str,
     pub method: String,
+    /// What chose the method among the candidates.
+    pub chosen_by: Vec<&'static str>,
+    #[serde(skip)]
+    choice: String,
     /// Counted from 1 over the method's own epochs.
     pub epoch: usize,
     /// On target labels; it chose nothing.
@@ -58,6 +63,8 @@ impl Outcome {
             target: found.target.clone(),
             validator: found.validator.name(),
             method: found.method.clone(),
+            chosen_by: found.chosen_by().into_iter().map(Validator::name).collect(),
+            choice: found.choice_in_words(),
             epoch: chosen.epoch,
             oracle: chosen.oracle.clone(),
             a_distance: chosen.a_distance,
@@ -77,11 +84,7 @@ impl Outcome {
     /// The same for a person.
     pub fn text(&self) -> String {
         let mut text = if self.candidates.len() > 1 { self.table() + "\n" } else { String::new() };
-        let epochs = self.chosen().map_or(0, |chosen| chosen.epochs);
-        text += &format!(
-            "chosen: {}, epoch {} of {epochs}, by {} (no target label)\n",
-            self.method, self.epoch, self.validator
-        );
+        text += &format!("chosen: {} (no target label)\n", self.choice);
         text += &match &self.oracle {
             Some(oracle) => {
                 let part = match self.target.own_test_part {

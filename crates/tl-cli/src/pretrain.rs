@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 use tl::data::{Images, Skipped};
+use tl::ssl::ViewOptions;
 use tl::train::{Progress, TrainError};
 use tl::{Error, PretrainOptions, PretrainRequest, RunRecord, prepare_pretraining};
 
@@ -57,6 +58,15 @@ pub struct Pretrain {
     /// Small parts of an image that dino looks at beside two large ones [default: 4]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Method")]
     pub local_views: Option<usize>,
+
+    /// The least share of an image's area that a large view shows [default: the method's own]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Method")]
+    pub min_scale: Option<f64>,
+
+    /// How far the views' brightness, contrast, saturation and hue vary, in times of the method's own; 0 for
+    /// not at all [default: 1]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Method")]
+    pub jitter: Option<f64>,
 
     /// Go on although the features collapse
     #[arg(long, help_heading = "Method")]
@@ -220,6 +230,7 @@ impl Pretrain {
             temperature: self.temperature,
             momentum: self.momentum,
             local_views: self.local_views,
+            views: ViewOptions { min_scale: self.min_scale, jitter: self.jitter },
             monitor: !self.no_monitor,
             probe: [0, 1].map(|at| self.knn.get(at).copied().unwrap_or(0)),
             strict: self.strict,

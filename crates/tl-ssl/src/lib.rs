@@ -13,6 +13,7 @@
 //! | [`embed`] | images to embeddings |
 //! | [`projector`] | between an embedding and a loss that compares images |
 //! | [`options`] | [`Settings`] that decide a result |
+//! | [`view_options`] | changes to a method's own views: [`ViewOptions`] |
 //! | [`rows`] | what is noted down for each epoch: [`PretrainRow`] |
 
 pub mod attentive;
@@ -30,6 +31,7 @@ pub mod pretrain;
 pub mod projector;
 pub mod rows;
 mod vectors;
+pub mod view_options;
 
 pub use attentive::AttentiveHead;
 pub use contract::{Method, Pair, Shown, Sizes, Step, Term, Terms};
@@ -39,3 +41,4 @@ pub use error::SslError;
 pub use options::Settings;
 pub use pretrain::{Pretrained, ProbeItems, Task, pretrain};
 pub use rows::PretrainRow;
+pub use view_options::ViewOptions;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::SslError;
+use crate::{SslError, ViewOptions};
 
 /// The settings of a run that decide its result; a checkpoint holds them and a resume compares them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct Settings {
     pub parts: usize,
     /// The weight decay at the end of the run, to which the plan's moves along half a cosine.
     pub last_weight_decay: Option<f64>,
+    /// Changes to the method's views.
+    pub views: ViewOptions,
 }
 
 impl Default for Settings {
@@ -31,6 +33,7 @@ impl Default for Settings {
             fresh: true,
             parts: 1,
             last_weight_decay: None,
+            views: ViewOptions::default(),
         }
     }
 }
@@ -51,6 +54,6 @@ impl Settings {
             let (what, expected) = ("the last weight decay", "a number from 0");
             return Err(SslError::BadOption { what, value: decay.to_string(), expected });
         }
-        Ok(())
+        self.views.validate()
     }
 }

@@ -39,21 +39,45 @@ def transformer(name):
     )
 
 
-def convolutional(name):
-    """torchvision's network `name`, or its ResNet with one block a layer and a first convolution for small images."""
-    if name != "resnet10":
-        return models.get_model(name, weights=None, num_classes=len(labels))
+def small_conv():
+    """Two convolutions and a hidden layer: no library has it."""
+    nn = torch.nn
+
+    def block(inputs, outputs):
+        return [nn.Conv2d(inputs, outputs, 5, padding=2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)]
+
+    parts = {
+        "features": nn.Sequential(*block(3, 32), *block(32, 64)),
+        "pool": nn.AdaptiveAvgPool2d(7),
+        "flat": nn.Flatten(),
+        "classifier": nn.Sequential(nn.Linear(64 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, len(labels))),
+    }
+    network = nn.Sequential()
+    for name, part in parts.items():
+        network.add_module(name, part)
+    return network
+
+
+def resnet10():
+    """torchvision's ResNet with one block a layer and a first convolution for small images."""
     network = models.resnet.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=len(labels))
     network.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
     return network
 
 
-if run["network"].startswith("vit_"):
-    model = transformer(run["network"])
-else:
-    model = convolutional(run["network"])
-    if not labels:
-        model.fc = torch.nn.Identity()
+def convolutional(name):
+    """The network `name` of torchvision or from above; where there are no labels, its last layer passes on what it gets."""
+    own = {"small_conv": small_conv, "resnet10": resnet10}
+    network = own[name]() if name in own else models.get_model(name, weights=None, num_classes=len(labels))
+    if not labels and hasattr(network, "fc"):
+        network.fc = torch.nn.Identity()
+    elif not labels:
+        network.classifier[-1] = torch.nn.Identity()
+    return network
+
+
+name = run["network"]
+model = transformer(name) if name.startswith("vit_") else convolutional(name)
 model.load_state_dict(weights, strict=True)
 model.eval()
 

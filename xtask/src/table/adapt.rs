@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{Table, burn_version};
 use crate::shell::{During, Failure, Outcome, cache, program, quietly, read, root, say, target};
 use record::{Cell, Record};
-use shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift};
+use shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift, WIDER};
 
 /// Methods on shifts of domain.
 pub struct Adapt;
@@ -25,19 +25,11 @@ impl Table for Adapt {
     type Cell = Cell;
     type Record = Record;
 
-    /// Seed by seed, so that the table grows evenly.
+    /// Seed by seed, so that the table grows evenly; the methods beside the core methods last.
     fn cells() -> Vec<Cell> {
-        let most = SHIFTS.iter().map(|shift| shift.seeds).max().unwrap_or(0);
-        let mut cells = Vec::new();
-        for seed in 0..most {
-            for shift in SHIFTS.iter().filter(|shift| seed < shift.seeds) {
-                cells.extend([BOUND].iter().chain(&CORE).map(|method| Cell {
-                    shift: shift.name.to_string(),
-                    method: method.to_string(),
-                    seed,
-                }));
-            }
-        }
+        let core: Vec<&str> = [BOUND].into_iter().chain(CORE).collect();
+        let mut cells = seed_by_seed(&core, |shift| shift.seeds);
+        cells.extend(seed_by_seed(&WIDER, |shift| shift.wider_seeds));
         cells
     }
 
@@ -76,6 +68,21 @@ impl Table for Adapt {
     }
 }
 
+fn seed_by_seed(methods: &[&str], seeds: fn(&Shift) -> u64) -> Vec<Cell> {
+    let most = SHIFTS.iter().map(seeds).max().unwrap_or(0);
+    let mut cells = Vec::new();
+    for seed in 0..most {
+        for shift in SHIFTS.iter().filter(|shift| seed < seeds(shift)) {
+            cells.extend(methods.iter().map(|method| Cell {
+                shift: shift.name.to_string(),
+                method: method.to_string(),
+                seed,
+            }));
+        }
+    }
+    cells
+}
+
 /// Runs the program in a folder that is removed.
 fn compute(shift: &Shift, seed: u64, cells: &[Cell]) -> Outcome<Vec<Value>> {
     let methods: Vec<&str> = cells.iter().map(|cell| cell.method.as_str()).collect();
@@ -107,7 +114,26 @@ fn compute(shift: &Shift, seed: u64, cells: &[Cell]) -> Outcome<Vec<Value>> {
     let value: Value =
         serde_json::from_str(output?.trim()).during(format_args!("what `{shown}` printed"))?;
     let lines = cells.iter().zip(courses?);
-    lines.map(|(cell, course)| line(cell, &value, course, &shown, seconds)).collect()
+    let lines: Vec<Value> = lines
+        .map(|(cell, course)| line(cell, &value, course, &shown, seconds))
+        .collect::<Outcome<_>>()?;
+    same_pick(&lines, &value, shift, seed)?;
+    Ok(lines)
+}
+
+/// The table's pick among the core methods, from what it recorded, is to be the program's.
+fn same_pick(lines: &[Value], answer: &Value, shift: &Shift, seed: u64) -> Outcome<()> {
+    let records: Vec<Record> = lines
+        .iter()
+        .map(|line| serde_json::from_value(line.clone()).during("a line of the table"))
+        .collect::<Outcome<_>>()?;
+    match verdict::pick(&records, shift.name, seed) {
+        Some(own) if answer["method"] != own.cell.method.as_str() => Err(Failure::new(format!(
+            "the program picked {}, the table {}: one of the two rules is wrong",
+            answer["method"], own.cell.method
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The method that the program carries out for a cell.
@@ -177,8 +203,24 @@ mod tests {
         let first = SHIFTS[0].name;
         let batches = Adapt::batches(cells.filter(|cell| cell.shift == first).collect());
         let sizes: Vec<usize> = batches.iter().map(Vec::len).collect();
-        assert_eq!(sizes, [1, CORE.len()]);
+        assert_eq!(sizes, [1, CORE.len() + WIDER.len()]);
         assert_eq!(batches[0][0].method, BOUND);
+    }
+
+    #[test]
+    fn the_pick_of_the_table_is_compared_with_the_programs() {
+        let shift = &SHIFTS[0];
+        let line = |method: &&str| {
+            let score = if *method == "coral" { 2.0 } else { 1.0 };
+            json!({
+                "shift": shift.name, "method": method, "seed": 0, "accuracy": 0.5, "n": 1, "best_epoch": 0.5,
+                "worst_epoch": 0.5, "validator": "entropy", "scores": { "entropy": score },
+            })
+        };
+        let lines: Vec<Value> = CORE.iter().map(line).collect();
+        let compared = |method: &str| same_pick(&lines, &json!({ "method": method }), shift, 0);
+        assert!(compared("coral").is_ok() && compared("dann").is_err());
+        assert!(same_pick(&lines[1..], &json!({ "method": "dann" }), shift, 0).is_ok());
     }
 
     #[test]

@@ -27,11 +27,22 @@ struct Network {
     words: &'static str,
     /// What is said to every `tl pretrain`.
     pretraining: &'static str,
-    /// The methods and their epochs: each at most 15 minutes on 2 cores.
-    methods: &'static [(&'static str, usize)],
+    methods: &'static [Pretraining],
     /// The best of them at ten labels of each class with seed 0: it is pre-trained with every seed, the others
     /// with seed 0 alone.
     winner: &'static str,
+}
+
+/// A method, and how it is carried out: in at most 15 minutes on 2 cores.
+struct Pretraining {
+    method: &'static str,
+    epochs: usize,
+    /// What is said beside the network's own words.
+    words: &'static str,
+}
+
+const fn by(method: &'static str, epochs: usize, words: &'static str) -> Pretraining {
+    Pretraining { method, epochs, words }
 }
 
 const NETWORKS: [Network; 2] = [
@@ -39,14 +50,14 @@ const NETWORKS: [Network; 2] = [
         name: "resnet10",
         title: "A residual network of 4.9 million parameters",
         words: "--model resnet10 --image-size 28",
-        pretraining: "--batch-size 256 --lr 1e-3",
+        pretraining: "--batch-size 256 --lr 1e-3 --min-scale 0.5 --jitter 2",
         methods: &[
-            ("simclr", 3),
-            ("vicreg", 3),
-            ("barlow_twins", 3),
-            ("byol", 3),
-            ("simsiam", 3),
-            ("dino", 2),
+            by("simclr", 4, "--temperature 0.2"),
+            by("vicreg", 4, ""),
+            by("barlow_twins", 4, ""),
+            by("byol", 3, ""),
+            by("simsiam", 4, ""),
+            by("dino", 2, ""),
         ],
         winner: "simclr",
     },
@@ -55,7 +66,7 @@ const NETWORKS: [Network; 2] = [
         title: "A transformer of 2.7 million parameters",
         words: "--model vit_tiny --patch-size 4 --depth 6 --image-size 28 --pooling mean",
         pretraining: "--batch-size 128 --lr 1e-3",
-        methods: &[("mae", 6)],
+        methods: &[by("mae", 12, "")],
         winner: "mae",
     },
 ];
@@ -161,7 +172,7 @@ fn cells() -> Vec<Cell> {
             shots,
             seed,
         };
-        let names = || std::iter::once(UNTRAINED).chain(network.methods.iter().map(|it| it.0));
+        let names = || std::iter::once(UNTRAINED).chain(network.methods.iter().map(|it| it.method));
         for method in names() {
             cells.push(cell(method, 0, 0));
             cells.extend((0..SEEDS).map(|seed| cell(method, FIRST, seed)));
@@ -257,10 +268,11 @@ fn folder(network: &Network, method: &str, seed: u64) -> PathBuf {
 
 /// Pre-trains, or goes on with it; answers what the program printed, and the command.
 fn pretrain(network: &Network, method: &str, seed: u64, data: &str) -> Outcome<(Value, String)> {
-    let known = network.methods.iter().find(|(name, _)| *name == method);
-    let (_, epochs) = known.ok_or_else(|| Failure::new(format!("no method \"{method}\"")))?;
-    let (own, words) = (network.pretraining, network.words);
-    let words = format!("--method {method} --epochs {epochs} {own} {words} --seed {seed}");
+    let known = network.methods.iter().find(|known| known.method == method);
+    let found = known.ok_or_else(|| Failure::new(format!("no method \"{method}\"")))?;
+    let Pretraining { epochs, words, .. } = found;
+    let words = [network.pretraining, words, network.words].join(" ");
+    let words = format!("--method {method} --epochs {epochs} {words} --seed {seed}");
     let out = folder(network, method, seed);
     tl("pretrain", data, &words, &["--out", &out.to_string_lossy(), "--resume"])
 }

@@ -176,8 +176,13 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
 
     /// Whether training moves running statistics by batches of either domain in turn.
     fn mixes_statistics(&self) -> bool {
-        let apart = self.settings.batches == Batches::Apart;
-        apart && self.task.method.rounds().iter().any(|round| round.target)
+        !self.together() && self.task.method.rounds().iter().any(|round| round.target)
+    }
+
+    /// Whether the batches of both domains go through the network as one: as the settings say, and always where the
+    /// method changes one by the other on the way.
+    pub(super) fn together(&self) -> bool {
+        self.settings.batches == Batches::Together || self.task.method.touched_stages() > 0
     }
 
     /// What a model answers for the source's training part.

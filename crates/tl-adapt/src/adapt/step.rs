@@ -11,11 +11,11 @@ use tl_train::{Progress, TrainError};
 
 use super::joint::{Forward, Joint, stack};
 use super::session::{Session, lost};
+use crate::AdaptError;
 use crate::contract::{Method, Round, SourceBatch, Step, TargetBatch, Term, Trains};
 use crate::domains::{PairedItems, Part, View};
 use crate::methods::Source;
 use crate::parts::set_gradients;
-use crate::{AdaptError, Batches};
 
 /// The name of the cross-entropy on the source among the terms.
 const CLASSIFICATION: &str = "classification";
@@ -295,7 +295,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let run = |batch: Activation, sources| joint.forward(batch, cut, sources, method, pass);
         let source = pair.source.clone().filter(|_| round.source);
         let target = pair.target.clone().filter(|_| round.target);
-        let together = self.settings.batches == Batches::Together;
+        let together = self.together();
         match (source, target) {
             (Some(source), Some(target)) if together => {
                 let (source, target) = run(stack(source, target)?, sources)?.split(sources);

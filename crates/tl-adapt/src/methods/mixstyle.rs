@@ -54,7 +54,8 @@ impl Method for MixStyle {
     ) -> Result<Activation, AdaptError> {
         let mut random = rng(pass.seed, "mixstyle", pass.step, stage as u64);
         let rows = activation.batch();
-        if f64::from(random.uniform()) >= self.probability || rows <= sources {
+        let mixed = 0 < sources && sources < rows;
+        if f64::from(random.uniform()) >= self.probability || !mixed {
             return Ok(activation);
         }
         let map = activation.into_image("MixStyle")?.into_channels_first();

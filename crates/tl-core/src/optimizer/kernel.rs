@@ -133,7 +133,10 @@ fn norm(flat: &Tensor<1>) -> Tensor<1> {
     let count = flat.dims()[0];
     let (rows, even) = (count / ROW, count / ROW * ROW);
     let squares = flat.clone() * flat.clone();
-    let mut sums = vec![squares.clone().narrow(0, even, count - even).sum()];
+    let mut sums = Vec::new();
+    if even < count {
+        sums.push(squares.clone().narrow(0, even, count - even).sum());
+    }
     if rows > 0 {
         sums.push(squares.narrow(0, 0, even).reshape([rows, ROW]).sum_dim(1).sum());
     }
@@ -166,4 +169,19 @@ fn sum_of_squares(flat: Tensor<1>) -> Result<f64, String> {
         }
     }
     Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_norm_counts_each_value_once_whatever_their_number() {
+        for count in [1, ROW - 1, ROW, ROW + 1, 2 * ROW, 36 * ROW, CHUNK, CHUNK + ROW] {
+            let flat = Tensor::<1>::ones([count], &Device::flex());
+            let found: f32 = norm(&flat).into_scalar();
+            assert!((f64::from(found).powi(2) / count as f64 - 1.0).abs() < 1e-5, "{count}");
+            assert_eq!(sum_of_squares(flat).unwrap(), count as f64);
+        }
+    }
 }

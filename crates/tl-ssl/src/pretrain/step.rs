@@ -37,6 +37,7 @@ impl<B: Backbone + Sync + 'static, M: Method<B>> Session<'_, B, M> {
         let total = order.len().div_ceil(batch_size) as u64 * phase.phase.epochs as u64;
         let begun = self.state.consumed.min(order.len());
         let recipes = self.method.views(self.task.loader.preprocess().crop);
+        let recipes = self.settings.views.apply(recipes);
         let views = Views { recipes, seed, epoch };
         let title = format!("{} {}/{}", self.method.name(), epoch + 1, phase.phase.epochs);
         progress.begin(&title, (order.len() - begun) as u64);

@@ -226,18 +226,16 @@ impl PreparedAdaptation {
         for [source, target] in [&start.outputs, &after] {
             maps.extend(map::plane(source, target));
         }
-        let settings = &self.request.options.settings;
-        let Candidate { method, epoch, .. } = &best.candidate;
-        record.kept = Some(format!("{method}, epoch {epoch}, by {}", settings.validator.name()));
         record.steps = rows.last().map_or(0, |row| row.step);
         record.skipped = self.source.skipped();
         record.skipped.extend(self.target_loader.skipped());
         record.seconds = rows.iter().map(|row| row.seconds).sum();
         if let Some(found) = &mut record.adaptation {
             found.target.images = domains.targets();
-            found.method.clone_from(method);
+            found.method.clone_from(&best.candidate.method);
             (found.candidates, found.classes) = (candidates, classes);
             (found.maps, found.rows) = (maps, rows.clone());
+            record.kept = Some(found.choice_in_words());
         }
         let images = &self.target.images;
         let table = predict::to_csv(&best.predictions, &**images);

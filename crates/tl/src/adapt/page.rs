@@ -26,14 +26,8 @@ fn choice(found: &AdaptRecord) -> Section {
     let Some(chosen) = found.chosen() else { return section };
     section.warnings.clone_from(&chosen.warnings);
     let count = found.candidates.len();
-    section.lines.push(format!(
-        "{}, the pick of {count} {}: epoch {} of {}, by {}.",
-        chosen.method,
-        if count == 1 { "method" } else { "methods" },
-        chosen.epoch,
-        chosen.epochs,
-        found.validator.name()
-    ));
+    let methods = if count == 1 { "method" } else { "methods" };
+    section.lines.push(format!("The pick of {count} {methods}: {}.", found.choice_in_words()));
     if let Some(oracle) = &chosen.oracle {
         let [low, high] = oracle.interval;
         let part = match found.target.own_test_part {

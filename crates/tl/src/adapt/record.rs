@@ -112,11 +112,81 @@ impl AdaptRecord {
         self.candidates.iter().find(|candidate| candidate.method == self.method)
     }
 
+    /// What chose the method among the candidates: the validator, or both scores of clusters or the ensemble where
+    /// the validator does not judge the method (see [`tl_adapt::prefer`]).
+    pub fn chosen_by(&self) -> Vec<Validator> {
+        let judged = |one: &Candidate| one.judging().get(self.validator).is_some();
+        let alone = self.candidates.len() < 2 || self.validator == Validator::Ensemble;
+        match self.chosen() {
+            Some(chosen) if !alone && !judged(chosen) => match self.candidates.iter().any(judged) {
+                true => Validator::CLUSTERS.to_vec(),
+                false => vec![Validator::Ensemble],
+            },
+            _ => vec![self.validator],
+        }
+    }
+
+    /// `mcc, epoch 3 of 8 by information_maximisation`, and what chose the method where that was something else.
+    pub fn choice_in_words(&self) -> String {
+        let Some(chosen) = self.chosen() else { return String::new() };
+        let Candidate { method, epoch, epochs, .. } = chosen;
+        let mut text = format!("{method}, epoch {epoch} of {epochs} by {}", self.validator.name());
+        let by = self.chosen_by();
+        if by != [self.validator] {
+            let names: Vec<&str> = by.iter().map(|validator| validator.name()).collect();
+            text += &format!(", the method by {}", names.join(" and "));
+        }
+        text
+    }
+
     /// The best oracle accuracy of any epoch of any method, which no label-free choice can beat.
     pub fn best_oracle(&self) -> Option<(&str, f64)> {
         let found = self.candidates.iter().filter_map(|candidate| {
             candidate.oracle.as_ref().map(|oracle| (candidate.method.as_str(), oracle.best_epoch))
         });
         found.max_by(|one, other| one.1.total_cmp(&other.1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(method: &str, scores: &[(Validator, f64)], trains_on: &[Validator]) -> Candidate {
+        Candidate {
+            method: method.into(),
+            epoch: 2,
+            epochs: 3,
+            scores: Scores(scores.iter().copied().collect()),
+            trains_on: trains_on.to_vec(),
+            notes: Default::default(),
+            a_distance: [None; 2],
+            warnings: Vec::new(),
+            oracle: None,
+            seconds: 0.0,
+        }
+    }
+
+    #[test]
+    fn what_chose_the_method_is_told() {
+        use Validator::{CalinskiHarabasz, Entropy, Silhouette};
+        let scores = |height: f64| [Entropy, Silhouette, CalinskiHarabasz].map(|it| (it, height));
+        let dann = candidate("dann", &scores(1.0), &[]);
+        let mcc = candidate("mcc", &scores(2.0), &[Entropy]);
+        let options = AdaptOptions::default();
+        let mut found = AdaptRecord::begun(&options, TargetRecord::default());
+        found.validator = Entropy;
+        found.candidates = vec![dann, mcc];
+        let mut words = |method: &str| {
+            found.method = method.into();
+            found.choice_in_words()
+        };
+        assert_eq!(words("dann"), "dann, epoch 2 of 3 by entropy");
+        let by_clusters = ", the method by silhouette and calinski_harabasz";
+        assert_eq!(words("mcc"), format!("mcc, epoch 2 of 3 by entropy{by_clusters}"));
+        found.candidates.remove(0);
+        assert_eq!(found.choice_in_words(), "mcc, epoch 2 of 3 by entropy");
+        found.candidates.push(candidate("shot", &scores(3.0), &[Entropy]));
+        assert_eq!(found.choice_in_words(), "mcc, epoch 2 of 3 by entropy, the method by ensemble");
     }
 }

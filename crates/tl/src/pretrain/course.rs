@@ -119,6 +119,7 @@ impl PreparedPretraining {
             fresh: self.record.load_report.is_none(),
             parts: options.accumulate,
             last_weight_decay: options.last_weight_decay,
+            views: options.views,
         };
         let conduct = Conduct {
             out: Some(folder.to_path_buf()),

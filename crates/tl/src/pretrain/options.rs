@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tl_core::{OptimizerConfig, Phase, Plan, Schedule};
+use tl_ssl::ViewOptions;
 
 use crate::{Error, FinetuneOptions, NetworkChoice, PatchOptions};
 
@@ -46,6 +47,8 @@ pub struct PretrainOptions {
     pub momentum: Option<f64>,
     /// Small parts of an image beside two large ones; the method's own where it is not given.
     pub local_views: Option<usize>,
+    /// Changes to the method's views.
+    pub views: ViewOptions,
     /// Whether a collapse of the features ends the run.
     pub monitor: bool,
     /// Labelled images among which neighbours are found after each epoch, and those that are asked for;
@@ -78,6 +81,7 @@ impl Default for PretrainOptions {
             temperature: None,
             momentum: None,
             local_views: None,
+            views: ViewOptions::default(),
             monitor: true,
             probe: [2000, 500],
             strict: false,
@@ -99,11 +103,13 @@ impl PretrainOptions {
 
     /// Refuses what the method takes no notice of.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let given: [(&str, bool, &[&str]); 4] = [
+        let coloured: &[&str] = &["simclr", "byol", "simsiam", "barlow_twins", "vicreg", "dino"];
+        let given: [(&str, bool, &[&str]); 5] = [
             ("--mask-ratio", self.mask_ratio.is_some(), &["mae", "simmim"]),
             ("--temperature", self.temperature.is_some(), &["simclr"]),
             ("--momentum", self.momentum.is_some(), &["byol", "dino"]),
             ("--local-views", self.local_views.is_some(), &["dino"]),
+            ("--jitter", self.views.jitter.is_some(), coloured),
         ];
         for (flag, given, methods) in given {
             if given && !methods.contains(&self.method.as_str()) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Adapt;
 use super::record::Record;
-use super::shifts::{BOUND, CORE, SHIFTS, Shift};
+use super::shifts::{BOUND, CORE, SHIFTS, Shift, WIDER};
 use super::validators::validators;
 use super::verdict::{beside_peers, gaps, oracle, pick, verdict};
 use crate::table::Table;
@@ -57,6 +57,9 @@ fn section(records: &[Record], peers: &[Record], shift: &Shift) -> String {
             summary(&values, shift.seeds),
             summary(&best, shift.seeds)
         );
+    }
+    for method in WIDER {
+        text += &row(method, &of(records, name, method), shift.wider_seeds);
     }
     for method in CORE {
         let found = of(peers, name, method);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::page::of;
 use super::record::Record;
-use super::shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift, TEST_TIME};
+use super::shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift, TEST_TIME, WIDER};
 use crate::table::cell::mean_and_deviation;
 
 /// The pick among the methods of a seed, once all are there: `tl_adapt::prefer`, from what was recorded. The record with the highest
@@ -78,7 +78,7 @@ pub fn verdict(records: &[Record], shift: &Shift) -> String {
     if let Some(gained) = gain(TEST_TIME) {
         text += &format!("The test-time method `{TEST_TIME}` gains {}. ", points(gained));
     }
-    let others = || CORE.into_iter().filter(|method| *method != SOURCE);
+    let others = || CORE.into_iter().chain(WIDER).filter(|method| *method != SOURCE);
     let losing: Vec<String> = others()
         .filter_map(|method| Some((method, gain(method)?)))
         .filter(|(_, gained)| *gained < 0.0)

