@@ -13,7 +13,7 @@ use crate::contract::{Method, Sizes, Step, Terms};
 use crate::projector::Norms;
 
 /// The settings of SimSiam.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimSiam {
     /// The width of the projector's layers and of the vectors: the embedding's where it is not given, as in
@@ -21,12 +21,6 @@ pub struct SimSiam {
     pub width: Option<usize>,
     /// How both views are varied; where it is not given as in the paper, and of small images as SimCLR does.
     pub augment: Option<Augment>,
-}
-
-impl Default for SimSiam {
-    fn default() -> Self {
-        Self { width: None, augment: None }
-    }
 }
 
 /// Equation 2: the mean of [`negative_cosine`] over the two directions; predictions and targets `[n, width]`, each
