@@ -4,8 +4,8 @@
 
 RUN is the folder of a finished run on `rated:DATA` with the recipe finetune; its run.json says epochs, rates, batch
 and seed, its split.csv who is trained on. Prints one line of JSON: accuracy on the test part after the last epoch,
-seconds, and the run's own accuracy beside it. Two things are told otherwise than transformers' defaults, as the
-product has them: attention has no dropout, and batches hold texts of like length.
+seconds, and beside it the run's own accuracy and how many texts the run answers otherwise. Two things differ from
+transformers' defaults, as the product has them: attention has no dropout, and batches hold texts of like length.
 """
 
 import argparse
@@ -97,8 +97,11 @@ def main():
         answers = torch.cat([model(**pad(ids["test"][at : at + 64])).logits for at in range(0, len(ids["test"]), 64)])
     accuracy = (answers.argmax(1) == labels["test"]).double().mean().item()
     own = run["test"]["accuracy"]
+    said = {row["file"]: row["predicted"] for row in csv.DictReader((arguments.run / "predictions.csv").open(encoding="utf-8"))}
+    names = [row["name"] for row in rows if row["part"] == "test"]
+    otherwise = sum(said[name] != run["labels"][answer] for name, answer in zip(names, answers.argmax(1).tolist()))
     print(json.dumps({
-        "seed": settings["seed"], "n": len(ids["test"]), "pytorch": accuracy, "tl": own, "seconds": round(seconds, 1),
+        "seed": settings["seed"], "n": len(ids["test"]), "pytorch": accuracy, "tl": own, "otherwise": otherwise, "seconds": round(seconds, 1),
         "tl_seconds": round(run["seconds"], 1), "tokens_per_second": round(tokens / seconds), "torch": torch.__version__,
     }))
 
