@@ -72,8 +72,8 @@ pub struct Finetune {
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub epochs: Option<usize>,
 
-    /// The head's learning rate; the stages get three tenths of it; for texts 1e-4 is usual
-    /// [default: 1e-3]
+    /// The head's learning rate; the stages get three tenths of it
+    /// [default: 1e-3; for texts 1e-4]
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Tuning")]
     pub lr: Option<f64>,
 

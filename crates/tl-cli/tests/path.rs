@@ -217,7 +217,12 @@ fn help_teaches_with_examples_and_defaults() {
         assert!(all.contains(part), "{part:?} is not in: {all}");
     }
     let one = place.good(&["finetune", "--help"]).stdout;
-    for part in ["Examples:", "[default: 1e-3]", "--freeze-through <STAGE>", "--checkpoint-every"] {
+    for part in [
+        "Examples:",
+        "[default: 1e-3; for texts 1e-4]",
+        "--freeze-through <STAGE>",
+        "--checkpoint-every",
+    ] {
         assert!(one.contains(part), "{part:?} is not in: {one}");
     }
 }

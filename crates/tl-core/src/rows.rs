@@ -59,28 +59,22 @@ impl Activation {
         }
     }
 
-    /// All values, example after example, channels first; of texts the numbers of their pieces, padded with 0.
+    /// All values, example after example, channels first.
     ///
     /// # Errors
-    /// When the device cannot be read, or holds another type than f32.
+    /// When the device cannot be read, or holds another type than f32; texts, which are no values.
     pub fn into_rows(self) -> Result<Vec<f32>, String> {
         let data: TensorData = match self {
             Activation::Image(map) => map.into_channels_first().into_data(),
-            Activation::Texts(texts) => {
-                let padded = longest(&texts);
-                let rows = texts.iter().flat_map(|text| {
-                    let ids = text.ids.iter().map(|id| *id as f32);
-                    ids.chain(std::iter::repeat(0.0)).take(padded)
-                });
-                return Ok(rows.collect());
-            }
+            Activation::Texts(_) => return Err("texts are no rows of values".into()),
             Activation::Tokens(tokens) => tokens.hidden.into_data(),
             Activation::Vector(tensor) => tensor.into_data(),
         };
         data.convert::<f32>().try_into_vec::<f32>().map_err(|reason| format!("{reason:?}"))
     }
 
-    /// The reverse of [`Activation::into_rows`]; `values` holds whole rows of `shape`.
+    /// The reverse of [`Activation::into_rows`]; `values` holds whole rows of `shape`, of texts the numbers of their
+    /// pieces.
     pub fn from_rows(shape: RowShape, values: Vec<f32>, device: &Device) -> Self {
         let batch = values.len() / shape.elements().max(1);
         match shape {
@@ -167,6 +161,12 @@ mod tests {
         let tokens = Tokens { hidden, prefix, pooling, lengths: Some(lengths.clone()) };
         let mean = tokens.clone().pooled().into_data().try_into_vec::<f32>().unwrap();
         assert_eq!(mean, [1.0, 2.0, 11.0, 12.0, 0.0, 0.0]);
+        let mask = tokens.key_mask().unwrap().into_data().try_into_vec::<f32>().unwrap();
+        let seen: Vec<bool> = mask.iter().map(|value| *value == 0.0).collect();
+        assert_eq!(
+            seen.chunks(4).map(|row| row.iter().filter(|it| **it).count()).collect::<Vec<_>>(),
+            [2, 4, 1]
+        );
 
         let tokens = Activation::Tokens(tokens);
         let shape = tokens.row_shape();

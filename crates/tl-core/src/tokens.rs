@@ -60,18 +60,13 @@ impl Tokens {
     }
 
     /// What attention adds to the scores of each token, `[batch, tokens]`: 0, and −∞ for padding; nothing
-    /// where there is no padding.
+    /// where there is no padding. An example without any token looks at its padding: nothing is no number.
     pub fn key_mask(&self) -> Option<Tensor<2>> {
         let [batch, tokens, _] = self.hidden.dims();
         let lengths = self.padded()?;
-        let mask =
-            each_token(
-                lengths,
-                tokens,
-                |token, length| {
-                    if token < length { 0.0 } else { f32::NEG_INFINITY }
-                },
-            );
+        let mask = each_token(lengths, tokens, |token, length| {
+            if token < length.max(1) { 0.0 } else { f32::NEG_INFINITY }
+        });
         Some(constant(mask, [batch, tokens], &self.hidden))
     }
 

@@ -29,7 +29,7 @@ impl Split {
     /// Where the data come already split, their parts are kept. A validation part that is missing
     /// is then taken out of train, in the proportion of the first two fractions; a test part that
     /// is missing stays empty ([`Split::notes`] says so). Over all classes together each part is
-    /// within one item of its fraction, also when the classes are small.
+    /// within one item of its fraction, also when the classes are small; items that are the same count as one.
     ///
     /// # Errors
     /// Fractions outside `0..=1` or that do not sum to 1; parts without any training item.
@@ -74,7 +74,7 @@ fn stratify(items: &dyn Items, indices: Vec<usize>, fractions: [f64; 3], seed: u
         classes.entry(items.label(first)).or_default().push(group);
     }
     let mut split = Split::default();
-    // What is due to a part and not yet given, in items: carried from class to class, so that
+    // What is due to a part and not yet given, in groups of equal items: carried from class to class, so that
     // ten classes of three items yield validation items although a tenth of three rounds to
     // none.
     let [mut due_validation, mut due_test] = [0.0_f64; 2];

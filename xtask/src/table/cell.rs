@@ -15,6 +15,10 @@ pub trait Entry: DeserializeOwned + Clone {
     fn accuracy(&self) -> f64;
     fn n(&self) -> u64;
     fn seconds(&self) -> f64;
+    /// Whether the cell follows from its command alone, so that it can be computed again by itself.
+    fn stands_alone(&self) -> bool {
+        true
+    }
 }
 
 /// Parts divided by `:`, as cells are written, each of which may be `*` or empty; parts that are left out stand for any.

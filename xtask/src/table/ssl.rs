@@ -126,9 +126,13 @@ impl Entry for Record {
         self.n
     }
 
-    /// What follows from a pre-training needs it first, however short its own part was.
     fn seconds(&self) -> f64 {
-        if self.cell.method == UNTRAINED { self.seconds } else { f64::INFINITY }
+        self.seconds
+    }
+
+    /// What follows from a pre-training needs it first, however short its own part was.
+    fn stands_alone(&self) -> bool {
+        self.cell.method == UNTRAINED
     }
 }
 

@@ -92,7 +92,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         // All epochs of a method train on the same scores: among them a score tells how far each has come.
         let own = self.state.rows.iter().filter(|row| row.method == newest.method);
         let candidates: Vec<Scores> = own.map(|row| row.scores.clone()).collect();
-        let best = prefer(self.settings.validator, &candidates)?;
+        let (best, _) = prefer(self.settings.validator, &candidates)?;
         Ok(best + 1 == candidates.len())
     }
 

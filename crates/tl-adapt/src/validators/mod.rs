@@ -221,16 +221,19 @@ pub fn choose(validator: Validator, candidates: &[Scores]) -> Result<usize, Adap
 ///
 /// The best of those that the validator scores is chosen, unless one that it does not score is better by both
 /// [`Validator::CLUSTERS`], which must judge it then; of several such the one with the best mean rank by these. Where the
-/// validator scores none, the ensemble chooses.
+/// validator scores none, the ensemble chooses. Beside the candidate stand the validators that chose it.
 ///
 /// # Errors
 /// When no candidate has a score.
-pub fn prefer(validator: Validator, candidates: &[Scores]) -> Result<usize, AdaptError> {
+pub fn prefer(
+    validator: Validator,
+    candidates: &[Scores],
+) -> Result<(usize, Vec<Validator>), AdaptError> {
     let Ok(judged) = choose(validator, candidates) else {
-        return choose(Validator::Ensemble, candidates);
+        return Ok((choose(Validator::Ensemble, candidates)?, vec![Validator::Ensemble]));
     };
     if validator == Validator::Ensemble {
-        return Ok(judged);
+        return Ok((judged, vec![validator]));
     }
     let better = |scores: &Scores, by: Validator| {
         let pair = scores.get(by).zip(candidates[judged].get(by));
@@ -242,7 +245,10 @@ pub fn prefer(validator: Validator, candidates: &[Scores]) -> Result<usize, Adap
         let own = scores.0.iter().filter(|(by, _)| challenges && Validator::CLUSTERS.contains(by));
         Scores(own.map(|(by, score)| (*by, *score)).collect())
     });
-    Ok(choose(Validator::Ensemble, &clusters.collect::<Vec<_>>()).unwrap_or(judged))
+    Ok(match choose(Validator::Ensemble, &clusters.collect::<Vec<_>>()) {
+        Ok(better) => (better, Validator::CLUSTERS.to_vec()),
+        Err(_) => (judged, vec![validator]),
+    })
 }
 
 /// Every `n`-th row so that at most `limit` are left, for scores whose cost grows with the square.

@@ -147,16 +147,19 @@ fn a_score_does_not_judge_a_method_that_trains_on_it() {
     };
     let honest = [all(1.0, 0.1, 5.0), all(2.0, 0.2, 5.0)];
     let pick = |other: Scores| prefer(Entropy, &[&honest[..], &[other]].concat()).unwrap();
-    let own = [Entropy];
+    let (own, by_itself, by_clusters) =
+        ([Entropy], vec![Entropy], vec![Silhouette, CalinskiHarabasz]);
     // The highest entropy score counts where it is no aim, and does not where it is.
-    assert_eq!(pick(all(3.0, 0.1, 4.0)), 2);
-    assert_eq!(pick(all(3.0, 0.1, 4.0).without(&own)), 1);
+    assert_eq!(pick(all(3.0, 0.1, 4.0)), (2, by_itself.clone()));
+    assert_eq!(pick(all(3.0, 0.1, 4.0).without(&own)), (1, by_itself.clone()));
     // One score of clusters is not enough; both are.
-    assert_eq!(pick(all(3.0, 0.3, 4.0).without(&own)), 1);
-    assert_eq!(pick(all(0.5, 0.3, 6.0).without(&own)), 2);
+    assert_eq!(pick(all(3.0, 0.3, 4.0).without(&own)), (1, by_itself.clone()));
+    assert_eq!(pick(all(0.5, 0.3, 6.0).without(&own)), (2, by_clusters));
     // A method that trains on these as well has nothing to show.
-    assert_eq!(pick(all(3.0, 0.3, 6.0).without(&[Entropy, Silhouette, CalinskiHarabasz])), 1);
+    let nothing = [Entropy, Silhouette, CalinskiHarabasz];
+    assert_eq!(pick(all(3.0, 0.3, 6.0).without(&nothing)), (1, by_itself));
     // Alone it is chosen, by what is left.
-    assert_eq!(prefer(Entropy, &[all(3.0, 0.3, 6.0).without(&own)]).unwrap(), 0);
+    let alone = prefer(Entropy, &[all(3.0, 0.3, 6.0).without(&own)]).unwrap();
+    assert_eq!(alone, (0, vec![Validator::Ensemble]));
     assert!(prefer(Entropy, &[]).is_err());
 }

@@ -79,8 +79,14 @@ impl Texts {
                 notes.push(format!("{count} {what}"));
             }
         };
-        let again = first_alike.iter().enumerate().filter(|(index, first)| index != *first);
-        note(again.count(), "texts stand there more than once; each stays in one part");
+        let again = || first_alike.iter().enumerate().filter(|(index, first)| index != *first);
+        if items.iter().any(|item| item.part.is_some()) {
+            let apart = again().filter(|(index, first)| items[*index].part != items[**first].part);
+            let what = "texts stand in two parts of the data: what is measured on them was trained on; leave them in one";
+            note(apart.count(), what);
+        } else {
+            note(again().count(), "texts stand there more than once; each stays in one part");
+        }
         let empty = items.iter().filter(|item| item.text.trim().is_empty()).count();
         note(empty, "texts are empty");
         let unlabelled = items.iter().filter(|item| item.label.is_none()).count();
@@ -191,6 +197,23 @@ mod tests {
             assert_eq!(firsts * 3, part.len());
         }
         assert!(texts.notes[0].contains("40 texts stand there more than once"));
+    }
+
+    #[test]
+    fn texts_in_two_parts_of_divided_data_are_told() {
+        let item = |text: &str, part| TextItem {
+            name: String::new(),
+            text: text.into(),
+            pair: None,
+            label: None,
+            part: Some(part),
+        };
+        let named =
+            [("a", Part::Train), ("a", Part::Train), ("b", Part::Train), ("b ", Part::Test)];
+        let named = named.map(|(text, part)| Named { item: item(text, part), class: None });
+        let notes = Texts::of(named.into()).notes;
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].starts_with("1 texts stand in two parts"), "{notes:?}");
     }
 
     #[test]

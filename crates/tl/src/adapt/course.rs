@@ -97,7 +97,8 @@ impl PreparedAdaptation {
             }
         }
         let scores: Vec<Scores> = tried.iter().map(|one| one.candidate.judging()).collect();
-        let picked = prefer(settings.validator, &scores).map_err(|none| failure.unwrap_or(none))?;
+        let (picked, _) =
+            prefer(settings.validator, &scores).map_err(|none| failure.unwrap_or(none))?;
         self.finish(folder, start, tried, picked, &domains)
     }
 

@@ -1,7 +1,7 @@
 //! What `run.json` says of an adaptation.
 
 use serde::{Deserialize, Serialize};
-use tl_adapt::{AdaptRow, Scores, Validator};
+use tl_adapt::{AdaptRow, Scores, Validator, prefer};
 
 use super::AdaptOptions;
 
@@ -112,16 +112,12 @@ impl AdaptRecord {
         self.candidates.iter().find(|candidate| candidate.method == self.method)
     }
 
-    /// What chose the method among the candidates: the validator, or both scores of clusters or the ensemble where
-    /// the validator does not judge the method (see [`tl_adapt::prefer`]).
+    /// What chose the method among the candidates: the validator, or others where it does not judge the method.
     pub fn chosen_by(&self) -> Vec<Validator> {
-        let judged = |one: &Candidate| one.judging().get(self.validator).is_some();
-        let alone = self.candidates.len() < 2 || self.validator == Validator::Ensemble;
-        match self.chosen() {
-            Some(chosen) if !alone && !judged(chosen) => match self.candidates.iter().any(judged) {
-                true => Validator::CLUSTERS.to_vec(),
-                false => vec![Validator::Ensemble],
-            },
+        let judging: Vec<Scores> = self.candidates.iter().map(Candidate::judging).collect();
+        match prefer(self.validator, &judging) {
+            Ok((_, by)) if judging.len() > 1 => by,
+            // The only one there is, with the epoch that the validator chose.
             _ => vec![self.validator],
         }
     }
@@ -176,17 +172,21 @@ mod tests {
         let options = AdaptOptions::default();
         let mut found = AdaptRecord::begun(&options, TargetRecord::default());
         found.validator = Entropy;
-        found.candidates = vec![dann, mcc];
-        let mut words = |method: &str| {
-            found.method = method.into();
-            found.choice_in_words()
-        };
-        assert_eq!(words("dann"), "dann, epoch 2 of 3 by entropy");
+        found.candidates = vec![mcc, dann];
+        found.method = "mcc".into();
         let by_clusters = ", the method by silhouette and calinski_harabasz";
-        assert_eq!(words("mcc"), format!("mcc, epoch 2 of 3 by entropy{by_clusters}"));
+        assert_eq!(found.choice_in_words(), format!("mcc, epoch 2 of 3 by entropy{by_clusters}"));
+        found.candidates[0].scores = Scores(scores(0.5).into());
+        found.method = "dann".into();
+        assert_eq!(found.choice_in_words(), "dann, epoch 2 of 3 by entropy");
+        // Where none is judged the ensemble chooses; the only one there is was not chosen among any.
+        found.candidates[1] = candidate("shot", &scores(3.0), &[Entropy]);
+        found.method = "shot".into();
+        assert_eq!(
+            found.choice_in_words(),
+            "shot, epoch 2 of 3 by entropy, the method by ensemble"
+        );
         found.candidates.remove(0);
-        assert_eq!(found.choice_in_words(), "mcc, epoch 2 of 3 by entropy");
-        found.candidates.push(candidate("shot", &scores(3.0), &[Entropy]));
-        assert_eq!(found.choice_in_words(), "mcc, epoch 2 of 3 by entropy, the method by ensemble");
+        assert_eq!(found.choice_in_words(), "shot, epoch 2 of 3 by entropy");
     }
 }

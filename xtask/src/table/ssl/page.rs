@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{FIRST, NETWORKS, Network, Record, SHOTS, UNTRAINED, cells};
+use super::{FIRST, NETWORKS, Network, Record, SEEDS, SHOTS, UNTRAINED, cells};
 use crate::table::cell::mean_and_deviation;
 
 type Value = fn(&Record) -> Option<f64>;
@@ -22,7 +22,7 @@ pub fn page(records: &[Record]) -> String {
     }
     text += ".\n\nFashion-MNIST: 59,700 images without labels; then some labels of each class, 300 images that choose the epoch, \
              10,000 that are measured once. Mean ± deviation over three draws of the labels; \
-             one pre-training for each method, three for the best.\n\n";
+             one pre-training for each method, three for the best. A number of draws stands in brackets where fewer are computed yet.\n\n";
     for network in &NETWORKS {
         text += &section(records, network);
     }
@@ -42,10 +42,17 @@ fn section(records: &[Record], network: &Network) -> String {
         let values: Vec<f64> = of(method, shots).into_iter().filter_map(value).collect();
         mean_and_deviation(&values)
     };
-    let cell = |found: Option<(f64, Option<f64>)>| match found {
-        None => " – |".to_string(),
-        Some((mean, None)) => format!(" {mean:.3} |"),
-        Some((mean, Some(deviation))) => format!(" {mean:.3} ± {deviation:.3} |"),
+    let few = |count: usize, seeds: u64| {
+        if (count as u64) < seeds { format!(" ({count})") } else { String::new() }
+    };
+    let cell = |method: &str, shots: usize, value: Value| {
+        let count = of(method, shots).into_iter().filter_map(value).count();
+        let few = few(count, if shots == 0 { 1 } else { SEEDS });
+        match mean(method, shots, value) {
+            None => " – |".to_string(),
+            Some((mean, None)) => format!(" {mean:.3}{few} |"),
+            Some((mean, Some(deviation))) => format!(" {mean:.3} ± {deviation:.3}{few} |"),
+        }
     };
     let mut text = format!("## {}\n\n`{}`", network.title, network.words);
     text += &format!(", pre-trained with `{}`.\n\n", network.pretraining);
@@ -53,8 +60,15 @@ fn section(records: &[Record], network: &Network) -> String {
     if let Some(pixels) = of(UNTRAINED, 0).iter().find_map(|record| record.pixels) {
         text += &format!("| none: pixels | | | {pixels:.3} | | |\n");
     }
-    let finetuned: Value = |record| record.finetune;
-    let scratch = mean(UNTRAINED, FIRST, finetuned);
+    // Draw by draw, so that few are compared with the same few.
+    let gains = |method: &str| -> Vec<f64> {
+        let untrained = of(UNTRAINED, FIRST);
+        let pair = |own: &Record| {
+            let same = untrained.iter().find(|other| other.cell.seed == own.cell.seed)?;
+            Some(own.finetune? - same.finetune?)
+        };
+        of(method, FIRST).into_iter().filter_map(pair).collect()
+    };
     for method in names() {
         let own = network.methods.iter().find(|it| it.method == method);
         let epochs = own.map(|it| it.epochs.to_string());
@@ -63,11 +77,12 @@ fn section(records: &[Record], network: &Network) -> String {
         let minutes = mean(method, 0, |record| Some(record.pretraining_seconds? / 60.0));
         let minutes = minutes.map_or(String::new(), |found| format!("{:.1}", found.0));
         text += &format!("| {method}{words} | {} | {minutes} |", epochs.unwrap_or_default());
-        text += &cell(mean(method, 0, |record| record.knn));
-        text += &cell(mean(method, 0, |record| record.linear));
-        text += &match (scratch, mean(method, FIRST, finetuned)) {
-            (Some((scratch, _)), Some((own, _))) if method != UNTRAINED => {
-                format!(" {:+.1} points |\n", 100.0 * (own - scratch))
+        text += &cell(method, 0, |record| record.knn);
+        text += &cell(method, 0, |record| record.linear);
+        let gains = gains(method);
+        text += &match mean_and_deviation(&gains) {
+            Some((mean, _)) if method != UNTRAINED => {
+                format!(" {:+.1} points{} |\n", 100.0 * mean, few(gains.len(), SEEDS))
             }
             _ => " |\n".to_string(),
         };
@@ -86,10 +101,34 @@ fn section(records: &[Record], network: &Network) -> String {
         for (way, value) in ways {
             text += &format!("| {method} | {way} |");
             for (shots, _) in SHOTS {
-                text += &cell(mean(method, shots, value));
+                text += &cell(method, shots, value);
             }
             text += "\n";
         }
     }
     text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(method: &str, seed: u64, finetune: f64) -> Record {
+        let cell = json!({
+            "network": "resnet10", "method": method, "shots": FIRST, "seed": seed, "finetune": finetune, "seconds": 1.0,
+        });
+        serde_json::from_value(cell).unwrap()
+    }
+
+    #[test]
+    fn a_gain_is_over_the_same_draws_and_says_how_many_there_are() {
+        let mut records = vec![record(UNTRAINED, 0, 0.7), record(UNTRAINED, 1, 0.6)];
+        records.push(record("simclr", 0, 0.75));
+        let text = page(&records);
+        assert!(text.contains(" +5.0 points (1) |"), "{text}");
+        assert!(text.contains("| untrained | fine-tuned | – | 0.650 ± 0.071 (2) |"), "{text}");
+        assert!(text.contains("| simclr | fine-tuned | – | 0.750 (1) |"), "{text}");
+    }
 }
