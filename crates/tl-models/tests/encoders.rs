@@ -60,8 +60,15 @@ fn every_family_keeps_the_contract_of_a_backbone() {
         for cut in 0..=stages.len() {
             let front = backbone.forward_stages(texts(), 0..cut, pass).unwrap();
             let prefix = backbone.clone().train().compile(0..cut);
-            let off = deviation_f32(&rows(prefix.forward(texts()).unwrap()), &rows(front.clone()));
-            assert!(off <= 1e-5, "the compiled prefix 0..{cut} is off by {off:.1e}");
+            let compiled = prefix.forward(texts()).unwrap();
+            match (compiled, front.clone()) {
+                // Without a stage texts stay texts.
+                (Activation::Texts(found), Activation::Texts(given)) => assert_eq!(found, given),
+                (compiled, front) => {
+                    let off = deviation_f32(&rows(compiled), &rows(front));
+                    assert!(off <= 1e-5, "the compiled prefix 0..{cut} is off by {off:.1e}");
+                }
+            }
             let back = backbone.forward_stages(front, cut..stages.len(), pass).unwrap();
             assert!(rows(back) == whole, "0..{cut} and {cut}.. differ from all");
         }

@@ -71,7 +71,7 @@ fn pairs(evaluation: &Evaluation) -> String {
         "<p class=\"muted\">{} classes have no room as a matrix: the {} most confused of {} pairs.</p>\
          <div class=\"scroll\" role=\"region\" aria-label=\"Most confused classes\" tabindex=\"0\"><table><thead><tr>\
          <th scope=\"col\">true class</th><th scope=\"col\">predicted as</th>\
-         <th scope=\"col\" class=\"n\">images</th><th scope=\"col\" class=\"n\">of the class</th></tr></thead><tbody>",
+         <th scope=\"col\" class=\"n\">n</th><th scope=\"col\" class=\"n\">of the class</th></tr></thead><tbody>",
         evaluation.per_class.len(),
         pairs.len(),
         count(all as u64)

@@ -1,6 +1,6 @@
 //! The page as a whole.
 
-use super::markup::{counted, duration, escape, percent};
+use super::markup::{count, counted, duration, escape, percent};
 use super::tables::{configuration, epochs, folded, pairs, per_class, skipped, trainable};
 use super::{Accuracy, ReportInput, confusion, curves, sections};
 
@@ -65,10 +65,10 @@ fn content(input: &ReportInput) -> String {
         };
         section(&format!("Confusion{part}"), confusion::render(evaluation));
         let summary = format!(
-            "<p class=\"muted\">Mean F1 {} · cross-entropy {:.4} · {}</p>",
+            "<p class=\"muted\">Mean F1 {} · cross-entropy {:.4} · n = {}</p>",
             percent(evaluation.macro_f1),
             evaluation.loss,
-            counted(evaluation.n, "image")
+            count(evaluation.n)
         );
         section(&format!("Classes{part}"), summary + &per_class(evaluation));
     }
@@ -131,10 +131,10 @@ fn card(name: &str, measured: &Accuracy) -> String {
     );
     format!(
         "<div class=\"card\"><h2>{name}</h2><p class=\"figure\">{}</p>{bar}\
-         <p class=\"muted\">95\u{202f}% interval {} to {}<br/>{}</p></div>",
+         <p class=\"muted\">95\u{202f}% interval {} to {}<br/>n = {}</p></div>",
         percent(measured.accuracy),
         percent(low),
         percent(high),
-        counted(measured.n, "image")
+        count(measured.n)
     )
 }

@@ -156,7 +156,7 @@ fn the_page_shows_the_numbers_it_was_given() {
     let measured = input.evaluation.unwrap();
     for shown in [
         format!("{:.1}\u{202f}%", measured.accuracy * 100.0),
-        "83.8\u{202f}% to 90.2\u{202f}%<br/>400 images".to_string(),
+        "83.8\u{202f}% to 90.2\u{202f}%<br/>n = 400".to_string(),
         "best on validation (epoch 14)".to_string(),
         "Best validation accuracy: 87.3\u{202f}% in epoch 15 of 15 epochs".to_string(),
         "<b>1</b> probe (epochs 1–3)".to_string(),
