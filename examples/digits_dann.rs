@@ -11,12 +11,11 @@
 //! says what does better.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Parser;
 use tl::adapt::{TargetData, open_images};
 use tl::prelude::*;
-use tl::{AdaptOptions, AdaptRequest, adapt};
+use tl::{AdaptOptions, AdaptRequest, Examples, adapt};
 
 #[derive(Parser)]
 struct Arguments {
@@ -48,11 +47,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = tl::device(&arguments.device)?;
     let folder = arguments.digits.unwrap_or_else(cache);
     let source = open_images(&format!("mnist:{}", folder.display()))?;
-    let target = Arc::new(open_images(&format!("uci:{}", folder.display()))?);
+    let target = Examples::from(open_images(&format!("uci:{}", folder.display()))?);
 
     // The baseline and DANN go on from the same epochs on the source, with the same budget.
     for method in ["source", "dann"] {
-        let data = TargetData::Images { images: target.clone(), name: "UCI digits".to_string() };
+        let data = TargetData::Given { examples: target.clone(), name: "UCI digits".to_string() };
         let mut request = AdaptRequest::new(source.clone(), "MNIST", data, &device);
         request.options = AdaptOptions {
             network: "small_conv".to_string(),

@@ -45,13 +45,22 @@ def rules(architecture):
     return {"gain": 2.0, "bias_offset": 0.0 if plain else 0.5, "scales": []}
 
 
+class Half(torchvision.models.resnet.ResNet):
+    """torchvision's ResNet with half the channels after its first convolution."""
+
+    def _make_layer(self, block, planes, *others, **more):
+        self.inplanes = 32 if planes == 64 else self.inplanes
+        return super()._make_layer(block, planes // 2, *others, **more)
+
+
 def network(architecture):
-    """torchvision's network, or its ResNet with one block a layer and a first convolution for small images."""
+    """torchvision's network, or its ResNet halved, with one block a layer and a first convolution for small images."""
     if architecture != "resnet10":
         return torchvision.models.get_model(architecture, weights=None, num_classes=CLASSES)
-    resnet = torchvision.models.resnet
-    model = resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], num_classes=CLASSES)
-    model.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    model = Half(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1])
+    model.conv1 = torch.nn.Conv2d(3, 32, 3, padding=1, bias=False)
+    model.bn1 = torch.nn.BatchNorm2d(32)
+    model.fc = torch.nn.Linear(256, CLASSES)
     return model
 
 

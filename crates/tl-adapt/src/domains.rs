@@ -1,7 +1,7 @@
 //! Two domains: a labelled source and a target without labels, and how their examples are paired.
 
 use burn::prelude::*;
-use tl_core::{Activation, RowShape, rng};
+use tl_core::{Activation, Pieces, RowShape, rng};
 
 use crate::AdaptError;
 
@@ -139,7 +139,7 @@ pub fn check(domains: &dyn Domains, classes: usize) -> Result<(), AdaptError> {
             return Err(AdaptError::Label { part, example, label: labels[example], classes });
         }
         let source_shape = domains.batch(kind, &[0], View::Plain)?.row_shape();
-        if source_shape != target_shape {
+        if !source_shape.goes_with(&target_shape) {
             return Err(AdaptError::Shapes { source_shape, target_shape });
         }
     }
@@ -148,16 +148,32 @@ pub fn check(domains: &dyn Domains, classes: usize) -> Result<(), AdaptError> {
 
 /// Examples without labels, in memory.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Examples {
-    pub shape: RowShape,
-    /// Row after row, channels first.
-    pub values: Vec<f32>,
+pub enum Examples {
+    /// Values of one shape: row after row, channels first.
+    Rows { shape: RowShape, values: Vec<f32> },
+    /// Texts, as a tokenizer cut them.
+    Texts(Vec<Pieces>),
 }
 
 impl Examples {
     /// The number of examples.
     pub fn len(&self) -> usize {
-        self.values.len() / self.shape.elements().max(1)
+        match self {
+            Self::Rows { shape, values } => values.len() / shape.elements().max(1),
+            Self::Texts(texts) => texts.len(),
+        }
+    }
+
+    /// A hash of everything in them.
+    fn fingerprint(&self) -> u64 {
+        let fold = |state: u64, value: u32| tl_random::mix(state ^ u64::from(value));
+        match self {
+            Self::Rows { values, .. } => values.iter().map(|it| it.to_bits()).fold(0, fold),
+            Self::Texts(texts) => {
+                let numbers = |text: &Pieces| [text.ids.clone(), text.segments.clone()].concat();
+                texts.iter().flat_map(numbers).fold(1, fold)
+            }
+        }
     }
 
     /// Whether there is none.
@@ -170,17 +186,29 @@ impl Examples {
     /// # Errors
     /// A number beyond the examples.
     pub fn batch(&self, items: &[usize], device: &Device) -> Result<Activation, AdaptError> {
-        let width = self.shape.elements();
-        let mut values = Vec::with_capacity(items.len() * width);
-        for &item in items {
-            let row = self.values.get(item * width..(item + 1) * width);
-            values.extend_from_slice(row.ok_or(AdaptError::Count {
-                what: "the number of an example",
-                found: item,
-                expected: self.len(),
-            })?);
+        let beyond = |item| AdaptError::Count {
+            what: "the number of an example",
+            found: item,
+            expected: self.len(),
+        };
+        match self {
+            Self::Rows { shape, values: all } => {
+                let width = shape.elements();
+                let mut values = Vec::with_capacity(items.len() * width);
+                for &item in items {
+                    let row = all.get(item * width..(item + 1) * width);
+                    values.extend_from_slice(row.ok_or_else(|| beyond(item))?);
+                }
+                Ok(Activation::from_rows(*shape, values, device))
+            }
+            Self::Texts(texts) => {
+                let chosen = items
+                    .iter()
+                    .map(|&item| texts.get(item).cloned().ok_or_else(|| beyond(item)))
+                    .collect::<Result<_, _>>()?;
+                Ok(Activation::Texts(chosen))
+            }
         }
-        Ok(Activation::from_rows(self.shape, values, device))
     }
 }
 
@@ -256,8 +284,7 @@ impl Domains for InMemory {
         let few = self.labelled_target.as_ref().map(|part| &part.examples);
         let parts = [Some(&self.source.examples), Some(&self.validation.examples), few];
         let parts = parts.into_iter().flatten().chain([&self.target]);
-        let fold = |state: u64, value: &f32| tl_random::mix(state ^ u64::from(value.to_bits()));
-        let values = parts.fold(0, |state, part| part.values.iter().fold(state, fold));
+        let values = parts.fold(0, |state, part| tl_random::mix(state ^ part.fingerprint()));
         let labels = (&self.source.labels, &self.validation.labels, self.labelled_target_labels());
         format!("{:016x}{values:016x}", tl_random::hash(&format!("{labels:?}")))
     }
@@ -307,10 +334,10 @@ mod tests {
 
     fn domains(labels: Vec<usize>, width: usize, targets: usize) -> InMemory {
         let shape = RowShape::Vector { width: 2 };
-        let examples = Examples { shape, values: vec![0.0; 2 * labels.len()] };
+        let examples = Examples::Rows { shape, values: vec![0.0; 2 * labels.len()] };
         let part = LabelledExamples { examples, labels };
-        let target =
-            Examples { shape: RowShape::Vector { width }, values: vec![0.0; targets * width] };
+        let shape = RowShape::Vector { width };
+        let target = Examples::Rows { shape, values: vec![0.0; targets * width] };
         InMemory::new(part.clone(), part, target, &Device::flex()).unwrap()
     }
 
@@ -319,7 +346,9 @@ mod tests {
         let base = domains(vec![0, 1], 2, 3);
         let other_labels = domains(vec![1, 1], 2, 3);
         let mut other_values = base.clone();
-        other_values.target.values[4] = 1.0;
+        let mut values = vec![0.0; 6];
+        values[4] = 1.0;
+        other_values.target = Examples::Rows { shape: RowShape::Vector { width: 2 }, values };
         assert_eq!(base.fingerprint(), domains(vec![0, 1], 2, 3).fingerprint());
         assert_ne!(base.fingerprint(), other_labels.fingerprint());
         assert_ne!(base.fingerprint(), other_values.fingerprint());
@@ -334,9 +363,9 @@ mod tests {
         assert!(message(domains(vec![0, 1], 2, 0)).contains("the target holds no example"));
         assert!(message(domains(vec![], 2, 1)).contains("source's training part holds no"));
         let shape = RowShape::Vector { width: 1 };
-        let part =
-            LabelledExamples { examples: Examples { shape, values: vec![0.0] }, labels: vec![] };
-        let target = Examples { shape, values: vec![] };
+        let examples = Examples::Rows { shape, values: vec![0.0] };
+        let part = LabelledExamples { examples, labels: vec![] };
+        let target = Examples::Rows { shape, values: vec![] };
         assert!(InMemory::new(part.clone(), part, target, &Device::flex()).is_err());
     }
 }

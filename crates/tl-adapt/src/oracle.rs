@@ -83,7 +83,7 @@ mod tests {
 
     fn test_part(examples: usize, labels: usize) -> Result<Oracle, AdaptError> {
         let values = vec![0.0; 2 * examples];
-        let examples = Examples { shape: RowShape::Vector { width: 2 }, values };
+        let examples = Examples::Rows { shape: RowShape::Vector { width: 2 }, values };
         Oracle::new(LabelledExamples { examples, labels: vec![0; labels] })
     }
 

@@ -249,7 +249,7 @@ fn a_run_ends_early_when_the_validator_prefers_nothing_new() {
 fn domains_and_settings_that_do_not_fit_are_one_line() {
     let device = Device::flex();
     let shape = RowShape::Image { channels: 3, height: 14, width: 28 };
-    let target = Examples { shape, values: vec![0.0; 2 * shape.elements()] };
+    let target = Examples::Rows { shape, values: vec![0.0; 2 * shape.elements()] };
     let day_part = || examples(Part::Train, 0, 2, day);
     let domains = InMemory::new(day_part(), day_part(), target, &device).unwrap();
     let mut method = named("dann").unwrap();

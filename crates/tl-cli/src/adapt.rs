@@ -1,11 +1,10 @@
 //! `tl adapt`: from two domains to a run.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use tl::adapt::{TargetData, open_images, open_sources};
+use tl::adapt::{TargetData, open_sources, open_texts};
 use tl::train::{Progress, TrainError};
-use tl::{AdaptRequest, Error, Run, prepare_adaptation};
+use tl::{AdaptRequest, Error, Run, prepare_adaptation, text_family};
 
 use crate::adapt_flags::Adapt;
 use crate::adapt_summary::{self as summary, Outcome};
@@ -37,12 +36,18 @@ pub fn run(verb: &Adapt) -> Result<(), Failure> {
 fn request(verb: &Adapt) -> Result<AdaptRequest, Failure> {
     let device = verb.machine.start()?;
     let options = verb.options()?;
-    let source = open_sources(&verb.source)?;
-    output::notes(&source.notes);
+    let columns = text_family(&options.network).map(|_| &options.text.columns);
+    let open = |names: &[String], labelled: bool| match columns {
+        Some(columns) => open_texts(names, columns, labelled),
+        None => Ok(open_sources(names)?.into()),
+    };
+    let source = open(&verb.source, true)?;
+    output::notes(source.notes());
     let target = match (&verb.target, &verb.target_shift) {
         (_, Some(shift)) => TargetData::Shift(shift.clone()),
         (Some(name), None) => {
-            TargetData::Images { images: Arc::new(open_images(name)?), name: name.clone() }
+            let examples = open(std::slice::from_ref(name), false)?;
+            TargetData::Given { examples, name: name.clone() }
         }
         (None, None) => return Err(Failure::input("give --target or --target-shift")),
     };

@@ -6,9 +6,9 @@ use tl::data::Shift;
 use tl::{AdaptOptions, RunRecord};
 
 use crate::failure::Failure;
-use crate::flags::{DataFlags, Machine, NetworkFlags, Patches, RunFlags};
+use crate::flags::{DataFlags, Machine, NetworkFlags, Patches, RunFlags, TextFlags};
 
-/// Adapt a network to images without labels from another place
+/// Adapt a network to images or texts without labels from another place
 ///
 /// The labels are from one domain, the source; the use is in another, the target. The network is trained on the source first; then
 /// each method goes on from there with the same budget. Which epoch and which method are kept is decided without target labels;
@@ -25,6 +25,7 @@ Examples:
   tl adapt --source day/ --target night/ --dry-run          classes, parts, what is trained; writes nothing
   tl adapt --source day/ --target night/ --out runs/1 --resume
   tl adapt --source mnist:digits/ --target uci:digits/ --model small_conv --weights random
+  tl adapt --source tweets.csv --target movies.txt --model bert --weights MiniLM/      sentences; fda is for images alone
   tl evaluate runs/1 night/                                 afterwards, as with any run
   tl evaluate runs/1 photos/ --shift night:0.7              on a target that was made
 
@@ -32,16 +33,17 @@ SOURCE has one folder of images per class, perhaps inside folders train, validat
 Images of any size become the network's size, grey ones three channels. Of a target that is divided the test part is set aside for
 the oracle; of any other the oracle is measured on the images that were adapted to.
 
+Texts take all methods but fda, mixstyle and adabn.
 Methods: source, dann, cdan, cdan_e, adda, mcd, mdd, coral, dan, jan, afn, mcc, bnm, adabn, tent, t3a, shot, pseudo_label,
 mean_teacher, mixstyle, fda.
 Validators: source_accuracy, entropy, information_maximisation, bnm, snd, dev, silhouette, calinski_harabasz, reverse, ensemble.")]
 pub struct Adapt {
-    /// Images with labels: a folder, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; given several times,
-    /// the images of all, which must have the same classes
+    /// Images with labels: a folder, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; for a network of texts
+    /// what `tl finetune` takes; given several times, the examples of all, which must have the same classes
     #[arg(long, value_name = "P", required = true, help_heading = "Data")]
     pub source: Vec<String>,
 
-    /// Images from where the network will be used, with or without labels
+    /// Images or texts from where the network will be used, with or without labels
     #[arg(
         long,
         value_name = "P",
@@ -74,6 +76,9 @@ pub struct Adapt {
     #[command(flatten)]
     pub patches: Patches,
 
+    #[command(flatten)]
+    pub text: TextFlags,
+
     /// The method; without it the validator picks among the core methods
     #[arg(long, value_name = "M", conflicts_with = "compare", help_heading = "Adaptation")]
     pub method: Option<String>,
@@ -92,16 +97,16 @@ pub struct Adapt {
     #[arg(long, value_name = "V", help_heading = "Adaptation")]
     pub select: Option<String>,
 
-    /// Epochs of each method [default: 8]
+    /// Epochs of each method [default: 8; of texts 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Adaptation")]
     pub epochs: Option<usize>,
 
-    /// Epochs on the source alone, before every method [default: 5]
+    /// Epochs on the source alone, before every method [default: 5; of texts 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Adaptation")]
     pub source_epochs: Option<usize>,
 
     /// The head's learning rate on the source; pretrained stages get three tenths of it, and methods begin with three tenths of
-    /// both [default: 1e-3; 3e-3 with --weights random]
+    /// both [default: 1e-3; 3e-3 with --weights random; of texts 1e-4]
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Adaptation")]
     pub lr: Option<f64>,
 
@@ -153,6 +158,7 @@ impl Adapt {
         options.freeze_through = self.network.freeze_through.clone().or(options.freeze_through);
         options.image_size = self.network.image_size.or(options.image_size);
         self.patches.put_into(&mut options.patches);
+        self.text.put_into(&mut options.text);
         options.augment |= self.augment;
         options.balanced |= self.balanced;
         options.shots = self.data.shots.or(options.shots);

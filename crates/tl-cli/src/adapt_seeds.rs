@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use serde::Serialize;
-use tl::data::Items;
 use tl::train::metrics::mean_and_deviation;
 use tl::{AdaptRequest, RunRecord, Status, prepare_adaptation};
 
@@ -69,7 +68,7 @@ pub fn run(verb: &Adapt, request: AdaptRequest, count: u64) -> Result<(), Failur
 fn finished(request: &AdaptRequest, folder: &Path) -> Option<RunRecord> {
     let record = RunRecord::read(folder).ok().filter(|_| request.resume)?;
     let same = record.adaptation.as_ref().is_some_and(|found| found.options == request.options)
-        && record.data.fingerprint == request.source.fingerprint()
+        && record.data.fingerprint == request.source.items().fingerprint()
         && record.status == Status::Finished;
     same.then_some(record)
 }

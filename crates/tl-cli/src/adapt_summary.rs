@@ -223,10 +223,11 @@ pub fn interval(found: &OracleRecord) -> String {
 /// One line before the work begins.
 pub fn headline(prepared: &PreparedAdaptation, folder: &Path) -> String {
     let RunRecord { network, options, data, labels, device, .. } = &prepared.record;
-    let (target, images, test) = prepared.target();
+    let (target, adapted, test) = prepared.target();
+    let noun = prepared.record.preprocess.noun();
     format!(
-        "{network} ({}) on {device}: {} classes; source {}: {} training and {} validation images; target {target}: {images} \
-         images without labels, {test} for the oracle; methods: {}; run: {}",
+        "{network} ({}) on {device}: {} classes; source {}: {} training and {} validation {noun}; target {target}: {adapted} \
+         {noun} without labels, {test} for the oracle; methods: {}; run: {}",
         options.weights,
         labels.len(),
         data.path,
@@ -259,7 +260,7 @@ struct DryRun<'a> {
 /// What would be done, without doing it.
 pub fn dry_run(prepared: &PreparedAdaptation, json: bool) -> Result<(), Failure> {
     let record = &prepared.record;
-    let (images, split) = prepared.source();
+    let (source, split) = prepared.source();
     let (target, target_images, oracle_images) = prepared.target();
     let notes: Vec<String> = prepared.notes.iter().cloned().chain(split.notes()).collect();
     let found = DryRun {
@@ -268,7 +269,7 @@ pub fn dry_run(prepared: &PreparedAdaptation, json: bool) -> Result<(), Failure>
         weights: &record.options.weights,
         preprocess: &record.preprocess,
         source: &record.data.path,
-        classes: ClassCounts::all(images, split),
+        classes: ClassCounts::all(source, split),
         target,
         target_images,
         oracle_images,
@@ -281,7 +282,7 @@ pub fn dry_run(prepared: &PreparedAdaptation, json: bool) -> Result<(), Failure>
         return output::object(&found);
     }
     let mut text = format!(
-        "{} ({}), {}, on {}\n\nsource {}:\n{}\ntarget {target}: {target_images} images without labels, \
+        "{} ({}), {}, on {}\n\nsource {}:\n{}\ntarget {target}: {target_images} {} without labels, \
          {oracle_images} for the oracle\nmethods: {}\n",
         found.network,
         found.weights,
@@ -289,6 +290,7 @@ pub fn dry_run(prepared: &PreparedAdaptation, json: bool) -> Result<(), Failure>
         record.device,
         found.source,
         table(&found.classes),
+        record.preprocess.noun(),
         found.methods.join(", ")
     );
     for note in &found.notes {

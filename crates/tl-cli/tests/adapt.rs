@@ -182,8 +182,10 @@ fn a_source_without_validation_images_is_refused_before_anything_is_made() {
     }
     let words = ["adapt", "--source", "few", "--target-shift", "fog", "--out", "never"];
     let more = ["--model", "small_conv", "--weights", "random"];
-    place
-        .refused_with(&[&words[..], &more].concat(), &["few has no validation image", "give more"]);
+    place.refused_with(
+        &[&words[..], &more].concat(),
+        &["few has no validation example", "give more"],
+    );
     assert!(!place.path("never").exists());
 }
 
@@ -203,7 +205,7 @@ fn faults_of_the_domains_are_one_line_that_says_the_mend() {
     refused(&["--target", "empty"], &[], &["empty"]);
     refused(&["--target", "nowhere"], &[], &["nowhere does not exist"]);
     place.image("single/0.png", 20, 20, 0);
-    refused(&["--target", "single"], &[], &["one image of the target", "two or more"]);
+    refused(&["--target", "single"], &[], &["one example of the target", "two or more"]);
     refused(&NIGHT, &["--batch-size", "1"], &["batches of 1", "--batch-size from 2"]);
     refused(&NIGHT, &["--method", "dan2"], &["no method is called \"dan2\"", "dann", "fda"]);
     refused(&NIGHT, &["--select", "target"], &["no validator is called", "entropy"]);
@@ -263,7 +265,7 @@ fn a_domain_that_cannot_be_read_is_one_line_that_names_an_image() {
     let torn = ["--target", "torn"];
     place.refused_with(
         &adapt(&torn, &["--method", "source", "--out", "a"]),
-        &["none of the 3 images of the target can be read", "0.png", "give images"],
+        &["none of the 3 examples of the target can be read", "0.png", "give examples"],
     );
     let record: Value = serde_json::from_slice(&place.read("a/run.json")).unwrap();
     assert_eq!(record["status"], "failed");

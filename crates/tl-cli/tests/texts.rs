@@ -105,6 +105,58 @@ fn the_rows_of_an_embedding_are_in_the_order_of_the_lines() {
 }
 
 #[test]
+fn sentences_without_labels_from_elsewhere_are_adapted_to() {
+    let place = place();
+    let elsewhere = reviews(90).replace("film", "is the").replace("so ", "a ");
+    place.file("elsewhere.csv", elsewhere.as_bytes());
+    let lines: Vec<&str> =
+        elsewhere.lines().skip(1).map(|it| it.split('"').nth(1).unwrap()).collect();
+    place.file("lines.txt", lines.join("\n").as_bytes());
+    let words = |target: &'static str, out: &'static str, more: &[&'static str]| {
+        let words = ["adapt", "--source", "reviews.csv", "--target", target, "--out", out];
+        let network = ["--model", "bert", "--weights", "encoder", "--lr", "3e-3"];
+        let length = ["--source-epochs", "10", "--epochs", "2", "--batch-size", "8"];
+        [&words[..], &network, &length, more].concat()
+    };
+    let found = place.json(&words("elsewhere.csv", "run", &["--method", "dann"]));
+    assert!(found["oracle"]["accuracy"].as_f64().unwrap() > 0.9, "{found}");
+    assert_eq!(found["oracle"]["n"], 90);
+    let measured = place.json(&["evaluate", "run", "elsewhere.csv"]);
+    assert_eq!(measured["accuracy"], found["oracle"]["accuracy"]);
+    assert!(place.path("run/tokenizer.json").is_file() && place.path("run/config.json").is_file());
+
+    // Frozen layers are kept; lines have no labels; what was cut short goes on to the same bits.
+    let more = ["--compare", "coral,shot,mean_teacher,tent", "--freeze-through", "layer.0"];
+    let found = place.json(&words("lines.txt", "lines", &more));
+    assert!(found["oracle"].is_null(), "{found}");
+    assert_eq!(found["candidates"].as_array().unwrap().len(), 4);
+    let every = ["--checkpoint-every", "3"];
+    place.json(&words("lines.txt", "again", &[&more[..], &every].concat()));
+    place.json(&words("lines.txt", "again", &[&more[..], &every, &["--resume"]].concat()));
+    assert_eq!(place.read("lines/model.safetensors"), place.read("again/model.safetensors"));
+
+    for method in ["fda", "mixstyle", "adabn"] {
+        let words = words("lines.txt", "no", &["--method", method]);
+        place.refused_with(&words, &[method, "texts", "leave out"]);
+    }
+    place.refused_with(&words("lines.txt", "no", &["--augment"]), &["texts are not varied"]);
+    place.refused_with(
+        &[
+            "adapt",
+            "--source",
+            "reviews.csv",
+            "--target-shift",
+            "night",
+            "--model",
+            "bert",
+            "--weights",
+            "encoder",
+        ],
+        &["texts know no shift"],
+    );
+}
+
+#[test]
 fn a_pair_of_texts_is_one_example() {
     let place = place();
     let mut table = String::from("one\ttwo\tsame\n");

@@ -40,6 +40,18 @@ impl RowShape {
             RowShape::Vector { width } => width,
         }
     }
+
+    /// Whether examples of both shapes can stand in one batch: the shapes are the same, the length of sequences aside.
+    pub fn goes_with(&self, other: &Self) -> bool {
+        let without_length = |shape: &Self| match *shape {
+            RowShape::Texts { .. } => RowShape::Texts { pieces: 0 },
+            RowShape::Tokens { width, prefix, pooling, .. } => {
+                RowShape::Tokens { tokens: 0, width, prefix, pooling }
+            }
+            other => other,
+        };
+        without_length(self) == without_length(other)
+    }
 }
 
 impl Activation {

@@ -101,7 +101,7 @@ pub enum DataError {
     NoLabel { name: String },
 
     #[error(
-        "class {class:?} is none of those that were trained ({known}): rename or remove its images"
+        "class {class:?} is none of those that were trained ({known}): rename or remove its examples"
     )]
     UnknownClass { class: String, known: String },
 

@@ -1,7 +1,7 @@
 //! Several sets of images as one.
 
 use crate::images::Item;
-use crate::{DataError, Images};
+use crate::{DataError, Images, Items};
 
 impl Images {
     /// The images of several sets, each called by the set's name and its own: `berlin/cat/1.png`.
@@ -10,35 +10,9 @@ impl Images {
     /// No set, the same name twice, other classes than the first set has, some sets divided into parts
     /// and others not.
     pub fn joined(sets: Vec<(String, Self)>) -> Result<Self, DataError> {
-        let Some((first_name, first)) = sets.first() else {
-            return Err(DataError::Join("no set of images was given".into()));
-        };
-        let divided = |set: &Self| set.items.iter().any(|item| item.part.is_some());
-        let (classes, parts) = (first.classes.clone(), divided(first));
-        for (number, (name, set)) in sets.iter().enumerate() {
-            if sets[..number].iter().any(|(earlier, _)| earlier == name) {
-                return Err(DataError::Join(format!("{name} was given twice: give each once")));
-            }
-            let alone = |set: &Self, other: &[String]| {
-                set.classes.iter().find(|class| !other.contains(class)).cloned()
-            };
-            for (has, lacks, class) in [
-                (name, first_name, alone(set, &classes)),
-                (first_name, name, alone(first, &set.classes)),
-            ] {
-                if let Some(class) = class {
-                    return Err(DataError::Join(format!(
-                        "{has} has a class {class:?} that {lacks} does not have: give all the same classes"
-                    )));
-                }
-            }
-            if divided(set) != parts {
-                let (with, without) = if parts { (first_name, name) } else { (name, first_name) };
-                return Err(DataError::Join(format!(
-                    "{with} is divided into parts and {without} is not: divide both or neither"
-                )));
-            }
-        }
+        let all: Vec<(&str, &dyn Items)> =
+            sets.iter().map(|(name, set)| (name.as_str(), set as &dyn Items)).collect();
+        let classes = check(&all)?;
         let mut joined = Self { classes, items: Vec::new(), notes: Vec::new() };
         for (name, set) in sets {
             // Folders number their classes by name, IDX data as they like.
@@ -50,6 +24,43 @@ impl Images {
         joined.items.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(joined)
     }
+}
+
+/// Succeeds with the classes of sets that can be joined.
+///
+/// # Errors
+/// No set, the same name twice, other classes than the first set has, some sets divided into parts and others not.
+pub(crate) fn check(sets: &[(&str, &dyn Items)]) -> Result<Vec<String>, DataError> {
+    let Some((first_name, first)) = sets.first() else {
+        return Err(DataError::Join("no set of examples was given".into()));
+    };
+    let divided = |set: &dyn Items| (0..set.count()).any(|index| set.part(index).is_some());
+    let (classes, parts) = (first.classes(), divided(*first));
+    for (number, (name, set)) in sets.iter().enumerate() {
+        if sets[..number].iter().any(|(earlier, _)| earlier == name) {
+            return Err(DataError::Join(format!("{name} was given twice: give each once")));
+        }
+        let alone = |all: &[String], other: &[String]| {
+            all.iter().find(|class| !other.contains(class)).cloned()
+        };
+        for (has, lacks, class) in [
+            (name, first_name, alone(set.classes(), classes)),
+            (first_name, name, alone(classes, set.classes())),
+        ] {
+            if let Some(class) = class {
+                return Err(DataError::Join(format!(
+                    "{has} has a class {class:?} that {lacks} does not have: give all the same classes"
+                )));
+            }
+        }
+        if divided(*set) != parts {
+            let (with, without) = if parts { (first_name, name) } else { (name, first_name) };
+            return Err(DataError::Join(format!(
+                "{with} is divided into parts and {without} is not: divide both or neither"
+            )));
+        }
+    }
+    Ok(classes.to_vec())
 }
 
 #[cfg(test)]

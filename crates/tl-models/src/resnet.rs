@@ -16,9 +16,8 @@ use crate::unit::ConvNorm;
 /// The depths that torchvision has, and a smaller one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResNetDepth {
-    /// One block a layer, for images of 28 to 64 pixels: the first convolution is 3×3 and keeps their
-    /// size. In torchvision it is `ResNet(BasicBlock, [1, 1, 1, 1])` with
-    /// `conv1 = Conv2d(3, 64, 3, padding=1, bias=False)`.
+    /// One block a layer and half the channels, for images of 28 to 64 pixels: the first convolution is
+    /// 3×3 and keeps their size. Otherwise it is torchvision's `ResNet(BasicBlock, [1, 1, 1, 1])`.
     D10,
     D18,
     D34,
@@ -46,11 +45,19 @@ impl ResNetDepth {
         }
     }
 
+    /// Channels of the first layer's 3×3 convolutions; each later layer has twice as many.
+    fn width(self) -> usize {
+        match self {
+            Self::D10 => 32,
+            _ => 64,
+        }
+    }
+
     /// The first convolution, by which all but the smallest halve the image.
     fn first_convolution(self) -> Conv2dConfig {
         match self {
-            Self::D10 => Conv2dConfig::new([3, 64], 3).padding(1),
-            _ => Conv2dConfig::new([3, 64], 7).stride(2).padding(3),
+            Self::D10 => Conv2dConfig::new([3, self.width()], 3).padding(1),
+            _ => Conv2dConfig::new([3, self.width()], 7).stride(2).padding(3),
         }
     }
 
@@ -145,13 +152,14 @@ impl ResNet {
                 .collect()
         };
         let [first, second, third, fourth] = depth.blocks();
+        let width = depth.width();
         Self {
             conv1: depth.first_convolution().init(device),
-            bn1: BatchNorm2d::new(64, device),
-            layer1: layer(64, 64, first, 1),
-            layer2: layer(64 * expansion, 128, second, 2),
-            layer3: layer(128 * expansion, 256, third, 2),
-            layer4: layer(256 * expansion, 512, fourth, 2),
+            bn1: BatchNorm2d::new(width, device),
+            layer1: layer(width, width, first, 1),
+            layer2: layer(width * expansion, 2 * width, second, 2),
+            layer3: layer(2 * width * expansion, 4 * width, third, 2),
+            layer4: layer(4 * width * expansion, 8 * width, fourth, 2),
             depth,
         }
     }
@@ -196,7 +204,7 @@ impl Backbone for ResNet {
     }
 
     fn embedding_width(&self) -> usize {
-        512 * self.depth.expansion()
+        8 * self.depth.width() * self.depth.expansion()
     }
 
     fn head_input_width(&self) -> usize {

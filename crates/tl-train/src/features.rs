@@ -14,7 +14,7 @@ use crate::TrainError;
 use crate::files::{aside, make_folder};
 
 /// One row of values for each item, in memory or in a file.
-pub(crate) struct FeatureStore {
+pub struct FeatureStore {
     /// Of every row, or of the longest one where rows differ in their tokens.
     shape: RowShape,
     ragged: bool,
@@ -45,7 +45,7 @@ struct Header {
 }
 
 /// Where rows may go.
-pub(crate) struct Room<'a> {
+pub struct Room<'a> {
     /// The most bytes in memory.
     pub memory: u64,
     /// A folder for what does not fit.

@@ -35,6 +35,7 @@ pub mod tensor_file;
 
 pub use dataset::{Dataset, TextDataset};
 pub use error::TrainError;
+pub use features::{FeatureStore, Room};
 pub use fit::{Fitted, Predictions, Task, check_resume, fit, plain_device, predict};
 pub use options::{Conduct, Keep, Settings};
 pub use progress::{EpochRow, Lines, Progress, Silent};

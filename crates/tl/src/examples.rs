@@ -1,11 +1,12 @@
 //! What a run is fitted on or measured on: images or texts.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
 use tl_core::{Backbone, ExpectedInput};
 use tl_data::text::{Columns, Texts, Tokenizer};
-use tl_data::{Images, Items, Loader};
+use tl_data::{DataError, Images, Items, Loader, Shift};
 use tl_models::Architecture;
 use tl_train::{Dataset, TextDataset};
 
@@ -76,32 +77,33 @@ impl Examples {
         }
     }
 
-    /// Gives every example the number that its class has among `classes`.
+    /// The same examples, each with the number that its class has among `classes`.
     ///
     /// # Errors
     /// A class that is none of them.
-    pub fn relabel(&mut self, classes: &[String]) -> Result<(), Error> {
-        let unknown = |class: String| {
-            Error::options(
-                format!("the data has a class \"{class}\" that the run does not know"),
-                format!("the run's classes are: {}", classes.join(", ")),
-            )
-        };
+    pub fn with_classes(&self, classes: &[String]) -> Result<Self, DataError> {
         match self {
-            Self::Texts(texts) => Arc::make_mut(texts).relabel(classes).map_err(unknown),
-            Self::Images(images) => {
-                let images = Arc::make_mut(images);
-                let number = |class: &String| {
-                    let found = classes.iter().position(|known| known == class);
-                    found.ok_or_else(|| unknown(class.clone()))
-                };
-                let numbers = images.classes.iter().map(number).collect::<Result<Vec<_>, _>>()?;
-                for item in &mut images.items {
-                    item.label = item.label.and_then(|label| numbers.get(label).copied());
-                }
-                images.classes = classes.to_vec();
-                Ok(())
-            }
+            Self::Images(images) => Ok(images.with_classes(classes)?.into()),
+            Self::Texts(texts) => Ok(texts.with_classes(classes)?.into()),
+        }
+    }
+
+    /// The same examples without labels and classes.
+    pub fn unlabelled(&self) -> Self {
+        match self {
+            Self::Images(images) => images.unlabelled().into(),
+            Self::Texts(texts) => texts.unlabelled().into(),
+        }
+    }
+
+    /// The images after a shift, which is drawn from `seed`.
+    ///
+    /// # Errors
+    /// Texts, which know no shift; a shift without photos.
+    pub fn shifted(&self, shift: &Shift, seed: u64) -> Result<Self, Error> {
+        match self {
+            Self::Images(images) => Ok(images.shifted(&shift.clone().prepare(seed)?).into()),
+            Self::Texts(_) => Err(Error::options("texts know no shift", "leave out the shift")),
         }
     }
 
@@ -114,7 +116,7 @@ impl Examples {
         how: &Preprocessing,
         network: &Network,
         reading: &Reading<'_>,
-    ) -> Result<Box<dyn Dataset>, Error> {
+    ) -> Result<Input, Error> {
         let other = |given: &str, expected: &str| {
             let name = network.name();
             Err(Error::options(
@@ -125,14 +127,33 @@ impl Examples {
         match (self, how) {
             (Self::Images(images), Preprocessing::Images(preprocess)) => {
                 let (threads, strict) = (reading.threads, reading.strict);
-                Ok(Box::new(Loader::new(images.clone(), preprocess.clone(), threads, strict)?))
+                let loader = Loader::new(images.clone(), preprocess.clone(), threads, strict)?;
+                Ok(Input::Images(loader))
             }
             (Self::Texts(texts), Preprocessing::Texts(options)) => {
                 let tokenizer = tokenizer(reading.weights)?;
-                Ok(Box::new(encoded(texts, &tokenizer, options, network)?))
+                Ok(Input::Texts(encoded(texts, &tokenizer, options, network)?))
             }
             (Self::Images(_), Preprocessing::Texts(_)) => other("images", "texts"),
             (Self::Texts(_), Preprocessing::Images(_)) => other("texts", "images"),
+        }
+    }
+}
+
+/// Examples of either kind as a network reads them.
+#[derive(Clone)]
+pub enum Input {
+    Images(Loader),
+    Texts(TextDataset),
+}
+
+impl Deref for Input {
+    type Target = dyn Dataset;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Images(loader) => loader,
+            Self::Texts(texts) => texts,
         }
     }
 }

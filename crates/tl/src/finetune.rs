@@ -11,12 +11,11 @@ use tl_models::Classifier;
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 use tl_train::{
-    Conduct, Dataset, EpochRow, Fitted, Predictions, Progress, Task, TrainError, check_resume, fit,
-    predict,
+    Conduct, EpochRow, Fitted, Predictions, Progress, Task, TrainError, check_resume, fit, predict,
 };
 
 use crate::estimate::{Extent, Sample, cache_sizes, costs};
-use crate::examples::{Reading, preprocessing};
+use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::claim;
 use crate::record::{DataRecord, Preprocessing, RUN_SCHEMA, RunRecord, Status, versions};
 use crate::source::pretrained_as;
@@ -71,7 +70,7 @@ pub struct Prepared {
     request: Request,
     pub model: Classifier<Network>,
     pub plan: Plan,
-    pub data: Box<dyn Dataset>,
+    pub data: Input,
     pub split: Split,
     pub report: TrainableReport,
     pub record: RunRecord,

@@ -59,9 +59,17 @@ def small_conv():
 
 
 def resnet10():
-    """torchvision's ResNet with one block a layer and a first convolution for small images."""
-    network = models.resnet.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=len(labels))
-    network.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    """torchvision's ResNet with one block a layer, half the channels and a first convolution for small images."""
+
+    class Half(models.resnet.ResNet):
+        def _make_layer(self, block, planes, *others, **more):
+            self.inplanes = 32 if planes == 64 else self.inplanes
+            return super()._make_layer(block, planes // 2, *others, **more)
+
+    network = Half(models.resnet.BasicBlock, [1, 1, 1, 1])
+    network.conv1 = torch.nn.Conv2d(3, 32, 3, padding=1, bias=False)
+    network.bn1 = torch.nn.BatchNorm2d(32)
+    network.fc = torch.nn.Linear(256, len(labels))
     return network
 
 

@@ -63,7 +63,7 @@ const BODY_SHARE: f64 = 0.3;
 const UNFREEZINGS: usize = 3;
 
 /// The same for text encoders, whose stages stand nearer to where they should be.
-const TEXT_RATE: f64 = 1e-4;
+pub(crate) const TEXT_RATE: f64 = 1e-4;
 
 impl Tuning {
     /// What is usual for text encoders, where nothing else was said, for so many training texts.

@@ -13,7 +13,7 @@ use tl_train::metrics::Evaluation;
 use tl_train::{Dataset, EpochRow, Predictions, Progress, predict};
 
 use crate::choice::said;
-use crate::examples::Reading;
+use crate::examples::{Input, Reading};
 use crate::record::{MODEL_FILE, RunRecord, Status};
 use crate::{Error, Examples, Network, load_script, page, text_files};
 
@@ -126,7 +126,7 @@ impl Run {
         examples: &Examples,
         threads: usize,
         strict: bool,
-    ) -> Result<Box<dyn Dataset>, Error> {
+    ) -> Result<Input, Error> {
         let weights = self.folder.join(MODEL_FILE);
         let reading = Reading { weights: Some(&weights), threads, strict };
         examples.dataset(&self.record.preprocess, &self.model.backbone, &reading)
@@ -166,13 +166,9 @@ impl Run {
     ) -> Result<Measured, Error> {
         let mut examples = examples.into();
         let (items, mut part) = self.part(examples.items())?;
-        examples.relabel(&self.record.labels)?;
+        examples = examples.with_classes(&self.record.labels)?;
         if let Some(shift) = shift {
-            let Examples::Images(images) = &examples else {
-                return Err(Error::options("texts know no shift", "leave out --shift"));
-            };
-            let prepared = shift.clone().prepare(self.record.options.settings.seed)?;
-            examples = images.shifted(&prepared).into();
+            examples = examples.shifted(shift, self.record.options.settings.seed)?;
             part += &format!(", shifted to {}", shift.name());
         }
         let labels = examples.items().labels();

@@ -7,10 +7,9 @@ use tl_core::Backbone;
 use tl_data::{Interpolation, Preprocess};
 use tl_models::weights::{LoadReport, Source};
 use tl_models::{Architecture, Classifier, LoadOptions, load};
-use tl_train::Dataset;
 
 use crate::choice::{CONFIG_FILE, TOKENIZER_FILE};
-use crate::examples::{Reading, preprocessing};
+use crate::examples::{Input, Reading, preprocessing};
 use crate::network::text_family;
 use crate::{EMBEDDED_NETWORK, Error, Examples, FinetuneOptions, Network, NetworkChoice, embedded};
 
@@ -37,7 +36,7 @@ impl Pretrained {
         examples: &Examples,
         options: &FinetuneOptions,
         threads: usize,
-    ) -> Result<Box<dyn Dataset>, Error> {
+    ) -> Result<Input, Error> {
         let network = &self.model.backbone;
         let how = preprocessing(network, options)?;
         let (weights, strict) = (self.path.as_deref(), options.strict);

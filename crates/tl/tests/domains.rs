@@ -7,6 +7,7 @@ use tl::adaptation::{Domains, Part, View};
 use tl::burn::tensor::Device;
 use tl::data::{Loader, Preprocess, Shift};
 use tl::embedded;
+use tl::examples::Input;
 use tl::train::Silent;
 
 /// 20 images by day to train on and 5 to validate on, 12 by night.
@@ -15,12 +16,13 @@ fn domains(memory: u64) -> LoadedDomains {
     let night = day.shifted(&"night".parse::<Shift>().unwrap().prepare(0).unwrap());
     let loader =
         |images| Loader::new(Arc::new(images), Preprocess::imagenet(16, 16), 2, true).unwrap();
+    let loader = |images| Input::Images(loader(images));
     let (source, target) = (loader(day), loader(night));
     let items: Vec<usize> = (100..137).collect();
     LoadedDomains::read(
         &source,
         [&items[..20], &items[20..25]],
-        Chosen { loader: &target, items: &items[25..] },
+        Chosen { input: &target, items: &items[25..] },
         memory,
         &Device::flex(),
         &mut Silent,

@@ -1,15 +1,20 @@
 //! What frozen stages make of every example, computed once in a phase.
 
+use burn::prelude::*;
 use tl_core::{Activation, FrozenPrefix, Head};
+use tl_train::{FeatureStore, Room, TrainError};
 
 use crate::AdaptError;
-use crate::domains::{Domains, Examples, Part, View};
+use crate::domains::{Domains, Part, View};
+
+/// Examples that go through the frozen stages together.
+const CHUNK: usize = 64;
 
 /// Every example of the three parts at the cut, in memory.
 pub(super) struct Cache {
-    training: Examples,
-    validation: Examples,
-    target: Examples,
+    training: FeatureStore,
+    validation: FeatureStore,
+    target: FeatureStore,
 }
 
 impl Cache {
@@ -31,34 +36,52 @@ impl Cache {
                 None => output,
             })
         };
-        let shape = at_cut(Part::Target, &[0])?.row_shape();
+        let few: Vec<usize> = (0..counts[2].min(CHUNK)).collect();
+        let shape = at_cut(Part::Target, &few)?.row_shape();
         let bytes = shape.elements() * counts.iter().sum::<usize>() * size_of::<f32>();
         if bytes as u64 > memory {
             return Ok(None);
         }
-        let all = |part, count: usize| -> Result<Examples, AdaptError> {
-            let mut values = Vec::with_capacity(count * shape.elements());
+        let room = Room { memory, folder: None, key: String::new() };
+        let all = |part, name, count: usize| -> Result<FeatureStore, AdaptError> {
             let items: Vec<usize> = (0..count).collect();
-            for chunk in items.chunks(64) {
-                let rows = at_cut(part, chunk)?.into_rows();
-                values.extend(rows.map_err(AdaptError::device)?);
+            let mut failure = None;
+            let batches = items.chunks(CHUNK).map(|chunk| {
+                at_cut(part, chunk).map(|rows| (chunk.to_vec(), rows)).map_err(|error| {
+                    let said = error.to_string();
+                    failure = Some(error);
+                    TrainError::Device(said)
+                })
+            });
+            let store = FeatureStore::fill(batches, count, &room);
+            match failure {
+                Some(error) => Err(error),
+                None => store?.ok_or(AdaptError::Empty { part: name }),
             }
-            Ok(Examples { shape, values })
         };
         Ok(Some(Self {
-            training: all(Part::SourceTraining, counts[0])?,
-            validation: all(Part::SourceValidation, counts[1])?,
-            target: all(Part::Target, counts[2])?,
+            training: all(Part::SourceTraining, "source's training part", counts[0])?,
+            validation: all(Part::SourceValidation, "source's validation part", counts[1])?,
+            target: all(Part::Target, "target", counts[2])?,
         }))
     }
 
-    /// The examples of a part; the few labelled ones of the target are not kept.
-    pub fn part(&self, part: Part) -> Option<&Examples> {
-        match part {
-            Part::SourceTraining => Some(&self.training),
-            Part::SourceValidation => Some(&self.validation),
-            Part::Target => Some(&self.target),
-            Part::LabelledTarget => None,
-        }
+    /// Examples of a part as a batch on `device`; the few labelled ones of the target are not kept.
+    ///
+    /// # Errors
+    /// An example that is not kept.
+    pub fn batch(
+        &self,
+        part: Part,
+        items: &[usize],
+        device: &Device,
+    ) -> Option<Result<Activation, AdaptError>> {
+        let store = match part {
+            Part::SourceTraining => &self.training,
+            Part::SourceValidation => &self.validation,
+            Part::Target => &self.target,
+            Part::LabelledTarget => return None,
+        };
+        Some(store.batch(items, device).map_err(AdaptError::from))
     }
 }

@@ -229,7 +229,6 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             _ => self.mixes_statistics(),
         };
         let cache = self.cache.as_ref().filter(|_| !anew);
-        let cache = cache.and_then(|cache| cache.part(part));
         let cut = self.prefix.as_ref().map_or(0, |prefix| prefix.range().end);
         let frozen = model.backbone.compile(if cache.is_some() { cut..stages } else { 0..stages });
         let mut found = Outputs {
@@ -239,8 +238,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let host = |vectors| Activation::Vector(vectors).into_rows().map_err(AdaptError::device);
         for chunk in items.chunks(self.settings.batch_size.max(64)) {
-            let batch = match cache {
-                Some(cache) => cache.batch(chunk, &self.device)?,
+            let cached = cache.and_then(|cache| cache.batch(part, chunk, &self.device));
+            let batch = match cached {
+                Some(cached) => cached?,
                 None => self.task.domains.batch(part, chunk, View::Plain)?,
             };
             let features = model.head.features(frozen.forward(batch)?)?;

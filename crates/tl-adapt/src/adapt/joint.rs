@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::prelude::*;
-use tl_core::{Activation, Backbone, Head, Model, Pass};
+use tl_core::{Activation, Backbone, Head, Model, Pass, Tokens};
 
 use crate::AdaptError;
 use crate::contract::Method;
@@ -74,13 +74,67 @@ impl<B: Backbone, H: Head> Joint<B, H> {
 pub(crate) fn stack(first: Activation, second: Activation) -> Result<Activation, AdaptError> {
     let (source_shape, target_shape) = (first.row_shape(), second.row_shape());
     match (first, second) {
-        (Activation::Image(first), Activation::Image(second)) if source_shape == target_shape => {
+        _ if !source_shape.goes_with(&target_shape) => {
+            Err(AdaptError::Shapes { source_shape, target_shape })
+        }
+        (Activation::Image(first), Activation::Image(second)) => {
             let maps = vec![first.into_channels_first(), second.into_channels_first()];
             Ok(Activation::image(Tensor::cat(maps, 0)))
         }
-        (Activation::Vector(first), Activation::Vector(second)) if source_shape == target_shape => {
+        (Activation::Vector(first), Activation::Vector(second)) => {
             Ok(Activation::Vector(Tensor::cat(vec![first, second], 0)))
         }
+        (Activation::Texts(first), Activation::Texts(second)) => {
+            Ok(Activation::Texts([first, second].concat()))
+        }
+        (Activation::Tokens(first), Activation::Tokens(second)) => {
+            Ok(Activation::Tokens(stack_tokens(first, second)))
+        }
         _ => Err(AdaptError::Shapes { source_shape, target_shape }),
+    }
+}
+
+/// The shorter sequences are padded to the longer ones.
+fn stack_tokens(first: Tokens, second: Tokens) -> Tokens {
+    let (prefix, pooling) = (first.prefix, first.pooling);
+    let longest = first.hidden.dims()[1].max(second.hidden.dims()[1]);
+    let mut lengths = Vec::new();
+    let padded = [first, second].map(|Tokens { hidden, lengths: own, .. }| {
+        let [batch, tokens, width] = hidden.dims();
+        lengths.extend(own.unwrap_or_else(|| vec![tokens; batch]));
+        if tokens == longest {
+            return hidden;
+        }
+        let padding = Tensor::zeros([batch, longest - tokens, width], &hidden.device());
+        Tensor::cat(vec![hidden, padding], 1)
+    });
+    Tokens { hidden: Tensor::cat(padded.to_vec(), 0), prefix, pooling, lengths: Some(lengths) }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+    use tl_core::{Pieces, TokenPooling};
+
+    use super::*;
+
+    #[test]
+    fn sequences_of_two_domains_are_padded_to_the_longest_and_keep_their_lengths() {
+        let device = Device::flex();
+        let tokens = |values: Vec<f32>, dims: [usize; 3], lengths| {
+            let hidden = Tensor::from_data(TensorData::new(values, dims), &device);
+            let pooling = TokenPooling::Mean;
+            Activation::Tokens(Tokens { hidden, prefix: 0, pooling, lengths })
+        };
+        let source = tokens(vec![1.0, 2.0], [1, 1, 2], None);
+        let target = tokens(vec![3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [1, 3, 2], Some(vec![2]));
+        let both = stack(source.clone(), target).unwrap().into_tokens("test").unwrap();
+        assert_eq!(both.lengths, Some(vec![1, 2]));
+        let means = both.pooled().into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(means, [1.0, 2.0, 4.0, 5.0]);
+
+        let texts = |count| Activation::Texts(vec![Pieces::default(); count]);
+        assert!(matches!(stack(texts(2), texts(3)), Ok(Activation::Texts(all)) if all.len() == 5));
+        assert!(matches!(stack(texts(2), source), Err(AdaptError::Shapes { .. })));
     }
 }

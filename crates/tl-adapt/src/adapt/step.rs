@@ -123,9 +123,10 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let plain = |part, items: &[usize]| domains.batch(part, items, view);
         let at_cut = |part, items: &[usize]| -> Result<Activation, AdaptError> {
-            let cached = self.cache.as_ref().and_then(|cache| cache.part(part));
+            let cached = self.cache.as_ref();
+            let cached = cached.and_then(|cache| cache.batch(part, items, &self.device));
             let batch = match (cached, &self.prefix) {
-                (Some(cache), _) => cache.batch(items, &self.device)?,
+                (Some(cached), _) => cached?,
                 (None, Some(prefix)) => prefix.forward(plain(part, items)?)?,
                 (None, None) => plain(part, items)?,
             };

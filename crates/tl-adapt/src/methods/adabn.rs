@@ -52,6 +52,9 @@ pub fn adapt_norms<B: Backbone, H: Head>(
     batches: impl Iterator<Item = Result<Activation, AdaptError>>,
 ) -> Result<Model<B, H>, AdaptError> {
     let norms = norm_modules(&model.backbone);
+    if norms.is_empty() {
+        return Ok(model);
+    }
     let mut watching = set_trained(model.clone().train(), |path, control| {
         let module = path.strip_prefix("backbone.").unwrap_or(path).rsplit_once('.');
         control == Control::Flag && module.is_some_and(|(module, _)| norms.contains(module))
@@ -69,7 +72,7 @@ pub fn adapt_norms<B: Backbone, H: Head>(
             moments.entry(path).or_default().add(&values);
         }
     }
-    if moments.values().all(|moments| moments.count == 0.0) && !norms.is_empty() {
+    if moments.values().all(|moments| moments.count == 0.0) {
         return Err(AdaptError::Empty { part: "target" });
     }
     Ok(map_values(model, |info| {

@@ -46,7 +46,7 @@ pub fn examples(part: Part, skip: usize, per_class: usize, look: Look) -> Labell
         labels.push(class);
     }
     let shape = RowShape::Image { channels: 3, height: SIZE, width: SIZE };
-    LabelledExamples { examples: Examples { shape, values }, labels }
+    LabelledExamples { examples: Examples::Rows { shape, values }, labels }
 }
 
 /// Both domains: `per_class` images of each class by day, as many others in fog.

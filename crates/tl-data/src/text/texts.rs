@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
 
-use crate::{Items, Part};
+use crate::join::check;
+use crate::{DataError, Items, Part};
 
 /// One text or a pair of texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,21 +102,48 @@ impl Texts {
         self.items.is_empty()
     }
 
-    /// Gives every text the number that its class has among `classes`.
+    /// The texts of several sets, each called by the set's name and its own: `tweets.csv/7`.
     ///
     /// # Errors
-    /// The name of a class that is none of them.
-    pub fn relabel(&mut self, classes: &[String]) -> Result<(), String> {
-        let numbers = self
-            .classes
-            .iter()
-            .map(|class| classes.iter().position(|known| known == class).ok_or(class.clone()))
-            .collect::<Result<Vec<_>, _>>()?;
-        for item in &mut self.items {
-            item.label = item.label.and_then(|label| numbers.get(label).copied());
+    /// No set, the same name twice, other classes than the first set has, some sets divided into parts
+    /// and others not.
+    pub fn joined(sets: Vec<(String, Self)>) -> Result<Self, DataError> {
+        let all: Vec<(&str, &dyn Items)> =
+            sets.iter().map(|(name, set)| (name.as_str(), set as &dyn Items)).collect();
+        check(&all)?;
+        let mut named = Vec::new();
+        for (name, set) in sets {
+            for (index, item) in set.items.iter().enumerate() {
+                let class = item.label.map(|_| set.class(index).to_string());
+                let item = TextItem { name: format!("{name}/{}", item.name), ..item.clone() };
+                named.push(Named { item, class });
+            }
         }
-        self.classes = classes.to_vec();
-        Ok(())
+        Ok(Self::of(named))
+    }
+
+    /// The same texts without labels and classes.
+    pub fn unlabelled(&self) -> Self {
+        let items = self.items.iter().map(|item| TextItem { label: None, ..item.clone() });
+        Self { classes: Vec::new(), items: items.collect(), ..self.clone() }
+    }
+
+    /// The same texts, each with the number that its class has among `classes`.
+    ///
+    /// # Errors
+    /// [`DataError::UnknownClass`] for a class that is none of them.
+    pub fn with_classes(&self, classes: &[String]) -> Result<Self, DataError> {
+        let number = |class: &String| {
+            let known = || classes.join(", ");
+            let unknown = || DataError::UnknownClass { class: class.clone(), known: known() };
+            classes.iter().position(|known| known == class).ok_or_else(unknown)
+        };
+        let numbers = self.classes.iter().map(number).collect::<Result<Vec<_>, _>>()?;
+        let items = self.items.iter().map(|item| {
+            let label = item.label.and_then(|label| numbers.get(label).copied());
+            TextItem { label, ..item.clone() }
+        });
+        Ok(Self { classes: classes.to_vec(), items: items.collect(), ..self.clone() })
     }
 }
 
@@ -223,10 +251,24 @@ mod tests {
     }
 
     #[test]
+    fn joined_texts_are_called_by_their_set_and_stay_in_one_part_when_they_are_the_same() {
+        let sets = ["a", "b"].map(|name| (name.to_string(), texts(&[("x", "no"), ("y", "yes")])));
+        let joined = Texts::joined(sets.to_vec()).unwrap();
+        let names: Vec<&str> = joined.items.iter().map(|item| item.name.as_str()).collect();
+        assert_eq!(names, ["a/0", "a/1", "b/0", "b/1"]);
+        assert_eq!((joined.first_alike(2), joined.labels()[3]), (0, Some(1)));
+        let other = texts(&[("x", "no"), ("y", "maybe")]);
+        let sets = vec![sets[0].clone(), ("c".to_string(), other)];
+        let message = Texts::joined(sets).unwrap_err().to_string();
+        assert!(message.contains("c has a class \"maybe\" that a does not have"), "{message}");
+    }
+
+    #[test]
     fn a_class_that_a_run_does_not_know_is_named() {
-        let mut found = texts(&[("a", "x"), ("b", "y")]);
-        assert_eq!(found.relabel(&["y".into(), "z".into()]).unwrap_err(), "x");
-        found.relabel(&["y".into(), "z".into(), "x".into()]).unwrap();
+        let found = texts(&[("a", "x"), ("b", "y")]);
+        let message = found.with_classes(&["y".into(), "z".into()]).unwrap_err().to_string();
+        assert!(message.contains("class \"x\" is none of those"), "{message}");
+        let found = found.with_classes(&["y".into(), "z".into(), "x".into()]).unwrap();
         assert_eq!(found.labels(), [Some(2), Some(0)]);
     }
 }

@@ -47,12 +47,13 @@ fn layer_norms_tell_too_and_a_file_without_norms_tells_nothing() {
 }
 
 /// A residual network's telling tensors, as torchvision names them.
-fn resnet(first: usize, blocks: [usize; 4], bottleneck: bool) -> Tensors {
-    let conv1 = filled("conv1.weight", &[64, 3, first, first], 0.0);
+fn resnet(first: [usize; 2], blocks: [usize; 4], bottleneck: bool) -> Tensors {
+    let [channels, kernel] = first;
+    let conv1 = filled("conv1.weight", &[channels, 3, kernel, kernel], 0.0);
     let mut tensors = vec![conv1, filled("fc.weight", &[10, 2], 0.0)];
     for (layer, count) in (1..).zip(blocks) {
         for block in 0..count {
-            let width = if layer == 1 { 64 } else { 1 };
+            let width = if layer == 1 { channels } else { 1 };
             let last = if bottleneck { 3 } else { 2 };
             for conv in 1..=last {
                 let kernel = if conv == 2 { 3 } else { 1 };
@@ -70,14 +71,15 @@ fn resnet(first: usize, blocks: [usize; 4], bottleneck: bool) -> Tensors {
 #[test]
 fn residual_networks_are_told_by_their_blocks() {
     for (first, blocks, bottleneck, name) in [
-        (3, [1, 1, 1, 1], false, "resnet10"),
-        (7, [2, 2, 2, 2], false, "resnet18"),
-        (7, [3, 4, 6, 3], false, "resnet34"),
-        (7, [3, 4, 6, 3], true, "resnet50"),
-        (7, [3, 4, 23, 3], true, "resnet101"),
-        (7, [3, 8, 36, 3], true, "resnet152"),
-        (7, [1, 1, 1, 1], false, "unknown"),
-        (3, [2, 2, 2, 2], false, "unknown"),
+        ([32, 3], [1, 1, 1, 1], false, "resnet10"),
+        ([64, 7], [2, 2, 2, 2], false, "resnet18"),
+        ([64, 7], [3, 4, 6, 3], false, "resnet34"),
+        ([64, 7], [3, 4, 6, 3], true, "resnet50"),
+        ([64, 7], [3, 4, 23, 3], true, "resnet101"),
+        ([64, 7], [3, 8, 36, 3], true, "resnet152"),
+        ([64, 7], [1, 1, 1, 1], false, "unknown"),
+        ([64, 3], [1, 1, 1, 1], false, "unknown"),
+        ([32, 3], [2, 2, 2, 2], false, "unknown"),
     ] {
         let inspection = inspected(&resnet(first, blocks, bottleneck));
         assert_eq!(inspection.looks_like, name);

@@ -37,12 +37,13 @@ fn resnet(file: &WeightsFile) -> Guess {
         .map(|layer| blocks(file, |block| format!("layer{layer}.{block}.conv1.weight")));
     let bottleneck = file.contains("layer1.0.conv3.weight");
     // A wide or a grouped bottleneck has more channels inside.
-    let plain = has(file, "layer1.0.conv2.weight", &[64, 64, 3, 3]);
-    let first = |kernel| has(file, "conv1.weight", &[64, 0, kernel, kernel]);
+    let plain = |width, kernel| {
+        has(file, "layer1.0.conv2.weight", &[width, width, 3, 3])
+            && has(file, "conv1.weight", &[width, 0, kernel, kernel])
+    };
     let name = match (depths, bottleneck) {
-        _ if !plain => return None,
-        ([1, 1, 1, 1], false) if first(3) => "resnet10",
-        _ if !first(7) => return None,
+        ([1, 1, 1, 1], false) if plain(32, 3) => "resnet10",
+        _ if !plain(64, 7) => return None,
         ([2, 2, 2, 2], false) => "resnet18",
         ([3, 4, 6, 3], false) => "resnet34",
         ([3, 4, 6, 3], true) => "resnet50",

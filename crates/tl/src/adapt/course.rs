@@ -21,7 +21,8 @@ use super::methods::FDA;
 use super::prepare::PreparedAdaptation;
 use super::record::{Candidate, OracleRecord};
 use super::{LoadedDomains, findings, map, named};
-use crate::{Error, Network, Run, predict};
+use crate::examples::Input;
+use crate::{Error, Network, Run, predict, text_files};
 
 type Model = Adapted<Network, LinearHead>;
 
@@ -53,8 +54,11 @@ impl PreparedAdaptation {
     pub fn fit(mut self, progress: &mut dyn Progress) -> Result<Run, Error> {
         let folder = self.claim()?;
         self.record.write(&folder)?;
-        let split = self.split.to_csv(&**self.source.images());
+        let split = self.split.to_csv(self.source.items());
         write_bytes(&folder.join("split.csv"), split.as_bytes())?;
+        if let (Input::Texts(_), Some(weights)) = (&self.source, &self.weights) {
+            text_files::copy_tokenizer(weights, &folder)?;
+        }
         let done = self.carry_out(&folder, progress);
         done.map_err(|error| self.record.ended_with(error, &folder))
     }
@@ -63,14 +67,14 @@ impl PreparedAdaptation {
         let domains = LoadedDomains::read(
             &self.source,
             [&self.split.train, &self.split.validation],
-            Chosen { loader: &self.target_loader, items: &self.target.adapted },
+            Chosen { input: &self.target_input, items: &self.target.adapted },
             self.request.cache_memory,
             &self.request.device,
             progress,
         )?;
         let domains = domains.augmented(self.record.augment.clone());
         let domains = domains.balanced(self.request.options.balanced);
-        let oracle = findings::oracle(&self.target_loader, &self.target)?;
+        let oracle = findings::oracle(&*self.target_input, &self.target, &self.request.device)?;
         let settings = &self.request.options.settings;
         let alone = self.alone();
         let task = Task { domains: &domains, method: &mut Source, oracle: oracle.as_ref() };
@@ -80,7 +84,7 @@ impl PreparedAdaptation {
         let start = self.start(found, &domains, progress)?;
         let mut tried: Vec<Tried> = Vec::new();
         let mut failure = None;
-        let methods = self.request.options.methods();
+        let methods = self.methods();
         for (number, name) in methods.iter().enumerate() {
             if methods.len() > 1 {
                 progress.say(&format!("method {} of {}: {name}", number + 1, methods.len()));
@@ -122,11 +126,11 @@ impl PreparedAdaptation {
     /// A checkpoint that is damaged or of other data, options or weights.
     pub(super) fn check_resume(&self, folder: &Path) -> Result<(), Error> {
         let source = [&self.split.train[..], &self.split.validation];
-        let target = Chosen { loader: &self.target_loader, items: &self.target.adapted };
-        let data = domains::fingerprint(&self.source, source, target);
+        let target = Chosen { input: &self.target_input, items: &self.target.adapted };
+        let data = domains::fingerprint(&*self.source, source, target);
         let conduct = self.conduct(&folder.join("source"), &self.plans[0]);
         check_resume(&data, &Source, &self.plans[0], &self.alone(), &conduct)?;
-        for name in self.request.options.methods() {
+        for name in self.methods() {
             let (plan, _) = self.plan_of(&name);
             let conduct = self.conduct(&folder.join("methods").join(&name), &self.plans[0]);
             let settings = &self.request.options.settings;
@@ -166,7 +170,7 @@ impl PreparedAdaptation {
     ) -> Result<(Predictions, Option<Evaluation>), Error> {
         let size = self.request.options.settings.batch_size;
         let device = &self.request.device;
-        findings::measure(model, &self.target_loader, &self.target, size, device, progress)
+        findings::measure(model, &*self.target_input, &self.target, size, device, progress)
     }
 
     /// Carries out one method from the source phase's weights.
@@ -229,7 +233,7 @@ impl PreparedAdaptation {
         }
         record.steps = rows.last().map_or(0, |row| row.step);
         record.skipped = self.source.skipped();
-        record.skipped.extend(self.target_loader.skipped());
+        record.skipped.extend(self.target_input.skipped());
         record.seconds = rows.iter().map(|row| row.seconds).sum();
         if let Some(found) = &mut record.adaptation {
             found.target.images = domains.targets();
@@ -238,8 +242,7 @@ impl PreparedAdaptation {
             (found.maps, found.rows) = (maps, rows.clone());
             record.kept = Some(found.choice_in_words());
         }
-        let images = &self.target.images;
-        let table = predict::to_csv(&best.predictions, &**images);
+        let table = predict::to_csv(&best.predictions, self.target.examples.items());
         let curves: Vec<EpochRow> = rows.iter().map(curve).collect();
         Run::finish(folder, record, best.model, &table, &curves)
     }

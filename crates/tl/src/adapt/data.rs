@@ -1,17 +1,17 @@
-//! The images of a domain, by name.
+//! The examples of a domain, by name.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use tl_data::text::{Columns, Texts};
 use tl_data::{DataError, Images, Shift, digits};
 
-use crate::embedded;
+use crate::{Error, Examples, embedded};
 
-/// Where the images of the target come from.
+/// Where the examples of the target come from.
 #[derive(Clone, Debug)]
 pub enum TargetData {
-    /// Images of their own, and what they are called in the record.
-    Images { images: Arc<Images>, name: String },
+    /// Examples of their own, and what they are called in the record.
+    Given { examples: Examples, name: String },
     /// The source's images, shifted.
     Shift(Shift),
 }
@@ -27,6 +27,24 @@ pub fn open_sources(names: &[String]) -> Result<Images, DataError> {
     }
     let open = |name: &String| Ok((name.trim_end_matches('/').to_string(), open_images(name)?));
     Images::joined(names.iter().map(open).collect::<Result<_, DataError>>()?)
+}
+
+/// Opens the texts of one or of several domains as one set, as [`Examples::texts`] does each; those of several are called by
+/// the file's name and their own.
+///
+/// # Errors
+/// As there and as [`Texts::joined`].
+pub fn open_texts(names: &[String], columns: &Columns, labelled: bool) -> Result<Examples, Error> {
+    if let [only] = names {
+        return Examples::texts(only, columns, labelled);
+    }
+    let mut sets = Vec::new();
+    for name in names {
+        if let Examples::Texts(texts) = Examples::texts(name, columns, labelled)? {
+            sets.push((name.clone(), Texts::clone(&texts)));
+        }
+    }
+    Ok(Texts::joined(sets)?.into())
 }
 
 /// Opens images by name: a path as [`Images::open`] takes it; `embedded`, the part of Fashion-MNIST in the program;

@@ -1,23 +1,24 @@
-//! `tl-data`'s loaders as the two domains of the loop.
+//! Images or texts as the two domains of the loop.
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use tl_adapt::domains::pairs;
 use tl_adapt::{AdaptError, Domains, Examples, PairedItems, Part, View};
-use tl_core::{Activation, RowShape};
-use tl_data::{Augment, Items, Loader, PairedOrder, Restyle, Style};
-use tl_train::{Progress, TrainError};
+use tl_core::Activation;
+use tl_data::{Augment, PairedOrder, Restyle, Style};
+use tl_train::{Dataset, Progress, TrainError};
 
 use crate::Error;
+use crate::examples::Input;
 
-/// Images decoded at once while a domain is read.
+/// Examples read at once while a domain is read.
 const CHUNK: usize = 64;
 /// The reach of Fourier domain adaptation, the paper's β.
 const REACH: f64 = 0.05;
 
-/// Two domains of images on disk or in memory. Every image is read once at the beginning, so that those that cannot be read
-/// are known, and kept where all of them fit into the memory that is given.
+/// Two domains of images or texts. Every image is read once at the beginning, so that those that cannot be read are known, and
+/// kept where all of them fit into the memory that is given.
 #[derive(Clone)]
 pub struct LoadedDomains {
     training: Side,
@@ -28,26 +29,26 @@ pub struct LoadedDomains {
     augment: Augment,
     /// Whether each batch of the source has every class in equal numbers.
     balanced: bool,
-    /// The source's loader with each image in the style of a target image.
-    restyled: Option<Loader>,
-    /// What tells these images from others.
+    /// The source with each image in the style of a target image.
+    restyled: Option<Input>,
+    /// What tells these examples from others.
     fingerprint: String,
 }
 
-/// The items of a loader that can be read.
+/// The items of a domain that can be read.
 #[derive(Clone)]
 struct Side {
-    loader: Loader,
+    input: Input,
     items: Vec<usize>,
     /// None for the target.
     labels: Vec<usize>,
     kept: Option<Arc<Examples>>,
 }
 
-/// Items of a loader.
-#[derive(Clone, Copy, Debug)]
+/// Some of the examples of a domain.
+#[derive(Clone, Copy)]
 pub struct Chosen<'a> {
-    pub loader: &'a Loader,
+    pub input: &'a Input,
     pub items: &'a [usize],
 }
 
@@ -57,26 +58,26 @@ impl LoadedDomains {
     /// # Errors
     /// An image that cannot be read under a strict loader.
     pub fn read(
-        source: &Loader,
+        source: &Input,
         [training, validation]: [&[usize]; 2],
         target: Chosen<'_>,
         memory: u64,
         device: &Device,
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
-        let size = source.preprocess().crop as u64;
         let count = (training.len() + validation.len() + target.items.len()) as u64;
-        let keep = count * 3 * size * size * size_of::<f32>() as u64 <= memory;
-        let fingerprint = fingerprint(source, [training, validation], target);
-        progress.begin("reading images", count);
-        let mut side = |loader: &Loader, items: &[usize], labelled: bool| {
-            Side::read(loader, items, labelled, keep, progress)
+        let keep = (1..=memory).contains(&(count * source.input_bytes()));
+        let device = device.clone().without_autodiff();
+        let fingerprint = fingerprint(&**source, [training, validation], target);
+        progress.begin("reading", count);
+        let mut side = |input: &Input, items: &[usize], labelled: bool| {
+            Side::read(input, items, labelled, keep, &device, progress)
         };
         let domains = Self {
             training: side(source, training, true)?,
             validation: side(source, validation, true)?,
-            target: side(target.loader, target.items, false)?,
-            device: device.clone().without_autodiff(),
+            target: side(target.input, target.items, false)?,
+            device,
             augment: Augment::none(),
             balanced: false,
             restyled: None,
@@ -108,15 +109,20 @@ impl LoadedDomains {
     /// The same domains; varied source images take the low frequencies of random target images.
     ///
     /// # Errors
-    /// When the target has no image.
+    /// When the target has no image, texts.
     pub fn restyled(&self) -> Result<Self, Error> {
+        let (Input::Images(source), Input::Images(target)) =
+            (&self.training.input, &self.target.input)
+        else {
+            return Err(Error::options("texts have no style of pixels", "leave out fda"));
+        };
         let restyle = Restyle {
             style: Style::Fourier { reach: REACH },
-            examples: self.target.loader.clone(),
+            examples: target.clone(),
             items: self.target.items.clone(),
             share: 1.0,
         };
-        let restyled = Some(self.training.loader.restyled(restyle)?);
+        let restyled = Some(Input::Images(source.restyled(restyle)?));
         Ok(Self { restyled, ..self.clone() })
     }
 
@@ -132,94 +138,82 @@ impl LoadedDomains {
 
 /// A short name for the domains of these items, before anything is read.
 pub(super) fn fingerprint(
-    source: &Loader,
+    source: &dyn Dataset,
     [training, validation]: [&[usize]; 2],
     target: Chosen<'_>,
 ) -> String {
     format!(
-        "{} {} {:?} {:016x}",
-        source.images().fingerprint(),
-        target.loader.images().fingerprint(),
-        source.preprocess(),
+        "{} {} {} {:016x}",
+        source.items().fingerprint(),
+        target.input.items().fingerprint(),
+        source.preprocessing(),
         tl_random::hash(&format!("{training:?} {validation:?} {:?}", target.items)),
     )
 }
 
 impl Side {
     fn read(
-        loader: &Loader,
+        input: &Input,
         items: &[usize],
         labelled: bool,
         keep: bool,
+        device: &Device,
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
-        let (mut readable, mut labels, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        for batch in loader.batches(items.to_vec(), CHUNK, None) {
-            let batch = batch?;
-            progress.advance(batch.indices.len() as u64, "");
-            for (row, (&item, label)) in batch.indices.iter().zip(&batch.labels).enumerate() {
-                let width = batch.pixels.len() / batch.indices.len();
-                match label {
-                    Some(label) if labelled => labels.push(*label),
-                    // A source image that belongs to no class serves nothing.
-                    None if labelled => continue,
-                    _ => {}
-                }
-                readable.push(item);
-                if keep {
-                    values.extend_from_slice(&batch.pixels[row * width..][..width]);
-                }
+        let (mut readable, mut labels) = (Vec::new(), Vec::new());
+        let mut rows = None;
+        let label = |item: usize| input.items().label(item);
+        // An example of the source that belongs to no class serves nothing.
+        let wanted = items.iter().copied().filter(|&item| !labelled || label(item).is_some());
+        for batch in input.batches(wanted.collect(), CHUNK, None, device) {
+            let (indices, batch) = batch?;
+            progress.advance(indices.len() as u64, "");
+            if labelled {
+                labels.extend(indices.iter().filter_map(|&item| label(item)));
+            }
+            readable.extend(indices);
+            if keep {
+                let (_, values) =
+                    rows.get_or_insert_with(|| (batch.row_shape(), Vec::<f32>::new()));
+                values.extend(batch.into_rows().map_err(TrainError::Device)?);
             }
         }
-        let shape = shape(loader);
-        let kept = keep.then(|| Arc::new(Examples { shape, values }));
-        Ok(Self { loader: loader.clone(), items: readable, labels, kept })
+        let kept = rows.map(|(shape, values)| Arc::new(Examples::Rows { shape, values }));
+        Ok(Self { input: input.clone(), items: readable, labels, kept })
     }
 
-    /// Succeeds when two or more images can be read: one shows no distribution.
+    /// Succeeds when two or more examples can be read: one shows no distribution.
     fn require_readable(&self, name: &str, asked: usize) -> Result<(), Error> {
         if self.items.len() >= asked.min(2) {
             return Ok(());
         }
-        let first = self.loader.skipped().into_iter().next();
+        let first = self.input.skipped().into_iter().next();
         let first =
             first.map_or_else(String::new, |one| format!(" ({}: {})", one.name, one.reason));
         let what = match self.items.len() {
-            0 => format!("none of the {asked} images of the {name} can be read{first}"),
-            _ => format!("only one of the {asked} images of the {name} can be read{first}"),
+            0 => format!("none of the {asked} examples of the {name} can be read{first}"),
+            _ => format!("only one of the {asked} examples of the {name} can be read{first}"),
         };
-        Err(Error::options(what, "give images that can be read"))
+        Err(Error::options(what, "give examples that can be read"))
     }
 
-    /// Decodes `items`, which were read before.
+    /// Reads `items`, which were read before.
     fn load(
-        loader: &Loader,
+        input: &Input,
         items: Vec<usize>,
         view: Option<tl_data::View>,
         device: &Device,
     ) -> Result<Activation, AdaptError> {
-        let (count, size) = (items.len(), loader.preprocess().crop);
-        let batch = loader.batches(items, count.max(1), view).next();
-        let batch = batch.transpose().map_err(TrainError::from)?.unwrap_or_else(empty);
-        if batch.indices.len() != count {
-            return Err(AdaptError::Count {
-                what: "images that can still be read",
-                found: batch.indices.len(),
-                expected: count,
-            });
-        }
-        let data = TensorData::new(batch.pixels, [count, 3, size, size]);
-        Ok(Activation::image(Tensor::<4>::from_data(data, device)))
+        let count = items.len();
+        let gone = |found| AdaptError::Count {
+            what: "examples that can still be read",
+            found,
+            expected: count,
+        };
+        let first = input.batches(items, count.max(1), view, device).next();
+        let (indices, batch) = first.transpose()?.ok_or_else(|| gone(0))?;
+        if indices.len() == count { Ok(batch) } else { Err(gone(indices.len())) }
     }
-}
-
-fn shape(loader: &Loader) -> RowShape {
-    let size = loader.preprocess().crop;
-    RowShape::Image { channels: 3, height: size, width: size }
-}
-
-fn empty() -> tl_data::Batch {
-    tl_data::Batch { indices: Vec::new(), pixels: Vec::new(), labels: Vec::new() }
 }
 
 impl Domains for LoadedDomains {
@@ -248,7 +242,7 @@ impl Domains for LoadedDomains {
     }
 
     fn class_name(&self, class: usize) -> String {
-        let name = self.training.loader.images().classes.get(class);
+        let name = self.training.input.items().classes().get(class);
         name.map_or_else(|| class.to_string(), String::clone)
     }
 
@@ -275,10 +269,10 @@ impl Domains for LoadedDomains {
                     _ => seed,
                 };
                 let view = tl_data::View { augment: self.augment.clone(), seed, epoch };
-                Side::load(restyled.unwrap_or(&side.loader), found, Some(view), &self.device)
+                Side::load(restyled.unwrap_or(&side.input), found, Some(view), &self.device)
             }
             (_, Some(kept)) => kept.batch(items, &self.device),
-            _ => Side::load(&side.loader, found, None, &self.device),
+            _ => Side::load(&side.input, found, None, &self.device),
         }
     }
 }

@@ -3,25 +3,24 @@
 use burn::tensor::Device;
 use tl_adapt::methods::adapt_norms;
 use tl_adapt::{Domains, Examples, LabelledExamples, Oracle, Outputs, Part, View};
-use tl_core::{Activation, Backbone, Head, Pass, RowShape};
-use tl_data::Loader;
+use tl_core::{Activation, Backbone, Head, Pass};
 use tl_models::Classifier;
 use tl_train::metrics::Evaluation;
-use tl_train::{Predictions, Progress, TrainError, predict};
+use tl_train::{Dataset, Predictions, Progress, TrainError, predict};
 
 use super::ClassChange;
 use super::target::Target;
 use crate::{Error, Network};
 
-/// Images of each domain on a map.
+/// Examples of each domain on a map.
 const POINTS: usize = 300;
-/// Images that the oracle is measured on after each epoch.
-const ORACLE_IMAGES: usize = 2000;
+/// Examples that the oracle is measured on after each epoch.
+const ORACLE_EXAMPLES: usize = 2000;
 const BATCH: usize = 64;
 /// Source images that norm statistics are estimated on for the map.
 const NORM_IMAGES: usize = 1024;
 
-/// Features and logits of some images of a domain, spread evenly over it.
+/// Features and logits of some examples of a domain, spread evenly over it.
 pub(super) fn outputs(
     model: &Classifier<Network>,
     domains: &dyn Domains,
@@ -62,31 +61,44 @@ pub(super) fn for_source(
     Ok(adapt_norms(model.clone(), batches)?)
 }
 
-/// Labelled target images for the oracle; nothing where there is none.
-pub(super) fn oracle(loader: &Loader, target: &Target) -> Result<Option<Oracle>, Error> {
-    let size = loader.preprocess().crop;
+/// Labelled target examples for the oracle; nothing where there is none.
+pub(super) fn oracle(
+    data: &dyn Dataset,
+    target: &Target,
+    device: &Device,
+) -> Result<Option<Oracle>, Error> {
     let count = target.test.len();
-    let shown = count.min(ORACLE_IMAGES);
+    let shown = count.min(ORACLE_EXAMPLES);
     let items = (0..shown).map(|place| target.test[place * count / shown]).collect();
-    let (mut values, mut labels) = (Vec::new(), Vec::new());
-    for batch in loader.batches(items, BATCH, None) {
-        let batch = batch?;
-        values.extend(batch.pixels);
-        // Every image of the part has a label.
-        labels.extend(batch.labels.into_iter().flatten());
+    let (mut texts, mut rows, mut labels) = (Vec::new(), None, Vec::new());
+    for batch in data.batches(items, BATCH, None, &device.clone().without_autodiff()) {
+        let (indices, batch) = batch?;
+        // Every example of the part has a label.
+        labels.extend(indices.into_iter().filter_map(|item| data.items().label(item)));
+        match batch {
+            Activation::Texts(more) => texts.extend(more),
+            batch => {
+                let (_, values) =
+                    rows.get_or_insert_with(|| (batch.row_shape(), Vec::<f32>::new()));
+                values.extend(batch.into_rows().map_err(TrainError::Device)?);
+            }
+        }
     }
     if labels.is_empty() {
         return Ok(None);
     }
-    let shape = RowShape::Image { channels: 3, height: size, width: size };
-    Ok(Some(Oracle::new(LabelledExamples { examples: Examples { shape, values }, labels })?))
+    let examples = match rows {
+        Some((shape, values)) => Examples::Rows { shape, values },
+        None => Examples::Texts(texts),
+    };
+    Ok(Some(Oracle::new(LabelledExamples { examples, labels })?))
 }
 
 /// Predictions for the target: its test part where it has one of its own, else the images that the methods saw; and how many
 /// of those with a label are right.
 pub(super) fn measure(
     model: &Classifier<Network>,
-    loader: &Loader,
+    data: &dyn Dataset,
     target: &Target,
     batch_size: usize,
     device: &Device,
@@ -94,12 +106,12 @@ pub(super) fn measure(
 ) -> Result<(Predictions, Option<Evaluation>), Error> {
     let own = target.own_test_part && !target.test.is_empty();
     let items = if own { &target.test } else { &target.adapted };
-    let found = predict(model, loader, items, batch_size.max(BATCH), device, progress)?;
-    let labels: Vec<Option<usize>> = target.images.items.iter().map(|item| item.label).collect();
+    let found = predict(model, data, items, batch_size.max(BATCH), device, progress)?;
+    let known = target.examples.items();
     // Labels beyond those that are set aside for the oracle are not looked at.
     let evaluation = match target.test.is_empty() {
         true => None,
-        false => found.evaluate(&target.images.classes, &labels)?,
+        false => found.evaluate(known.classes(), &known.labels())?,
     };
     Ok((found, evaluation))
 }

@@ -8,6 +8,15 @@ pub(super) const FDA: &str = "fda";
 pub const CORE: [&str; 11] =
     ["source", "dann", "cdan", "mcd", "coral", "dan", "mcc", "adabn", "tent", "shot", FDA];
 
+/// Why a method is not for texts, if it is not.
+pub(super) fn unfit_for_texts(name: &str) -> Option<&'static str> {
+    match name {
+        FDA | "mixstyle" => Some("changes pixels, and texts have none"),
+        "adabn" => Some("measures the statistics of batch norms, and encoders of texts have none"),
+        _ => None,
+    }
+}
+
 /// The names of all methods.
 pub fn names() -> Vec<&'static str> {
     let mut names = methods::names();

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use tl_adapt::Settings;
 use tl_core::{NormPolicy, OptimizerConfig, Phase, Plan};
 
-use crate::{EMBEDDED_NETWORK, Error, NetworkChoice, PatchOptions};
+use super::methods::{FDA, unfit_for_texts};
+use crate::recipe::TEXT_RATE;
+use crate::{EMBEDDED_NETWORK, Error, NetworkChoice, PatchOptions, TextOptions};
 
 /// The head's rate for a network with pretrained stages, and the stages' share of it.
 const PRETRAINED_RATE: f64 = 1e-3;
@@ -19,6 +21,8 @@ const METHOD_BETA1: f64 = 0.5;
 /// Epochs on the source alone, and epochs of the method.
 const SOURCE_EPOCHS: usize = 5;
 const EPOCHS: usize = 8;
+/// The same for texts, whose networks know the language already.
+const TEXT_EPOCHS: usize = 3;
 
 /// Everything that decides what an adaptation does, beside the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,6 +62,8 @@ pub struct AdaptOptions {
     pub settings: Settings,
     /// An image that cannot be read is an error instead of being skipped.
     pub strict: bool,
+    /// How texts are read, where they are what is adapted to.
+    pub text: TextOptions,
 }
 
 impl Default for AdaptOptions {
@@ -81,6 +87,7 @@ impl Default for AdaptOptions {
             oracle: true,
             settings: Settings::default(),
             strict: false,
+            text: TextOptions::default(),
         }
     }
 }
@@ -96,10 +103,11 @@ impl AdaptOptions {
     ///
     /// # Errors
     /// A number of epochs that makes no sense.
-    pub fn plans(&self, pretrained: bool) -> Result<[Plan; 2], Error> {
-        let rate = self.learning_rate.unwrap_or(match pretrained {
-            true => PRETRAINED_RATE,
-            false => RANDOM_RATE,
+    pub fn plans(&self, pretrained: bool, is_text: bool) -> Result<[Plan; 2], Error> {
+        let rate = self.learning_rate.unwrap_or(match (pretrained, is_text) {
+            (true, true) => TEXT_RATE,
+            (true, false) => PRETRAINED_RATE,
+            (false, _) => RANDOM_RATE,
         });
         let body = if pretrained { rate * BODY_SHARE } else { rate };
         let plan = |name: &str, epochs: usize, share: f64| {
@@ -123,19 +131,23 @@ impl AdaptOptions {
             epsilon: 1e-8,
             weight_decay: OptimizerConfig::default().weight_decay(),
         };
-        let method = plan("adapt", self.epochs.unwrap_or(EPOCHS), METHOD_SHARE)?;
+        let usual = |of_images| if is_text { TEXT_EPOCHS } else { of_images };
+        let method = plan("adapt", self.epochs.unwrap_or(usual(EPOCHS)), METHOD_SHARE)?;
         Ok([
-            plan("source", self.source_epochs.unwrap_or(SOURCE_EPOCHS), 1.0)?,
+            plan("source", self.source_epochs.unwrap_or(usual(SOURCE_EPOCHS)), 1.0)?,
             Plan { optimizer: adversarial, ..method },
         ])
     }
 
     /// The methods that take part, each once.
-    pub fn methods(&self) -> Vec<String> {
+    pub fn methods(&self, is_text: bool) -> Vec<String> {
         if self.methods.is_empty() {
-            let frozen = self.freeze_through.is_some();
             // Behind frozen stages nothing is varied at the input.
-            let takes_part = |name: &&&str| !(frozen && **name == super::methods::FDA);
+            let frozen = self.freeze_through.is_some();
+            let takes_part = |name: &&&str| match is_text {
+                true => unfit_for_texts(name).is_none(),
+                false => !(frozen && **name == FDA),
+            };
             return super::CORE.iter().filter(takes_part).map(|name| name.to_string()).collect();
         }
         let mut found: Vec<String> = Vec::new();

@@ -6,24 +6,25 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use tl_core::{Backbone, Plan, TrainableReport};
-use tl_data::{Images, Items, Loader, Shift, Split};
+use tl_data::{Items, Shift, Split};
 use tl_models::Classifier;
 use tl_train::Conduct;
 
-use super::methods::FDA;
+use super::methods::{FDA, unfit_for_texts};
 use super::target::{Target, target};
 use super::{AdaptOptions, AdaptRecord, TargetData, named};
+use crate::examples::{Input, Reading, preprocessing};
 use crate::finetune::augment;
 use crate::folder::claim;
 use crate::record::{DataRecord, Preprocessing, RUN_SCHEMA, RunRecord, Status, versions};
-use crate::source::{preprocess, pretrained_as};
-use crate::{Error, FinetuneOptions, Network};
+use crate::source::pretrained_as;
+use crate::{Error, Examples, FinetuneOptions, Network};
 
 /// An adaptation that is asked for.
 #[derive(Clone, Debug)]
 pub struct AdaptRequest {
     pub options: AdaptOptions,
-    pub source: Arc<Images>,
+    pub source: Examples,
     /// What the source is called in the record.
     pub source_name: String,
     pub target: TargetData,
@@ -50,10 +51,15 @@ pub struct AdaptRequest {
 
 impl AdaptRequest {
     /// From `source` to `target` with default options on `device`; the source is called `name` in the record.
-    pub fn new(source: Images, name: &str, target: TargetData, device: &Device) -> Self {
+    pub fn new(
+        source: impl Into<Examples>,
+        name: &str,
+        target: TargetData,
+        device: &Device,
+    ) -> Self {
         Self {
             options: AdaptOptions::default(),
-            source: Arc::new(source),
+            source: source.into(),
             source_name: name.to_string(),
             target,
             source_shift: None,
@@ -76,10 +82,12 @@ pub struct PreparedAdaptation {
     pub(super) model: Classifier<Network>,
     /// On the source alone, and a method's.
     pub(super) plans: [Plan; 2],
-    pub(super) source: Loader,
+    pub(super) source: Input,
     pub(super) split: Split,
     pub(super) target: Target,
-    pub(super) target_loader: Loader,
+    pub(super) target_input: Input,
+    /// The file of the weights that it begins with.
+    pub(super) weights: Option<PathBuf>,
     pub record: RunRecord,
     /// What a reader should be told, one line each.
     pub notes: Vec<String>,
@@ -93,13 +101,12 @@ pub struct PreparedAdaptation {
 pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, Error> {
     let options = &request.options;
     let source = match &request.source_shift {
-        Some(shift) => {
-            Arc::new(request.source.shifted(&shift.clone().prepare(options.settings.seed)?))
-        }
-        None => Arc::clone(&request.source),
+        Some(shift) => request.source.shifted(shift, options.settings.seed)?,
+        None => request.source.clone(),
     };
-    source.require_classes()?;
-    check_methods(options)?;
+    let items = source.items();
+    items.require_classes()?;
+    check_methods(options, &source)?;
     if options.settings.batch_size < 2 {
         return Err(Error::options(
             format!(
@@ -110,51 +117,55 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
         ));
     }
     let seed = options.settings.seed;
-    let whole = source.split(options.split, seed)?;
+    let whole = Split::of(items, options.split, seed)?;
     let split = match options.shots {
-        Some(shots) => whole.clone().shots(&*source, shots, seed)?,
+        Some(shots) => whole.clone().shots(items, shots, seed)?,
         None => whole.clone(),
     };
     for (part, items) in [("training", &split.train), ("validation", &split.validation)] {
         if items.is_empty() {
             return Err(Error::options(
-                format!("the source {} has no {part} image", request.source_name),
-                "give more images of each class, or divide them into folders train and validation",
+                format!("the source {} has no {part} example", request.source_name),
+                "give more examples of each class, or divide them into a part train and a part validation",
             ));
         }
     }
-    let (target, notes) = target(&request, &whole, &split)?;
+    let (target, mut notes) = target(&request, &whole, &split)?;
     let found = pretrained_as(
         &options.choice(),
         &options.weights,
-        Some(source.classes.len()),
+        Some(items.classes().len()),
         options.partial_weights,
         seed,
         &request.device,
     )?;
-    let preprocess = preprocess(&found.model.backbone, options.image_size, options.resize)?;
-    let plans = options.plans(found.report.is_some())?;
+    let network = &found.model.backbone;
+    let preprocess = preprocessing(network, &as_finetune(options))?;
+    let is_text = matches!(preprocess, Preprocessing::Texts(_));
+    let plans = options.plans(found.report.is_some(), is_text)?;
     options.settings.validate(plans[1].phases.len())?;
-    let stages = found.model.backbone.stages();
+    let stages = network.stages();
     plans[0].resolve(&stages)?;
     let report = TrainableReport::new(&plans[1].resolve(&stages)?, &found.model);
-    let loader = |images: &Arc<Images>| {
-        Loader::new(images.clone(), preprocess.clone(), request.threads, options.strict)
-    };
-    let (source_loader, target_loader) = (loader(&source)?, loader(&target.images)?);
+    let (threads, strict) = (request.threads, options.strict);
+    let reading = Reading { weights: found.path.as_deref(), threads, strict };
+    let source_input = source.dataset(&preprocess, network, &reading)?;
+    let target_input = target.examples.dataset(&preprocess, network, &reading)?;
+    notes.extend(source_input.notes());
+    notes.extend(target_input.notes());
     let record = RunRecord {
         schema: RUN_SCHEMA,
         status: Status::Running,
         command: request.command.clone(),
         network: options.network.clone(),
-        labels: source.classes.clone(),
-        preprocess: Preprocessing::Images(preprocess.clone()),
+        labels: items.classes().to_vec(),
+        preprocess,
         augment: augment(options.augment),
         options: as_finetune(options),
         plan: plans[1].clone(),
         data: DataRecord {
             path: request.source_name.clone(),
-            fingerprint: source.fingerprint(),
+            fingerprint: items.fingerprint(),
             train: split.train.len(),
             validation: split.validation.len(),
             test: split.test.len(),
@@ -177,10 +188,11 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
     Ok(PreparedAdaptation {
         model: found.model,
         plans,
-        source: source_loader,
+        source: source_input,
         split,
         target,
-        target_loader,
+        target_input,
+        weights: found.path,
         record,
         notes,
         folder: None,
@@ -188,15 +200,22 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
     })
 }
 
-fn check_methods(options: &AdaptOptions) -> Result<(), Error> {
-    for name in options.methods() {
+fn check_methods(options: &AdaptOptions, source: &Examples) -> Result<(), Error> {
+    let is_text = matches!(source, Examples::Texts(_));
+    for name in options.methods(is_text) {
         named(&name)?;
+        if let Some(reason) = unfit_for_texts(&name).filter(|_| is_text) {
+            return Err(Error::options(format!("{name} {reason}"), format!("leave out {name}")));
+        }
         if name == FDA && options.freeze_through.is_some() {
             return Err(Error::options(
                 "fda changes images, and behind frozen stages their outputs are kept",
                 "leave out --freeze-through or fda",
             ));
         }
+    }
+    if options.augment && is_text {
+        return Err(Error::options("texts are not varied", "leave out --augment"));
     }
     if options.augment && options.freeze_through.is_some() {
         return Err(Error::options(
@@ -219,6 +238,7 @@ fn as_finetune(options: &AdaptOptions) -> FinetuneOptions {
         shots: options.shots,
         split: options.split,
         strict: options.strict,
+        text: options.text.clone(),
         ..FinetuneOptions::default()
     };
     found.settings.seed = options.settings.seed;
@@ -252,7 +272,7 @@ impl PreparedAdaptation {
         // A record that is damaged is written anew; checkpoints tell by themselves whose they are.
         let begun = RunRecord::read(folder).ok().and_then(|record| record.adaptation);
         let (Some(begun), given) = (begun, self.methods()) else { return Ok(()) };
-        let methods = begun.options.methods();
+        let methods = begun.options.methods(matches!(self.source, Input::Texts(_)));
         if methods == given {
             return Ok(());
         }
@@ -267,19 +287,19 @@ impl PreparedAdaptation {
         })
     }
 
-    /// The source's images and what each is for.
-    pub fn source(&self) -> (&Images, &Split) {
-        (self.source.images(), &self.split)
+    /// The source's examples and what each is for.
+    pub fn source(&self) -> (&dyn Items, &Split) {
+        (self.source.items(), &self.split)
     }
 
-    /// What the target is called, the images that the methods see, and those the oracle is measured on.
+    /// What the target is called, the examples that the methods see, and those the oracle is measured on.
     pub fn target(&self) -> (&str, usize, usize) {
         (&self.target.name, self.target.adapted.len(), self.target.test.len())
     }
 
     /// The methods that are carried out.
     pub fn methods(&self) -> Vec<String> {
-        self.request.options.methods()
+        self.request.options.methods(matches!(self.source, Input::Texts(_)))
     }
 }
 
@@ -299,7 +319,8 @@ mod tests {
             prepare_adaptation(request).unwrap()
         };
         let (plain, bound) = (prepared(None), prepared(Some("night".parse().unwrap())));
-        let targets = [&plain, &bound].map(|prepared| prepared.target.images.fingerprint());
+        let targets =
+            [&plain, &bound].map(|prepared| prepared.target.examples.items().fingerprint());
         assert_eq!(targets[0], targets[1]);
         assert_ne!(plain.record.data.fingerprint, bound.record.data.fingerprint);
         // The bound's images are the night's.

@@ -1,17 +1,16 @@
-//! What the target's images are, and what each of them is for.
+//! What the target's examples are, and what each of them is for.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use tl_data::{DataError, Images, Items, Part, Split};
+use tl_data::{DataError, Part, Split};
 
 use super::prepare::AdaptRequest;
 use super::{TargetData, TargetRecord};
-use crate::Error;
+use crate::{Error, Examples};
 
-/// The target's images and what each is for.
+/// The target's examples and what each is for.
 pub(super) struct Target {
-    pub images: Arc<Images>,
+    pub examples: Examples,
     pub name: String,
     /// What the methods see, without labels.
     pub adapted: Vec<usize>,
@@ -26,7 +25,7 @@ impl Target {
     pub fn record(&self) -> TargetRecord {
         TargetRecord {
             path: self.name.clone(),
-            fingerprint: self.images.fingerprint(),
+            fingerprint: self.examples.items().fingerprint(),
             images: self.adapted.len(),
             test: self.test.len(),
             own_test_part: self.own_test_part,
@@ -59,17 +58,18 @@ pub(super) fn target(
     split: &Split,
 ) -> Result<(Target, Vec<String>), Error> {
     let (source, options) = (&request.source, &request.options);
-    let (images, name) = match &request.target {
-        TargetData::Images { images, name } => (Images::clone(images), name.clone()),
+    let (examples, name) = match &request.target {
+        TargetData::Given { examples, name } => (examples.clone(), name.clone()),
         TargetData::Shift(shift) => {
-            let shifter = shift.clone().prepare(options.settings.seed)?;
-            (source.shifted(&shifter), format!("{} of {}", shift.name(), request.source_name))
+            let shifted = source.shifted(shift, options.settings.seed)?;
+            (shifted, format!("{} of {}", shift.name(), request.source_name))
         }
     };
-    let mut notes = images.notes.clone();
-    let images = if options.oracle { images } else { images.unlabelled() };
-    let images = images.with_classes(&source.classes).map_err(other_classes)?;
-    let items = || images.items.iter().enumerate();
+    let mut notes = examples.notes().to_vec();
+    let examples = if options.oracle { examples } else { examples.unlabelled() };
+    let classes = source.items().classes();
+    let examples = examples.with_classes(classes).map_err(other_classes)?;
+    let items = examples.items();
     let (adapted, test, own_test_part) = match &request.target {
         TargetData::Shift(_) => {
             let originals = originals(whole, split, options.settings.seed);
@@ -77,41 +77,40 @@ pub(super) fn target(
             let test = if own { &split.test } else { &originals };
             (originals.clone(), test.clone(), own)
         }
-        TargetData::Images { .. } => {
+        TargetData::Given { .. } => {
             let is_test = |part: Option<Part>| part == Some(Part::Test);
-            let own = items().any(|(_, item)| is_test(item.part))
-                && items().any(|(_, item)| !is_test(item.part));
+            let all = 0..items.count();
+            let own = all.clone().any(|item| is_test(items.part(item)))
+                && all.clone().any(|item| !is_test(items.part(item)));
             let of = |test: bool| -> Vec<usize> {
-                let chosen = items().filter(|(_, item)| !own || is_test(item.part) == test);
-                chosen.map(|(index, _)| index).collect()
+                all.clone().filter(|&item| !own || is_test(items.part(item)) == test).collect()
             };
             (of(false), of(true), own)
         }
     };
-    let test: Vec<usize> =
-        test.into_iter().filter(|&item| images.items[item].label.is_some()).collect();
+    let test: Vec<usize> = test.into_iter().filter(|&item| items.label(item).is_some()).collect();
     if adapted.is_empty() {
         return Err(DataError::EmptyDomain { domain: "target".into() }.into());
     }
     if adapted.len() < 2 {
         return Err(Error::options(
-            "one image of the target shows no distribution to adapt to",
+            "one example of the target shows no distribution to adapt to",
             "give two or more",
         ));
     }
-    if !test.is_empty() && matches!(request.target, TargetData::Images { .. }) {
+    if !test.is_empty() && matches!(request.target, TargetData::Given { .. }) {
         notes.push("the target's labels are used for the figures named oracle alone".to_string());
-        let counts = images.class_counts(&test);
-        let missing = source.classes.iter().zip(counts).filter(|(_, count)| *count == 0);
+        let counts = items.class_counts(&test);
+        let missing = classes.iter().zip(counts).filter(|(_, count)| *count == 0);
         let missing: Vec<&str> = missing.map(|(class, _)| class.as_str()).collect();
         if !missing.is_empty() {
             notes.push(format!(
-                "the target has no image of {}; methods expect every class of the source there",
+                "the target has no example of {}; methods expect every class of the source there",
                 missing.join(", ")
             ));
         }
     }
-    let target = Target { images: Arc::new(images), name, adapted, test, own_test_part };
+    let target = Target { examples, name, adapted, test, own_test_part };
     Ok((target, notes))
 }
 
@@ -119,7 +118,7 @@ fn other_classes(error: DataError) -> Error {
     match error {
         DataError::UnknownClass { class, known } => Error::options(
             format!("the target has a class {class:?} that the source does not have ({known})"),
-            "give both domains the same classes, or add --no-oracle to leave the target's folders aside",
+            "give both domains the same classes, or add --no-oracle to leave the target's labels aside",
         ),
         other => other.into(),
     }
