@@ -12,9 +12,11 @@ pub fn page(records: &[Record]) -> String {
     let minutes = records.iter().map(|record| record.seconds).sum::<f64>() / 60.0;
     let mut text = format!("Made by `cargo xtask table ssl` in {minutes:.0} minutes");
     let cores: BTreeSet<u64> = records.iter().filter_map(|record| record.cores).collect();
-    let cores: Vec<String> = cores.iter().map(u64::to_string).collect();
-    if !cores.is_empty() {
-        text += &format!(" on {} cores", cores.join(" or "));
+    let named: Vec<String> = cores.iter().map(u64::to_string).collect();
+    match cores.last() {
+        None => {}
+        Some(1) => text += " on one core",
+        Some(_) => text += &format!(" on {} cores", named.join(" or ")),
     }
     let missing = cells().len() - records.len();
     if missing > 0 {
