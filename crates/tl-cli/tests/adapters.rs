@@ -104,6 +104,7 @@ fn what_cannot_be_merged_lies_beside_the_base_and_is_found_again() {
         &["merge", "run", "--out", "whole.safetensors"],
         &["a bottleneck cannot be merged"],
     );
+    place.refused_with(&["finetune", "photos", "--weights", "run"], &["adapters lie beside"]);
     let low_rank = place.json(&words("second", "lora:rank=2"));
     let measured = place.json(&["evaluate", "second", "photos"]);
     assert_eq!(measured["accuracy"], low_rank["test"]["accuracy"]);

@@ -156,7 +156,7 @@ impl AdapterRecord {
                 .filter(|prompt| prompt.dims()[1] == site.output && prompt.dims()[0] > 0)
                 .map(prompt::holding),
             (AdapterConfig::Lora(lora), ["low_rank.a", "low_rank.b", rest @ ..])
-                if !table && (rest.is_empty() == !lora.dora) =>
+                if !table && rest.is_empty() != lora.dora =>
             {
                 check_low_rank(layer, site, lora.dora)?;
                 let (Some(a), Some(b)) = (matrix("low_rank.a"), matrix("low_rank.b")) else {

@@ -210,8 +210,11 @@ fn what_is_written_is_what_peft_wrote() {
     }
 }
 
+/// The last parts of names, sorted: `ffn.lin1` and `lin1` mean the same layers here.
 fn sorted(value: &Value) -> Vec<String> {
-    let mut names: Vec<String> = serde_json::from_value(value.clone()).unwrap();
+    let names: Vec<String> = serde_json::from_value(value.clone()).unwrap();
+    let last = |name: &String| name.rsplit('.').next().unwrap().to_string();
+    let mut names: Vec<String> = names.iter().map(last).collect();
     names.sort();
     names
 }

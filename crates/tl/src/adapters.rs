@@ -17,6 +17,9 @@ use crate::{Error, FinetuneOptions, Network, text_family};
 /// adapters and looks for their base, so that they cannot lie beside the merged weights.
 pub const ADAPTER_FOLDER: &str = "adapter";
 
+/// The key of a weights file's metadata that says that it is a base whose adapters lie beside it.
+pub const BESIDE: &str = "adapters_beside";
+
 /// The adapters of a fitting.
 #[derive(Clone, Debug)]
 pub(crate) struct Adapters {

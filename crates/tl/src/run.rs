@@ -117,6 +117,10 @@ impl Run {
         let mut metadata: BTreeMap<String, String> =
             said(&self.model.backbone).into_iter().collect();
         metadata.insert("labels".to_string(), labels);
+        if tl_peft::check_mergeable(&self.model).is_err() {
+            // The file alone is not what was fitted.
+            metadata.insert(adapters::BESIDE.to_string(), "true".to_string());
+        }
         Ok(save(path, &tl_peft::detach(self.model.clone()), &metadata)?)
     }
 

@@ -7,8 +7,6 @@
 mod bottleneck;
 mod low_rank;
 mod slot;
-#[cfg(all(test, feature = "flex"))]
-mod tests;
 
 use burn::module::Param;
 use burn::prelude::*;
