@@ -8,7 +8,7 @@
 //! `MiniLM` is a folder with config.json, tokenizer.json and model.safetensors (all-MiniLM-L6-v2); `cargo xtask assets`
 //! brings its files and the messages.
 //!
-//! EXPECTED
+//! Expected: EXAMPLE
 
 use clap::Parser;
 use tl::data::text::Columns;

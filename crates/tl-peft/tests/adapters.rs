@@ -156,37 +156,11 @@ fn a_phase_of_adapters_trains_them_and_the_head_and_no_gradient_of_the_base_is_c
         let model = apply(&phases[0], model.train());
         let logits = model.forward(texts(), Pass { seed: 1, step: 1 }).unwrap();
         let gradients = cross_entropy(logits, &[0, 1, 2], 0.0).backward();
-        let with: Vec<String> = gradient_paths(&model, &gradients);
-        let wanted = parameters(&model).into_iter().map(|info| info.path);
-        let wanted: Vec<String> = wanted.filter(|path| record.tensors.contains_key(path)).collect();
+        let with: Vec<String> = support::gradients(&model, &gradients).into_keys().collect();
+        let wanted: Vec<String> = record.tensors.keys().cloned().collect();
         assert_eq!(with, wanted, "{kind}");
         assert!(matches!(selection, Trained::Adapters { .. } | Trained::Biases { .. }));
     }
-}
-
-fn gradient_paths<M: Module>(model: &M, gradients: &burn::tensor::Gradients) -> Vec<String> {
-    struct Visitor<'a> {
-        path: tl_core::parameters::ModulePath,
-        gradients: &'a burn::tensor::Gradients,
-        found: Vec<String>,
-    }
-    impl burn::module::ModuleVisitor for Visitor<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
-            if param.val().is_autodiff() && param.val().grad(self.gradients).is_some() {
-                self.found.push(self.path.joined());
-            }
-        }
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.enter(name);
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.exit();
-        }
-    }
-    let path = tl_core::parameters::ModulePath::default();
-    let mut visitor = Visitor { path, gradients, found: Vec::new() };
-    model.visit(&mut visitor);
-    visitor.found
 }
 
 /// The loss of a network whose adapters alone are differentiated.
@@ -222,8 +196,7 @@ fn gradients_are_the_slopes_of_the_loss() {
                 f64::from(data.try_into_vec::<f32>().unwrap()[0])
             };
             // Along the gradient itself: the slope is its norm.
-            let mut slopes = std::collections::HashMap::new();
-            collect(&live, &gradients, &mut slopes);
+            let slopes = support::gradients(&live, &gradients);
             assert!(!slopes.is_empty(), "{name} {kind}");
             let norm = slopes.values().flatten().map(|g| f64::from(g * g)).sum::<f64>().sqrt();
             // Far above the loss's rounding, far below its bends.
@@ -247,36 +220,6 @@ fn gradients_are_the_slopes_of_the_loss() {
     }
     on_every_network!(check, &["lora", "bottleneck:width=4"]);
     check("bert", encoder(Family::Bert), texts(), &["ia3", "prompt:tokens=3"]);
-}
-
-fn collect<M: Module>(
-    model: &M,
-    gradients: &burn::tensor::Gradients,
-    into: &mut std::collections::HashMap<String, Vec<f32>>,
-) {
-    struct Visitor<'a> {
-        path: tl_core::parameters::ModulePath,
-        gradients: &'a burn::tensor::Gradients,
-        into: &'a mut std::collections::HashMap<String, Vec<f32>>,
-    }
-    impl burn::module::ModuleVisitor for Visitor<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
-            if let Some(found) =
-                param.val().is_autodiff().then(|| param.val().grad(self.gradients)).flatten()
-            {
-                let values = found.without_autodiff().into_data().try_into_vec().unwrap();
-                self.into.insert(self.path.joined(), values);
-            }
-        }
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.enter(name);
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.exit();
-        }
-    }
-    let path = tl_core::parameters::ModulePath::default();
-    model.visit(&mut Visitor { path, gradients, into });
 }
 
 #[test]

@@ -5,12 +5,12 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use support::formula::{Rule, deviation, fill, filled, projections};
-use tl_core::parameters::{Control, ModulePath, set_trained};
+use tl_core::parameters::{Control, set_trained};
 use tl_core::{Activation, Pass, Pieces};
 use tl_kernels::cross_entropy;
 use tl_models::weights::{WeightsFile, save_safetensors};
@@ -121,25 +121,6 @@ fn an_adapter_of_peft_has_the_same_logits_here() {
 
 #[test]
 fn its_gradients_are_those_of_peft() {
-    struct Visitor<'a> {
-        path: ModulePath,
-        gradients: &'a burn::tensor::Gradients,
-        found: BTreeMap<String, Vec<f32>>,
-    }
-    impl ModuleVisitor for Visitor<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = param.val().grad(self.gradients) {
-                let values = gradient.without_autodiff().into_data().try_into_vec().unwrap();
-                self.found.insert(self.path.joined(), values);
-            }
-        }
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.enter(name);
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.exit();
-        }
-    }
     for name in CASES {
         let Opened { fixture, record, model, folder, .. } = opened(name);
         let live = set_trained(model.clone().train(), |path, control| {
@@ -147,13 +128,11 @@ fn its_gradients_are_those_of_peft() {
         });
         let logits = live.forward(fixture.input(), Pass::default()).unwrap();
         let gradients = cross_entropy(logits, &fixture.labels, 0.0).backward();
-        let path = ModulePath::default();
-        let mut visitor = Visitor { path, gradients: &gradients, found: BTreeMap::new() };
-        live.visit(&mut visitor);
+        let found = support::gradients(&live, &gradients);
         // Under PEFT's names: as a record that holds gradients.
         let mut of_gradients = record.clone();
         for (path, held) in &mut of_gradients.tensors {
-            held.values = visitor.found[path].clone();
+            held.values = found[path].clone();
         }
         of_gradients.save(folder.path(), &model.backbone, Format::Peft, "").unwrap();
         let file = WeightsFile::open(&folder.path().join(PEFT_MODEL)).unwrap();

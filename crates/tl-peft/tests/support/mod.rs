@@ -4,10 +4,13 @@
 #[path = "../../../tl-models/tests/formula/mod.rs"]
 pub mod formula;
 
-use burn::module::Module;
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
+use burn::tensor::Gradients;
 use formula::{Rule, filled, images, rows};
-use tl_core::parameters::{is_adapter, map_values, values, visit_parameters};
+use tl_core::parameters::{ModulePath, is_adapter, map_values, values, visit_parameters};
 use tl_core::{Activation, Pass, Pieces};
 use tl_models::{
     Architecture, Classifier, Encoder, EncoderConfig, Family, MobileNetV2, ResNet, ResNetDepth,
@@ -75,4 +78,32 @@ pub fn base_bits<M: Module>(module: &M) -> Vec<(String, Vec<u32>)> {
         }
     });
     all
+}
+
+/// The gradients of a module on an autodiff device, by path; of parameters that have one.
+pub fn gradients<M: Module>(module: &M, gradients: &Gradients) -> BTreeMap<String, Vec<f32>> {
+    struct Visitor<'a> {
+        path: ModulePath,
+        gradients: &'a Gradients,
+        found: BTreeMap<String, Vec<f32>>,
+    }
+    impl ModuleVisitor for Visitor<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let value = param.val();
+            let gradient = value.is_autodiff().then(|| value.grad(self.gradients)).flatten();
+            if let Some(gradient) = gradient {
+                let values = gradient.without_autodiff().into_data().try_into_vec().unwrap();
+                self.found.insert(self.path.joined(), values);
+            }
+        }
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.enter(name);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+    }
+    let mut visitor = Visitor { path: ModulePath::default(), gradients, found: BTreeMap::new() };
+    module.visit(&mut visitor);
+    visitor.found
 }
