@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tl::core::NormPolicy;
+use tl::peft::AdapterConfig;
 use tl::train::Keep;
 use tl::{FinetuneOptions, Recipe, RunRecord, text_family};
 
@@ -45,6 +46,7 @@ Examples:
   tl finetune photos/ --out runs/1 --resume                 go on with an interrupted run
   tl finetune photos/ --config runs/1/run.json --lr 3e-4    that run's options, another rate
   tl finetune reviews.csv --task text --model bert --weights MiniLM/ --recipe finetune
+  tl finetune reviews.csv --model bert --weights MiniLM/ --adapter lora:rank=4,targets=query+value
 
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens
 it in Python), report.html, metrics.jsonl, predictions.csv, split.csv, labels.json and a checkpoint.")]
@@ -63,17 +65,24 @@ pub struct Finetune {
     pub patches: Patches,
 
     /// How the network is tuned: auto (a probe, then everything), probe (a new head on frozen stages),
-    /// finetune (everything), gradual (stage after stage from the last) [default: auto]
+    /// finetune (everything), gradual (stage after stage from the last), lora (adapters in frozen stages and a new head)
+    /// [default: auto]
     #[arg(long, value_parser = one_of(&Recipe::ALL), help_heading = "Tuning")]
     pub recipe: Option<Recipe>,
+
+    /// Which adapters --recipe lora trains, as KIND or KIND:KEY=VALUE,…: lora and dora (rank, alpha, dropout, targets, rslora),
+    /// ia3 (targets, feedforward), bottleneck (width, targets), prompt (tokens), bitfit; targets are ends of layers' names,
+    /// joined by +, perhaps behind the name of a stage and a / [default: lora:rank=8,alpha=16]
+    #[arg(long, value_name = "ADAPTER", help_heading = "Tuning")]
+    pub adapter: Option<AdapterConfig>,
 
     /// Epochs of training by gradient; a probe without it is trained to convergence [default: 30 for up
     /// to 100 training images, 20 for up to 500, 10 for more; of texts 20, 10 and 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub epochs: Option<usize>,
 
-    /// The head's learning rate; the stages get three tenths of it
-    /// [default: 1e-3; for texts 1e-4]
+    /// The head's learning rate; the stages get three tenths of it, adapters the same
+    /// [default: 1e-3; for texts 1e-4, with adapters 1e-3]
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Tuning")]
     pub lr: Option<f64>,
 
@@ -165,6 +174,14 @@ impl Finetune {
             self.epochs.or(tuning.epochs).is_some(),
         )?;
         tuning.recipe = self.recipe.unwrap_or(tuning.recipe);
+        tuning.adapter = self.adapter.clone().or(tuning.adapter.take());
+        // To name adapters is to ask for them.
+        if self.adapter.is_some() && self.recipe.is_none() {
+            tuning.recipe = Recipe::Lora;
+        }
+        if self.recipe.is_some_and(|recipe| recipe != Recipe::Lora) && self.adapter.is_none() {
+            tuning.adapter = None;
+        }
         tuning.epochs = self.epochs.or(tuning.epochs);
         tuning.learning_rate = self.lr.or(tuning.learning_rate);
         tuning.layer_decay = self.layer_decay.or(tuning.layer_decay);

@@ -16,6 +16,7 @@ mod finetune_summary;
 mod flags;
 mod inspect;
 mod interruption;
+mod merge;
 mod output;
 mod panics;
 mod predict;
@@ -53,6 +54,7 @@ Examples:
   tl adapt --source day/ --target night/   to images without labels from elsewhere
   tl pretrain images/                      on images without labels; the result is a source of weights
   tl probe photos/                         what features are good for: k-NN, a linear head
+  tl merge runs/1 --out whole.safetensors  one file of a base and its adapters
   tl inspect resnet50.pth                  what a weights file holds
 
 Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
@@ -65,6 +67,7 @@ enum Verb {
     Adapt(Box<adapt_flags::Adapt>),
     Pretrain(Box<pretrain::Pretrain>),
     Probe(probe::Probe),
+    Merge(merge::Merge),
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Embed(embed::Embed),
@@ -101,6 +104,7 @@ fn run() -> Result<(), Failure> {
         Verb::Adapt(verb) => adapt::run(&verb),
         Verb::Pretrain(verb) => pretrain::run(&verb),
         Verb::Probe(verb) => probe::run(&verb),
+        Verb::Merge(verb) => merge::run(&verb),
         Verb::Evaluate(verb) => evaluate::run(&verb),
         Verb::Predict(verb) => predict::run(&verb),
         Verb::Embed(verb) => embed::run(&verb),

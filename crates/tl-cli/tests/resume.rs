@@ -21,6 +21,10 @@ const ADAPTATION: &str = "adapt --source photos --target-shift night:0.3 --model
     --image-size 16 --augment --method shot --source-epochs 2 --epochs 3 --batch-size 8 --checkpoint-every 2 \
     --threads 2 --resume --out";
 
+/// Adapters with masks of their own, checkpoints amid epochs.
+const ADAPTERS: &str = "finetune photos --image-size 32 --adapter lora:rank=2,dropout=0.2 --epochs 4 --lr 0.01 \
+    --batch-size 8 --checkpoint-every 2 --ema 0.9 --augment --cache-memory 0 --threads 2 --resume --out";
+
 /// When a run is killed: a pseudo-random share of its duration, or as soon as something is seen.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
@@ -93,6 +97,30 @@ fn an_adaptation_killed_at_any_moment_and_resumed_ends_with_the_same_bits() {
         whole.must_equal(&of(&name), &format!("{moment:?}, {seen}"));
     }
     assert!(amid > 0, "no run was killed with a checkpoint amid an epoch");
+}
+
+#[test]
+fn a_run_of_adapters_killed_and_resumed_ends_with_the_same_bits() {
+    let place = Place::with_photos(4, 10);
+    let started = Instant::now();
+    place.good(&words(ADAPTERS, "whole"));
+    let duration = started.elapsed();
+    let of = |out: &str| {
+        let adapters = fs::read(place.path(out).join("adapter/adapter.safetensors")).unwrap();
+        (Outcome::of(&place.path(out), &FITTED), adapters)
+    };
+    let (whole, adapters) = of("whole");
+    assert!(whole.steps > 10, "the run is too short to be killed in many places");
+    place.good(&[words(ADAPTERS, "other"), vec!["--seed", "1"]].concat());
+    assert!(of("other").1 != adapters);
+    for share in [0.3, 0.5, 0.7] {
+        let (name, moment) = (format!("killed-{share}"), Moment::Share(share));
+        let seen = kill(&place, ADAPTERS, &name, moment, duration);
+        place.good(&words(ADAPTERS, &name));
+        let (found, found_adapters) = of(&name);
+        whole.must_equal(&found, &format!("{moment:?}, {seen}"));
+        assert!(found_adapters == adapters, "{moment:?}: the adapters differ");
+    }
 }
 
 /// Whether the last checkpoint of an adaptation was written before its epoch ended.

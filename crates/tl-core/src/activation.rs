@@ -1,5 +1,7 @@
 //! What flows between the stages of a network.
 
+use std::cell::Cell;
+
 use burn::prelude::*;
 
 use crate::CoreError;
@@ -183,4 +185,30 @@ pub struct Pass {
     pub seed: u64,
     /// The optimizer step, counted over the whole run.
     pub step: u64,
+}
+
+thread_local! {
+    static CURRENT: Cell<Pass> = const { Cell::new(Pass { seed: 0, step: 0 }) };
+}
+
+/// Puts back the pass before, also by a panic.
+struct Before(Pass);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
+}
+
+impl Pass {
+    /// Runs `work` with this pass as the [current](Pass::current) one of the thread.
+    pub fn during<R>(self, work: impl FnOnce() -> R) -> R {
+        let _before = Before(CURRENT.replace(self));
+        work()
+    }
+
+    /// The pass of the [`Model`](crate::Model) that runs on this thread: for layers to which none is handed.
+    pub fn current() -> Self {
+        CURRENT.get()
+    }
 }

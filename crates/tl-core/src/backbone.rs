@@ -289,8 +289,10 @@ impl<B: Backbone, H: Head> Model<B, H> {
         pass: Pass,
     ) -> Result<Tensor<2>, CoreError> {
         let stages = self.backbone.stages().len();
-        let features = self.backbone.forward_stages(input, from..stages, pass)?;
-        self.head.forward(features, pass)
+        pass.during(|| {
+            let features = self.backbone.forward_stages(input, from..stages, pass)?;
+            self.head.forward(features, pass)
+        })
     }
 
     /// Logits of a batch of images.

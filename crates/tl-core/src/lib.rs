@@ -11,6 +11,7 @@
 //! | [`rows`] | activations as rows of numbers: [`RowShape`] |
 //! | [`schedule`] | [`Schedule`]: one-cycle, warm-up and cosine, slanted triangular |
 //! | [`gradients`] | the norm of all gradients together, for clipping and for finding what is not finite |
+//! | [`pattern`] | names by regular expression |
 //! | [`parameters`] | walking over the parameters of a module by path |
 
 pub mod activation;
@@ -19,6 +20,7 @@ mod error;
 pub mod gradients;
 pub mod optimizer;
 pub mod parameters;
+pub mod pattern;
 pub mod plan;
 pub mod rows;
 pub mod schedule;
@@ -31,7 +33,10 @@ pub use backbone::{
 };
 pub use error::CoreError;
 pub use optimizer::{Optimizer, OptimizerConfig};
-pub use plan::{Freeze, NormPolicy, Phase, Plan, ResolvedPhase, Solver, TrainableReport, apply};
+pub use pattern::Pattern;
+pub use plan::{
+    Freeze, NormPolicy, Phase, Plan, ResolvedPhase, Solver, TrainableReport, Trained, apply,
+};
 pub use rows::RowShape;
 pub use schedule::Schedule;
 pub use tl_random::rng;

@@ -51,6 +51,11 @@ pub fn is_statistic(path: &str) -> bool {
     path.ends_with("running_mean") || path.ends_with("running_var")
 }
 
+/// Whether `path` lies in the slot of an adapter.
+pub fn is_adapter(path: &str) -> bool {
+    path.split('.').any(|segment| segment == "adapter")
+}
+
 /// Calls `visit` with every parameter and statistic of `module`, in the order of its fields; the
 /// tensor is flat and plain.
 pub fn visit_parameters<M: Module>(module: &M, visit: impl FnMut(&ParameterInfo, Tensor<1>)) {

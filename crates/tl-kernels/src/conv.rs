@@ -3,6 +3,7 @@
 use burn::module::Param;
 use burn::prelude::*;
 
+use crate::adapter::{Site, SiteKind, Slot};
 #[cfg(feature = "flex")]
 use crate::extension::Folded;
 use crate::extension::{ConvShape, conv2d_unit};
@@ -16,6 +17,7 @@ use crate::{BatchNorm2d, Nonlinearity, Shared};
 pub struct Conv2d {
     pub weight: Param<Tensor<4>>,
     pub bias: Option<Param<Tensor<1>>>,
+    pub adapter: Slot,
     #[module(skip)]
     shape: ConvShape,
 }
@@ -66,6 +68,13 @@ impl Conv2dConfig {
         Conv2d {
             weight: Param::from_tensor(Tensor::zeros(kernel, device)),
             bias: self.bias.then(|| Param::from_tensor(Tensor::zeros([output], device))),
+            adapter: Slot::new(Site {
+                kind: SiteKind::Convolution,
+                input,
+                output,
+                kernel: [self.kernel; 2],
+                groups: self.groups,
+            }),
             shape: ConvShape {
                 stride: [self.stride; 2],
                 padding: [self.padding; 2],
@@ -79,12 +88,39 @@ impl Conv2dConfig {
 /// A convolution, its bias, and a nonlinearity.
 pub fn conv(layer: &Conv2d, input: impl Into<Shared>, activation: Nonlinearity) -> Tensor<4> {
     let input = input.into();
+    let adapter = layer.adapter.get();
+    if let Some(bottleneck) = adapter.and_then(|it| it.bottleneck.as_ref()) {
+        let raw = plain_conv(layer, input, Nonlinearity::None);
+        return bottleneck.convolve(raw, None, activation);
+    }
+    plain_conv(layer, input, activation)
+}
+
+/// The same without what stands behind it, its low-rank path with it.
+fn plain_conv(layer: &Conv2d, input: Shared, activation: Nonlinearity) -> Tensor<4> {
+    let delta = low_rank(layer, &input, None, None);
     #[cfg(feature = "flex")]
-    if let Some(output) = packed(layer, None, &input.map, None, activation) {
+    let other = delta.as_ref().map(|delta| &delta.map);
+    #[cfg(feature = "flex")]
+    if let Some(output) = packed(layer, None, &input.map, other, activation) {
         return output;
     }
     let bias = layer.bias.as_ref().map(Param::val);
-    conv2d_unit(input, layer.weight.val(), bias, None, layer.shape, activation)
+    conv2d_unit(input, layer.weight.val(), bias, delta, layer.shape, activation)
+}
+
+/// The low-rank path beside the layer, times `gain`, plus the residual; the residual where there is no path.
+fn low_rank(
+    layer: &Conv2d,
+    input: &Shared,
+    gain: Option<&Tensor<1>>,
+    residual: Option<Shared>,
+) -> Option<Shared> {
+    let path = layer.adapter.get().and_then(|adapter| adapter.low_rank.as_ref());
+    let Some(path) = path else { return residual };
+    let [_, channels, height, width] = layer.weight.dims();
+    let kernel = [channels, height, width];
+    Some(path.convolve(input.map.clone(), kernel, layer.shape, gain.cloned(), residual))
 }
 
 /// The same by weights that were packed once, within a compiled prefix.
@@ -134,12 +170,32 @@ pub fn conv_norm(
     activation: Nonlinearity,
 ) -> Tensor<4> {
     let input = input.into();
+    let adapter = layer.adapter.get();
+    if let Some(bottleneck) = adapter.and_then(|it| it.bottleneck.as_ref()) {
+        let normed = plain_conv_norm(layer, norm, input, None, Nonlinearity::None);
+        return bottleneck.convolve(normed, residual, activation);
+    }
+    plain_conv_norm(layer, norm, input, residual, activation)
+}
+
+/// The same without what stands behind it.
+fn plain_conv_norm(
+    layer: &Conv2d,
+    norm: &BatchNorm2d,
+    input: Shared,
+    residual: Option<Shared>,
+    activation: Nonlinearity,
+) -> Tensor<4> {
     if norm.uses_batch_statistics(&input.map) {
         let bias = layer.bias.as_ref().map(Param::val);
-        let raw =
-            conv2d_unit(input, layer.weight.val(), bias, None, layer.shape, Nonlinearity::None);
+        let delta = low_rank(layer, &input, None, None);
+        let weight = layer.weight.val();
+        let raw = conv2d_unit(input, weight, bias, delta, layer.shape, Nonlinearity::None);
         return norm.train_unit(raw, residual, activation);
     }
+    let adapted = layer.adapter.get().is_some();
+    let gain = if adapted { fold(layer, Some(norm)).0 } else { None };
+    let residual = low_rank(layer, &input, gain.as_ref(), residual);
     #[cfg(feature = "flex")]
     let other = residual.as_ref().map(|residual| &residual.map);
     #[cfg(feature = "flex")]

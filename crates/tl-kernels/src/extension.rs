@@ -110,18 +110,28 @@ pub(crate) fn batch_norm_train_unit(
     (finish(normed.output, residual, act), mean, variance)
 }
 
-/// `x·wᵀ + b`: `x` is `[rows, in]`, `w` `[out, in]`, `b` `[out]`.
-pub(crate) fn linear_unit(x: Tensor<2>, w: Tensor<2>, b: Option<Tensor<1>>) -> Tensor<2> {
+/// `x·wᵀ + b + more`: `x` is `[rows, in]`, `w` `[out, in]`, `b` `[out]`, `more` `[rows, out]`.
+pub(crate) fn linear_unit(
+    x: Tensor<2>,
+    w: Tensor<2>,
+    b: Option<Tensor<1>>,
+    more: Option<Tensor<2>>,
+) -> Tensor<2> {
     #[cfg(feature = "flex")]
     if runs_on_flex(&x) && runs_on_flex(&w) {
         // A convolution of images of one pixel.
         let [rows, _] = x.dims();
         let [output, input] = w.dims();
         let (x, w) = (x.reshape([rows, input, 1, 1]), w.reshape([output, input, 1, 1]));
-        let unit = conv2d_unit(x, w, b, None, ConvShape::POINTWISE, Nonlinearity::None);
+        let more = more.map(|more| more.reshape([rows, output, 1, 1]).into());
+        let unit = conv2d_unit(x, w, b, more, ConvShape::POINTWISE, Nonlinearity::None);
         return unit.reshape([rows, output]);
     }
     let product = x.matmul(w.transpose());
+    let product = match more {
+        Some(more) => product + more,
+        None => product,
+    };
     match b {
         Some(b) => product + b.unsqueeze(),
         None => product,

@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`adapter`] | what may be fitted to a layer: [`Slot`], [`Adapter`] |
 //! | [`conv`](mod@conv) | [`Conv2d`] and the unit [`conv_norm`]: convolution, norm, residual, nonlinearity |
 //! | [`norm`] | [`BatchNorm2d`] |
 //! | [`shared`] | [`share`]: a map that several branches read |
@@ -20,6 +21,7 @@
 //!
 //! On a flex device the units run the kernels of `tl-simd`, on every other device Burn's operations.
 
+pub mod adapter;
 pub mod attention;
 pub mod buffer;
 pub mod conv;
@@ -37,6 +39,7 @@ pub mod reversal;
 pub mod shared;
 pub mod transformer;
 
+pub use adapter::{Adapter, Slot};
 pub use attention::{AttentionMask, Gelu, LayerNorm, attention, gelu};
 pub use buffer::Buffer;
 pub use conv::{Conv2d, Conv2dConfig, conv, conv_norm};

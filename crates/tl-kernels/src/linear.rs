@@ -5,6 +5,7 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use tl_core::{Activation, CoreError, Head, Pass, rng};
 
+use crate::adapter::{Adapter, Site, Slot, joint_delta};
 #[cfg(feature = "flex")]
 use crate::extension::Folded;
 use crate::extension::linear_unit;
@@ -14,6 +15,7 @@ use crate::extension::linear_unit;
 pub struct Linear {
     pub weight: Param<Tensor<2>>,
     pub bias: Option<Param<Tensor<1>>>,
+    pub adapter: Slot,
 }
 
 impl Linear {
@@ -22,6 +24,7 @@ impl Linear {
         Self {
             weight: Param::from_tensor(Tensor::zeros([output, input], device)),
             bias: Some(Param::from_tensor(Tensor::zeros([output], device))),
+            adapter: Slot::new(Site::linear(input, output)),
         }
     }
 
@@ -39,27 +42,40 @@ impl Linear {
     }
 
     fn rows(&self, input: Tensor<2>) -> Tensor<2> {
-        product(input, self.weight.id, self.weight.val(), || self.bias.as_ref().map(Param::val))
+        let bias = || self.bias.as_ref().map(Param::val);
+        let (id, weight) = (self.weight.id, || self.weight.val());
+        match self.adapter.get() {
+            None => product(input, id, weight(), bias, None),
+            Some(adapter) => {
+                adapter.linear(input, &self.weight, bias(), |input, with_bias, more| {
+                    product(input, id, weight(), || bias().filter(|_| with_bias), more)
+                })
+            }
+        }
     }
 }
 
-/// `x·Wᵀ + b`; of stages that stand still `weight` is packed once, by its `id`.
+/// `x·Wᵀ + b + more`; of stages that stand still `weight` is packed once, by its `id`.
 fn product(
     input: Tensor<2>,
     id: ParamId,
     weight: Tensor<2>,
     bias: impl Fn() -> Option<Tensor<1>>,
+    more: Option<Tensor<2>>,
 ) -> Tensor<2> {
     #[cfg(feature = "flex")]
     if let Some(packs) = crate::frozen::current() {
         let folded = || Folded { scale: None, bias: bias() };
         if let Some(output) = packs.linear(&input, (id, weight.clone()), folded) {
-            return output;
+            return match more {
+                Some(more) => output + more,
+                None => output,
+            };
         }
     }
     #[cfg(not(feature = "flex"))]
     let _ = id;
-    linear_unit(input, weight, bias())
+    linear_unit(input, weight, bias(), more)
 }
 
 /// The outputs of several layers of the same input side by side, by one product: `[…, in]` to
@@ -70,7 +86,12 @@ pub fn side_by_side<const D: usize, const N: usize>(
 ) -> Tensor<D> {
     let mut dims = input.dims();
     let rows = dims[..D - 1].iter().product();
-    let fitting = |layer: &&Linear| layer.weight.dims()[1] == dims[D - 1] && layer.bias.is_some();
+    let fitting = |layer: &&Linear| {
+        let adapter = layer.adapter.get();
+        layer.weight.dims()[1] == dims[D - 1]
+            && layer.bias.is_some()
+            && adapter.is_none_or(Adapter::is_low_rank_alone)
+    };
     let Some(first) = layers.first().filter(|_| layers.iter().all(fitting)) else {
         return Tensor::cat(layers.map(|layer| layer.forward(input.clone())).to_vec(), D - 1);
     };
@@ -81,12 +102,13 @@ pub fn side_by_side<const D: usize, const N: usize>(
         Some(Tensor::cat(all.map(Param::val).collect(), 0))
     };
     dims[D - 1] = weight.dims()[0];
-    product(input, first.weight.id, weight, bias).reshape(dims)
+    let delta = joint_delta(layers, &input);
+    product(input, first.weight.id, weight, bias, delta).reshape(dims)
 }
 
 /// `x·Wᵀ + b` by a weight that lies elsewhere: `input` `[rows, in]`, `weight` `[out, in]`, `bias` `[out]`.
 pub fn linear(input: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    linear_unit(input, weight, bias)
+    linear_unit(input, weight, bias, None)
 }
 
 /// Dropout: zeroes each value with `probability` and divides the rest by what remains.

@@ -21,6 +21,8 @@ pub enum Error {
     #[error(transparent)]
     Save(#[from] tl_models::SaveError),
     #[error(transparent)]
+    Peft(#[from] tl_peft::PeftError),
+    #[error(transparent)]
     Adapt(tl_adapt::AdaptError),
     #[error(transparent)]
     Pretrain(tl_ssl::SslError),
@@ -45,7 +47,9 @@ impl Error {
             Error::Train(error) if !error.is_input() => 1,
             Error::Adapt(error) if !error.is_input() => 1,
             Error::Pretrain(error) if !error.is_input() => 1,
-            Error::Failed(_) | Error::Save(tl_models::SaveError::Device(_)) => 1,
+            Error::Failed(_)
+            | Error::Peft(tl_peft::PeftError::Device(_))
+            | Error::Save(tl_models::SaveError::Device(_)) => 1,
             _ => 2,
         }
     }

@@ -14,6 +14,7 @@ use tl_train::{
     Conduct, EpochRow, Fitted, Predictions, Progress, Task, TrainError, check_resume, fit, predict,
 };
 
+use crate::adapters::Adapters;
 use crate::estimate::{Extent, Sample, cache_sizes, costs};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::claim;
@@ -74,6 +75,7 @@ pub struct Prepared {
     pub split: Split,
     pub report: TrainableReport,
     pub record: RunRecord,
+    adapters: Option<Adapters>,
     /// The file of the weights that it begins with.
     weights: Option<PathBuf>,
     folder: Option<PathBuf>,
@@ -93,7 +95,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     if let Some(shots) = options.shots {
         split = split.shots(items, shots, seed)?;
     }
-    let found = pretrained_as(
+    let mut found = pretrained_as(
         &options.choice(),
         &options.weights,
         Some(items.classes().len()),
@@ -101,6 +103,11 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         seed,
         &request.device,
     )?;
+    let mut tuning = options.tuning.clone();
+    let adapters = match tuning.adapters()? {
+        Some(config) => Some(Adapters::put_into(&mut found, config, seed)?),
+        None => None,
+    };
     let network = &found.model.backbone;
     let preprocess = preprocessing(network, options)?;
     let reading = Reading {
@@ -111,7 +118,6 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     let data = request.examples.dataset(&preprocess, network, &reading)?;
     let sample = Sample::of(&preprocess, &*data);
     let stages = found.model.backbone.stages();
-    let mut tuning = options.tuning.clone();
     if found.report.is_none() {
         // Statistics that were never measured are nothing to hold on to.
         tuning.norm.get_or_insert(NormPolicy::Train);
@@ -119,7 +125,10 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     if let Preprocessing::Texts(_) = &preprocess {
         tuning = tuning.for_texts(split.train.len());
     }
-    let plan = tuning.plan(&stages, split.train.len())?;
+    let mut plan = tuning.plan(&stages, split.train.len())?;
+    if let Some(adapters) = &adapters {
+        plan = adapters.plan(plan, &found.model.backbone, tuning.augment)?;
+    }
     let phases = plan.resolve(&stages)?;
     let mut report = TrainableReport::new(&phases, &found.model);
     if options.settings.cache {
@@ -167,7 +176,8 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         seconds: 0.0,
     };
     let (model, weights) = (found.model, found.path);
-    Ok(Prepared { model, plan, data, split, report, record, request, weights, folder: None })
+    let folder = None;
+    Ok(Prepared { model, plan, data, split, report, record, adapters, request, weights, folder })
 }
 
 /// How training images are varied, where that is `wanted`.
@@ -256,7 +266,11 @@ impl Prepared {
         let table = crate::predict::to_csv(last, items);
         record.validation = outcome.validation;
         record.test = outcome.test;
-        let run = Run::finish(folder, record, outcome.model, &table, &outcome.rows)?;
+        let model = match &self.adapters {
+            Some(adapters) => adapters.finish(folder, outcome.model, &record.options)?,
+            None => outcome.model,
+        };
+        let run = Run::finish(folder, record, model, &table, &outcome.rows)?;
         // A cache serves a resume, and there is nothing left to resume.
         let _ = std::fs::remove_dir_all(folder.join("cache"));
         Ok(run)

@@ -10,6 +10,7 @@
 //! | [`options`] | [`FinetuneOptions`] |
 //! | [`examples`] | [`Examples`]: images or texts |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
+//! | [`adapters`] | LoRA and its kin in a fitting, and from a run |
 //! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
 //! | [`folder`] | where a run goes |
 //! | [`pretrain`](mod@pretrain) | without labels: [`PretrainRequest`], [`prepare_pretraining`], [`pretrain()`] |
@@ -23,6 +24,7 @@
 //! | [`embedded`] | what is part of the program |
 
 pub mod adapt;
+pub mod adapters;
 pub mod choice;
 pub mod compare;
 pub mod demo;
@@ -68,7 +70,7 @@ pub use source::{preprocess, pretrained, pretrained_as};
 pub use burn;
 pub use {
     tl_adapt as adaptation, tl_core as core, tl_data as data, tl_kernels as kernels,
-    tl_models as models, tl_ssl as ssl, tl_train as train,
+    tl_models as models, tl_peft as peft, tl_ssl as ssl, tl_train as train,
 };
 
 /// What most programs need.

@@ -1,7 +1,9 @@
 //! Recipes: how a network is tuned, as plans.
 
 use serde::{Deserialize, Serialize};
-use tl_core::{Freeze, NormPolicy, Phase, Plan, Solver, Stage};
+use tl_core::{Freeze, NormPolicy, Phase, Plan, Solver, Stage, Trained};
+
+use tl_peft::AdapterConfig;
 
 use crate::Error;
 
@@ -19,15 +21,18 @@ pub enum Recipe {
     Finetune,
     /// A probe, then stage after stage from the last to the first.
     Gradual,
+    /// Adapters in frozen stages and a new head.
+    Lora,
 }
 
 impl Recipe {
     /// All recipes by name.
-    pub const ALL: [(&'static str, Recipe); 4] = [
+    pub const ALL: [(&'static str, Recipe); 5] = [
         ("auto", Recipe::Auto),
         ("probe", Recipe::Probe),
         ("finetune", Recipe::Finetune),
         ("gradual", Recipe::Gradual),
+        ("lora", Recipe::Lora),
     ];
 }
 
@@ -36,6 +41,9 @@ impl Recipe {
 #[serde(default, deny_unknown_fields)]
 pub struct Tuning {
     pub recipe: Recipe,
+    /// Which adapters, and where; LoRA as PEFT has it where the recipe is of adapters and nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterConfig>,
     /// Epochs of training by gradient; by the size of the data where it is not given. A probe without
     /// it is trained to convergence.
     pub epochs: Option<usize>,
@@ -64,11 +72,16 @@ const UNFREEZINGS: usize = 3;
 
 /// The same for text encoders, whose stages stand nearer to where they should be.
 pub(crate) const TEXT_RATE: f64 = 1e-4;
+/// Of adapters in them and of the head, which begin at nothing.
+const TEXT_ADAPTER_RATE: f64 = 1e-3;
 
 impl Tuning {
     /// What is usual for text encoders, where nothing else was said, for so many training texts.
     pub(crate) fn for_texts(mut self, texts: usize) -> Self {
-        self.learning_rate.get_or_insert(TEXT_RATE);
+        self.learning_rate.get_or_insert(match self.recipe {
+            Recipe::Lora => TEXT_ADAPTER_RATE,
+            _ => TEXT_RATE,
+        });
         if self.recipe != Recipe::Probe {
             self.epochs.get_or_insert(match texts {
                 0..=100 => 20,
@@ -77,6 +90,21 @@ impl Tuning {
             });
         }
         self
+    }
+
+    /// The adapters that are asked for.
+    ///
+    /// # Errors
+    /// Adapters beside a recipe that trains none.
+    pub fn adapters(&self) -> Result<Option<AdapterConfig>, Error> {
+        match (self.recipe, &self.adapter) {
+            (Recipe::Lora, adapter) => Ok(Some(adapter.clone().unwrap_or_default())),
+            (_, None) => Ok(None),
+            (_, Some(adapter)) => Err(Error::options(
+                format!("the adapter {adapter} has no place in a recipe of whole stages"),
+                "give --recipe lora with it, or leave out --adapter",
+            )),
+        }
     }
 
     /// The plan for a network with these stages and `images` training images.
@@ -109,6 +137,7 @@ impl Tuning {
             },
             Recipe::Finetune => Plan::new(vec![Phase::finetune(epochs)]),
             Recipe::Gradual => Plan::gradual(&names, epochs, UNFREEZINGS),
+            Recipe::Lora => Plan::new(vec![Phase::finetune(epochs).named("adapters")]),
         };
         Ok(plan.each(|phase| self.apply(phase, &frozen, &names)))
     }
@@ -133,7 +162,9 @@ impl Tuning {
         // A head that a probe has found already needs no more speed than the stages.
         let solved = self.recipe == Recipe::Auto;
         let head = if solved { rate * BODY_SHARE } else { rate };
-        phase = phase.rates(head, rate * BODY_SHARE);
+        // Adapters begin as fresh as the head.
+        let share = if self.recipe == Recipe::Lora { 1.0 } else { BODY_SHARE };
+        phase = phase.rates(head, rate * share);
         if let Some(decay) = self.layer_decay {
             phase = phase.layer_decay(decay);
         }
@@ -162,6 +193,25 @@ impl Tuning {
         let by_gradient = phase.solver == Solver::Gradient;
         phase.augment(self.augment && by_gradient)
     }
+}
+
+/// `plan` with `trained` alone in its phases, and the stages `idle`, in which that is nothing, frozen whole.
+pub(crate) fn with_adapters(
+    plan: Plan,
+    stages: &[Stage],
+    trained: &Trained,
+    idle: &[String],
+) -> Result<Plan, Error> {
+    let mut resolved = plan.resolve(stages)?.into_iter();
+    let change = |phase: Phase| {
+        let settings = resolved.next().map(|phase| phase.settings).unwrap_or_default();
+        let frozen = settings.iter().filter(|setting| !setting.trained).map(|it| &it.name);
+        let kept: Vec<String> = frozen.chain(idle).map(|name| literal(name)).collect();
+        let phase = phase.trained(trained.clone());
+        if kept.is_empty() { phase } else { Phase { freeze: Freeze::Matching(kept), ..phase } }
+    };
+    let phases = plan.phases.into_iter().map(change).collect();
+    Ok(Plan { phases, ..plan })
 }
 
 /// A regular expression that matches `name` alone.

@@ -15,7 +15,7 @@ use tl_train::{Dataset, EpochRow, Predictions, Progress, predict};
 use crate::choice::said;
 use crate::examples::{Input, Reading};
 use crate::record::{MODEL_FILE, RunRecord, Status};
-use crate::{Error, Examples, Network, load_script, page, text_files};
+use crate::{Error, Examples, Network, adapters, load_script, page, text_files};
 
 /// A fitted model and its record.
 pub struct Run {
@@ -51,7 +51,9 @@ impl Run {
         let run = Self::new(folder, record.clone(), model);
         run.write_model(&folder.join(MODEL_FILE))?;
         write("labels.json", &serde_json::to_string_pretty(&record.labels).unwrap_or_default())?;
-        write("load.py", load_script::of(&record.preprocess))?;
+        if tl_peft::check_mergeable(&run.model).is_ok() {
+            write("load.py", load_script::of(&record.preprocess))?;
+        }
         text_files::write_config(&run.model.backbone, &record.labels, folder)?;
         record.status = Status::Finished;
         write("report.html", &page::render(record, rows))?;
@@ -73,6 +75,10 @@ impl Run {
             });
         }
         let path = folder.join(MODEL_FILE);
+        if !path.exists() && adapters::lie_in(folder) && record.status == Status::Finished {
+            let model = adapters::on_base(folder, &record, device)?;
+            return Ok(Self::new(folder, record, model));
+        }
         if !path.exists() {
             return Err(Error::Run {
                 path: folder.to_path_buf(),
@@ -84,6 +90,11 @@ impl Run {
         let network = record.options.choice().build(Some(&file), device)?;
         let model = network.with_head(record.labels.len(), 0, device);
         let (model, _) = load(model, &file, LoadOptions::default())?;
+        let model = match record.options.tuning.adapters()? {
+            // What cannot become part of the weights lies beside them.
+            Some(config) if !config.is_mergeable() => adapters::read(folder, model)?,
+            _ => model,
+        };
         Ok(Self::new(folder, record, model))
     }
 
@@ -95,8 +106,9 @@ impl Run {
     /// Writes the weights with the names of the network's origin.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written; adapters that cannot become part of the weights.
     pub fn export(&self, path: &Path) -> Result<(), Error> {
+        tl_peft::check_mergeable(&self.model)?;
         self.write_model(path)
     }
 
@@ -105,7 +117,11 @@ impl Run {
         let mut metadata: BTreeMap<String, String> =
             said(&self.model.backbone).into_iter().collect();
         metadata.insert("labels".to_string(), labels);
-        Ok(save(path, &self.model, &metadata)?)
+        if tl_peft::check_mergeable(&self.model).is_err() {
+            // The file alone is not what was fitted.
+            metadata.insert(adapters::BESIDE.to_string(), "true".to_string());
+        }
+        Ok(save(path, &tl_peft::detach(self.model.clone()), &metadata)?)
     }
 
     /// A loader of other images with the run's preprocessing.

@@ -8,6 +8,7 @@ use tl_data::{Interpolation, Preprocess};
 use tl_models::weights::{LoadReport, Source};
 use tl_models::{Architecture, Classifier, LoadOptions, load};
 
+use crate::adapters::BESIDE;
 use crate::choice::{CONFIG_FILE, TOKENIZER_FILE};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::network::text_family;
@@ -99,6 +100,12 @@ pub fn pretrained_as(
             other.open()?
         }
     };
+    if let Some(file) = file.as_ref().filter(|file| file.metadata().contains_key(BESIDE)) {
+        return Err(Error::options(
+            format!("{} is a base whose adapters lie beside it", file.description()),
+            "give the weights that its run began with",
+        ));
+    }
     let network = choice.build(file.as_ref(), device)?;
     let Some(file) = file else {
         let model = network.with_head(classes.unwrap_or(1000), seed, device);

@@ -24,6 +24,8 @@ pub enum Work {
     Eval,
     /// Logits without gradients, every norm an operation of its own with its running statistics.
     Unfolded,
+    /// The same with LoRA of rank 8 at every linear layer but the head: it and the adapters trained, the rest frozen.
+    LowRank,
     /// A step of the masked autoencoder with three quarters of the patches hidden, decoder included.
     Masked,
     /// Logits with the norms' statistics of the batch itself.

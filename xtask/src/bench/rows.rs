@@ -36,7 +36,7 @@ pub(super) struct Row {
 }
 
 /// Variants of the peers, and how tables call them.
-const VARIANTS: [(&str, &str); 11] = [
+const VARIANTS: [(&str, &str); 12] = [
     ("channels_last", "PyTorch channels_last"),
     ("default", "PyTorch default"),
     ("onnxruntime", "ONNX Runtime"),
@@ -46,6 +46,7 @@ const VARIANTS: [(&str, &str); 11] = [
     ("default+caching", "PyTorch default, caching"),
     ("unfolded", "our own forward pass in evaluation, norms apart"),
     ("eval", "our own with norms folded as it runs"),
+    ("full", "our own step of all weights of the same layers"),
     ("all patches", "our own step of the encoder on all patches"),
     ("supervised", "our own supervised step on both batches together"),
 ];
@@ -220,6 +221,9 @@ pub(super) fn all() -> Vec<Row> {
         let step = row("dann", "DANN step", Work::Dann);
         rows.push(step.beside("supervised", Work::Supervised).must(1.15, None));
     }
+    let lora =
+        row("encoder12x768-lora", "Encoder 12×768 LoRA step", Work::LowRank, "encoder12x768");
+    rows.push(lora.beside("full", Work::Step).must(0.75, None));
     let masked = row("mae-step", "MAE step, ViT-S/16, 75 % hidden", Work::Masked, "vit_small");
     rows.push(masked.beside("all patches", Work::Step).must(0.45, None));
     rows

@@ -4,7 +4,7 @@ mod phase;
 mod report;
 mod resolve;
 
-pub use phase::{Freeze, NormPolicy, Phase, Rates, Solver};
+pub use phase::{Freeze, NormPolicy, Phase, Rates, Solver, Trained};
 pub use report::{PhaseReport, StageRow, TrainableReport};
 pub use resolve::{ParameterRates, ResolvedPhase, StageSetting, apply};
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::parameters::is_adapter;
 use crate::{CoreError, Schedule};
 
 /// Which stages are frozen: not differentiated, not updated, statistics and dropout included.
@@ -32,6 +33,44 @@ pub enum NormPolicy {
     Frozen,
     /// Statistics of the batch are used and the running ones follow.
     Train,
+}
+
+/// What is trained of the stages that are not frozen. The head is always trained whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Trained {
+    /// Everything.
+    #[default]
+    Everything,
+    /// The adapters in them alone, but for the stages `whole`. Statistics stand still.
+    Adapters { whole: Vec<String> },
+    /// The biases alone, but for the stages `whole` (Ben Zaken et al. 2021, arXiv 2106.10199, BitFit). Statistics
+    /// stand still.
+    Biases { whole: Vec<String> },
+}
+
+impl Trained {
+    /// Whether it is everything.
+    pub fn is_everything(&self) -> bool {
+        *self == Self::Everything
+    }
+
+    /// Whether all of the stage `name` is trained.
+    pub fn is_whole(&self, name: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Adapters { whole } | Self::Biases { whole } => whole.iter().any(|it| it == name),
+        }
+    }
+
+    /// Whether the parameter at `path` of a stage that is not trained whole is trained.
+    pub fn selects(&self, path: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Adapters { .. } => is_adapter(path),
+            Self::Biases { .. } => path.ends_with(".bias") && !is_adapter(path),
+        }
+    }
 }
 
 /// How a phase finds its weights.
@@ -75,6 +114,9 @@ pub struct Phase {
     pub name: String,
     pub epochs: usize,
     pub freeze: Freeze,
+    /// What is trained of the stages that are not frozen.
+    #[serde(default, skip_serializing_if = "Trained::is_everything")]
+    pub trained: Trained,
     pub rates: Rates,
     pub norm: NormPolicy,
     pub schedule: Schedule,
@@ -93,6 +135,7 @@ impl Phase {
             name: name.to_string(),
             epochs,
             freeze,
+            trained: Trained::default(),
             rates: Rates::default(),
             norm: NormPolicy::default(),
             schedule: Schedule::default(),
@@ -111,6 +154,12 @@ impl Phase {
     /// Every stage and the head trained.
     pub fn finetune(epochs: usize) -> Self {
         Self { label_smoothing: 0.1, ..Self::new("finetune", epochs, Freeze::Nothing) }
+    }
+
+    /// What is trained of the stages that are not frozen.
+    pub fn trained(mut self, trained: Trained) -> Self {
+        self.trained = trained;
+        self
     }
 
     /// Another name in reports.

@@ -71,7 +71,7 @@ impl TrainableReport {
                     };
                     if is_statistic(&info.path) {
                         row.norm = if setting.statistics_move { "train" } else { "frozen" }.into();
-                    } else if setting.trained {
+                    } else if resolved.trains(&info.path) {
                         row.trainable += info.elements() as u64;
                     } else {
                         row.frozen += info.elements() as u64;

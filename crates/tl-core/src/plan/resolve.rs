@@ -1,9 +1,10 @@
 //! From a phase and a network's stages to what holds for each stage.
 
-use burn::module::{Module, ParamGroup, ParamGroupError, ParamId};
+use burn::module::Module;
 
-use super::{Freeze, NormPolicy, Phase};
+use super::{Freeze, NormPolicy, Phase, Trained};
 use crate::parameters::{Control, is_statistic, set_trained};
+use crate::pattern::Pattern;
 use crate::{Backbone, CoreError, HEAD, Head, Model, OptimizerConfig, Stage};
 
 /// What holds for one stage (or the head) in one phase.
@@ -49,6 +50,17 @@ impl ResolvedPhase {
         }
     }
 
+    /// Whether the parameter at `path` of a [`Model`] is trained.
+    pub fn trains(&self, path: &str) -> bool {
+        let Some(setting) = self.setting(path) else { return false };
+        let trained = &self.phase.trained;
+        setting.trained
+            && !is_statistic(path)
+            && (!path.starts_with("backbone.")
+                || trained.is_whole(&setting.name)
+                || trained.selects(path))
+    }
+
     /// Rate and decay of a parameter with `rank` dimensions: norms and biases, which have one, do not
     /// decay.
     pub fn rates(&self, path: &str, rank: usize) -> ParameterRates {
@@ -75,6 +87,9 @@ pub(super) fn resolve(
     for stage in phase.rates.stages.keys().filter(|stage| *stage != HEAD) {
         position(stage)?;
     }
+    if let Trained::Adapters { whole } | Trained::Biases { whole } = &phase.trained {
+        whole.iter().try_for_each(|stage| position(stage).map(|_| ()))?;
+    }
     let frozen: Vec<bool> = match &phase.freeze {
         Freeze::Nothing => vec![false; names.len()],
         Freeze::Backbone => vec![true; names.len()],
@@ -95,7 +110,11 @@ pub(super) fn resolve(
         .map(|(stage, name)| {
             let decayed = rates.body * rates.layer_decay.powi((names.len() - 1 - stage) as i32);
             let rate = rates.stages.get(name).copied().unwrap_or(decayed);
-            setting(name, !frozen[stage], rate, phase.norm)
+            let norm = match phase.trained.is_whole(name) {
+                true => phase.norm,
+                false => NormPolicy::Frozen,
+            };
+            setting(name, !frozen[stage], rate, norm)
         })
         .collect();
     let head = rates.stages.get(HEAD).copied().unwrap_or(rates.head);
@@ -118,27 +137,13 @@ fn setting(name: &str, trained: bool, rate: f64, norm: NormPolicy) -> StageSetti
     }
 }
 
-/// A regex error is a drawing over several lines; its last line says what is wrong.
-fn describe(reason: &ParamGroupError) -> String {
-    let ParamGroupError::InvalidPatternError(drawing) = reason;
-    drawing.lines().last().unwrap_or_default().trim().to_string()
-}
-
 fn matching(patterns: &[String], names: &[String]) -> Result<Vec<bool>, CoreError> {
     let mut frozen = vec![false; names.len()];
     for pattern in patterns {
-        // By itself first: a pattern like `a)(b` is whole only within the brackets around it.
-        let group = ParamGroup::from_regex(pattern)
-            .and_then(|_| ParamGroup::from_regex(format!("^(?:{pattern})$")))
-            .map_err(|reason| CoreError::BadPattern {
-                pattern: pattern.clone(),
-                reason: describe(&reason),
-            })?;
-        // The group is asked about names alone, so that any identity serves.
-        let anyone = ParamId::from(0);
+        let whole = Pattern::whole(pattern)?;
         let mut found = false;
         for (stage, name) in names.iter().enumerate() {
-            if group.matches(&anyone, Some(name)) {
+            if whole.matches(name) {
                 frozen[stage] = true;
                 found = true;
             }
@@ -165,7 +170,7 @@ pub fn apply<B: Backbone, H: Head>(phase: &ResolvedPhase, model: Model<B, H>) ->
             return false;
         };
         match control {
-            Control::Gradient => setting.trained && !is_statistic(path),
+            Control::Gradient => phase.trains(path),
             Control::Flag => {
                 let module = path.rsplit_once('.').map_or("", |(module, _)| module);
                 if norms.contains(module) { setting.statistics_move } else { setting.trained }

@@ -8,7 +8,7 @@ use super::texts::{Named, TextItem, Texts};
 use crate::folder::scan_for;
 use crate::images::Source;
 use crate::listing::TEXTS;
-use crate::table::records;
+use crate::table::{Record, records};
 use crate::{DataError, Part};
 
 /// Which columns of a table (or keys of JSON lines) hold what.
@@ -96,7 +96,9 @@ fn from_table(text: &str, separator: char, columns: &Columns, labelled: bool) ->
         _ => Some(needed(&columns.label, "--label-column")?),
     };
     let part = find(PART);
+    let kinds = if separator == '\t' { of_orange(records.as_slice()) } else { 0 };
     records
+        .skip(kinds)
         .map(|(line, mut fields)| {
             if fields.len() != names.len() {
                 let (found, expected) = (fields.len(), names.len());
@@ -125,6 +127,16 @@ fn from_table(text: &str, separator: char, columns: &Columns, labelled: bool) ->
         })
         .map(|row| row.map(without_empty_class))
         .collect()
+}
+
+/// How many records behind the names say of what kind the columns are: two in tables of Orange, none in others.
+fn of_orange(records: &[Record]) -> usize {
+    let all = |record: Option<&Record>, words: &[&str]| {
+        record.is_some_and(|(_, fields)| fields.iter().all(|it| words.contains(&it.trim())))
+    };
+    let kinds = ["", "d", "c", "s", "t", "discrete", "continuous", "string", "time"];
+    let roles = ["", "class", "meta", "ignore", "i", "m"];
+    if all(records.first(), &kinds) && all(records.get(1), &roles) { 2 } else { 0 }
 }
 
 fn without_empty_class(named: Named) -> Named {
@@ -250,6 +262,16 @@ mod tests {
             assert!(message.contains(part), "{message}");
             assert_eq!(message.lines().count(), 1);
         }
+    }
+
+    #[test]
+    fn a_table_of_orange_says_of_what_kind_its_columns_are() {
+        let table = b"label\ttext\nd\tstring\nclass\t\n\nyes\ta b\nd\tstring\n";
+        let texts = opened("a.tab", table, true).unwrap();
+        assert_eq!(
+            (texts.classes.as_slice(), texts.items.len()),
+            (&["d".into(), "yes".into()][..], 2)
+        );
     }
 
     #[test]

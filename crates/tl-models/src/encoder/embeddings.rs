@@ -1,8 +1,10 @@
 //! From pieces to vectors.
 
+use burn::module::Param;
 use burn::prelude::*;
 use tl_core::{CoreError, Pass, Pieces};
-use tl_kernels::{Dropout, Embedding, LayerNorm};
+use tl_kernels::adapter::Site;
+use tl_kernels::{Dropout, Embedding, LayerNorm, Slot};
 
 use super::EncoderConfig;
 
@@ -14,6 +16,8 @@ pub struct Embeddings {
     pub segment: Option<Embedding>,
     pub norm: LayerNorm,
     pub dropout: Dropout,
+    /// Of the table of words: vectors in front of each text.
+    pub adapter: Slot,
 }
 
 impl Embeddings {
@@ -25,7 +29,17 @@ impl Embeddings {
             segment: (config.segments > 0).then(|| table(config.segments)),
             norm: LayerNorm::new(config.width, config.epsilon, device),
             dropout: Dropout::new("embeddings.dropout", config.dropout),
+            adapter: Slot::new(Site::table(config.vocabulary, config.width)),
         }
+    }
+
+    fn prompt(&self) -> Option<&Param<Tensor<2>>> {
+        self.adapter.get()?.prompt.as_ref()
+    }
+
+    /// How many vectors stand in front of each text.
+    pub(super) fn before(&self) -> usize {
+        self.prompt().map_or(0, |prompt| prompt.dims()[0])
     }
 
     /// `[texts, longest, width]`, and the length of each text; what stands behind a text is padding.
@@ -37,7 +51,8 @@ impl Embeddings {
     ) -> Result<(Tensor<3>, Vec<usize>), CoreError> {
         let lengths: Vec<usize> = texts.iter().map(|text| text.ids.len()).collect();
         let longest = lengths.iter().copied().max().unwrap_or(0).max(1);
-        check(texts, longest, config)?;
+        let (prompt, before) = (self.prompt(), self.before());
+        check(texts, longest + before, config)?;
         let padded = |numbers: &dyn Fn(&Pieces) -> &[u32]| -> Vec<u32> {
             let rows = texts.iter().flat_map(|text| {
                 let padding = std::iter::repeat(&0);
@@ -45,10 +60,16 @@ impl Embeddings {
             });
             rows.collect()
         };
-        let words = self.word.forward(&padded(&|text| &text.ids), texts.len());
-        let mut sum = words + self.position.rows(config.first_position, longest);
+        let mut words = self.word.forward(&padded(&|text| &text.ids), texts.len());
+        if let Some(prompt) = prompt {
+            let prompt = prompt.val().unsqueeze::<3>().repeat_dim(0, texts.len());
+            words = Tensor::cat(vec![prompt, words], 1);
+        }
+        let mut sum = words + self.position.rows(config.first_position, longest + before);
         if let Some(segment) = &self.segment {
+            // Behind vectors of their own texts are one segment, as PEFT has it.
             let one = config.segments == 1
+                || prompt.is_some()
                 || texts.iter().all(|text| text.segments.iter().all(|segment| *segment == 0));
             let segments = match one {
                 true => segment.rows(0, 1),
@@ -56,6 +77,7 @@ impl Embeddings {
             };
             sum = sum + segments;
         }
+        let lengths = lengths.into_iter().map(|length| length + before).collect();
         Ok((self.dropout.forward(self.norm.forward(sum), pass), lengths))
     }
 }

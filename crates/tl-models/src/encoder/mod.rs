@@ -144,7 +144,8 @@ impl Backbone for Encoder {
 
     fn expected_input(&self) -> ExpectedInput {
         let EncoderConfig { vocabulary, .. } = self.config;
-        ExpectedInput::Texts(ExpectedTexts { vocabulary, longest: self.config.longest() })
+        let longest = self.config.longest().saturating_sub(self.embeddings.before());
+        ExpectedInput::Texts(ExpectedTexts { vocabulary, longest })
     }
 }
 

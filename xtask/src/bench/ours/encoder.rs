@@ -2,10 +2,11 @@
 
 use burn::module::Module;
 use burn::prelude::*;
-use tl::core::parameters::map_values;
+use tl::core::parameters::{is_adapter, map_values, set_trained};
 use tl::core::plan::ParameterRates;
 use tl::core::{Optimizer, OptimizerConfig};
 use tl::device;
+use tl::kernels::adapter::{Adapter, LowRank, replace, sites};
 use tl::kernels::{AttentionMask, Gelu, LayerNorm, Linear, attention, gelu};
 use tl::kernels::{Fused, cross_entropy};
 
@@ -17,6 +18,8 @@ type Work = Box<dyn FnMut() -> Outcome<()>>;
 /// The width of one head of attention.
 const HEAD_WIDTH: usize = 64;
 const EPSILON: f64 = 1e-6;
+/// Of low-rank paths.
+const RANK: usize = 8;
 
 /// Layers and width.
 #[derive(Clone, Copy, Debug)]
@@ -120,10 +123,30 @@ pub fn forward(request: &Request, shape: Shape) -> Outcome<Work> {
     }))
 }
 
-/// Forward, cross-entropy, backward, step of SGD with momentum.
-pub fn step(request: &Request, shape: Shape) -> Outcome<Work> {
+/// With LoRA at every linear layer but the head.
+fn adapted(encoder: Encoder, device: &Device) -> Encoder {
+    let layers = sites(&encoder).into_iter().filter(|(path, ..)| path.starts_with("layers."));
+    let changes = layers.map(|(path, site, _)| {
+        let matrix = |name: &str, dims: [usize; 2]| {
+            let values = values(&format!("{path}.{name}"), dims[0] * dims[1]);
+            Tensor::<2>::from_data(TensorData::new(values, dims), device).mul_scalar(0.02)
+        };
+        let (a, b) = (matrix("a", [RANK, site.input]), matrix("b", [site.output, RANK]));
+        let low_rank = Some(LowRank::new(a, b, 2.0, (&path, 0.0)));
+        (path, Some(Adapter { low_rank, ..Adapter::default() }))
+    });
+    replace(encoder, changes.collect())
+}
+
+/// Forward, cross-entropy, backward, step of SGD with momentum; of adapters and the head alone if `low_rank`.
+pub fn step(request: &Request, shape: Shape, low_rank: bool) -> Outcome<Work> {
     let device = device("flex")?;
-    let mut encoder = Some(Encoder::new(shape, &device).train());
+    let mut encoder = Encoder::new(shape, &device);
+    if low_rank {
+        encoder = adapted(encoder, &device);
+    }
+    let trained = |path: &str, _| !low_rank || is_adapter(path) || path.starts_with("head.");
+    let mut encoder = Some(set_trained(encoder.train(), trained));
     let tokens = tokens(request, shape, &device);
     let labels = labels(request.batch);
     let mut optimizer = Optimizer::new(OptimizerConfig::sgd()).with_kernel(&Fused);

@@ -112,7 +112,9 @@ fn build(request: Request, threads: usize) -> Outcome<Job> {
             adaptation::step(&request)?
         }
         (Work::Forward, Some(shape)) => encoder::forward(&request, shape)?,
-        (Work::Step, Some(shape)) => encoder::step(&request, shape)?,
+        (Work::Step, Some(shape)) => encoder::step(&request, shape, false)?,
+        (Work::LowRank, Some(shape)) => encoder::step(&request, shape, true)?,
+        (Work::LowRank, None) => return Err("no network of images does it".into()),
         (work, Some(_)) => return Err(format!("no encoder does {work:?}").into()),
     };
     Ok(Job { request, work, examples, last: 0.0 })

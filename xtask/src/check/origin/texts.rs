@@ -14,7 +14,7 @@ const ENCODER: [[&str; 2]; 3] = [
     ["all-MiniLM-L6-v2-tokenizer.json", "tokenizer.json"],
 ];
 
-/// Fits a text encoder with the origin's pooler and with the mean of its pieces; returns how many fittings there
+/// Fits a text encoder with the origin's pooler, with the mean of its pieces, and by adapters; returns how many fittings there
 /// were, none where the encoder could not be fetched.
 ///
 /// # Errors
@@ -47,14 +47,19 @@ pub fn run(tl: &Path, python: &Path, folder: &Path) -> Outcome<usize> {
         "A lovely film.\n\nNo; it was, all in all, an awful walk home!\nçà et là\n".as_bytes(),
     )?;
     let encoder = encoder.to_string_lossy();
-    let poolings = ["class", "mean"];
-    for pooling in poolings {
-        let run = folder.join(pooling);
-        let mut words = vec!["--model", "bert", "--weights", &encoder, "--recipe", "finetune"];
+    let ways = [
+        ("pooled by class", "class", ["--recipe", "finetune"]),
+        ("pooled by mean", "mean", ["--recipe", "finetune"]),
+        ("adapters merged", "class", ["--adapter", "lora:rank=4"]),
+    ];
+    for (way, pooling, tuning) in ways {
+        let run = folder.join(way.replace(' ', "-"));
+        let mut words = vec!["--model", "bert", "--weights", &encoder];
         words.extend(["--epochs", "1", "--seed", "3", "--pooling", pooling]);
+        words.extend(tuning);
         watch::fit(tl, &table, &run, &words)?;
-        let name = format!("bert, pooled by {pooling}");
+        let name = format!("bert, {way}");
         same_logits(&name, tl, python, &run, std::slice::from_ref(&lines))?;
     }
-    Ok(poolings.len())
+    Ok(ways.len())
 }

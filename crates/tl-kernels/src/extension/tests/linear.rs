@@ -28,7 +28,7 @@ fn a_linear_unit_and_its_gradients_equal_burns_product() {
             ];
             (list(output), gradients)
         };
-        let (found, gradients) = run(&|| linear_unit(x.clone(), w.clone(), Some(b.clone())));
+        let (found, gradients) = run(&|| linear_unit(x.clone(), w.clone(), Some(b.clone()), None));
         let plain = || x.clone().matmul(w.clone().transpose()) + b.clone().unsqueeze();
         let (expected, expected_gradients) = run(&plain);
         let pairs = [&found, &gradients[0], &gradients[1], &gradients[2]];

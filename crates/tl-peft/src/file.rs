@@ -1,0 +1,154 @@
+//! The folder of an adapter: `adapter_config.json` and `adapter_model.safetensors` as PEFT has them, or one
+//! `adapter.safetensors` of our own.
+//!
+//! Of our own the tensors bear their paths in the classifier (`backbone.layers.0.outer.adapter.bottleneck.down`), and the
+//! metadata's key `adapter` holds JSON: `schema`, `network`, `config`, `whole`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tl_models::weights::{WeightsFile, save_safetensors};
+use tl_models::{Architecture, Classifier};
+
+use crate::record::{AdapterRecord, Held};
+use crate::{AdapterConfig, PeftError, peft};
+
+/// PEFT's files.
+pub const PEFT_CONFIG: &str = "adapter_config.json";
+pub const PEFT_MODEL: &str = "adapter_model.safetensors";
+/// Ours.
+pub const OWN_FILE: &str = "adapter.safetensors";
+
+/// The version of our format.
+const SCHEMA: u32 = 1;
+
+/// Which files are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Peft,
+    Own,
+}
+
+/// The head of our format.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    schema: u32,
+    network: String,
+    config: AdapterConfig,
+    whole: Vec<String>,
+    scalings: BTreeMap<String, f64>,
+}
+
+impl AdapterRecord {
+    /// Writes the folder; `base` is what PEFT's configuration calls the base.
+    ///
+    /// # Errors
+    /// A kind that PEFT does not know in its format; a folder that cannot be written.
+    pub fn save<B: Architecture>(
+        &self,
+        folder: &Path,
+        backbone: &B,
+        format: Format,
+        base: &str,
+    ) -> Result<(), PeftError> {
+        let fault = |problem: String, mend: &str| PeftError::File {
+            path: folder.to_path_buf(),
+            problem,
+            mend: mend.to_string(),
+        };
+        let unwritable = |error: std::io::Error| fault(error.to_string(), "give another folder");
+        std::fs::create_dir_all(folder).map_err(unwritable)?;
+        let triple = |(name, held): (String, Held)| (name, held.shape, held.values);
+        let metadata = |key: &str, value: String| BTreeMap::from([(key.to_string(), value)]);
+        if format == Format::Own {
+            let header = Header {
+                schema: SCHEMA,
+                network: backbone.name().to_string(),
+                config: self.config.clone(),
+                whole: self.whole.clone(),
+                scalings: self.scalings.clone(),
+            };
+            let header = serde_json::to_string(&header).unwrap_or_default();
+            let tensors: Vec<_> = self.tensors.clone().into_iter().map(triple).collect();
+            let path = folder.join(OWN_FILE);
+            return Ok(save_safetensors(&path, &tensors, &[], &metadata("adapter", header))?);
+        }
+        if !self.config.is_known_to_peft() {
+            let problem = format!("PEFT has no format for {}", self.config.kind());
+            return Err(fault(problem, "write it in the format of our own"));
+        }
+        let (tensors, config) = peft::written(self, backbone, base);
+        let tensors: Vec<_> = tensors.into_iter().map(triple).collect();
+        let path = folder.join(PEFT_MODEL);
+        save_safetensors(&path, &tensors, &[], &metadata("format", "pt".into()))?;
+        let text = serde_json::to_string_pretty(&config).unwrap_or_default();
+        std::fs::write(folder.join(PEFT_CONFIG), text).map_err(unwritable)
+    }
+
+    /// Reads a folder of either format, made on a network like that of `model`.
+    ///
+    /// # Errors
+    /// A folder without an adapter, a damaged file, one of another network, kind or later version.
+    pub fn open<B: Architecture>(folder: &Path, model: &Classifier<B>) -> Result<Self, PeftError> {
+        let config = folder.join(PEFT_CONFIG);
+        let own = folder.join(OWN_FILE);
+        let fault = |path: &Path, problem: String, mend: &str| PeftError::File {
+            path: path.to_path_buf(),
+            problem,
+            mend: mend.to_string(),
+        };
+        if config.is_file() {
+            let text = std::fs::read_to_string(&config)
+                .map_err(|error| fault(&config, error.to_string(), "give another folder"))?;
+            let said: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
+                fault(&config, format!("is no configuration ({error})"), "fetch the file anew")
+            })?;
+            let tensors = read(&folder.join(PEFT_MODEL))?.1;
+            return peft::read(model, &said, tensors).map_err(|problem| {
+                let mend = "give a LoRA, DoRA, IA3 or prompt that was made on this network";
+                fault(folder, problem, mend)
+            });
+        }
+        if !own.is_file() {
+            let problem = format!("holds neither {PEFT_CONFIG} nor {OWN_FILE}");
+            return Err(fault(folder, problem, "give the folder of an adapter"));
+        }
+        let (metadata, tensors) = read(&own)?;
+        let header = metadata.get("adapter").map(|text| serde_json::from_str::<Header>(text));
+        let header = match header {
+            Some(Ok(header)) => header,
+            Some(Err(reason)) => {
+                let problem = format!("has a header of another kind ({reason})");
+                return Err(fault(&own, problem, "fetch the file anew"));
+            }
+            None => return Err(fault(&own, "is no adapter".into(), "give the file of one")),
+        };
+        if header.schema > SCHEMA {
+            let problem = format!("has schema {}, this program reads {SCHEMA}", header.schema);
+            return Err(fault(&own, problem, "use a newer program"));
+        }
+        let network = model.backbone.name();
+        if header.network != network {
+            let problem = format!("was made on {}, not on {network}", header.network);
+            return Err(fault(&own, problem, "give the network that it was made on"));
+        }
+        header.config.validate()?;
+        let Header { config, whole, scalings, .. } = header;
+        Ok(Self { config, whole, tensors, scalings })
+    }
+}
+
+type Contents = (BTreeMap<String, String>, BTreeMap<String, Held>);
+
+fn read(path: &Path) -> Result<Contents, PeftError> {
+    let file = WeightsFile::open(path)?;
+    let mut tensors = BTreeMap::new();
+    for name in file.names() {
+        let shape = file.shape(name).unwrap_or_default().to_vec();
+        tensors.insert(name.to_string(), Held { shape, values: file.values(name)? });
+    }
+    Ok((file.metadata().clone(), tensors))
+}

@@ -1,0 +1,139 @@
+//! Adapters in a fitting: into the network before it, into a folder of their own after it, and back from there.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use tl_core::{Backbone, Plan, TokenPooling};
+use tl_models::{Architecture, Classifier};
+use tl_peft::file::{Format, OWN_FILE, PEFT_CONFIG};
+use tl_peft::{AdapterConfig, AdapterRecord, attach, check_mergeable, merge, trained};
+
+use crate::recipe::with_adapters;
+use crate::record::RunRecord;
+use crate::source::{Pretrained, pretrained_as};
+use crate::{Error, FinetuneOptions, Network, text_family};
+
+/// The folder of the adapters in that of a run. `transformers` takes a folder that holds PEFT's files itself for
+/// adapters and looks for their base, so that they cannot lie beside the merged weights.
+pub const ADAPTER_FOLDER: &str = "adapter";
+
+/// The key of a weights file's metadata that says that it is a base whose adapters lie beside it.
+pub const BESIDE: &str = "adapters_beside";
+
+/// The adapters of a fitting.
+#[derive(Clone, Debug)]
+pub(crate) struct Adapters {
+    config: AdapterConfig,
+    /// Stages that began fresh.
+    whole: Vec<String>,
+}
+
+impl Adapters {
+    /// Puts adapters into a network that was just loaded.
+    pub fn put_into(
+        found: &mut Pretrained,
+        config: AdapterConfig,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let whole = fresh_stages(found);
+        let backbone = attach(found.model.backbone.clone(), &config, seed)?;
+        found.model.backbone = backbone;
+        Ok(Self { config, whole })
+    }
+
+    /// `plan` for the adapters alone. Images that are varied must run through all stages, frozen or not.
+    pub fn plan(&self, plan: Plan, network: &Network, augment: bool) -> Result<Plan, Error> {
+        let (selection, idle) = trained(network, &self.config, self.whole.clone());
+        let idle = if augment { Vec::new() } else { idle };
+        with_adapters(plan, &network.stages(), &selection, &idle)
+    }
+
+    /// Writes what was trained into the run's folder, and gives the network with it merged, where that can be done.
+    pub fn finish(
+        &self,
+        folder: &Path,
+        model: Classifier<Network>,
+        options: &FinetuneOptions,
+    ) -> Result<Classifier<Network>, Error> {
+        let record = AdapterRecord::of(&model, &self.config, &self.whole)?;
+        // PEFT's classes have a pooler and no mean.
+        let classes = options.patches.pooling != Some(TokenPooling::Mean);
+        let text = text_family(&options.network).is_some() && classes;
+        let known = text && self.config.is_known_to_peft();
+        let format = if known { Format::Peft } else { Format::Own };
+        let place = folder.join(ADAPTER_FOLDER);
+        record.save(&place, &model.backbone, format, &base_name(&options.weights))?;
+        merged(model)
+    }
+}
+
+fn merged(model: Classifier<Network>) -> Result<Classifier<Network>, Error> {
+    match check_mergeable(&model) {
+        Ok(()) => Ok(merge(model)?.module),
+        Err(_) => Ok(model),
+    }
+}
+
+/// What PEFT's configuration calls the base: the repository, or the folder of the file.
+fn base_name(weights: &str) -> String {
+    if let Some(rest) = weights.strip_prefix("hub:") {
+        let parts: Vec<&str> = rest.split('/').take(2).collect();
+        return parts.join("/");
+    }
+    let path = Path::new(weights);
+    let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
+    folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf()).to_string_lossy().into_owned()
+}
+
+/// The stages of which a parameter was not in the file, and those that PEFT counts to the head.
+fn fresh_stages(found: &Pretrained) -> Vec<String> {
+    let network = &found.model.backbone;
+    let missing = found.report.as_ref().map(|report| report.missing.clone()).unwrap_or_default();
+    let root = network.head_name().split('.').next().unwrap_or_default();
+    let several = root != network.head_name();
+    let of_head = |name: &str| several && name.split('.').next() == Some(root);
+    let all = tl_core::parameters::parameters(network);
+    let fresh = network.stages().into_iter().filter(|stage| {
+        let mut own = all.iter().filter(|info| stage.owns(&info.path));
+        own.any(|info| {
+            let name = network.origin_name(&info.path);
+            missing.contains(&name) || of_head(&name)
+        })
+    });
+    fresh.map(|stage| stage.name).collect()
+}
+
+/// Whether the folder of a run holds adapters.
+pub(crate) fn lie_in(folder: &Path) -> bool {
+    let place = folder.join(ADAPTER_FOLDER);
+    place.join(PEFT_CONFIG).is_file() || place.join(OWN_FILE).is_file()
+}
+
+/// `model`, the base of a run, with the adapters in its folder.
+pub(crate) fn read(
+    folder: &Path,
+    model: Classifier<Network>,
+) -> Result<Classifier<Network>, Error> {
+    let record = AdapterRecord::open(&folder.join(ADAPTER_FOLDER), &model)?;
+    Ok(record.apply(model)?)
+}
+
+/// The network of a run whose merged weights are gone: its base, loaded anew, with its adapters merged into it.
+pub(crate) fn on_base(
+    folder: &Path,
+    record: &RunRecord,
+    device: &Device,
+) -> Result<Classifier<Network>, Error> {
+    let options = &record.options;
+    let classes = Some(record.labels.len());
+    let (partial, seed) = (options.partial_weights, options.settings.seed);
+    let found = pretrained_as(&options.choice(), &options.weights, classes, partial, seed, device)?;
+    if found.key != record.weights_key {
+        return Err(Error::Run {
+            path: folder.to_path_buf(),
+            problem: format!("has adapters for other weights than {} holds now", options.weights),
+            mend: "put the weights back that the run began with",
+        });
+    }
+    merged(read(folder, found.model)?)
+}
