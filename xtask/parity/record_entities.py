@@ -12,6 +12,7 @@ import json
 import warnings
 from pathlib import Path
 
+import numpy
 from seqeval.metrics.sequence_labeling import precision_recall_fscore_support as usual
 from seqeval.metrics.v1 import precision_recall_fscore_support as strict
 from seqeval.scheme import BILOU, IOB2, IOBES
@@ -40,7 +41,9 @@ def scores(function, truth, predicted, **more):
     found = {}
     for name, average in AVERAGES.items():
         precision, recall, f1, _ = function(truth, predicted, average=average, **more)
-        found[name] = {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
+        # A mean over no type at all is no number there, and 0 here.
+        figures = [float(numpy.nan_to_num(figure)) for figure in (precision, recall, f1)]
+        found[name] = dict(zip(["precision", "recall", "f1"], figures))
     precision, recall, f1, support = function(truth, predicted, average=None, **more)
     found["per_type"] = [[float(p), float(r), float(f), int(n)] for p, r, f, n in zip(precision, recall, f1, support)]
     return found

@@ -58,6 +58,11 @@ impl Answers {
         rows.select(0, numbers)
     }
 
+    /// Whether none of `items` has an answer: a device need not bear tensors without rows.
+    pub(crate) fn none(answers: Option<&Self>, items: &[usize]) -> bool {
+        answers.is_some_and(|answers| items.iter().all(|item| answers.count(*item) == 0))
+    }
+
     /// The rows that answer; all of them where items have one answer each.
     pub(crate) fn of(answers: Option<&Self>, rows: Tensor<2>, items: &[usize]) -> Tensor<2> {
         match answers {

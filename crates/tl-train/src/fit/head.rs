@@ -37,6 +37,9 @@ pub(crate) fn features<B: Backbone, H: Head>(
     let mut found = Features { values: Vec::new(), labels: Vec::new() };
     for batch in feed.batches(items.to_vec(), batch_size, None, device) {
         let (indices, activation) = batch?;
+        if Answers::none(known.answers, &indices) {
+            continue;
+        }
         let output =
             model.backbone.forward_stages(activation, cut..stages, tl_core::Pass::default())?;
         let rows = Answers::of(known.answers, model.head.features(output)?, &indices);

@@ -121,6 +121,9 @@ fn collect<B: Backbone, H: Head>(
     let mut found = Predictions { classes: model.head.classes(), ..Predictions::default() };
     for batch in batches {
         let (indices, activation) = batch?;
+        if Answers::none(answers, &indices) {
+            continue;
+        }
         let logits = model.forward_from(activation, from, Pass::default())?;
         let logits = Answers::of(answers, logits, &indices);
         progress.advance(indices.len() as u64, "");
