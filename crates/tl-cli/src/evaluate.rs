@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use tl::adapt::open_sources;
+use tl::data::text::Tagged;
 use tl::data::{Shift, Skipped};
 use tl::record::Preprocessing;
 use tl::run::Measured;
-use tl::train::metrics::Evaluation;
+use tl::train::metrics::{ClassScore, Entities, Evaluation};
 use tl::{Examples, Run};
 
 use crate::failure::Failure;
@@ -63,6 +64,9 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let run = Run::open(&verb.run, &device)?;
     let examples = match (&run.record.preprocess, verb.data.as_slice()) {
+        (Preprocessing::Texts(options), [name]) if options.tokens => {
+            Tagged::open(name.as_ref())?.into()
+        }
         (Preprocessing::Texts(options), [name]) => Examples::texts(name, &options.columns, true)?,
         (Preprocessing::Texts(_), _) => {
             return Err(Failure::input("a run on texts is measured on one file; give one"));
@@ -97,14 +101,42 @@ fn table(measured: &Measured, noun: &str) -> String {
         evaluation.auroc.map_or(String::new(), |area| format!(" · AUROC {area:.3}")),
         evaluation.loss
     );
-    let label = |class: &tl::train::metrics::ClassScore| class.label.chars().count();
-    let width = evaluation.per_class.iter().map(label).max().unwrap_or(0).max(5);
-    text += &format!("{:width$}  {noun:>6}  precision  recall     F1\n", "class");
-    for class in &evaluation.per_class {
-        text += &format!(
-            "{:width$}  {:>6}  {:>9.3}  {:>6.3}  {:>5.3}\n",
+    if let Some(found) = &evaluation.entities {
+        return entities(found, evaluation, part);
+    }
+    classes(&mut text, &evaluation.per_class, noun);
+    text + &output::skipped(skipped)
+}
+
+/// Entities as a person reads them; the accuracy is that of words.
+fn entities(found: &Entities, words: &Evaluation, part: &str) -> String {
+    let Entities { usual, strict, scheme, interval: [low, high] } = found;
+    let mut text = format!(
+        "F1 of entities {} on {part}\nprecision {:.3} · recall {:.3} · macro F1 {:.3} · weighted F1 {:.3} · strict {} F1 {:.3}\n\
+         accuracy of words {} · loss {:.4}\n\n",
+        output::share(usual.micro.f1, [*low, *high], usual.n),
+        usual.micro.precision,
+        usual.micro.recall,
+        usual.mean.f1,
+        usual.weighted.f1,
+        scheme.name(),
+        strict.micro.f1,
+        output::accuracy(words),
+        words.loss
+    );
+    classes(&mut text, &usual.per_type, "entities");
+    text
+}
+
+/// A line for each class.
+fn classes(text: &mut String, scores: &[ClassScore], noun: &str) {
+    let label = |class: &ClassScore| class.label.chars().count();
+    let width = scores.iter().map(label).max().unwrap_or(0).max(5);
+    *text += &format!("{:width$}  {noun:>8}  precision  recall     F1\n", "class");
+    for class in scores {
+        *text += &format!(
+            "{:width$}  {:>8}  {:>9.3}  {:>6.3}  {:>5.3}\n",
             class.label, class.n, class.precision, class.recall, class.f1
         );
     }
-    text + &output::skipped(skipped)
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use tl::burn::tensor::Device;
 use tl::data::Images;
+use tl::data::text::Tagged;
 use tl::finetune::Request;
 use tl::train::{Progress, TrainError};
 use tl::{Error, Examples, Run, prepare, text_family};
@@ -39,6 +40,7 @@ fn request(verb: &Finetune) -> Result<Request, Failure> {
     let options = verb.options()?;
     let name = verb.data.to_string_lossy();
     let examples = match text_family(&options.network) {
+        Some(_) if options.text.tokens => Tagged::open(&verb.data)?.into(),
         Some(_) => Examples::texts(&name, &options.text.columns, true)?,
         None => Images::open(&verb.data)?.into(),
     };

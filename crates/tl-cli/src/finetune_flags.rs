@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tl::core::NormPolicy;
+use tl::core::{NormPolicy, TokenPooling};
+use tl::data::text::Tagged;
 use tl::peft::AdapterConfig;
 use tl::train::Keep;
 use tl::{FinetuneOptions, Recipe, RunRecord, text_family};
@@ -22,16 +23,19 @@ const NORMS: [(&str, NormPolicy); 2] =
 pub enum Kind {
     Image,
     Text,
+    Tokens,
 }
 
-const TASKS: [(&str, Kind); 2] = [("image", Kind::Image), ("text", Kind::Text)];
+const TASKS: [(&str, Kind); 3] =
+    [("image", Kind::Image), ("text", Kind::Text), ("tokens", Kind::Tokens)];
 
 /// Fit a pretrained network to your own images or texts
 ///
 /// DATA is a folder with one folder of images per class, perhaps inside folders train, validation and
 /// test; or a folder of IDX files. For a network of texts it is a table with a first line of names (.csv, .tsv), a
 /// file of JSON lines (.jsonl), or a folder of .txt files with a folder per class; a column split with train,
-/// validation and test divides a table. Texts that are the same stay in one part. Data that is not divided is divided here: 70 % training, 15 %
+/// validation and test divides a table. With words that have tags it is a file with a word and its tag a line (CoNLL, BIO),
+/// or a folder of such files called train, valid and test. Texts that are the same stay in one part. Data that is not divided is divided here: 70 % training, 15 %
 /// validation, 15 % test, every class alike. The validation part chooses, the test part is measured
 /// once, at the end.
 #[derive(Args, Debug)]
@@ -47,6 +51,7 @@ Examples:
   tl finetune photos/ --config runs/1/run.json --lr 3e-4    that run's options, another rate
   tl finetune reviews.csv --task text --model bert --weights MiniLM/ --recipe finetune
   tl finetune reviews.csv --model bert --weights MiniLM/ --adapter lora:rank=4,targets=query+value
+  tl finetune train.conll --task tokens --model bert --weights MiniLM/ --recipe finetune
 
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens
 it in Python), report.html, metrics.jsonl, predictions.csv, split.csv, labels.json and a checkpoint.")]
@@ -54,7 +59,8 @@ pub struct Finetune {
     /// A folder with one folder of images per class, or IDX files; a table or a folder of texts
     pub data: PathBuf,
 
-    /// What the data are: image or text [default: what the network works on]
+    /// What the data are: image, text, or tokens for words with tags, as of named entities [default: what the network works on;
+    /// tokens where the file holds a word and its tag a line]
     #[arg(long, value_parser = one_of(&TASKS))]
     pub task: Option<Kind>,
 
@@ -164,7 +170,7 @@ impl Finetune {
         options.image_size = self.network.image_size.or(options.image_size);
         self.patches.put_into(&mut options.patches);
         self.text.put_into(&mut options.text);
-        self.check_task(&options.network)?;
+        self.set_task(&mut options)?;
         options.shots = self.data_flags.shots.or(options.shots);
         options.strict |= self.data_flags.strict;
         options.split = self.split.unwrap_or(options.split);
@@ -204,24 +210,41 @@ impl Finetune {
         Ok(options)
     }
 
-    /// Refuses a task that the network does not work on, and a table without a network of texts.
-    fn check_task(&self, network: &str) -> Result<(), Failure> {
+    /// Finds the task; refuses one that the network does not work on, and a table without a network of texts.
+    fn set_task(&self, options: &mut FinetuneOptions) -> Result<(), Failure> {
+        let network = options.network.as_str();
         let works_on = match text_family(network) {
             Some(_) => Kind::Text,
             None => Kind::Image,
         };
         let extension = self.data.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         let table = ["csv", "tsv", "tab", "jsonl", "ndjson"].contains(&extension.as_str());
-        let wanted = self.task.unwrap_or(if table { Kind::Text } else { works_on });
+        let tagged = options.text.tokens
+            || works_on == Kind::Text && !table && Tagged::is_kind_of(&self.data);
+        let found = match (tagged, table) {
+            (true, _) => Kind::Tokens,
+            (_, true) => Kind::Text,
+            _ => works_on,
+        };
+        let wanted = self.task.unwrap_or(found);
         match (wanted, works_on) {
-            (Kind::Text, Kind::Image) => Err(Failure::input(format!(
+            (Kind::Text | Kind::Tokens, Kind::Image) => Err(Failure::input(format!(
                 "{network} works on images; for texts give --model bert --weights FOLDER, with the folder of a text \
                  encoder"
             ))),
             (Kind::Image, Kind::Text) => Err(Failure::input(format!(
                 "{network} works on texts; leave out --task image, or choose another --model"
             ))),
-            _ => Ok(()),
+            (Kind::Tokens, _) if self.patches.pooling.is_some() => Err(Failure::input(
+                "--pooling makes one vector of a text, and --task tokens answers for each word; leave out one of them",
+            )),
+            (task, _) => {
+                let usual = options.patches.pooling.filter(|it| *it != TokenPooling::Each);
+                options.text.tokens = task == Kind::Tokens;
+                options.patches.pooling =
+                    if options.text.tokens { Some(TokenPooling::Each) } else { usual };
+                Ok(())
+            }
         }
     }
 

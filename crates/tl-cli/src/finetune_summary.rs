@@ -64,6 +64,12 @@ impl Outcome {
     /// The same for a person.
     pub fn text(&self) -> String {
         let mut text = String::new();
+        for (part, found) in [("test", &self.test), ("validation", &self.validation)] {
+            if let Some(found) = found.as_ref().and_then(|it| it.entities.as_ref()) {
+                let score = output::share(found.usual.micro.f1, found.interval, found.usual.n);
+                text += &format!("{part} F1 of entities {score}\n");
+            }
+        }
         if let Some(found) = &self.test {
             text += &format!("test accuracy {}\n", output::accuracy(found));
         }

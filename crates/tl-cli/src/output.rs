@@ -45,13 +45,17 @@ pub fn notes(notes: &[String]) {
 
 /// `91.7 % (95 % interval 64.6–98.5 %, n = 12)`
 pub fn accuracy(found: &Evaluation) -> String {
-    let [low, high] = found.interval;
+    share(found.accuracy, found.interval, found.n)
+}
+
+/// A share with its interval and what it was counted over.
+pub fn share(value: f64, [low, high]: [f64; 2], n: u64) -> String {
     format!(
         "{:.1} % (95 % interval {:.1}–{:.1} %, n = {})",
-        100.0 * found.accuracy,
+        100.0 * value,
         100.0 * low,
         100.0 * high,
-        found.n
+        n
     )
 }
 

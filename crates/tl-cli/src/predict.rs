@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tl::data::text::{Columns, TextItem, Texts};
+use tl::burn::tensor::Device;
+use tl::data::text::{Columns, Sentence, Tagged, TextItem, Texts, words};
 use tl::data::{DataError, Images, Item, Skipped};
+use tl::entities::{Entity, TextEntities, entities};
 use tl::predict::{Prediction, predictions};
 use tl::record::Preprocessing;
-use tl::{Examples, Run};
+use tl::{Examples, Run, TextOptions};
 
 use crate::failure::Failure;
 use crate::flags::Machine;
@@ -27,7 +29,9 @@ Examples:
   tl predict runs/2 lines.txt
 
 --json prints {\"predictions\": [{\"file\", \"label\", \"probability\", \"probabilities\", \"logits\"}], \"labels\", \"skipped\"};
-probabilities and logits stand in the order of the labels.")]
+probabilities and logits stand in the order of the labels. Of a run on words with tags it prints the entities of each line:
+{\"predictions\": [{\"file\", \"text\", \"entities\": [{\"label\", \"start\", \"end\", \"text\", \"probability\"}]}], \"labels\"}; start and end
+count characters.")]
 pub struct Predict {
     /// The folder of a finished run
     pub run: PathBuf,
@@ -44,6 +48,13 @@ pub struct Predict {
     pub machine: Machine,
 }
 
+/// What `--json` prints of a run on words with tags.
+#[derive(Serialize)]
+struct EntityAnswer<'a> {
+    predictions: &'a [TextEntities],
+    labels: &'a [String],
+}
+
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -55,6 +66,9 @@ struct Answer<'a> {
 pub fn run(verb: &Predict) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let run = Run::open(&verb.run, &device)?;
+    if let Preprocessing::Texts(TextOptions { tokens: true, .. }) = &run.record.preprocess {
+        return find_entities(verb, &run, &device);
+    }
     let examples: Examples = match &run.record.preprocess {
         Preprocessing::Images(_) => gather(&verb.files)?.into(),
         Preprocessing::Texts(options) => gather_texts(&verb.files, &options.columns)?.into(),
@@ -87,6 +101,43 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
         let Prediction { file, label, probability, .. } = answer;
         format!("{file:wide$}  {label:narrow$}  {:5.1} %\n", 100.0 * probability)
     });
+    output::print(&lines.collect::<String>())
+}
+
+/// The entities in the lines of all files.
+fn find_entities(verb: &Predict, run: &Run, device: &Device) -> Result<(), Failure> {
+    let mut lines = Tagged::default();
+    for path in &verb.files {
+        let found = Texts::open(path, &Columns::default(), false)?;
+        lines.items.extend(found.items.into_iter().map(|it| {
+            let name = match verb.files.len() {
+                1 => it.name,
+                _ => format!("{}:{}", path.display(), it.name),
+            };
+            let words = words(&it.text);
+            Sentence { name, text: it.text, words, tags: Vec::new(), part: None }
+        }));
+    }
+    let examples: Examples = lines.into();
+    let data = run.dataset(&examples, verb.machine.threads(), verb.strict)?;
+    output::notes(&data.notes());
+    let items: Vec<usize> = (0..data.items().count()).collect();
+    let found = run.predict(&*data, &items, device, &mut Display::new())?;
+    let (Some(answers), Examples::Tagged(tagged)) = (data.answers(), &examples) else {
+        return Err(Failure::input(
+            "the run does not answer for words; fit one with --task tokens",
+        ));
+    };
+    let texts = entities(&found, tagged, answers, &run.record.labels);
+    if verb.machine.json {
+        let labels = &run.record.labels;
+        return output::object(&EntityAnswer { predictions: &texts, labels });
+    }
+    let line = |text: &TextEntities, it: &Entity| {
+        let (name, place) = (&text.file, format!("{}–{}", it.start, it.end));
+        format!("{name}  {place:>9}  {:5.1} %  {}  {}\n", 100.0 * it.probability, it.label, it.text)
+    };
+    let lines = texts.iter().flat_map(|text| text.entities.iter().map(move |it| line(text, it)));
     output::print(&lines.collect::<String>())
 }
 

@@ -21,6 +21,8 @@ pub enum TokenPooling {
     Class,
     /// The mean of the tokens that stand for a part of the input.
     Mean,
+    /// None: each token answers for itself.
+    Each,
 }
 
 /// A sequence for each example of a batch.
@@ -37,11 +39,13 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// One vector for each example, `[batch, width]`. Padding takes no part in a mean.
+    /// One vector for each example, `[batch, width]`. Padding takes no part in a mean. Where each token answers for itself,
+    /// one for each token, padding included: `[batch · tokens, width]`.
     pub fn pooled(self) -> Tensor<2> {
         let [batch, tokens, width] = self.hidden.dims();
         let prefix = self.prefix.min(tokens.saturating_sub(1));
         let pooled = match (self.pooling, self.padded()) {
+            (TokenPooling::Each, _) => return self.hidden.reshape([batch * tokens, width]),
             (TokenPooling::Class, _) => self.hidden.narrow(1, 0, 1),
             (TokenPooling::Mean, None) => {
                 self.hidden.narrow(1, prefix, tokens - prefix).mean_dim(1)

@@ -3,6 +3,19 @@
 use crate::images::Item;
 use crate::{DataError, Images};
 
+/// The number that each of `own` has among `classes`.
+///
+/// # Errors
+/// [`DataError::UnknownClass`] for one that is none of them.
+pub(crate) fn places(own: &[String], classes: &[String]) -> Result<Vec<usize>, DataError> {
+    let place = |class: &String| {
+        let known = || classes.join(", ");
+        let unknown = || DataError::UnknownClass { class: class.clone(), known: known() };
+        classes.iter().position(|known| known == class).ok_or_else(unknown)
+    };
+    own.iter().map(place).collect()
+}
+
 impl Images {
     /// The same images with their labels numbered as in `classes`, by name: what evaluating on
     /// other data than those of training needs, since folders number the classes that they have.

@@ -3,10 +3,10 @@
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use tl_core::{Activation, Pieces};
-use tl_data::text::EncodedTexts;
+use tl_data::text::{EncodedTagged, EncodedTexts, Encoding};
 use tl_data::{Batch, Items, Loader, Skipped, View};
 
-use crate::TrainError;
+use crate::{Answers, TrainError};
 
 /// Some items by their numbers, as input of a network on the plain device.
 pub type Input = Result<(Vec<usize>, Activation), TrainError>;
@@ -36,6 +36,11 @@ pub trait Dataset: Sync {
 
     /// The items that were left out so far.
     fn skipped(&self) -> Vec<Skipped>;
+
+    /// Where items have several answers: words with tags.
+    fn answers(&self) -> Option<&Answers> {
+        None
+    }
 
     /// What a reader should be told about the inputs, one line each.
     fn notes(&self) -> Vec<String> {
@@ -101,11 +106,6 @@ impl TextDataset {
     pub fn texts(&self) -> &EncodedTexts {
         &self.texts
     }
-
-    fn pieces(&self, index: usize) -> Pieces {
-        let row = self.texts.rows.get(index).cloned().unwrap_or_default();
-        Pieces { ids: row.ids, segments: row.segments }
-    }
 }
 
 impl Dataset for TextDataset {
@@ -132,11 +132,7 @@ impl Dataset for TextDataset {
         _: Option<View>,
         _: &'b Device,
     ) -> Box<dyn Iterator<Item = Input> + 'b> {
-        let batches: Vec<Vec<usize>> = order.chunks(batch_size.max(1)).map(<[_]>::to_vec).collect();
-        Box::new(batches.into_iter().map(|batch| {
-            let texts = batch.iter().map(|&index| self.pieces(index)).collect();
-            Ok((batch, Activation::Texts(texts)))
-        }))
+        text_batches(&self.texts.rows, order, batch_size)
     }
 
     fn skipped(&self) -> Vec<Skipped> {
@@ -145,5 +141,83 @@ impl Dataset for TextDataset {
 
     fn notes(&self) -> Vec<String> {
         self.texts.notes()
+    }
+}
+
+/// The pieces of texts in batches.
+fn text_batches<'b>(
+    rows: &'b [Encoding],
+    order: Vec<usize>,
+    batch_size: usize,
+) -> Box<dyn Iterator<Item = Input> + 'b> {
+    let batches: Vec<Vec<usize>> = order.chunks(batch_size.max(1)).map(<[_]>::to_vec).collect();
+    Box::new(batches.into_iter().map(|batch| {
+        let pieces = |&index: &usize| {
+            let row = rows.get(index).cloned().unwrap_or_default();
+            Pieces { ids: row.ids, segments: row.segments }
+        };
+        let texts = batch.iter().map(pieces).collect();
+        Ok((batch, Activation::Texts(texts)))
+    }))
+}
+
+/// Sentences as numbers of pieces; their words have tags.
+#[derive(Clone, Debug)]
+pub struct TaggedDataset {
+    encoded: EncodedTagged,
+    lengths: Vec<usize>,
+    answers: Answers,
+}
+
+impl TaggedDataset {
+    /// These sentences.
+    pub fn new(encoded: EncodedTagged) -> Self {
+        let answers = Answers {
+            scheme: encoded.tagged.scheme,
+            places: encoded.places.clone(),
+            tags: encoded.tagged.items.iter().map(|item| item.tags.clone()).collect(),
+        };
+        let lengths = encoded.rows.iter().map(|row| row.ids.len()).collect();
+        Self { encoded, lengths, answers }
+    }
+}
+
+impl Dataset for TaggedDataset {
+    fn items(&self) -> &dyn Items {
+        &*self.encoded.tagged
+    }
+
+    fn preprocessing(&self) -> String {
+        format!("words {} {}", self.encoded.tokenizer, self.encoded.max_length)
+    }
+
+    fn lengths(&self) -> Option<&[usize]> {
+        Some(&self.lengths)
+    }
+
+    fn input_bytes(&self) -> u64 {
+        0
+    }
+
+    fn batches<'b>(
+        &'b self,
+        order: Vec<usize>,
+        batch_size: usize,
+        _: Option<View>,
+        _: &'b Device,
+    ) -> Box<dyn Iterator<Item = Input> + 'b> {
+        text_batches(&self.encoded.rows, order, batch_size)
+    }
+
+    fn skipped(&self) -> Vec<Skipped> {
+        Vec::new()
+    }
+
+    fn answers(&self) -> Option<&Answers> {
+        Some(&self.answers)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.encoded.notes()
     }
 }

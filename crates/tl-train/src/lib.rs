@@ -5,7 +5,8 @@
 //! | [`fit`](mod@fit) | the loop: [`fit()`], [`predict`], [`Task`], [`Fitted`] |
 //! | [`options`] | [`Settings`] that decide a result, [`Conduct`] that does not |
 //! | [`checkpoint`] | one file that holds all that a run needs to go on |
-//! | [`dataset`] | what a run is fitted on: [`Dataset`], [`TextDataset`] |
+//! | `answers` | [`Answers`]: items with several answers, such as words |
+//! | [`dataset`] | what a run is fitted on: [`Dataset`], [`TextDataset`], [`TaggedDataset`] |
 //! | `features` | the outputs of a frozen prefix, computed once |
 //! | [`ema`] | a moving average of the weights, norm statistics included |
 //! | [`loss`] | cross-entropy, and the value of a loss |
@@ -17,6 +18,7 @@
 //! | `tensor_file` | named values and numbers in one file |
 //! | [`files`] | files that are whole or not there |
 
+mod answers;
 pub mod checkpoint;
 pub mod dataset;
 pub mod ema;
@@ -33,7 +35,8 @@ pub mod report;
 mod resident;
 pub mod tensor_file;
 
-pub use dataset::{Dataset, TextDataset};
+pub use answers::{Answers, WordLogits};
+pub use dataset::{Dataset, TaggedDataset, TextDataset};
 pub use error::TrainError;
 pub use features::{FeatureStore, Room};
 pub use fit::{Fitted, Predictions, Task, check_resume, fit, plain_device, predict};

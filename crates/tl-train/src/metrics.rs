@@ -11,10 +11,12 @@
 //! ```
 
 mod confusion;
+mod entities;
 mod ranking;
 mod statistics;
 
 pub use confusion::{ClassScore, Confusion};
+pub use entities::{Entities, EntityScores, Pair, Score, Span, spans, strict_spans};
 pub use ranking::auroc;
 pub use statistics::{Interval, mean_and_deviation};
 
@@ -69,9 +71,17 @@ pub struct Evaluation {
     pub per_class: Vec<ClassScore>,
     /// Rows are true classes, columns predicted ones.
     pub confusion: Vec<Vec<u64>>,
+    /// Of words with tags: how good they are as entities. The figures above then count words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entities: Option<Entities>,
 }
 
 impl Evaluation {
+    /// What chooses among epochs: the F1 of entities where there are any, else the accuracy.
+    pub fn score(&self) -> f64 {
+        self.entities.as_ref().map_or(self.accuracy, |found| found.usual.micro.f1)
+    }
+
     /// Evaluates logits `[images, classes]`, row by row.
     ///
     /// Of equal scores the first class wins.
@@ -157,6 +167,7 @@ impl Evaluation {
                 })
                 .collect(),
             confusion: confusion.into_counts(),
+            entities: None,
         })
     }
 }

@@ -52,6 +52,9 @@ pub struct EpochRow {
     pub train_loss: f64,
     pub validation_loss: Option<f64>,
     pub validation_accuracy: Option<f64>,
+    /// Of the entities, where words have tags; the accuracy is then that of words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_f1: Option<f64>,
     pub ema_accuracy: Option<f64>,
     /// The head's rate at the last step.
     pub learning_rate: f64,

@@ -1,7 +1,8 @@
 //! The metrics against scikit-learn's, as `xtask/parity/record_metrics.py` records them.
 
 use serde::Deserialize;
-use tl_train::metrics::Evaluation;
+use tl_data::text::Scheme;
+use tl_train::metrics::{Entities, Evaluation, Score};
 
 #[derive(Deserialize)]
 struct Case {
@@ -48,5 +49,69 @@ fn every_figure_is_scikit_learn_s() {
         for (number, (ours, theirs)) in pairs.enumerate() {
             assert!((ours - theirs).abs() < 1e-9, "{}, {number}: {ours} and {theirs}", case.name);
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct EntityCase {
+    name: String,
+    scheme: Scheme,
+    truth: Vec<String>,
+    predicted: Vec<String>,
+    usual: Recorded,
+    strict: Recorded,
+}
+
+/// What `xtask/parity/record_entities.py` records of one mode.
+#[derive(Deserialize)]
+struct Recorded {
+    micro: Score,
+    #[serde(rename = "macro")]
+    mean: Score,
+    weighted: Score,
+    /// Precision, recall, F1 and support of each type, in the order of the alphabet.
+    per_type: Vec<(f64, f64, f64, u64)>,
+}
+
+#[test]
+fn every_figure_of_entities_is_seqeval_s_in_both_modes() {
+    let text = include_str!("fixtures/entities.json");
+    let cases: Vec<EntityCase> = serde_json::from_str(text).unwrap();
+    assert_eq!(cases.len(), 6);
+    for case in &cases {
+        let pairs = case.truth.iter().zip(&case.predicted);
+        let sentences: Vec<_> = pairs
+            .map(|(truth, predicted)| (truth.split(' ').collect(), predicted.split(' ').collect()))
+            .collect();
+        let found = Entities::of(&sentences, case.scheme);
+        for (mode, ours, theirs) in
+            [("usual", &found.usual, &case.usual), ("strict", &found.strict, &case.strict)]
+        {
+            let per_type: Vec<_> =
+                ours.per_type.iter().map(|it| (it.precision, it.recall, it.f1, it.n)).collect();
+            assert_eq!(per_type.len(), theirs.per_type.len(), "{} {mode}", case.name);
+            for (mine, other) in [
+                (ours.micro, theirs.micro),
+                (ours.mean, theirs.mean),
+                (ours.weighted, theirs.weighted),
+            ] {
+                close(
+                    &case.name,
+                    mode,
+                    [mine.precision, mine.recall, mine.f1],
+                    [other.precision, other.recall, other.f1],
+                );
+            }
+            for (mine, other) in per_type.into_iter().zip(&theirs.per_type) {
+                assert_eq!(mine.3, other.3, "{} {mode}", case.name);
+                close(&case.name, mode, [mine.0, mine.1, mine.2], [other.0, other.1, other.2]);
+            }
+        }
+    }
+}
+
+fn close(name: &str, mode: &str, ours: [f64; 3], theirs: [f64; 3]) {
+    for (mine, other) in ours.into_iter().zip(theirs) {
+        assert!((mine - other).abs() < 1e-9, "{name}, {mode}: {ours:?} and {theirs:?}");
     }
 }

@@ -53,6 +53,12 @@ impl NetworkChoice {
             return self.encoder(family, file, device);
         }
         let network = Network::by_name(&self.name, device)?;
+        if self.patches.pooling == Some(TokenPooling::Each) {
+            return Err(Error::options(
+                format!("{} has no answer for each word of a text", self.name),
+                "give --model bert, roberta or distilbert, or another --task",
+            ));
+        }
         let Network::Vit(usual) = &network else {
             if self.patches == PatchOptions::default() {
                 return Ok(network);
@@ -101,7 +107,7 @@ impl NetworkChoice {
         }
         let pooling = self.patches.pooling;
         config.pooling = pooling.unwrap_or(TokenPooling::Mean);
-        config.pooler = pooling != Some(TokenPooling::Mean);
+        config.pooler = pooling.is_none_or(|pooling| pooling == TokenPooling::Class);
         Ok(Network::Encoder(Encoder::new(config, device)))
     }
 
@@ -183,6 +189,7 @@ pub(crate) fn said(network: &Network) -> Vec<(String, String)> {
         let pooling = match vit.config().pooling {
             TokenPooling::Class => "class",
             TokenPooling::Mean => "mean",
+            TokenPooling::Each => "each",
         };
         said.push((POOLING.to_string(), pooling.to_string()));
     }

@@ -240,7 +240,9 @@ fn train(
     measured(|| {
         let Some(before) = model.take() else { return Ok(()) };
         let logits = before.forward_from(input.clone().autodiff(), phase.cut, Pass::default())?;
-        let loss = cross_entropy(logits, &vec![0; count], phase.phase.label_smoothing);
+        // One answer for each example, or for each of its pieces.
+        let answers = logits.dims()[0];
+        let loss = cross_entropy(logits, &vec![0; answers], phase.phase.label_smoothing);
         let mut gradients = loss.backward();
         // The numbers are those of empty images: no step is taken that anyone keeps.
         model =

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tl_core::{Backbone, ExpectedInput};
-use tl_data::text::{Columns, Texts, Tokenizer};
+use tl_data::text::{Columns, EncodedTagged, Encoding, Tagged, Texts, Tokenizer};
 use tl_data::{DataError, Images, Items, Loader, Shift};
 use tl_models::Architecture;
-use tl_train::{Dataset, TextDataset};
+use tl_train::{Dataset, TaggedDataset, TextDataset};
 
 use crate::choice::TOKENIZER_FILE;
 use crate::record::Preprocessing;
@@ -20,6 +20,8 @@ use crate::{Error, FinetuneOptions, Network, TextOptions};
 pub enum Examples {
     Images(Arc<Images>),
     Texts(Arc<Texts>),
+    /// Sentences whose words have tags.
+    Tagged(Arc<Tagged>),
 }
 
 impl From<Images> for Examples {
@@ -31,6 +33,12 @@ impl From<Images> for Examples {
 impl From<Texts> for Examples {
     fn from(texts: Texts) -> Self {
         Self::Texts(Arc::new(texts))
+    }
+}
+
+impl From<Tagged> for Examples {
+    fn from(tagged: Tagged) -> Self {
+        Self::Tagged(Arc::new(tagged))
     }
 }
 
@@ -66,6 +74,7 @@ impl Examples {
         match self {
             Self::Images(images) => &**images,
             Self::Texts(texts) => &**texts,
+            Self::Tagged(tagged) => &**tagged,
         }
     }
 
@@ -74,6 +83,7 @@ impl Examples {
         match self {
             Self::Images(images) => &images.notes,
             Self::Texts(texts) => &texts.notes,
+            Self::Tagged(tagged) => &tagged.notes,
         }
     }
 
@@ -85,6 +95,7 @@ impl Examples {
         match self {
             Self::Images(images) => Ok(images.with_classes(classes)?.into()),
             Self::Texts(texts) => Ok(texts.with_classes(classes)?.into()),
+            Self::Tagged(tagged) => Ok(tagged.with_classes(classes)?.into()),
         }
     }
 
@@ -93,6 +104,7 @@ impl Examples {
         match self {
             Self::Images(images) => images.unlabelled().into(),
             Self::Texts(texts) => texts.unlabelled().into(),
+            Self::Tagged(tagged) => tagged.unlabelled().into(),
         }
     }
 
@@ -103,7 +115,9 @@ impl Examples {
     pub fn shifted(&self, shift: &Shift, seed: u64) -> Result<Self, Error> {
         match self {
             Self::Images(images) => Ok(images.shifted(&shift.clone().prepare(seed)?).into()),
-            Self::Texts(_) => Err(Error::options("texts know no shift", "leave out the shift")),
+            Self::Texts(_) | Self::Tagged(_) => {
+                Err(Error::options("texts know no shift", "leave out the shift"))
+            }
         }
     }
 
@@ -130,12 +144,18 @@ impl Examples {
                 let loader = Loader::new(images.clone(), preprocess.clone(), threads, strict)?;
                 Ok(Input::Images(loader))
             }
-            (Self::Texts(texts), Preprocessing::Texts(options)) => {
+            (Self::Texts(texts), Preprocessing::Texts(options)) if !options.tokens => {
                 let tokenizer = tokenizer(reading.weights)?;
                 Ok(Input::Texts(encoded(texts, &tokenizer, options, network)?))
             }
+            (Self::Tagged(tagged), Preprocessing::Texts(options)) if options.tokens => {
+                let tokenizer = tokenizer(reading.weights)?;
+                Ok(Input::Tagged(encoded_words(tagged, &tokenizer, options, network)?))
+            }
+            (Self::Tagged(_), _) => other("words with tags", how.noun()),
             (Self::Images(_), Preprocessing::Texts(_)) => other("images", "texts"),
             (Self::Texts(_), Preprocessing::Images(_)) => other("texts", "images"),
+            (Self::Texts(_), Preprocessing::Texts(_)) => other("texts", "words with tags"),
         }
     }
 }
@@ -145,6 +165,7 @@ impl Examples {
 pub enum Input {
     Images(Loader),
     Texts(TextDataset),
+    Tagged(TaggedDataset),
 }
 
 impl Deref for Input {
@@ -154,6 +175,7 @@ impl Deref for Input {
         match self {
             Self::Images(loader) => loader,
             Self::Texts(texts) => texts,
+            Self::Tagged(tagged) => tagged,
         }
     }
 }
@@ -176,21 +198,44 @@ pub(crate) fn encoded(
     options: &TextOptions,
     network: &Network,
 ) -> Result<TextDataset, Error> {
+    let (length, known) = room(options, network)?;
+    let encoded = tokenizer.encode(texts, length)?;
+    check_pieces(&encoded.rows, known, tokenizer)?;
+    Ok(TextDataset::new(encoded))
+}
+
+/// Sentences as the pieces that `network` knows, and which of them answers for which word.
+pub(crate) fn encoded_words(
+    tagged: &Arc<Tagged>,
+    tokenizer: &Tokenizer,
+    options: &TextOptions,
+    network: &Network,
+) -> Result<TaggedDataset, Error> {
+    let (length, known) = room(options, network)?;
+    let encoded: EncodedTagged = tokenizer.encode_words(tagged, length)?;
+    check_pieces(&encoded.rows, known, tokenizer)?;
+    Ok(TaggedDataset::new(encoded))
+}
+
+/// The most pieces of a text, and how many different ones the network knows.
+fn room(options: &TextOptions, network: &Network) -> Result<(usize, usize), Error> {
     let expected = network.expected_input().texts(network.name())?;
     let length = options.max_length.unwrap_or(USUAL_LENGTH).min(expected.longest);
-    let encoded = tokenizer.encode(texts, length)?;
-    let largest = encoded.rows.iter().flat_map(|row| &row.ids).max();
-    if let Some(id) = largest.filter(|id| **id as usize >= expected.vocabulary) {
-        return Err(Error::options(
+    Ok((length, expected.vocabulary))
+}
+
+fn check_pieces(rows: &[Encoding], known: usize, tokenizer: &Tokenizer) -> Result<(), Error> {
+    let largest = rows.iter().flat_map(|row| &row.ids).max();
+    match largest.filter(|id| **id as usize >= known) {
+        None => Ok(()),
+        Some(id) => Err(Error::options(
             format!(
-                "{} has a piece with the number {id}, and the weights know {} pieces",
+                "{} has a piece with the number {id}, and the weights know {known} pieces",
                 tokenizer.path().display(),
-                expected.vocabulary
             ),
             "give the tokenizer that belongs to the weights",
-        ));
+        )),
     }
-    Ok(TextDataset::new(encoded))
 }
 
 /// What becomes of an example before it is `network`'s input.

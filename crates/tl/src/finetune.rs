@@ -92,6 +92,9 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     items.require_classes()?;
     let seed = options.settings.seed;
     let mut split = Split::of(items, options.split, seed)?;
+    if options.text.tokens && options.shots.is_some() {
+        return Err(Error::options("a sentence has tags of several classes", "leave out --shots"));
+    }
     if let Some(shots) = options.shots {
         split = split.shots(items, shots, seed)?;
     }
@@ -263,7 +266,10 @@ impl Prepared {
         record.seconds = outcome.rows.iter().map(|row| row.seconds).sum();
         let last =
             if outcome.test.is_some() { &outcome.test_logits } else { &outcome.validation_logits };
-        let table = crate::predict::to_csv(last, items);
+        let table = match self.data.answers() {
+            Some(answers) => crate::entities::to_csv(last, &self.request.examples, answers),
+            None => crate::predict::to_csv(last, items),
+        };
         record.validation = outcome.validation;
         record.test = outcome.test;
         let model = match &self.adapters {
@@ -290,11 +296,10 @@ impl Prepared {
         let Fitted { model, rows, report, kept, steps, .. } =
             fit(self.model.clone(), &task, &self.plan, settings, &conduct, progress)?;
         let items = self.data.items();
-        let labels = items.labels();
         let mut measure = |part: &[usize]| {
             let (size, device) = (settings.batch_size, &self.request.device);
             let logits = predict(&model, &*self.data, part, size, device, progress)?;
-            Ok::<_, TrainError>((logits.evaluate(items.classes(), &labels)?, logits))
+            Ok::<_, TrainError>((logits.measure(&*self.data, items.classes(), part)?, logits))
         };
         let (validation, validation_logits) = measure(&self.split.validation)?;
         let (test, test_logits) = measure(&self.split.test)?;

@@ -18,6 +18,7 @@
 //! | [`run`] | [`Run`]: open, evaluate, predict, export |
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`predict`] | predictions as people read them |
+//! | [`entities`] | the entities that tags of words make |
 //! | [`embed`](mod@embed) | images to vectors |
 //! | [`compare`] | a backend against another |
 //! | [`demo`] | the demonstration and its table |
@@ -31,6 +32,7 @@ pub mod demo;
 pub mod device;
 pub mod embed;
 pub mod embedded;
+pub mod entities;
 mod error;
 mod estimate;
 pub mod examples;

@@ -6,6 +6,7 @@ use crate::record::Preprocessing;
 pub(crate) fn of(how: &Preprocessing) -> &'static str {
     match how {
         Preprocessing::Images(_) => include_str!("load.py"),
+        Preprocessing::Texts(options) if options.tokens => include_str!("load_words.py"),
         Preprocessing::Texts(_) => include_str!("load_text.py"),
     }
 }

@@ -16,6 +16,9 @@ pub struct TextOptions {
     /// The most pieces of a text; what is longer is cut at its end. 128, or what the network has room for, where it
     /// is not given.
     pub max_length: Option<usize>,
+    /// The words of the texts have tags, and are answered one by one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tokens: bool,
 }
 
 /// Everything that decides what a fitting does, beside the data.

@@ -1,8 +1,10 @@
 //! From a run's record to its report.
 
 use tl_train::EpochRow;
+use tl_train::metrics::Score;
 use tl_train::report::{
-    Accuracy, Headline, ReportInput, SkippedImage, TrainableRow, render as render_page,
+    Accuracy, Headline, ReportInput, Section, SkippedImage, Table, TrainableRow,
+    render as render_page,
 };
 
 use crate::record::{RunRecord, Status};
@@ -48,7 +50,12 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow]) -> String {
         curves: rows.to_vec(),
         evaluation_part: if record.test.is_some() { "test" } else { "validation" }.to_string(),
         evaluation: record.test.clone().or_else(|| record.validation.clone()),
-        sections: [crate::adapt::sections(record), crate::pretrain::sections(record)].concat(),
+        sections: [
+            crate::adapt::sections(record),
+            crate::pretrain::sections(record),
+            entities(record),
+        ]
+        .concat(),
         trainable: trainable.collect(),
         load: load.lines().map(str::to_string).collect(),
         skipped: record
@@ -61,4 +68,49 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow]) -> String {
         seeds: vec![record.options.settings.seed],
         seconds: record.seconds,
     })
+}
+
+/// How good words with tags are as entities, over all and by type.
+fn entities(record: &RunRecord) -> Vec<Section> {
+    let (part, measured) = match (&record.test, &record.validation) {
+        (Some(test), _) => ("test", test),
+        (None, Some(validation)) => ("validation", validation),
+        (None, None) => return Vec::new(),
+    };
+    let Some(found) = &measured.entities else { return Vec::new() };
+    let figures = |name: &str, score: Score, n: u64| {
+        let Score { precision, recall, f1 } = score;
+        let shares = [precision, recall, f1].map(|share| format!("{:.1} %", 100.0 * share));
+        [vec![name.to_string()], shares.to_vec(), vec![n.to_string()]].concat()
+    };
+    let columns = |first: &str| {
+        [first, "precision#", "recall#", "F1#", "entities#"].map(str::to_string).to_vec()
+    };
+    let (usual, strict) = (&found.usual, &found.strict);
+    let all = [
+        figures("all entities (micro)", usual.micro, usual.n),
+        figures("mean over types (macro)", usual.mean, usual.n),
+        figures("mean by entities (weighted)", usual.weighted, usual.n),
+        figures(&format!("strict {}, all entities", found.scheme.name()), strict.micro, strict.n),
+    ];
+    let each = usual.per_type.iter().map(|it| {
+        let (precision, recall, f1) = (it.precision, it.recall, it.f1);
+        figures(&it.label, Score { precision, recall, f1 }, it.n)
+    });
+    let [low, high] = found.interval.map(|share| 100.0 * share);
+    vec![Section {
+        title: format!("Entities on the {part} part"),
+        lines: vec![format!(
+            "An entity counts where its words and its type are right; the middle 95 % of the F1 over draws of sentences: {low:.1} to {high:.1} %."
+        )],
+        tables: vec![
+            Table { name: "entities".into(), columns: columns("over"), rows: all.to_vec() },
+            Table {
+                name: "entities by type".into(),
+                columns: columns("type"),
+                rows: each.collect(),
+            },
+        ],
+        ..Section::default()
+    }]
 }

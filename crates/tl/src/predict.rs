@@ -53,7 +53,7 @@ pub(crate) fn to_csv(found: &Predictions, items: &dyn Items) -> String {
 }
 
 /// A field of a CSV file (RFC 4180).
-fn quoted(field: &str) -> String {
+pub(crate) fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {

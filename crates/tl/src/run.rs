@@ -187,10 +187,9 @@ impl Run {
             examples = examples.shifted(shift, self.record.options.settings.seed)?;
             part += &format!(", shifted to {}", shift.name());
         }
-        let labels = examples.items().labels();
         let data = self.dataset(&examples, threads, strict)?;
         let found = self.predict(&*data, &items, device, progress)?;
-        let evaluation = found.evaluate(&self.record.labels, &labels)?.ok_or_else(|| {
+        let evaluation = found.measure(&*data, &self.record.labels, &items)?.ok_or_else(|| {
             Error::options(
                 "nothing in the data has a label and can be read",
                 "give images in one folder for each class, or a table with a column of labels",

@@ -88,3 +88,18 @@ pub fn quick<'a>(data: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> 
     let words = [&words[..], &["--out", out, "--recipe", "finetune", "--lr", "3e-3"], more];
     words.concat()
 }
+
+/// A file of `count` different sentences in which a film stands here and there: a word and its tag a line.
+pub fn tagged(count: usize) -> String {
+    let mut file = String::new();
+    for number in 0..count {
+        let filler = ["so", "very", "a", "is"][number % 4];
+        let film = [&["the B-film", "film I-film"][..], &["film B-film"], &[]][number / 4 % 3];
+        let rest = ["good", "bad", "fine", "awful"][number / 12 % 4];
+        let more = number / 48 + 1;
+        file += &format!("{filler} O\n").repeat(more);
+        film.iter().for_each(|line| file += &format!("{line}\n"));
+        file += &format!("was O\n{rest} O\n\n");
+    }
+    file
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Texts;
+use super::{Tagged, Texts};
 
 /// The pieces of one text, by their numbers in a vocabulary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,5 +38,35 @@ impl EncodedTexts {
         let all = rows.len();
         let note = || format!("{cut} of {all} texts are cut to {max_length} pieces (--max-length)");
         (*cut > 0).then(note).into_iter().collect()
+    }
+}
+
+/// Sentences, their pieces, and which piece answers for which word.
+#[derive(Clone, Debug)]
+pub struct EncodedTagged {
+    pub tagged: Arc<Tagged>,
+    /// One for each sentence.
+    pub rows: Vec<Encoding>,
+    /// For each word of each sentence the place of its first piece; none where it was cut off or has no piece.
+    pub places: Vec<Vec<Option<usize>>>,
+    pub max_length: usize,
+    /// How many sentences were cut.
+    pub cut: usize,
+    /// What identifies the tokenizer.
+    pub tokenizer: String,
+}
+
+impl EncodedTagged {
+    /// What a reader should be told, one line each: sentences that were cut, and what that costs.
+    pub fn notes(&self) -> Vec<String> {
+        let lost = self.places.iter().flatten().filter(|place| place.is_none()).count();
+        let Self { cut, max_length, rows, .. } = self;
+        let all = rows.len();
+        let note = || {
+            format!(
+                "{cut} of {all} sentences are cut to {max_length} pieces (--max-length); {lost} words have no answer and count as O"
+            )
+        };
+        (*cut + lost > 0).then(note).into_iter().collect()
     }
 }

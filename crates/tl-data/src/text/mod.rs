@@ -8,18 +8,29 @@
 //! | `encoded` | [`EncodedTexts`]: texts as numbers |
 //! | `length` | orders in which batches hold texts of like length |
 //! | `sentiment` | ratings by people as two classes |
+//! | `tagged` | [`Tagged`]: sentences whose words have tags |
+//! | `conll` | from files with a word and its tag a line |
+//! | `scheme` | [`Scheme`]: how tags mark entities |
+//! | `words` | [`words`](words()): the words of a line |
 
+mod conll;
 mod encoded;
 mod length;
 mod read;
+mod scheme;
 mod sentiment;
+mod tagged;
 mod texts;
 #[cfg(feature = "text")]
 mod vocabulary;
+mod words;
 
-pub use encoded::{EncodedTexts, Encoding};
+pub use encoded::{EncodedTagged, EncodedTexts, Encoding};
 pub use length::{batches_by_length, longest_first};
 pub use read::Columns;
+pub use scheme::{Mark, Scheme, mark_and_type};
+pub use tagged::{OUTSIDE, Sentence, Tagged};
 pub use texts::{TextItem, Texts};
 #[cfg(feature = "text")]
 pub use vocabulary::Tokenizer;
+pub use words::words;

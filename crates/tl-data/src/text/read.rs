@@ -143,7 +143,7 @@ fn without_empty_class(named: Named) -> Named {
     Named { class: named.class.filter(|class| !class.is_empty()), ..named }
 }
 
-fn part_of(name: &str) -> Option<Part> {
+pub(super) fn part_of(name: &str) -> Option<Part> {
     match name.trim() {
         "train" => Some(Part::Train),
         "validation" | "val" | "valid" | "dev" => Some(Part::Validation),

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use sha2::{Digest, Sha256};
 
 use crate::join::check;
+use crate::relabel::places;
 use crate::{DataError, Items, Part};
 
 /// One text or a pair of texts.
@@ -133,12 +134,7 @@ impl Texts {
     /// # Errors
     /// [`DataError::UnknownClass`] for a class that is none of them.
     pub fn with_classes(&self, classes: &[String]) -> Result<Self, DataError> {
-        let number = |class: &String| {
-            let known = || classes.join(", ");
-            let unknown = || DataError::UnknownClass { class: class.clone(), known: known() };
-            classes.iter().position(|known| known == class).ok_or_else(unknown)
-        };
-        let numbers = self.classes.iter().map(number).collect::<Result<Vec<_>, _>>()?;
+        let numbers = places(&self.classes, classes)?;
         let items = self.items.iter().map(|item| {
             let label = item.label.and_then(|label| numbers.get(label).copied());
             TextItem { label, ..item.clone() }

@@ -1,12 +1,13 @@
 //! From texts to numbers of pieces.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tokenizers::{TruncationParams, TruncationStrategy};
 
-use super::{EncodedTexts, Encoding, Texts};
+use super::{EncodedTagged, EncodedTexts, Encoding, Tagged, Texts};
 use crate::DataError;
 
 /// A `tokenizer.json`, as Hugging Face's `tokenizers` writes it.
@@ -63,6 +64,51 @@ impl Tokenizer {
     /// A length that leaves no room beside the marks, a text that the tokenizer cannot cut.
     pub fn encode(&self, texts: &Arc<Texts>, max_length: usize) -> Result<EncodedTexts, DataError> {
         let pairs = texts.items.iter().any(|item| item.pair.is_some());
+        let inputs = texts.items.iter().map(|item| match &item.pair {
+            Some(pair) => (item.text.as_str(), pair.as_str()).into(),
+            None => item.text.as_str().into(),
+        });
+        let found = self.cut(inputs.collect(), pairs, max_length)?;
+        let cut = cut_ones(&found);
+        let rows = found.iter().map(encoding);
+        Ok(EncodedTexts {
+            texts: Arc::clone(texts),
+            rows: rows.collect(),
+            max_length,
+            cut,
+            tokenizer: self.key.clone(),
+        })
+    }
+
+    /// The same for sentences of words: the first piece of a word answers for it.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_words(
+        &self,
+        tagged: &Arc<Tagged>,
+        max_length: usize,
+    ) -> Result<EncodedTagged, DataError> {
+        let inputs = tagged.items.iter().map(|item| item.text.as_str().into());
+        let found = self.cut(inputs.collect(), false, max_length)?;
+        let places = found.iter().zip(&tagged.items).map(|(row, item)| places(row, &item.words));
+        Ok(EncodedTagged {
+            places: places.collect(),
+            cut: cut_ones(&found),
+            rows: found.iter().map(encoding).collect(),
+            tagged: Arc::clone(tagged),
+            max_length,
+            tokenizer: self.key.clone(),
+        })
+    }
+
+    /// The pieces of all inputs, at most `max_length` each.
+    fn cut(
+        &self,
+        inputs: Vec<tokenizers::EncodeInput<'_>>,
+        pairs: bool,
+        max_length: usize,
+    ) -> Result<Vec<tokenizers::Encoding>, DataError> {
         let marks = self.marks(pairs);
         if max_length <= marks {
             let problem =
@@ -77,27 +123,7 @@ impl Tokenizer {
         };
         let refused = |reason: tokenizers::Error| fault(&self.path, format!("failed: {reason}"));
         cutting.with_truncation(Some(truncation)).map_err(refused)?;
-        let inputs: Vec<tokenizers::EncodeInput<'_>> = texts
-            .items
-            .iter()
-            .map(|item| match &item.pair {
-                Some(pair) => (item.text.as_str(), pair.as_str()).into(),
-                None => item.text.as_str().into(),
-            })
-            .collect();
-        let found = cutting.encode_batch(inputs, true).map_err(refused)?;
-        let cut = found.iter().filter(|row| !row.get_overflowing().is_empty()).count();
-        let rows = found.into_iter().map(|row| Encoding {
-            ids: row.get_ids().to_vec(),
-            segments: row.get_type_ids().to_vec(),
-        });
-        Ok(EncodedTexts {
-            texts: Arc::clone(texts),
-            rows: rows.collect(),
-            max_length,
-            cut,
-            tokenizer: self.key.clone(),
-        })
+        cutting.encode_batch(inputs, true).map_err(refused)
     }
 
     /// How many pieces a text without a letter has.
@@ -111,6 +137,31 @@ impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Tokenizer({}, {} pieces)", self.path.display(), self.vocabulary())
     }
+}
+
+fn encoding(row: &tokenizers::Encoding) -> Encoding {
+    Encoding { ids: row.get_ids().to_vec(), segments: row.get_type_ids().to_vec() }
+}
+
+fn cut_ones(rows: &[tokenizers::Encoding]) -> usize {
+    rows.iter().filter(|row| !row.get_overflowing().is_empty()).count()
+}
+
+/// The first piece of each word: the first one that shares a byte with it and belongs to no word before.
+fn places(row: &tokenizers::Encoding, words: &[Range<usize>]) -> Vec<Option<usize>> {
+    let pieces = row.get_offsets().iter().zip(row.get_special_tokens_mask()).enumerate();
+    let mut pieces = pieces
+        .filter(|(_, ((from, to), special))| **special == 0 && from < to)
+        .map(|(place, ((from, to), _))| (place, *from, *to))
+        .peekable();
+    words
+        .iter()
+        .map(|word| {
+            while pieces.next_if(|(_, _, to)| *to <= word.start).is_some() {}
+            // Of a piece that reaches into the next word that one has nothing of its own.
+            pieces.next_if(|(_, from, _)| *from < word.end).map(|(place, ..)| place)
+        })
+        .collect()
 }
 
 fn fault(path: &Path, problem: String) -> DataError {

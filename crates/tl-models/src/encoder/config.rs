@@ -96,6 +96,11 @@ impl EncoderConfig {
         self.positions.saturating_sub(self.first_position)
     }
 
+    /// Whether the head answers for each piece.
+    pub fn each(&self) -> bool {
+        self.pooling == TokenPooling::Each
+    }
+
     /// Reads the `config.json` at `path`, which must be one of `family`.
     ///
     /// # Errors
@@ -212,7 +217,13 @@ impl EncoderConfig {
         let mut said = self.said.clone();
         let mut put = |key: &str, value: Value| said.insert(key.to_string(), value);
         put("model_type", json!(self.family.name()));
-        put("architectures", json!([self.family.architecture(self.pooler)]));
+        put(
+            "architectures",
+            json!([match self.each() {
+                true => self.family.tagger(),
+                false => self.family.architecture(self.pooler),
+            }]),
+        );
         put("vocab_size", json!(self.vocabulary));
         put(keys.width, json!(self.width));
         put(keys.heads, json!(self.heads));
@@ -243,7 +254,10 @@ impl EncoderConfig {
             numbered.map(|(id, label)| (label.clone(), json!(id))).collect();
         put("id2label", Value::Object(names));
         put("label2id", Value::Object(ids));
-        put("problem_type", json!("single_label_classification"));
+        match self.each() {
+            true => said.remove("problem_type"),
+            false => said.insert("problem_type".into(), json!("single_label_classification")),
+        };
         Value::Object(said)
     }
 }

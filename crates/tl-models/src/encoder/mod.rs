@@ -168,15 +168,26 @@ impl Architecture for Encoder {
     }
 
     fn passes_over(&self, name: &str) -> bool {
-        self.config.family.passes_over(name)
+        // The head of whole texts is another one than that of words.
+        let other = match self.config.each() {
+            true => name.starts_with("classifier.out_proj."),
+            false => ["classifier.weight", "classifier.bias"].contains(&name),
+        };
+        self.config.family.passes_over(name) || other && self.config.family == Family::Roberta
     }
 
     fn head_name(&self) -> &'static str {
-        self.config.family.head()
+        match self.config.each() {
+            true => "classifier",
+            false => self.config.family.head(),
+        }
     }
 
     fn head_dropout(&self) -> f64 {
-        self.config.head_dropout
+        match (self.config.family, self.config.each()) {
+            (Family::DistilBert, true) => self.config.dropout,
+            _ => self.config.head_dropout,
+        }
     }
 
     fn initial(&self, path: &str, shape: &[usize]) -> Initial {

@@ -98,6 +98,15 @@ impl Family {
         }
     }
 
+    /// The origin's class of a network that answers for each piece.
+    pub(super) fn tagger(self) -> &'static str {
+        match self {
+            Family::Bert => "BertForTokenClassification",
+            Family::Roberta => "RobertaForTokenClassification",
+            Family::DistilBert => "DistilBertForTokenClassification",
+        }
+    }
+
     /// The origin's name of the linear layer between the last layer's first token and the head.
     fn pooler(self) -> &'static str {
         match self {

@@ -10,16 +10,16 @@ use tl_kernels::Fused;
 
 use super::feed::{Feed, view};
 use super::guard::{first_not_finite, stage_of};
-use super::head::{features, solve};
+use super::head::{Known, features, solve};
 use super::predict::classify;
 use super::session::Session;
 use super::state::{BestEpoch, EpochSums};
-use crate::TrainError;
 use crate::ema::{put_back, snapshot};
 use crate::loss::{cross_entropy, scalar};
 use crate::metrics::Evaluation;
 use crate::progress::{EpochRow, Progress};
 use crate::resident_bytes;
+use crate::{Answers, TrainError};
 
 impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
     /// Trains what is left of the current epoch.
@@ -55,8 +55,15 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         progress.begin(&title, (order.len() - begun) as u64);
         for batch in feed.batches(order[begun..].to_vec(), batch_size, view, &device) {
             let (indices, activation) = batch?;
-            let labels: Vec<usize> = indices.iter().filter_map(|&i| self.labels[i]).collect();
-            let loss = self.train_step(phase, activation, &labels, total)?;
+            let labels: Vec<usize> = match self.task.data.answers() {
+                Some(answers) => answers.labels(&indices),
+                None => indices.iter().filter_map(|&i| self.labels[i]).collect(),
+            };
+            // Sentences of which no word has a piece teach nothing.
+            let loss = match labels.is_empty() {
+                true => 0.0,
+                false => self.train_step(phase, activation, &indices, &labels, total)?,
+            };
             let sums = &mut self.state.sums;
             sums.loss += loss * labels.len() as f64;
             sums.images += labels.len() as u64;
@@ -65,7 +72,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             let place = indices.last().and_then(|last| order.iter().position(|item| item == last));
             let done = place.map_or(order.len(), |place| (place / batch_size + 1) * batch_size);
             self.state.consumed = done.min(order.len());
-            progress.advance(labels.len() as u64, &format!("loss {loss:.3}"));
+            progress.advance(indices.len() as u64, &format!("loss {loss:.3}"));
             let stopping = self.conduct.stopping();
             let due = self.conduct.due(self.state.step) && self.state.consumed < order.len();
             if stopping || due {
@@ -92,6 +99,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         &mut self,
         phase: &ResolvedPhase,
         input: Activation,
+        items: &[usize],
         labels: &[usize],
         total_steps: u64,
     ) -> Result<f64, TrainError> {
@@ -111,6 +119,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         // With every stage frozen the input is what the head multiplies already.
         let from = phase.cut.min(stages);
         let logits = model.forward_from(cut_input.clone(), from, pass)?;
+        let logits = Answers::of(self.task.data.answers(), logits, items);
         let loss = cross_entropy(logits, labels, phase.phase.label_smoothing);
         let value = scalar(loss.clone()).map_err(TrainError::Device)?;
         if !value.is_finite() {
@@ -154,7 +163,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let batch_size = self.settings.batch_size;
         let of = |items: &[usize]| {
-            features(&model, feed, phase.cut, items, &self.labels, batch_size, &self.device)
+            let known = Known { labels: &self.labels, answers: self.task.data.answers() };
+            features(&model, feed, phase.cut, items, &known, batch_size, &self.device)
         };
         let train = of(&self.labelled(&self.task.split.train))?;
         let validation = of(&self.labelled(&self.task.split.validation))?;
@@ -190,11 +200,19 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let due = (self.state.epoch + 1).is_multiple_of(self.settings.validate_every);
         let wanted = (last || due) && !items.is_empty();
         let plain = model.valid();
+        let data = self.task.data;
         let mut measure = |model| -> Result<Option<Evaluation>, TrainError> {
             let batch_size = self.settings.batch_size;
-            let found =
-                classify(model, feed, phase.cut, &items, batch_size, &self.device, progress)?;
-            found.evaluate(self.task.data.items().classes(), &self.labels)
+            let found = classify(
+                model,
+                feed,
+                (phase.cut, data.answers()),
+                &items,
+                batch_size,
+                &self.device,
+                progress,
+            )?;
+            found.measure(data, data.items().classes(), &items)
         };
         let validation = if wanted { measure(&plain)? } else { None };
         let average = match (&self.ema, wanted) {
@@ -206,12 +224,12 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let epoch = self.state.rows.len() + 1;
         if let Some(found) = &validation {
             let better = self.state.best.is_none_or(|best| {
-                found.accuracy > best.accuracy
-                    || (found.accuracy == best.accuracy && found.loss < best.loss)
+                found.score() > best.accuracy
+                    || (found.score() == best.accuracy && found.loss < best.loss)
             });
             if better {
                 self.state.best =
-                    Some(BestEpoch { epoch, accuracy: found.accuracy, loss: found.loss });
+                    Some(BestEpoch { epoch, accuracy: found.score(), loss: found.loss });
                 self.best = Some(snapshot(&plain)?);
                 self.state.stale = 0;
             } else {
@@ -247,6 +265,9 @@ fn row(
         train_loss: sums.loss / sums.images.max(1) as f64,
         validation_loss: validation.map(|found| found.loss),
         validation_accuracy: validation.map(|found| found.accuracy),
+        validation_f1: validation
+            .and_then(|found| found.entities.as_ref())
+            .map(|it| it.usual.micro.f1),
         ema_accuracy: average.map(|found| found.accuracy),
         learning_rate: sums.rate,
         gradient_norm: (sums.steps > 0).then(|| sums.gradient_norm / sums.steps as f64),
@@ -259,6 +280,9 @@ fn describe(row: &EpochRow) -> String {
     let mut line = format!("epoch {} ({}): loss {:.4}", row.epoch, row.phase, row.train_loss);
     if let (Some(loss), Some(accuracy)) = (row.validation_loss, row.validation_accuracy) {
         line += &format!(" · validation loss {loss:.4}, accuracy {:.1} %", 100.0 * accuracy);
+    }
+    if let Some(f1) = row.validation_f1 {
+        line += &format!(" of words, F1 of entities {:.1} %", 100.0 * f1);
     }
     line + &format!(" · {:.1} s", row.seconds)
 }

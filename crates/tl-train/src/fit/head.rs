@@ -4,8 +4,8 @@ use burn::prelude::*;
 use tl_core::{Backbone, Head, Model};
 
 use super::feed::Feed;
-use crate::TrainError;
 use crate::logistic::{Examples, Options, fit, fit_chosen};
+use crate::{Answers, TrainError};
 
 /// The strengths of regularisation that the validation part chooses from, scikit-learn's C.
 pub const CANDIDATES: [f64; 7] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0];
@@ -16,13 +16,19 @@ pub(crate) struct Features {
     pub labels: Vec<usize>,
 }
 
+/// What is known of the items: a label each, or several answers.
+pub(crate) struct Known<'k> {
+    pub labels: &'k [Option<usize>],
+    pub answers: Option<&'k Answers>,
+}
+
 /// Runs `items` up to the vectors that the head's linear layer multiplies.
 pub(crate) fn features<B: Backbone, H: Head>(
     model: &Model<B, H>,
     feed: &Feed<'_>,
     cut: usize,
     items: &[usize],
-    labels: &[Option<usize>],
+    known: &Known<'_>,
     batch_size: usize,
     device: &Device,
 ) -> Result<Features, TrainError> {
@@ -31,11 +37,18 @@ pub(crate) fn features<B: Backbone, H: Head>(
     let mut found = Features { values: Vec::new(), labels: Vec::new() };
     for batch in feed.batches(items.to_vec(), batch_size, None, device) {
         let (indices, activation) = batch?;
+        if Answers::none(known.answers, &indices) {
+            continue;
+        }
         let output =
             model.backbone.forward_stages(activation, cut..stages, tl_core::Pass::default())?;
-        let rows = tl_core::Activation::Vector(model.head.features(output)?);
+        let rows = Answers::of(known.answers, model.head.features(output)?, &indices);
+        let rows = tl_core::Activation::Vector(rows);
         found.values.extend(rows.into_rows().map_err(TrainError::Device)?);
-        found.labels.extend(indices.iter().filter_map(|&index| labels[index]));
+        match known.answers {
+            Some(answers) => found.labels.extend(answers.labels(&indices)),
+            None => found.labels.extend(indices.iter().filter_map(|&index| known.labels[index])),
+        }
     }
     Ok(found)
 }

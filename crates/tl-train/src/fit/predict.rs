@@ -9,12 +9,13 @@ use tl_data::text::longest_first;
 use super::feed::{Feed, stream};
 use crate::metrics::Evaluation;
 use crate::progress::Progress;
-use crate::{Dataset, TrainError};
+use crate::{Answers, Dataset, TrainError};
 
 /// The logits of some items.
 #[derive(Clone, Debug, Default)]
 pub struct Predictions {
-    /// The items' numbers, in the order they were asked for, without those that could not be read.
+    /// The items' numbers, in the order they were asked for, without those that could not be read; one that has
+    /// several answers stands there once for each.
     pub items: Vec<usize>,
     /// `[items, classes]` in row order.
     pub logits: Vec<f32>,
@@ -32,13 +33,16 @@ impl Predictions {
         if self.items == items {
             return self;
         }
-        let place: HashMap<usize, usize> =
-            self.items.iter().enumerate().map(|(place, item)| (*item, place)).collect();
+        let mut rows: HashMap<usize, Vec<&[f32]>> = HashMap::new();
+        for (item, row) in self.rows() {
+            rows.entry(item).or_default().push(row);
+        }
         let mut sorted = Self { classes: self.classes, ..Self::default() };
-        for (item, place) in items.iter().filter_map(|item| Some((*item, *place.get(item)?))) {
-            sorted.items.push(item);
-            let row = self.logits.chunks(self.classes.max(1)).nth(place).unwrap_or_default();
-            sorted.logits.extend_from_slice(row);
+        for (item, rows) in items.iter().filter_map(|item| Some((*item, rows.get(item)?))) {
+            for row in rows {
+                sorted.items.push(item);
+                sorted.logits.extend_from_slice(row);
+            }
         }
         sorted
     }
@@ -85,16 +89,17 @@ pub fn predict<B: Backbone, H: Head>(
         None => items.to_vec(),
     };
     let batches = stream(data, None, sorted, batch_size, None, device);
-    let found = collect(model, batches, 0, progress).map(|found| found.in_order_of(items));
+    let found = collect(model, batches, (0, data.answers()), progress)
+        .map(|found| found.in_order_of(items));
     progress.end();
     found
 }
 
-/// The logits of `items` from the cut on.
+/// The logits of `items` from the cut on; `place` is the cut, and where items have several answers.
 pub(super) fn classify<B: Backbone, H: Head>(
     model: &Model<B, H>,
     feed: &Feed<'_>,
-    cut: usize,
+    place: (usize, Option<&Answers>),
     items: &[usize],
     batch_size: usize,
     device: &Device,
@@ -102,7 +107,7 @@ pub(super) fn classify<B: Backbone, H: Head>(
 ) -> Result<Predictions, TrainError> {
     progress.begin("validation", items.len() as u64);
     let found =
-        collect(model, feed.batches(items.to_vec(), batch_size, None, device), cut, progress);
+        collect(model, feed.batches(items.to_vec(), batch_size, None, device), place, progress);
     progress.end();
     found
 }
@@ -110,16 +115,26 @@ pub(super) fn classify<B: Backbone, H: Head>(
 fn collect<B: Backbone, H: Head>(
     model: &Model<B, H>,
     batches: impl Iterator<Item = Result<(Vec<usize>, Activation), TrainError>>,
-    from: usize,
+    (from, answers): (usize, Option<&Answers>),
     progress: &mut dyn Progress,
 ) -> Result<Predictions, TrainError> {
     let mut found = Predictions { classes: model.head.classes(), ..Predictions::default() };
     for batch in batches {
         let (indices, activation) = batch?;
+        if Answers::none(answers, &indices) {
+            continue;
+        }
         let logits = model.forward_from(activation, from, Pass::default())?;
+        let logits = Answers::of(answers, logits, &indices);
         progress.advance(indices.len() as u64, "");
         found.logits.extend(Activation::Vector(logits).into_rows().map_err(TrainError::Device)?);
-        found.items.extend(indices);
+        match answers {
+            None => found.items.extend(indices),
+            Some(answers) => {
+                let each = |&item: &usize| std::iter::repeat_n(item, answers.count(item));
+                found.items.extend(indices.iter().flat_map(each));
+            }
+        }
     }
     Ok(found)
 }

@@ -150,8 +150,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
                     }
                     let (indices, activation) = batch?;
                     progress.advance(indices.len() as u64, "");
-                    // All stages frozen: the head sees nothing but the vectors it multiplies.
-                    let kept = if phase.cut == stages {
+                    // All stages frozen: the head sees nothing but the vectors it multiplies. Of words it sees their tokens.
+                    let kept = if phase.cut == stages && data.answers().is_none() {
                         tl_core::Activation::Vector(model.head.features(activation)?)
                     } else {
                         activation

@@ -40,6 +40,7 @@ pub(crate) struct EpochSums {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BestEpoch {
     pub epoch: usize,
+    /// Of tagged words the F1 of entities.
     pub accuracy: f64,
     pub loss: f64,
 }

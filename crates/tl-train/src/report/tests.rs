@@ -10,6 +10,7 @@ fn epoch(phase: &str, epoch: usize, train_loss: f64, accuracy: Option<f64>) -> E
         train_loss,
         validation_loss: accuracy.map(|_| train_loss * 1.25 + 0.05),
         validation_accuracy: accuracy,
+        validation_f1: None,
         ema_accuracy: None,
         gradient_norm: None,
         learning_rate: 1e-3 / epoch as f64,

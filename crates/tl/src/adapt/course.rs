@@ -312,6 +312,7 @@ fn curve(row: &AdaptRow) -> EpochRow {
         train_loss: of_source.unwrap_or_else(|| row.terms.values().sum()),
         validation_loss: None,
         validation_accuracy: row.scores.get(Validator::SourceAccuracy),
+        validation_f1: None,
         ema_accuracy: None,
         learning_rate: row.learning_rate,
         gradient_norm: Some(row.gradient_norm),

@@ -157,6 +157,7 @@ fn curve(row: &PretrainRow) -> EpochRow {
         train_loss: row.terms.values().sum(),
         validation_loss: None,
         validation_accuracy: None,
+        validation_f1: None,
         ema_accuracy: None,
         learning_rate: row.learning_rate,
         gradient_norm: Some(row.gradient_norm),
