@@ -1,5 +1,5 @@
 //! Topics by LoRA: a published text encoder stays as it is, and low-rank paths beside a few of its layers learn to tell
-//! twenty newsgroups apart; beside it the same fitting of all weights.
+//! twenty newsgroups apart; with --all beside it the same fitting of all weights.
 //!
 //! ```text
 //! cargo run --release -p examples --example topics_lora -- --weights MiniLM --data 20newsgroups-train.tab
@@ -8,7 +8,8 @@
 //! `MiniLM` is a folder with config.json, tokenizer.json and model.safetensors (all-MiniLM-L6-v2); `cargo xtask assets`
 //! brings its files and the messages.
 //!
-//! Expected: EXAMPLE
+//! Expected with ten messages of each topic: .36 % of the parameters trained, .415 ± .03 of 1,130 test messages right where
+//! chance is .05, in about eight minutes on two busy cores. More messages (--shots) give more and take longer.
 
 use clap::Parser;
 use tl::data::text::Columns;
@@ -33,11 +34,14 @@ struct Arguments {
     #[arg(long)]
     weights: String,
     /// Messages of each topic to learn from
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 10)]
     shots: usize,
     /// Which adapters
     #[arg(long, default_value = "lora:rank=8,alpha=16,targets=query+value")]
     adapter: tl::peft::AdapterConfig,
+    /// Fit all weights as well
+    #[arg(long)]
+    all: bool,
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -50,7 +54,8 @@ fn main() -> Result<(), Failure> {
     let messages = Examples::texts(&arguments.data, &columns, true)?;
     messages.notes().iter().for_each(|note| println!("{note}"));
 
-    for (name, adapter) in [("adapters", Some(arguments.adapter.clone())), ("all weights", None)] {
+    let ways = [("adapters", Some(arguments.adapter.clone())), ("all weights", None)];
+    for (name, adapter) in ways.into_iter().take(1 + usize::from(arguments.all)) {
         let mut request = Request::new(messages.clone(), &arguments.data, &device);
         let options = &mut request.options;
         options.network = "bert".into();
