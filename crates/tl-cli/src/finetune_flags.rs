@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tl::core::NormPolicy;
 use tl::train::Keep;
-use tl::{FinetuneOptions, Recipe, RunRecord, text_family};
+use tl::{FinetuneOptions, Recipe, RunRecord, works_on_texts};
 
 use crate::failure::Failure;
 use crate::flags::{
@@ -21,9 +21,12 @@ const NORMS: [(&str, NormPolicy); 2] =
 pub enum Kind {
     Image,
     Text,
+    /// Texts whose next piece is to be foreseen.
+    Language,
 }
 
-const TASKS: [(&str, Kind); 2] = [("image", Kind::Image), ("text", Kind::Text)];
+const TASKS: [(&str, Kind); 3] =
+    [("image", Kind::Image), ("text", Kind::Text), ("lm", Kind::Language)];
 
 /// Fit a pretrained network to your own images or texts
 ///
@@ -45,6 +48,7 @@ Examples:
   tl finetune photos/ --out runs/1 --resume                 go on with an interrupted run
   tl finetune photos/ --config runs/1/run.json --lr 3e-4    that run's options, another rate
   tl finetune reviews.csv --task text --model bert --weights MiniLM/ --recipe finetune
+  tl finetune novel.txt --task lm --model gpt2 --weights gpt2/     a language model; then: tl generate
 
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens
 it in Python), report.html, metrics.jsonl, predictions.csv, split.csv, labels.json and a checkpoint.")]
@@ -52,7 +56,8 @@ pub struct Finetune {
     /// A folder with one folder of images per class, or IDX files; a table or a folder of texts
     pub data: PathBuf,
 
-    /// What the data are: image or text [default: what the network works on]
+    /// What the data are: image, text, or lm (texts without labels, of which a gpt2 learns what comes next)
+    /// [default: what the network works on]
     #[arg(long, value_parser = one_of(&TASKS))]
     pub task: Option<Kind>,
 
@@ -189,14 +194,17 @@ impl Finetune {
 
     /// Refuses a task that the network does not work on, and a table without a network of texts.
     fn check_task(&self, network: &str) -> Result<(), Failure> {
-        let works_on = match text_family(network) {
-            Some(_) => Kind::Text,
-            None => Kind::Image,
+        let works_on = match works_on_texts(network) {
+            true => Kind::Text,
+            false => Kind::Image,
         };
         let extension = self.data.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         let table = ["csv", "tsv", "tab", "jsonl", "ndjson"].contains(&extension.as_str());
         let wanted = self.task.unwrap_or(if table { Kind::Text } else { works_on });
         match (wanted, works_on) {
+            (Kind::Language, Kind::Image) => Err(Failure::input(format!(
+                "{network} works on images; for --task lm give --model gpt2 --weights FOLDER"
+            ))),
             (Kind::Text, Kind::Image) => Err(Failure::input(format!(
                 "{network} works on images; for texts give --model bert --weights FOLDER, with the folder of a text \
                  encoder"

@@ -33,9 +33,9 @@ pub mod report;
 mod resident;
 pub mod tensor_file;
 
-pub use dataset::{Dataset, TextDataset};
+pub use dataset::{BlockDataset, Dataset, TextDataset};
 pub use error::TrainError;
-pub use fit::{Fitted, Predictions, Task, check_resume, fit, plain_device, predict};
+pub use fit::{Fitted, Predictions, Task, check_resume, fit, measure_part, plain_device, predict};
 pub use options::{Conduct, Keep, Settings};
 pub use progress::{EpochRow, Lines, Progress, Silent};
 pub use resident::resident_bytes;

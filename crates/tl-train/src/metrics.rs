@@ -11,10 +11,12 @@
 //! ```
 
 mod confusion;
+mod measure;
 mod ranking;
 mod statistics;
 
 pub use confusion::{ClassScore, Confusion};
+pub use measure::{Measure, Rows};
 pub use ranking::auroc;
 pub use statistics::{Interval, mean_and_deviation};
 

@@ -11,13 +11,13 @@ use tl_kernels::Fused;
 use super::feed::{Feed, view};
 use super::guard::{first_not_finite, stage_of};
 use super::head::{features, solve};
-use super::predict::classify;
+use super::predict::{classify, measure_targets};
 use super::session::Session;
 use super::state::{BestEpoch, EpochSums};
 use crate::TrainError;
 use crate::ema::{put_back, snapshot};
 use crate::loss::{cross_entropy, scalar};
-use crate::metrics::Evaluation;
+use crate::metrics::Measure;
 use crate::progress::{EpochRow, Progress};
 use crate::resident_bytes;
 
@@ -55,7 +55,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         progress.begin(&title, (order.len() - begun) as u64);
         for batch in feed.batches(order[begun..].to_vec(), batch_size, view, &device) {
             let (indices, activation) = batch?;
-            let labels: Vec<usize> = indices.iter().filter_map(|&i| self.labels[i]).collect();
+            let targets = self.task.data.targets(&indices);
+            let labels =
+                targets.unwrap_or_else(|| indices.iter().filter_map(|&i| self.labels[i]).collect());
             let loss = self.train_step(phase, activation, &labels, total)?;
             let sums = &mut self.state.sums;
             sums.loss += loss * labels.len() as f64;
@@ -65,7 +67,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             let place = indices.last().and_then(|last| order.iter().position(|item| item == last));
             let done = place.map_or(order.len(), |place| (place / batch_size + 1) * batch_size);
             self.state.consumed = done.min(order.len());
-            progress.advance(labels.len() as u64, &format!("loss {loss:.3}"));
+            progress.advance(indices.len() as u64, &format!("loss {loss:.3}"));
             let stopping = self.conduct.stopping();
             let due = self.conduct.due(self.state.step) && self.state.consumed < order.len();
             if stopping || due {
@@ -158,7 +160,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let train = of(&self.labelled(&self.task.split.train))?;
         let validation = of(&self.labelled(&self.task.split.validation))?;
-        let solved = solve(&train, Some(&validation), model.head.classes())?;
+        let solved = solve(&train, Some(&validation), model.head.classes(), model.head.has_bias())?;
         progress.say(&solved.note);
         let plain = model.head.valid().with_values(solved.weight, solved.bias);
         let head = plain.train();
@@ -190,11 +192,18 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let due = (self.state.epoch + 1).is_multiple_of(self.settings.validate_every);
         let wanted = (last || due) && !items.is_empty();
         let plain = model.valid();
-        let mut measure = |model| -> Result<Option<Evaluation>, TrainError> {
+        let data = self.task.data;
+        let many = data.targets(&[]).is_some();
+        let mut measure = |model| -> Result<Option<Measure>, TrainError> {
             let batch_size = self.settings.batch_size;
+            if many {
+                let batches = feed.batches(items.clone(), batch_size, None, &self.device);
+                return measure_targets(model, batches, phase.cut, data, progress);
+            }
             let found =
                 classify(model, feed, phase.cut, &items, batch_size, &self.device, progress)?;
-            found.evaluate(self.task.data.items().classes(), &self.labels)
+            let found = found.evaluate(data.items().classes(), &self.labels)?;
+            Ok(found.as_ref().map(Measure::from))
         };
         let validation = if wanted { measure(&plain)? } else { None };
         let average = match (&self.ema, wanted) {
@@ -205,9 +214,12 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let sums = std::mem::take(&mut self.state.sums);
         let epoch = self.state.rows.len() + 1;
         if let Some(found) = &validation {
-            let better = self.state.best.is_none_or(|best| {
-                found.accuracy > best.accuracy
-                    || (found.accuracy == best.accuracy && found.loss < best.loss)
+            let better = self.state.best.is_none_or(|best| match many {
+                true => found.loss < best.loss,
+                false => {
+                    found.accuracy > best.accuracy
+                        || (found.accuracy == best.accuracy && found.loss < best.loss)
+                }
             });
             if better {
                 self.state.best =
@@ -237,8 +249,8 @@ fn row(
     epoch: usize,
     step: u64,
     sums: &EpochSums,
-    validation: Option<&Evaluation>,
-    average: Option<&Evaluation>,
+    validation: Option<&Measure>,
+    average: Option<&Measure>,
 ) -> EpochRow {
     EpochRow {
         phase: phase.phase.name.clone(),
