@@ -1,6 +1,5 @@
 //! Going on with a text.
 
-use std::cmp::Ordering;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
@@ -62,10 +61,7 @@ impl Sampling {
         // Shifted before it is divided, so that a small temperature overflows nothing.
         let cooled = |&logit: &f32| (f64::from(logit - largest) / self.temperature) as f32;
         let probabilities = softmax(&logits.iter().map(cooled).collect::<Vec<_>>());
-        order.sort_by(|a, b| match likelier(a, b) {
-            Ordering::Equal => a.cmp(b),
-            other => other,
-        });
+        order.sort_by(likelier);
         let (mut kept, mut total) = (0, 0.0);
         for piece in &order {
             kept += 1;
