@@ -8,7 +8,7 @@ use serde::Serialize;
 use tl::core::TokenPooling;
 use tl::data::{Images, Skipped};
 use tl::train::files::{make_folder, write_bytes};
-use tl::{EMBEDDED_NETWORK, Examples, FinetuneOptions, pretrained_as, text_family};
+use tl::{EMBEDDED_NETWORK, Examples, FinetuneOptions, pretrained_as, works_on_texts};
 
 use crate::failure::Failure;
 use crate::flags::{Machine, POOLINGS, TextFlags, one_of};
@@ -87,11 +87,13 @@ struct Answer<'a> {
 
 pub fn run(verb: &Embed) -> Result<(), Failure> {
     let device = verb.machine.start()?;
-    let texts = text_family(&verb.model).is_some();
+    let texts = works_on_texts(&verb.model);
     let mut asked = FinetuneOptions { image_size: verb.image_size, ..FinetuneOptions::default() };
     asked.network.clone_from(&verb.model);
     asked.strict = verb.strict;
-    asked.patches.pooling = verb.pooling;
+    // A classifier of gpt2 stands on the last piece; as a vector of a text the mean of all is better.
+    let usual = (verb.model == "gpt2").then_some(TokenPooling::Mean);
+    asked.patches.pooling = verb.pooling.or(usual);
     verb.text.put_into(&mut asked.text);
     let name = verb.data.to_string_lossy();
     let examples = match texts {

@@ -10,12 +10,12 @@ use tl::data::{Shift, Skipped};
 use tl::record::Preprocessing;
 use tl::run::Measured;
 use tl::train::metrics::{ClassScore, Entities, Evaluation};
-use tl::{Examples, Run};
+use tl::{Examples, Run, RunRecord};
 
 use crate::failure::Failure;
 use crate::flags::Machine;
-use crate::output;
 use crate::progress::Display;
+use crate::{language, output};
 
 /// Measure a run on labelled images or texts: accuracy with its 95 % interval, scores per class
 ///
@@ -62,6 +62,9 @@ struct Answer<'a> {
 
 pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     let device = verb.machine.start()?;
+    if RunRecord::read(&verb.run)?.language.is_some() {
+        return language::evaluate(verb, &device);
+    }
     let run = Run::open(&verb.run, &device)?;
     let examples = match (&run.record.preprocess, verb.data.as_slice()) {
         (Preprocessing::Texts(options), [name]) if options.tokens => {

@@ -9,16 +9,19 @@ use tl::data::Images;
 use tl::data::text::Tagged;
 use tl::finetune::Request;
 use tl::train::{Progress, TrainError};
-use tl::{Error, Examples, Run, prepare, text_family};
+use tl::{Error, Examples, Run, prepare, works_on_texts};
 
 use crate::failure::Failure;
-use crate::finetune_flags::Finetune;
+use crate::finetune_flags::{Finetune, Kind};
 use crate::finetune_summary::{self as summary, Outcome};
 use crate::progress::Display;
-use crate::{interruption, output, seeds};
+use crate::{interruption, language, output, seeds};
 
 pub fn run(verb: &Finetune) -> Result<(), Failure> {
     let request = request(verb)?;
+    if verb.task == Some(Kind::Language) {
+        return language::fit(verb, request);
+    }
     if verb.run.dry_run {
         let prepared = prepare(request)?;
         return summary::dry_run(&prepared, verb.machine.json);
@@ -39,10 +42,11 @@ fn request(verb: &Finetune) -> Result<Request, Failure> {
     let device: Device = verb.machine.start()?;
     let options = verb.options()?;
     let name = verb.data.to_string_lossy();
-    let examples = match text_family(&options.network) {
-        Some(_) if options.text.tokens => Tagged::open(&verb.data)?.into(),
-        Some(_) => Examples::texts(&name, &options.text.columns, true)?,
-        None => Images::open(&verb.data)?.into(),
+    let labelled = verb.task != Some(Kind::Language);
+    let examples = match works_on_texts(&options.network) {
+        true if options.text.tokens => Tagged::open(&verb.data)?.into(),
+        true => Examples::texts(&name, &options.text.columns, labelled)?,
+        false => Images::open(&verb.data)?.into(),
     };
     output::notes(examples.notes());
     Ok(Request {

@@ -7,7 +7,7 @@ use tl::core::{NormPolicy, TokenPooling};
 use tl::data::text::Tagged;
 use tl::peft::AdapterConfig;
 use tl::train::Keep;
-use tl::{FinetuneOptions, Recipe, RunRecord, text_family};
+use tl::{FinetuneOptions, Recipe, RunRecord, works_on_texts};
 
 use crate::failure::Failure;
 use crate::flags::{
@@ -24,10 +24,16 @@ pub enum Kind {
     Image,
     Text,
     Tokens,
+    /// Texts whose next piece is to be foreseen.
+    Language,
 }
 
-const TASKS: [(&str, Kind); 3] =
-    [("image", Kind::Image), ("text", Kind::Text), ("tokens", Kind::Tokens)];
+const TASKS: [(&str, Kind); 4] = [
+    ("image", Kind::Image),
+    ("text", Kind::Text),
+    ("tokens", Kind::Tokens),
+    ("lm", Kind::Language),
+];
 
 /// Fit a pretrained network to your own images or texts
 ///
@@ -52,6 +58,7 @@ Examples:
   tl finetune reviews.csv --task text --model bert --weights MiniLM/ --recipe finetune
   tl finetune reviews.csv --model bert --weights MiniLM/ --adapter lora:rank=4,targets=query+value
   tl finetune train.conll --task tokens --model bert --weights MiniLM/ --recipe finetune
+  tl finetune novel.txt --task lm --model gpt2 --weights gpt2/     a language model; then: tl generate
 
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens
 it in Python), report.html, metrics.jsonl, predictions.csv, split.csv, labels.json and a checkpoint.")]
@@ -59,8 +66,8 @@ pub struct Finetune {
     /// A folder with one folder of images per class, or IDX files; a table or a folder of texts
     pub data: PathBuf,
 
-    /// What the data are: image, text, or tokens for words with tags, as of named entities [default: what the network works on;
-    /// tokens where the file holds a word and its tag a line]
+    /// What the data are: image, text, tokens for words with tags, as of named entities, or lm for texts without labels, of which
+    /// a gpt2 learns what comes next [default: what the network works on; tokens where the file holds a word and its tag a line]
     #[arg(long, value_parser = one_of(&TASKS))]
     pub task: Option<Kind>,
 
@@ -213,9 +220,9 @@ impl Finetune {
     /// Finds the task; refuses one that the network does not work on, and a table without a network of texts.
     fn set_task(&self, options: &mut FinetuneOptions) -> Result<(), Failure> {
         let network = options.network.as_str();
-        let works_on = match text_family(network) {
-            Some(_) => Kind::Text,
-            None => Kind::Image,
+        let works_on = match works_on_texts(network) {
+            true => Kind::Text,
+            false => Kind::Image,
         };
         let extension = self.data.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         let table = ["csv", "tsv", "tab", "jsonl", "ndjson"].contains(&extension.as_str());
@@ -228,6 +235,9 @@ impl Finetune {
         };
         let wanted = self.task.unwrap_or(found);
         match (wanted, works_on) {
+            (Kind::Language, Kind::Image) => Err(Failure::input(format!(
+                "{network} works on images; for --task lm give --model gpt2 --weights FOLDER"
+            ))),
             (Kind::Text | Kind::Tokens, Kind::Image) => Err(Failure::input(format!(
                 "{network} works on images; for texts give --model bert --weights FOLDER, with the folder of a text \
                  encoder"

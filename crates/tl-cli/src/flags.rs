@@ -15,13 +15,13 @@ use crate::failure::Failure;
 #[command(next_help_heading = "Network")]
 pub struct NetworkFlags {
     /// The network: mobilenet_v2, resnet18 to resnet152, vgg11 to vgg19 and vgg11_bn to vgg19_bn, vit_tiny, vit_small and
-    /// vit_base, or resnet10 and small_conv for digits and other small images; for texts bert, roberta and distilbert
+    /// vit_base, or resnet10 and small_conv for digits and other small images; for texts bert, roberta, distilbert and gpt2
     /// [default: mobilenet_v2]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 
     /// Where its weights come from: a safetensors or PyTorch file, the folder of a run or of a text encoder, hub:owner/repo/file,
-    /// random, or embedded [default: embedded, which are those of mobilenet_v2]
+    /// random (for texts random:FOLDER with a config.json and a tokenizer.json), or embedded [default: embedded, which are those of mobilenet_v2]
     #[arg(long, value_name = "SRC")]
     pub weights: Option<String>,
 

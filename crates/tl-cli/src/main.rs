@@ -14,8 +14,10 @@ mod finetune;
 mod finetune_flags;
 mod finetune_summary;
 mod flags;
+mod generate;
 mod inspect;
 mod interruption;
+mod language;
 mod merge;
 mod output;
 mod panics;
@@ -55,6 +57,7 @@ Examples:
   tl pretrain images/                      on images without labels; the result is a source of weights
   tl probe photos/                         what features are good for: k-NN, a linear head
   tl merge runs/1 --out whole.safetensors  one file of a base and its adapters
+  tl generate runs/2 --prompt 'It was'     a language model goes on with a text
   tl inspect resnet50.pth                  what a weights file holds
 
 Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
@@ -71,6 +74,7 @@ enum Verb {
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Embed(embed::Embed),
+    Generate(generate::Generate),
     Inspect(inspect::Inspect),
 }
 
@@ -108,6 +112,7 @@ fn run() -> Result<(), Failure> {
         Verb::Evaluate(verb) => evaluate::run(&verb),
         Verb::Predict(verb) => predict::run(&verb),
         Verb::Embed(verb) => embed::run(&verb),
+        Verb::Generate(verb) => generate::run(&verb),
         Verb::Inspect(verb) => inspect::run(&verb),
     }
 }

@@ -253,6 +253,11 @@ pub trait Head: Module + ModuleDisplay {
     /// The number of answers.
     fn classes(&self) -> usize;
 
+    /// Whether its linear layer adds a bias.
+    fn has_bias(&self) -> bool {
+        true
+    }
+
     /// The vectors `[batch, width]` that the linear layer multiplies; without dropout.
     ///
     /// # Errors

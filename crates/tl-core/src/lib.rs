@@ -5,6 +5,7 @@
 //! | [`activation`] | what flows between stages: [`Activation`], [`FeatureMap`] |
 //! | [`tokens`] | sequences: [`Pieces`], [`Tokens`], and how one becomes a vector |
 //! | [`backbone`] | the contract of a network: [`Stage`], [`Backbone`], [`Head`], [`Model`], [`FrozenPrefix`] |
+//! | [`causal`] | what networks that see the past alone can do beside: [`CausalCache`] |
 //! | [`visible`] | what networks of patches can do beside: [`VisibleTokens`] |
 //! | [`plan`] | what happens to each stage: [`Plan`], [`Phase`], [`apply`], [`TrainableReport`] |
 //! | [`optimizer`] | SGD and AdamW by path: [`Optimizer`], [`OptimizerConfig`] |
@@ -16,6 +17,7 @@
 
 pub mod activation;
 pub mod backbone;
+pub mod causal;
 mod error;
 pub mod gradients;
 pub mod optimizer;
@@ -31,6 +33,7 @@ pub use activation::{Activation, FeatureMap, Layout, Pass};
 pub use backbone::{
     Backbone, ExpectedImages, ExpectedInput, ExpectedTexts, FrozenPrefix, HEAD, Head, Model, Stage,
 };
+pub use causal::{CausalCache, Past, PastLayer};
 pub use error::CoreError;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use pattern::Pattern;

@@ -23,6 +23,8 @@ pub enum TokenPooling {
     Mean,
     /// None: each token answers for itself.
     Each,
+    /// The last token that is no padding: of a causal network the one that has looked at all others.
+    Last,
 }
 
 /// A sequence for each example of a batch.
@@ -44,22 +46,31 @@ impl Tokens {
     pub fn pooled(self) -> Tensor<2> {
         let [batch, tokens, width] = self.hidden.dims();
         let prefix = self.prefix.min(tokens.saturating_sub(1));
-        let pooled = match (self.pooling, self.padded()) {
-            (TokenPooling::Each, _) => return self.hidden.reshape([batch * tokens, width]),
-            (TokenPooling::Class, _) => self.hidden.narrow(1, 0, 1),
-            (TokenPooling::Mean, None) => {
-                self.hidden.narrow(1, prefix, tokens - prefix).mean_dim(1)
-            }
-            (TokenPooling::Mean, Some(lengths)) => {
-                let shares = each_token(lengths, tokens, |token, length| {
-                    let counted = length.saturating_sub(prefix).max(1);
-                    let counts = (prefix..length).contains(&token);
-                    if counts { 1.0 / counted as f32 } else { 0.0 }
-                });
-                let shares = constant(shares, [batch, tokens], &self.hidden);
-                (self.hidden * shares.unsqueeze_dim(2)).sum_dim(1)
-            }
-        };
+        let pooled =
+            match (self.pooling, self.padded()) {
+                (TokenPooling::Each, _) => return self.hidden.reshape([batch * tokens, width]),
+                (TokenPooling::Class, _) => self.hidden.narrow(1, 0, 1),
+                (TokenPooling::Mean, None) => {
+                    self.hidden.narrow(1, prefix, tokens - prefix).mean_dim(1)
+                }
+                (TokenPooling::Last, None) => self.hidden.narrow(1, tokens.saturating_sub(1), 1),
+                (TokenPooling::Last, Some(lengths)) => {
+                    let shares = each_token(lengths, tokens, |token, length| {
+                        if token + 1 == length.max(1) { 1.0 } else { 0.0 }
+                    });
+                    let shares = constant(shares, [batch, tokens], &self.hidden);
+                    (self.hidden * shares.unsqueeze_dim(2)).sum_dim(1)
+                }
+                (TokenPooling::Mean, Some(lengths)) => {
+                    let shares = each_token(lengths, tokens, |token, length| {
+                        let counted = length.saturating_sub(prefix).max(1);
+                        let counts = (prefix..length).contains(&token);
+                        if counts { 1.0 / counted as f32 } else { 0.0 }
+                    });
+                    let shares = constant(shares, [batch, tokens], &self.hidden);
+                    (self.hidden * shares.unsqueeze_dim(2)).sum_dim(1)
+                }
+            };
         pooled.reshape([batch, width])
     }
 

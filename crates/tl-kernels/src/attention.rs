@@ -103,6 +103,33 @@ pub fn attention(joint: Tensor<3>, heads: usize, mask: AttentionMask) -> Tensor<
     composed_attention(joint, heads, mask)
 }
 
+/// The same for the last tokens alone, causal: `queries` `[batch, last, width]` are those of the last of `keys` and `values`,
+/// `[batch, tokens, width]`; the result is as `queries`. There is no padding.
+///
+/// Of Burn's operations: with one query a head's work is a product of a vector and a matrix.
+pub fn attention_of_last(
+    queries: Tensor<3>,
+    keys: Tensor<3>,
+    values: Tensor<3>,
+    heads: usize,
+) -> Tensor<3> {
+    let ([batch, last, width], [_, tokens, _]) = (queries.dims(), keys.dims());
+    let head_width = width / heads.max(1);
+    let apart = |part: Tensor<3>| {
+        let [batch, tokens, _] = part.dims();
+        part.reshape([batch, tokens, heads, head_width]).swap_dims(1, 2)
+    };
+    let scale = 1.0 / (head_width.max(1) as f64).sqrt();
+    let mut scores = apart(queries.mul_scalar(scale)).matmul(apart(keys).transpose());
+    if last > 1 {
+        let before = tokens.saturating_sub(last) as i64;
+        let hidden = Tensor::<2, Bool>::tril_mask([last, tokens], before, &scores.device());
+        scores = scores.mask_fill(hidden.reshape([1, 1, last, tokens]), LOWEST);
+    }
+    let mixed = softmax(scores, 3).matmul(apart(values));
+    mixed.swap_dims(1, 2).reshape([batch, last, width])
+}
+
 /// The same of Burn's operations.
 pub(crate) fn composed_attention(joint: Tensor<3>, heads: usize, mask: AttentionMask) -> Tensor<3> {
     let [batch, tokens, width] = joint.dims();
@@ -127,3 +154,27 @@ pub(crate) fn composed_attention(joint: Tensor<3>, heads: usize, mask: Attention
 }
 
 const LOWEST: f64 = -1e30;
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use burn::tensor::TensorData;
+
+    #[test]
+    fn the_last_tokens_see_what_they_see_among_all() {
+        let (tokens, heads, width) = (7, 2, 8);
+        let values: Vec<f32> = (0..tokens * 3 * width).map(|it| (it as f32 * 0.7).sin()).collect();
+        let data = TensorData::new(values, [1, tokens, 3 * width]);
+        let joint = Tensor::<3>::from_data(data, &Device::flex());
+        let mask = AttentionMask { keys: None, causal: true };
+        let all = attention(joint.clone(), heads, mask);
+        let part = |of: usize| joint.clone().narrow(2, of * width, width);
+        for last in [1, 3, 7] {
+            let queries = part(0).narrow(1, tokens - last, last);
+            let found = attention_of_last(queries, part(1), part(2), heads);
+            let expected = all.clone().narrow(1, tokens - last, last);
+            let off = (found - expected).abs().max().into_scalar::<f32>();
+            assert!(off < 1e-6, "the last {last} are off by {off:.1e}");
+        }
+    }
+}

@@ -32,6 +32,12 @@ impl Embedding {
         embedding(weight, Tensor::<2, Int>::from_data(TensorData::new(numbers, dims), &device))
     }
 
+    /// The product of vectors `[rows, width]` with every vector of the table, `[rows, count]`: a language model's
+    /// answer, where it is tied to the table.
+    pub fn scores(&self, input: Tensor<2>) -> Tensor<2> {
+        crate::linear::product(input, self.weight.id, self.weight.val(), || None, None)
+    }
+
     /// The vectors `first..first + count`, for every example the same: `[1, count, width]`.
     pub fn rows(&self, first: usize, count: usize) -> Tensor<3> {
         self.weight.val().narrow(0, first, count).unsqueeze()

@@ -33,6 +33,22 @@ pub fn compile<B: Backbone + Sync + 'static>(backbone: &B, range: Range<usize>) 
     })
 }
 
+/// Weights that stand still, laid out for their kernels at their first use, for work that goes through them many times.
+#[derive(Debug, Default)]
+pub struct StandingWeights {
+    #[cfg(feature = "flex")]
+    packs: Arc<Packs>,
+}
+
+impl StandingWeights {
+    /// Runs `work`, in which no weight may be another one than at the first run.
+    pub fn run<R>(&self, work: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "flex")]
+        let _entered = Entered::new(self.packs.clone());
+        work()
+    }
+}
+
 /// Runs `work`; what it [compiles](compile) may multiply in bf16, with sums in f32.
 ///
 /// It does so on a flex device where the processor has AVX512-BF16, and there where it is faster; results are then off

@@ -40,12 +40,12 @@ pub mod shared;
 pub mod transformer;
 
 pub use adapter::{Adapter, Slot};
-pub use attention::{AttentionMask, Gelu, LayerNorm, attention, gelu};
+pub use attention::{AttentionMask, Gelu, LayerNorm, attention, attention_of_last, gelu};
 pub use buffer::Buffer;
 pub use conv::{Conv2d, Conv2dConfig, conv, conv_norm};
 pub use embedding::Embedding;
 pub use extension::ConvShape;
-pub use frozen::{compile, has_half_precision, numerics, with_half_precision};
+pub use frozen::{StandingWeights, compile, has_half_precision, numerics, with_half_precision};
 pub use linear::{Dropout, Linear, LinearHead, linear, side_by_side};
 pub use loss::cross_entropy;
 pub use nonlinearity::Nonlinearity;

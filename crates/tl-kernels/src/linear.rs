@@ -56,7 +56,7 @@ impl Linear {
 }
 
 /// `x·Wᵀ + b + more`; of stages that stand still `weight` is packed once, by its `id`.
-fn product(
+pub(crate) fn product(
     input: Tensor<2>,
     id: ParamId,
     weight: Tensor<2>,
@@ -170,6 +170,12 @@ impl LinearHead {
             linear: Linear::new(width, classes, device),
         }
     }
+
+    /// The same without a bias.
+    pub fn without_bias(mut self) -> Self {
+        self.linear.bias = None;
+        self
+    }
 }
 
 impl Head for LinearHead {
@@ -185,6 +191,10 @@ impl Head for LinearHead {
 
     fn classes(&self) -> usize {
         self.linear.weight.dims()[0]
+    }
+
+    fn has_bias(&self) -> bool {
+        self.linear.bias.is_some()
     }
 
     fn with_values(mut self, weight: Vec<f32>, bias: Vec<f32>) -> Self {

@@ -20,6 +20,17 @@ pub trait Architecture: Backbone {
     /// The dropout in front of the head.
     fn head_dropout(&self) -> f64;
 
+    /// Whether the head's linear layer has a bias.
+    fn head_has_bias(&self) -> bool {
+        true
+    }
+
+    /// Whether the origin keeps the matrix at `path` as `[in, out]`, the other way round than ours.
+    fn is_transposed(&self, path: &str) -> bool {
+        let _ = path;
+        false
+    }
+
     /// How the origin initialises the parameter at `path`, `head.…` included.
     fn initial(&self, path: &str, shape: &[usize]) -> Initial;
 
@@ -55,6 +66,7 @@ pub trait Architecture: Backbone {
         Self: Sized,
     {
         let head = LinearHead::new(self.head_input_width(), classes, self.head_dropout(), device);
+        let head = if self.head_has_bias() { head } else { head.without_bias() };
         initialise(Model { backbone: self, head }, seed, |_| true)
     }
 }

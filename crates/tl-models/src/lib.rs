@@ -2,14 +2,16 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`encoder`], [`mobilenet_v2`], [`resnet`], [`small_conv`], [`vgg`], [`vit`] | one architecture each |
+//! | [`encoder`], [`gpt2`], [`mobilenet_v2`], [`resnet`], [`small_conv`], [`vgg`], [`vit`] | one architecture each |
 //! | [`architecture`] | what an architecture adds to a backbone: names, initial values, [`Classifier`] |
 //! | [`weights`] | weights files: read, inspect, download, write |
 //! | [`load`](mod@load) | from a file into a network, with a report |
 //! | [`save`](mod@save) | from a network into a file, with the origin's names |
 
 pub mod architecture;
+mod config_file;
 pub mod encoder;
+pub mod gpt2;
 pub mod load;
 pub mod mobilenet_v2;
 pub mod resnet;
@@ -21,7 +23,9 @@ pub mod vit;
 pub mod weights;
 
 pub use architecture::{Architecture, Classifier, Initial, initialise};
+pub use config_file::ConfigError;
 pub use encoder::{Encoder, EncoderConfig, Family};
+pub use gpt2::{Gpt2, Gpt2Config, NextPiece, Purpose};
 pub use load::{LoadError, LoadOptions, load};
 pub use mobilenet_v2::MobileNetV2;
 pub use resnet::{ResNet, ResNetDepth};

@@ -57,6 +57,61 @@ pub fn origin_name<B: Architecture>(backbone: &B, path: &str) -> String {
     }
 }
 
+/// The shape in which the origin keeps the parameter at `path` of a classifier, which is of `shape` here.
+pub fn origin_shape<B: Architecture>(backbone: &B, path: &str, shape: &[usize]) -> Vec<usize> {
+    match shape {
+        &[rows, columns] if transposed(backbone, path) => vec![columns, rows],
+        _ => shape.to_vec(),
+    }
+}
+
+/// The values of the parameter at `path` of a classifier, of `shape`, in the order in which the origin keeps them.
+pub fn origin_order<B: Architecture>(
+    backbone: &B,
+    path: &str,
+    shape: &[usize],
+    values: Vec<f32>,
+) -> Vec<f32> {
+    match shape {
+        &[rows, columns] if transposed(backbone, path) => transpose(&values, rows, columns),
+        _ => values,
+    }
+}
+
+/// The other way round: values of the origin's for the parameter at `path`, which is of `shape` here.
+pub fn order_here<B: Architecture>(
+    backbone: &B,
+    path: &str,
+    shape: &[usize],
+    values: Vec<f32>,
+) -> Vec<f32> {
+    match shape {
+        &[rows, columns] if transposed(backbone, path) => transpose(&values, columns, rows),
+        _ => values,
+    }
+}
+
+fn transposed<B: Architecture>(backbone: &B, path: &str) -> bool {
+    path.strip_prefix("backbone.").is_some_and(|inner| backbone.is_transposed(inner))
+}
+
+/// `[rows, columns]` to `[columns, rows]`.
+fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut turned = vec![0.0; values.len()];
+    // In tiles that stay in the nearest cache.
+    const TILE: usize = 32;
+    for first in (0..rows).step_by(TILE) {
+        for left in (0..columns).step_by(TILE) {
+            for row in first..(first + TILE).min(rows) {
+                for column in left..(left + TILE).min(columns) {
+                    turned[column * rows + row] = values[row * columns + column];
+                }
+            }
+        }
+    }
+    turned
+}
+
 /// Fills `model` from `file`.
 ///
 /// A head of another shape keeps its initial values and is reported as reshaped, one that is to stay
@@ -88,6 +143,7 @@ pub fn load<B: Architecture>(
         known.insert(name.clone());
         let inner = info.path.strip_prefix("backbone.").unwrap_or(&info.path);
         let in_file = held.get(&name).copied().unwrap_or(&name);
+        let wanted = origin_shape(&model.backbone, &info.path, &info.shape);
         match file.shape(in_file) {
             None => {
                 report.missing.push(name.clone());
@@ -95,15 +151,15 @@ pub fn load<B: Architecture>(
                     lacking.push(name);
                 }
             }
-            Some(found) if head && options.fresh_head && found == info.shape => {
+            Some(found) if head && options.fresh_head && found == wanted => {
                 report.unused.push(name);
             }
-            Some(found) if head && found != info.shape => {
+            Some(found) if head && found != wanted => {
                 let from = found.to_vec();
                 report.reshaped.push(Reshaped { name, from, to: info.shape.clone() });
             }
-            Some(found) if found != info.shape => {
-                let (found, to) = (found.to_vec(), info.shape.clone());
+            Some(found) if found != wanted => {
+                let (found, to) = (found.to_vec(), wanted);
                 let refitted = model.backbone.refit(inner, &found, &file.values(in_file)?);
                 let Some(fitting) = refitted.filter(|values| values.len() == info.elements())
                 else {
@@ -115,7 +171,9 @@ pub fn load<B: Architecture>(
                 report.applied += 1;
             }
             Some(_) => {
-                values.insert(info.path.clone(), file.values(in_file)?);
+                let read = file.values(in_file)?;
+                let read = order_here(&model.backbone, &info.path, &info.shape, read);
+                values.insert(info.path.clone(), read);
                 report.applied += 1;
             }
         }

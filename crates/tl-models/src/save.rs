@@ -7,7 +7,7 @@ use burn::module::Module;
 use tl_core::parameters::{values, visit_parameters};
 
 use crate::architecture::{Architecture, Classifier};
-use crate::load::origin_name;
+use crate::load::{origin_name, origin_order, origin_shape};
 use crate::weights::{WeightsError, save_safetensors};
 
 /// Why a network could not be written.
@@ -30,7 +30,7 @@ pub fn save<B: Architecture>(
     model: &Classifier<B>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), SaveError> {
-    write(path, model, |inner| origin_name(&model.backbone, inner), metadata)
+    write(path, model, &model.backbone, |path| path.to_string(), metadata)
 }
 
 /// The same without a head, as the origin's library has its networks without a classifier.
@@ -42,25 +42,30 @@ pub fn save_backbone<B: Architecture>(
     backbone: &B,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), SaveError> {
-    write(path, backbone, |inner| backbone.origin_name(inner), metadata)
+    write(path, backbone, backbone, |inner| format!("backbone.{inner}"), metadata)
 }
 
-fn write<M: Module>(
+fn write<M: Module, B: Architecture>(
     path: &Path,
     module: &M,
-    name_of: impl Fn(&str) -> String,
+    backbone: &B,
+    path_of: impl Fn(&str) -> String,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), SaveError> {
     let mut tensors = Vec::new();
     let mut counters = Vec::new();
     let mut failure = None;
     visit_parameters(module, |info, tensor| {
-        let name = name_of(&info.path);
+        let path = path_of(&info.path);
+        let name = origin_name(backbone, &path);
         if let Some(norm) = name.strip_suffix("running_var") {
             counters.push((format!("{norm}num_batches_tracked"), 0));
         }
         match values(tensor) {
-            Ok(values) => tensors.push((name, info.shape.clone(), values)),
+            Ok(values) => {
+                let shape = origin_shape(backbone, &path, &info.shape);
+                tensors.push((name, shape, origin_order(backbone, &path, &info.shape, values)));
+            }
             Err(reason) => failure = Some(reason),
         }
     });

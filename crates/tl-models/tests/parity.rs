@@ -1,7 +1,7 @@
 //! Every architecture against torchvision, timm or transformers, on weights that one formula fills in both.
 //!
-//! The expected numbers are recorded in f64 by `xtask/parity/record_models.py`, `record_vit.py` and
-//! `record_encoders.py`.
+//! The expected numbers are recorded in f64 by `xtask/parity/record_models.py`, `record_vit.py`, `record_encoders.py` and
+//! `record_gpt2.py`.
 
 mod formula;
 mod networks;
@@ -18,7 +18,7 @@ use tl_core::parameters::{
     Control, is_statistic, parameters, set_trained, values, visit_parameters,
 };
 use tl_core::{Activation, Pass};
-use tl_models::load::origin_name;
+use tl_models::load::{origin_name, origin_shape};
 use tl_models::{Architecture, Classifier};
 use training::cross_entropy;
 
@@ -94,7 +94,10 @@ fn check_against<B: Architecture>(fixture: &str, backbone: B) {
 
     let entries: BTreeMap<String, Vec<usize>> = parameters(&model)
         .into_iter()
-        .map(|info| (origin_name(&model.backbone, &info.path), info.shape))
+        .map(|info| {
+            let name = origin_name(&model.backbone, &info.path);
+            (name, origin_shape(&model.backbone, &info.path, &info.shape))
+        })
         .collect();
     assert_eq!(entries, fixture.entries);
 
@@ -183,9 +186,9 @@ mod logits_and_gradients_are_timms {
 
 mod hidden_states_logits_and_gradients_are_those_of_transformers {
     use tl_core::{Activation, Backbone, Pass};
-    use tl_models::{Encoder, EncoderConfig, Family};
+    use tl_models::{Encoder, EncoderConfig, Family, Gpt2, Gpt2Config, Purpose};
 
-    use super::{Fixture, check_against, filled, rows};
+    use super::{Fixture, check_against, cross_entropy, filled, gradient_deviation, rows};
 
     fn check(name: &str, family: Family) {
         let fixture = Fixture::read(name);
@@ -218,6 +221,60 @@ mod hidden_states_logits_and_gradients_are_those_of_transformers {
         check("bert", Family::Bert);
         check("roberta", Family::Roberta);
         check("distilbert", Family::DistilBert);
+    }
+
+    /// GPT-2 of the size that a fixture says.
+    fn gpt2(fixture: &Fixture) -> Gpt2 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, fixture.config.to_string()).unwrap();
+        Gpt2::new(Gpt2Config::read(&path).unwrap(), &super::Device::flex())
+    }
+
+    #[test]
+    fn of_gpt2_as_a_classifier() {
+        let fixture = Fixture::read("gpt2");
+        let model = filled(gpt2(&fixture), fixture.classes, &fixture.rule);
+        let mut state = fixture.batch(&fixture.eval);
+        let stages = model.backbone.stages().len();
+        for stage in 0..stages {
+            let next = model.backbone.forward_stages(state, stage..stage + 1, Pass::default());
+            state = next.unwrap();
+            // The origin tells nothing of the last layer before its norm.
+            let expected = match stage {
+                last if last + 2 == stages => continue,
+                norm if norm + 1 == stages => &fixture.hidden[stage - 1],
+                _ => &fixture.hidden[stage],
+            };
+            let off = expected.deviation(&without_padding(&state));
+            assert!(off <= super::MOST_LOGIT_DEVIATION, "gpt2, stage {stage}: {off:.1e}");
+        }
+        check_against("gpt2", gpt2(&fixture));
+    }
+
+    #[test]
+    fn of_gpt2_as_a_language_model() {
+        let fixture = Fixture::read("gpt2_language");
+        let network = gpt2(&fixture).for_purpose(Purpose::Language);
+        let model = super::Module::train(filled(network, fixture.classes, &fixture.rule));
+        let model = super::set_trained(model, |_, control| control == super::Control::Gradient);
+        let stages = model.backbone.stages().len();
+        let batch = fixture.batch(&fixture.eval);
+        let logits = model.backbone.forward_stages(batch.autodiff(), 0..stages, Pass::default());
+        let logits = logits.unwrap().pooled().unwrap();
+        let behind = fixture.texts.iter().flat_map(|text| &text.ids[1..]);
+        let behind: Vec<usize> = behind.map(|id| *id as usize).collect();
+        let values = rows(Activation::Vector(logits.clone().without_autodiff()));
+        let off = fixture.hidden.last().unwrap().deviation(&values);
+        let loss = cross_entropy(logits, &behind);
+        let found_loss = f64::from(loss.clone().into_scalar::<f32>());
+        let loss_off = (found_loss - fixture.eval.loss).abs() / fixture.eval.loss;
+        let gradients = loss.backward();
+        let gradient_off = gradient_deviation(&model, &gradients, &fixture.eval.gradients);
+        println!("gpt2 language logits {off:.1e} loss {loss_off:.1e} gradients {gradient_off:.1e}");
+        assert!(off <= super::MOST_LOGIT_DEVIATION, "logits {off:.1e}");
+        assert!(loss_off <= super::MOST_LOGIT_DEVIATION, "loss {found_loss}");
+        assert!(gradient_off <= super::MOST_GRADIENT_DEVIATION, "gradients {gradient_off:.1e}");
     }
 
     #[test]

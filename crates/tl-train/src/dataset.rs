@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use tl_core::{Activation, Pieces};
-use tl_data::text::{EncodedTagged, EncodedTexts, Encoding};
+use tl_data::text::{Blocks, EncodedTagged, EncodedTexts, Encoding};
 use tl_data::{Batch, Items, Loader, Skipped, View};
 
 use crate::{Answers, TrainError};
@@ -18,6 +18,13 @@ pub trait Dataset: Sync {
 
     /// What happens to an item before it is input, in words: a cache or a checkpoint made otherwise is of no use.
     fn preprocessing(&self) -> String;
+
+    /// What a network has to answer for these items, number after number, where that is not one label for each: as
+    /// many as its answer has rows. Nothing where it is.
+    fn targets(&self, items: &[usize]) -> Option<Vec<usize>> {
+        let _ = items;
+        None
+    }
 
     /// The length of every item, where they differ: batches are made of items of like length.
     fn lengths(&self) -> Option<&[usize]>;
@@ -219,5 +226,73 @@ impl Dataset for TaggedDataset {
 
     fn notes(&self) -> Vec<String> {
         self.encoded.notes()
+    }
+}
+
+/// Blocks of pieces, of each of which the next is asked for.
+#[derive(Clone, Debug)]
+pub struct BlockDataset {
+    blocks: Blocks,
+}
+
+impl BlockDataset {
+    /// These blocks.
+    pub fn new(blocks: Blocks) -> Self {
+        Self { blocks }
+    }
+
+    /// The blocks.
+    pub fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    fn row(&self, index: usize) -> &[u32] {
+        self.blocks.rows().get(index).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Dataset for BlockDataset {
+    fn items(&self) -> &dyn Items {
+        &self.blocks
+    }
+
+    fn preprocessing(&self) -> String {
+        let longest = self.blocks.lengths().iter().max().copied().unwrap_or(0);
+        format!("{} blocks of {longest}", self.blocks.tokenizer())
+    }
+
+    fn targets(&self, items: &[usize]) -> Option<Vec<usize>> {
+        let behind = |&item: &usize| self.row(item).iter().skip(1).map(|piece| *piece as usize);
+        Some(items.iter().flat_map(behind).collect())
+    }
+
+    fn lengths(&self) -> Option<&[usize]> {
+        Some(self.blocks.lengths())
+    }
+
+    fn input_bytes(&self) -> u64 {
+        0
+    }
+
+    fn batches<'b>(
+        &'b self,
+        order: Vec<usize>,
+        batch_size: usize,
+        _: Option<View>,
+        _: &'b Device,
+    ) -> Box<dyn Iterator<Item = Input> + 'b> {
+        let batches: Vec<Vec<usize>> = order.chunks(batch_size.max(1)).map(<[_]>::to_vec).collect();
+        Box::new(batches.into_iter().map(|batch| {
+            let pieces = |&index: &usize| {
+                let ids = self.row(index).to_vec();
+                Pieces { segments: vec![0; ids.len()], ids }
+            };
+            let texts = batch.iter().map(pieces).collect();
+            Ok((batch, Activation::Texts(texts)))
+        }))
+    }
+
+    fn skipped(&self) -> Vec<Skipped> {
+        Vec::new()
     }
 }

@@ -36,10 +36,10 @@ mod resident;
 pub mod tensor_file;
 
 pub use answers::{Answers, WordLogits};
-pub use dataset::{Dataset, TaggedDataset, TextDataset};
+pub use dataset::{BlockDataset, Dataset, TaggedDataset, TextDataset};
 pub use error::TrainError;
 pub use features::{FeatureStore, Room};
-pub use fit::{Fitted, Predictions, Task, check_resume, fit, plain_device, predict};
+pub use fit::{Fitted, Predictions, Task, check_resume, fit, measure_part, plain_device, predict};
 pub use options::{Conduct, Keep, Settings};
 pub use progress::{EpochRow, Lines, Progress, Silent};
 pub use resident::resident_bytes;

@@ -33,11 +33,13 @@ pub struct Options {
     /// Converged means: no entry of the gradient of the objective, divided by the number of
     /// examples, is larger than this. Rounding of f32 features sets a floor near 10⁻⁷ times their size.
     pub tolerance: f64,
+    /// Whether the head has a bias.
+    pub bias: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { l2: 1.0, max_iterations: 1000, tolerance: 1e-4 }
+        Self { l2: 1.0, max_iterations: 1000, tolerance: 1e-4, bias: true }
     }
 }
 
@@ -130,7 +132,7 @@ pub fn fit(
 ) -> Result<LinearHead, LogisticError> {
     check_options(options)?;
     check_training(features, labels, classes)?;
-    let rows = Rows::new(features, labels, classes);
+    let rows = Rows::new(features, labels, classes, options.bias);
     let start = vec![0.0; rows.unknowns()];
     Ok(fit_from(&rows, start, options).0)
 }
@@ -189,7 +191,7 @@ pub fn fit_chosen(
         return Err(shape("validation", validation, width.to_string()));
     }
 
-    let rows = Rows::new(training.features, training.labels, classes);
+    let rows = Rows::new(training.features, training.labels, classes, options.bias);
     let mut point = vec![0.0; rows.unknowns()];
     let mut tried = Vec::new();
     let mut best: Option<(LinearHead, f64, f64)> = None;

@@ -1,12 +1,17 @@
 //! Which network: its name, what may be said beside it, and what its weights file says itself.
 
+use std::path::PathBuf;
+
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use tl_core::TokenPooling;
 use tl_models::weights::WeightsFile;
-use tl_models::{Architecture, Encoder, EncoderConfig, Family, Vit, VitConfig, VitSize};
+use tl_models::{
+    Architecture, Encoder, EncoderConfig, Family, Gpt2, Gpt2Config, Purpose, Vit, VitConfig,
+    VitSize,
+};
 
-use crate::network::text_family;
+use crate::network::{GPT2, text_family, works_on_texts};
 use crate::{Error, Network};
 
 /// The key of a weights file's metadata that says how the tokens become one vector.
@@ -49,8 +54,14 @@ impl NetworkChoice {
     /// # Errors
     /// A name that no network has; patches for a network that has none; images that are not whole patches.
     pub fn build(&self, file: Option<&WeightsFile>, device: &Device) -> Result<Network, Error> {
-        if let Some(family) = text_family(&self.name) {
-            return self.encoder(family, file, device);
+        if works_on_texts(&self.name) {
+            self.check_texts()?;
+            let beside = file.and_then(WeightsFile::path);
+            return self.of_texts(
+                beside.map(|path| path.with_file_name(CONFIG_FILE)),
+                file,
+                device,
+            );
         }
         let network = Network::by_name(&self.name, device)?;
         if self.patches.pooling == Some(TokenPooling::Each) {
@@ -72,13 +83,8 @@ impl NetworkChoice {
         Ok(Network::Vit(Vit::new(config, device)))
     }
 
-    /// A text encoder of the sizes that `config.json` beside the file says.
-    fn encoder(
-        &self,
-        family: Family,
-        file: Option<&WeightsFile>,
-        device: &Device,
-    ) -> Result<Network, Error> {
+    /// Succeeds where nothing was said that means nothing to a network of texts.
+    pub(crate) fn check_texts(&self) -> Result<(), Error> {
         if self.patches.patch_size.is_some() || self.patches.depth.is_some() {
             return Err(Error::options(
                 format!("the sizes of {} are those of its config.json", self.name),
@@ -91,20 +97,67 @@ impl NetworkChoice {
                 "leave out --image-size",
             ));
         }
-        let mut config = match file.and_then(WeightsFile::path) {
-            Some(path) => EncoderConfig::read(&path.with_file_name(CONFIG_FILE), family)?,
+        Ok(())
+    }
+
+    /// A network of texts of the sizes that the file at `config` says, or else of its usual ones; its weights will be those of `file`.
+    ///
+    /// # Errors
+    /// As [`NetworkChoice::build`].
+    pub(crate) fn of_texts(
+        &self,
+        config: Option<PathBuf>,
+        file: Option<&WeightsFile>,
+        device: &Device,
+    ) -> Result<Network, Error> {
+        match text_family(&self.name) {
+            Some(family) => self.encoder(family, config, file, device),
+            None => self.gpt2(config, file, device),
+        }
+    }
+
+    fn gpt2(
+        &self,
+        config: Option<PathBuf>,
+        file: Option<&WeightsFile>,
+        device: &Device,
+    ) -> Result<Network, Error> {
+        let mut config = match config {
+            Some(path) => Gpt2Config::read(&path)?,
+            None => Gpt2Config::default(),
+        };
+        fits_file(config.values(), file)?;
+        config.purpose = Purpose::Vectors(match self.patches.pooling {
+            None | Some(TokenPooling::Last) => TokenPooling::Last,
+            Some(TokenPooling::Mean) => TokenPooling::Mean,
+            Some(TokenPooling::Each) => {
+                return Err(Error::options(
+                    format!("a piece of {GPT2} sees nothing behind it, which says what a word is"),
+                    "give --model bert, roberta or distilbert, or another --task",
+                ));
+            }
+            Some(TokenPooling::Class) => {
+                return Err(Error::options(
+                    format!("the first piece of {GPT2} sees no other"),
+                    "leave out --pooling for the last piece, or give --pooling mean",
+                ));
+            }
+        });
+        Ok(Network::Gpt2(Gpt2::new(config, device)))
+    }
+
+    fn encoder(
+        &self,
+        family: Family,
+        config: Option<PathBuf>,
+        file: Option<&WeightsFile>,
+        device: &Device,
+    ) -> Result<Network, Error> {
+        let mut config = match config {
+            Some(path) => EncoderConfig::read(&path, family)?,
             None => EncoderConfig::base(family),
         };
-        // A network is built of zeros first: sizes that no file fills are refused before they take memory.
-        let held = file.map(|file| file.names().filter_map(|name| file.shape(name)));
-        let held: Option<usize> =
-            held.map(|shapes| shapes.map(|it| it.iter().product::<usize>()).sum());
-        if held.is_some_and(|held| config.values() > 2 * held as u64) {
-            return Err(Error::options(
-                format!("{CONFIG_FILE} says a network much larger than the weights beside it"),
-                "fetch both from one place",
-            ));
-        }
+        fits_file(config.values(), file)?;
         let pooling = self.patches.pooling;
         config.pooling = pooling.unwrap_or(TokenPooling::Mean);
         config.pooler = pooling.is_none_or(|pooling| pooling == TokenPooling::Class);
@@ -143,6 +196,20 @@ impl NetworkChoice {
         config.pooling = patches.pooling.or(found.pooling).unwrap_or_default();
         Ok(config)
     }
+}
+
+/// A network is built of zeros first: sizes that no file fills are refused before they take memory.
+fn fits_file(values: u64, file: Option<&WeightsFile>) -> Result<(), Error> {
+    let held = file.map(|file| file.names().filter_map(|name| file.shape(name)));
+    let held: Option<usize> =
+        held.map(|shapes| shapes.map(|it| it.iter().product::<usize>()).sum());
+    if held.is_some_and(|held| values > 2 * held as u64) {
+        return Err(Error::options(
+            format!("{CONFIG_FILE} says a network much larger than the weights beside it"),
+            "fetch both from one place",
+        ));
+    }
+    Ok(())
 }
 
 /// What a file with timm's names says about a vision transformer.
@@ -190,6 +257,7 @@ pub(crate) fn said(network: &Network) -> Vec<(String, String)> {
             TokenPooling::Class => "class",
             TokenPooling::Mean => "mean",
             TokenPooling::Each => "each",
+            TokenPooling::Last => "last",
         };
         said.push((POOLING.to_string(), pooling.to_string()));
     }

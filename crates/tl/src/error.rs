@@ -17,7 +17,7 @@ pub enum Error {
     #[error(transparent)]
     Load(#[from] tl_models::LoadError),
     #[error(transparent)]
-    Config(#[from] tl_models::encoder::ConfigError),
+    Config(#[from] tl_models::ConfigError),
     #[error(transparent)]
     Save(#[from] tl_models::SaveError),
     #[error(transparent)]

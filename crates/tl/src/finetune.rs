@@ -176,6 +176,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         versions: versions(),
         adaptation: None,
         pretraining: None,
+        language: None,
         seconds: 0.0,
     };
     let (model, weights) = (found.model, found.path);

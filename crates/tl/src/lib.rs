@@ -16,6 +16,7 @@
 //! | [`pretrain`](mod@pretrain) | without labels: [`PretrainRequest`], [`prepare_pretraining`], [`pretrain()`] |
 //! | [`probe`](mod@probe) | what features are good for, without tuning: [`ProbeRequest`], [`probe()`] |
 //! | [`run`] | [`Run`]: open, evaluate, predict, export |
+//! | [`language`] | language models: [`prepare_language`], [`LanguageRun`], [`Writer`] |
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`predict`] | predictions as people read them |
 //! | [`entities`] | the entities that tags of words make |
@@ -38,6 +39,7 @@ mod estimate;
 pub mod examples;
 pub mod finetune;
 pub mod folder;
+pub mod language;
 mod load_script;
 pub mod network;
 pub mod options;
@@ -58,7 +60,8 @@ pub use embed::embed;
 pub use error::Error;
 pub use examples::Examples;
 pub use finetune::{Prepared, Request, finetune, prepare};
-pub use network::{EMBEDDED_NETWORK, Network, networks, text_family};
+pub use language::{LanguageRun, PreparedLanguage, Sampling, Writer, prepare_language};
+pub use network::{EMBEDDED_NETWORK, Network, networks, text_family, works_on_texts};
 pub use options::{FinetuneOptions, TextOptions};
 pub use pretrain::{
     PreparedPretraining, PretrainOptions, PretrainRequest, prepare_pretraining, pretrain,

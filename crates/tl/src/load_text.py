@@ -28,7 +28,8 @@ def by_mean():
     assert not unexpected and all("pooler" in name or "position_ids" in name for name in missing), (missing, unexpected)
     encoder.eval()
     head = [weights[name] for name in weights if not name.startswith(prefix)]
-    weight, bias = sorted(head, key=torch.Tensor.dim, reverse=True)
+    # GPT-2's head has no bias.
+    weight, bias = sorted([*head, torch.zeros(1)][:2], key=torch.Tensor.dim, reverse=True)
 
     def answer(inputs):
         hidden = encoder(**inputs).last_hidden_state

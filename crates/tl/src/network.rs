@@ -5,14 +5,14 @@ use std::ops::Range;
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
 };
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use tl_core::{
-    Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, PatchGrid, Stage, Tokens,
-    VisibleTokens,
+    Activation, Backbone, CausalCache, CoreError, ExpectedInput, FrozenPrefix, Pass, Past,
+    PatchGrid, Stage, Tokens, VisibleTokens,
 };
 use tl_models::{
-    Architecture, Encoder, EncoderConfig, Family, Initial, MobileNetV2, ResNet, ResNetDepth,
-    SmallConv, Vgg, VggDepth, Vit, VitConfig, VitSize,
+    Architecture, Encoder, EncoderConfig, Family, Gpt2, Gpt2Config, Initial, MobileNetV2, ResNet,
+    ResNetDepth, SmallConv, Vgg, VggDepth, Vit, VitConfig, VitSize,
 };
 
 use crate::Error;
@@ -20,10 +20,13 @@ use crate::Error;
 /// The network that is part of the program.
 pub const EMBEDDED_NETWORK: &str = "mobilenet_v2";
 
+/// The causal network of texts.
+pub(crate) const GPT2: &str = "gpt2";
+
 type Build = fn(&Device) -> Network;
 
 /// Every network: its name and how it is built.
-const NETWORKS: [(&str, Build); 22] = [
+const NETWORKS: [(&str, Build); 23] = [
     ("mobilenet_v2", |device| Network::MobileNetV2(MobileNetV2::new(device))),
     ("resnet10", |device| Network::ResNet(ResNet::new(ResNetDepth::D10, device))),
     ("resnet18", |device| Network::ResNet(ResNet::new(ResNetDepth::D18, device))),
@@ -46,6 +49,7 @@ const NETWORKS: [(&str, Build); 22] = [
     ("bert", |device| encoder(Family::Bert, device)),
     ("roberta", |device| encoder(Family::Roberta, device)),
     ("distilbert", |device| encoder(Family::DistilBert, device)),
+    (GPT2, |device| Network::Gpt2(Gpt2::new(Gpt2Config::default(), device))),
 ];
 
 /// Of base size; `config.json` beside a weights file says another one.
@@ -56,6 +60,11 @@ fn encoder(family: Family, device: &Device) -> Network {
 /// The family of the text encoder called `name`; nothing for networks of images.
 pub fn text_family(name: &str) -> Option<Family> {
     Family::ALL.into_iter().find(|family| family.name() == name)
+}
+
+/// Whether the network called `name` works on texts.
+pub fn works_on_texts(name: &str) -> bool {
+    name == GPT2 || text_family(name).is_some()
 }
 
 /// Patches of 16 pixels in images of 224, as most published weights have them.
@@ -74,6 +83,7 @@ pub fn networks() -> Vec<&'static str> {
 #[derive(Clone, Debug)]
 pub enum Network {
     Encoder(Encoder),
+    Gpt2(Gpt2),
     MobileNetV2(MobileNetV2),
     ResNet(ResNet),
     SmallConv(SmallConv),
@@ -111,6 +121,7 @@ macro_rules! with_network {
     ($network:expr, $inner:ident => $body:expr) => {
         match $network {
             Network::Encoder($inner) => $body,
+            Network::Gpt2($inner) => $body,
             Network::MobileNetV2($inner) => $body,
             Network::ResNet($inner) => $body,
             Network::SmallConv($inner) => $body,
@@ -125,6 +136,7 @@ macro_rules! map_network {
     ($network:expr, $inner:ident => $body:expr) => {
         match $network {
             Network::Encoder($inner) => Network::Encoder($body),
+            Network::Gpt2($inner) => Network::Gpt2($body),
             Network::MobileNetV2($inner) => Network::MobileNetV2($body),
             Network::ResNet($inner) => Network::ResNet($body),
             Network::SmallConv($inner) => Network::SmallConv($body),
@@ -240,6 +252,14 @@ impl Architecture for Network {
         with_network!(self, inner => inner.head_dropout())
     }
 
+    fn head_has_bias(&self) -> bool {
+        with_network!(self, inner => inner.head_has_bias())
+    }
+
+    fn is_transposed(&self, path: &str) -> bool {
+        with_network!(self, inner => inner.is_transposed(path))
+    }
+
     fn initial(&self, path: &str, shape: &[usize]) -> Initial {
         with_network!(self, inner => inner.initial(path, shape))
     }
@@ -256,7 +276,7 @@ impl VisibleTokens for Network {
 
     fn encode_visible(
         &self,
-        images: burn::tensor::Tensor<4>,
+        images: Tensor<4>,
         visible: &[Vec<usize>],
         pass: Pass,
     ) -> Result<Tokens, CoreError> {
@@ -264,7 +284,25 @@ impl VisibleTokens for Network {
     }
 }
 
+impl CausalCache for Network {
+    fn next_logits(&self, pieces: &[u32], past: &mut Past) -> Result<Tensor<2>, CoreError> {
+        self.causal()?.next_logits(pieces, past)
+    }
+}
+
 impl Network {
+    /// The network that tells which piece comes next, if it is one.
+    pub(crate) fn causal(&self) -> Result<&Gpt2, CoreError> {
+        match self {
+            Network::Gpt2(network) => Ok(network),
+            other => Err(CoreError::Unable {
+                network: other.name().to_string(),
+                what: "go on with a text",
+                instead: GPT2,
+            }),
+        }
+    }
+
     fn of_patches(&self) -> Result<&Vit, CoreError> {
         match self {
             Network::Vit(vit) => Ok(vit),

@@ -12,6 +12,7 @@ use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 
 use crate::adapt::{AdaptOptions, AdaptRecord};
+use crate::language::LanguageRecord;
 use crate::pretrain::PretrainRecord;
 use crate::{Error, FinetuneOptions, TextOptions};
 
@@ -134,6 +135,9 @@ pub struct RunRecord {
     /// What a pre-training did; nothing for a run with a classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pretraining: Option<PretrainRecord>,
+    /// What a fitting of a language model found; nothing for any other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<LanguageRecord>,
     /// Seconds of all epochs, those before an interruption included.
     pub seconds: f64,
 }

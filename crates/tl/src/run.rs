@@ -74,6 +74,13 @@ impl Run {
                 mend: "fit one with `tl finetune DATA --weights` and this folder",
             });
         }
+        if record.language.is_some() {
+            return Err(Error::Run {
+                path: folder.to_path_buf(),
+                problem: "holds a language model, no classifier".into(),
+                mend: "ask it with `tl generate`, or fit a classifier on it with `tl finetune DATA --weights` and this folder",
+            });
+        }
         let path = folder.join(MODEL_FILE);
         if !path.exists() && adapters::lie_in(folder) && record.status == Status::Finished {
             let model = adapters::on_base(folder, &record, device)?;

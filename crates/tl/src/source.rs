@@ -11,7 +11,8 @@ use tl_models::{Architecture, Classifier, LoadOptions, load};
 use crate::adapters::BESIDE;
 use crate::choice::{CONFIG_FILE, TOKENIZER_FILE};
 use crate::examples::{Input, Reading, preprocessing};
-use crate::network::text_family;
+use crate::network::works_on_texts;
+use crate::record::MODEL_FILE;
 use crate::{EMBEDDED_NETWORK, Error, Examples, FinetuneOptions, Network, NetworkChoice, embedded};
 
 /// A network with weights, and where they came from.
@@ -87,14 +88,31 @@ pub fn pretrained_as(
             ));
         }
         Source::Embedded => Some(embedded::weights()?),
-        Source::Random if text_family(name).is_some() => {
+        Source::Random if works_on_texts(name) => {
             return Err(Error::options(
                 "random weights bring neither sizes nor a tokenizer",
-                "give --weights a folder with config.json, tokenizer.json and model.safetensors",
+                "give --weights a folder with config.json, tokenizer.json and model.safetensors, or random:FOLDER with \
+                 the first two",
             ));
         }
+        Source::RandomAs(folder) => {
+            if !works_on_texts(name) {
+                return Err(Error::options(
+                    format!("{name} is described by its name, not by a folder"),
+                    "give --weights random",
+                ));
+            }
+            choice.check_texts()?;
+            let config = folder.join(CONFIG_FILE);
+            let network = choice.of_texts(Some(config), None, device)?;
+            let model = network.with_head(classes.unwrap_or(1000), seed, device);
+            let key = format!("random {name} {seed} {:?}", said_by(&folder.join(CONFIG_FILE)));
+            // The tokenizer is looked for beside the weights.
+            let path = Some(folder.join(MODEL_FILE));
+            return Ok(Pretrained { model, report: None, key, path });
+        }
         other => {
-            if text_family(name).is_some() {
+            if works_on_texts(name) {
                 other.fetch_beside(&[CONFIG_FILE, TOKENIZER_FILE])?;
             }
             other.open()?
@@ -121,6 +139,11 @@ pub fn pretrained_as(
     let key = file.sha256()?;
     let path = file.path().map(Path::to_path_buf);
     Ok(Pretrained { model, report: Some(report), key, path })
+}
+
+/// The text of a configuration, which was read already.
+fn said_by(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
 }
 
 /// Pixels below which nothing of an image is cut away: for networks of such images and for transformers.

@@ -44,8 +44,11 @@ pub(crate) fn write_config(
     labels: &[String],
     folder: &Path,
 ) -> Result<(), Error> {
-    let Network::Encoder(encoder) = network else { return Ok(()) };
-    let config = encoder.config().to_json(labels);
+    let config = match network {
+        Network::Encoder(encoder) => encoder.config().to_json(labels),
+        Network::Gpt2(network) => network.config().to_json(labels),
+        _ => return Ok(()),
+    };
     let text = serde_json::to_string_pretty(&config).unwrap_or_default();
     Ok(write_bytes(&folder.join(CONFIG_FILE), text.as_bytes())?)
 }

@@ -28,6 +28,10 @@ pub enum Work {
     LowRank,
     /// A step of the masked autoencoder with three quarters of the patches hidden, decoder included.
     Masked,
+    /// A language model goes on with a text, what was computed of its beginning kept.
+    Written,
+    /// The same, the whole text computed anew for each piece.
+    Rewritten,
     /// Logits with the norms' statistics of the batch itself.
     AdaBn,
     /// The same, and a step of TENT on scales and shifts.

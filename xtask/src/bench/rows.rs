@@ -36,7 +36,7 @@ pub(super) struct Row {
 }
 
 /// Variants of the peers, and how tables call them.
-const VARIANTS: [(&str, &str); 12] = [
+const VARIANTS: [(&str, &str); 13] = [
     ("channels_last", "PyTorch channels_last"),
     ("default", "PyTorch default"),
     ("onnxruntime", "ONNX Runtime"),
@@ -48,6 +48,7 @@ const VARIANTS: [(&str, &str); 12] = [
     ("eval", "our own with norms folded as it runs"),
     ("full", "our own step of all weights of the same layers"),
     ("all patches", "our own step of the encoder on all patches"),
+    ("anew", "our own, the whole text computed anew for each piece"),
     ("supervised", "our own supervised step on both batches together"),
 ];
 
@@ -226,6 +227,10 @@ pub(super) fn all() -> Vec<Row> {
     rows.push(lora.beside("full", Work::Step).must(0.75, None));
     let masked = row("mae-step", "MAE step, ViT-S/16, 75 % hidden", Work::Masked, "vit_small");
     rows.push(masked.beside("all patches", Work::Step).must(0.45, None));
+    let title = "GPT-2 small goes on by 256 pieces, keys and values kept";
+    let mut written = row("gpt2-written", title, Work::Written, "gpt2");
+    (written.request.batch, written.request.size) = (1, 256);
+    rows.push(written.beside("anew", Work::Rewritten).must(0.2, None));
     rows
 }
 

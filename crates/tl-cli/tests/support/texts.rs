@@ -103,3 +103,39 @@ pub fn tagged(count: usize) -> String {
     }
     file
 }
+
+/// Writes `folder` with the config.json and tokenizer.json of a GPT-2 of two layers whose pieces are letters.
+pub fn causal(place: &Place, folder: &str) {
+    let letters = ('a'..='z').map(String::from).chain(["Ġ".to_string(), "<|end|>".to_string()]);
+    let vocabulary: BTreeMap<String, usize> =
+        letters.enumerate().map(|(number, piece)| (piece, number)).collect();
+    let config = json!({
+        "model_type": "gpt2", "vocab_size": 28, "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4,
+        "embd_pdrop": 0.0, "resid_pdrop": 0.0, "attn_pdrop": 0.0, "bos_token_id": 27, "eos_token_id": 27
+    });
+    let byte_level = json!({
+        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true
+    });
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null,
+        "added_tokens": [{
+            "id": 27, "content": "<|end|>", "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true
+        }],
+        "pre_tokenizer": byte_level, "post_processor": byte_level, "decoder": byte_level,
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "",
+            "end_of_word_suffix": "", "fuse_unk": false, "vocab": vocabulary, "merges": []
+        }
+    });
+    place.file(&format!("{folder}/config.json"), config.to_string().as_bytes());
+    place.file(&format!("{folder}/tokenizer.json"), tokenizer.to_string().as_bytes());
+}
+
+/// Lines of letters in the order of the alphabet, all different.
+pub fn alphabets() -> String {
+    let letter = |at: u32| char::from_u32('a' as u32 + at % 26).unwrap().to_string();
+    let line =
+        |first: u32, length: u32| (first..first + length).map(letter).collect::<String>() + "\n";
+    (6..12).flat_map(|length| (0..26).map(move |first| line(first, length))).collect()
+}

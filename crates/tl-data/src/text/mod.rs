@@ -5,6 +5,7 @@
 //! | `texts` | [`Texts`]: what was read, with classes and parts |
 //! | `read` | from CSV, TSV, JSON lines, plain lines and folders |
 //! | `vocabulary` | [`Tokenizer`]: from texts to numbers of pieces (feature `text`) |
+//! | `blocks` | [`Blocks`]: texts joined and cut into equal lengths, for a language model (feature `text`) |
 //! | `encoded` | [`EncodedTexts`]: texts as numbers |
 //! | `length` | orders in which batches hold texts of like length |
 //! | `sentiment` | ratings by people as two classes |
@@ -13,6 +14,8 @@
 //! | `scheme` | [`Scheme`]: how tags mark entities |
 //! | `words` | [`words`](words()): the words of a line |
 
+#[cfg(feature = "text")]
+mod blocks;
 mod conll;
 mod encoded;
 mod length;
@@ -25,6 +28,8 @@ mod texts;
 mod vocabulary;
 mod words;
 
+#[cfg(feature = "text")]
+pub use blocks::Blocks;
 pub use encoded::{EncodedTagged, EncodedTexts, Encoding};
 pub use length::{batches_by_length, longest_first};
 pub use read::Columns;

@@ -57,6 +57,32 @@ impl Tokenizer {
         &self.path
     }
 
+    /// The pieces of each text, whatever its length, without marks at its ends.
+    ///
+    /// # Errors
+    /// A text that the tokenizer cannot cut.
+    pub fn pieces(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>, DataError> {
+        let mut cutting = self.inner.clone();
+        let refused = |reason: tokenizers::Error| fault(&self.path, format!("failed: {reason}"));
+        cutting.with_truncation(None).map_err(refused)?;
+        let found = cutting.encode_batch(texts.to_vec(), false).map_err(refused)?;
+        Ok(found.into_iter().map(|row| row.get_ids().to_vec()).collect())
+    }
+
+    /// The text that these pieces stand for, without marks.
+    ///
+    /// # Errors
+    /// Pieces that the tokenizer cannot put together.
+    pub fn text(&self, pieces: &[u32]) -> Result<String, DataError> {
+        let text = self.inner.decode(pieces, true);
+        text.map_err(|reason| fault(&self.path, format!("failed: {reason}")))
+    }
+
+    /// What identifies it.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Cuts all texts into at most `max_length` pieces each, those that mark beginning and end included; of a pair
     /// the longer one is cut.
     ///

@@ -1,12 +1,15 @@
 //! The sizes and kinds of text encoders, and `config.json`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 use serde_json::{Map, Value, json};
 use tl_core::TokenPooling;
-use tl_kernels::Gelu;
+use tl_kernels::{Gelu, gelu};
 
 use super::names::Family;
+use crate::config_file::{self, ConfigError, Fault, LARGEST};
 
 /// What tells one text encoder from another.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,18 +53,37 @@ pub enum HiddenActivation {
     Relu,
 }
 
-/// Why a `config.json` cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}; {mend}", path.display())]
-pub struct ConfigError {
-    path: PathBuf,
-    problem: String,
-    mend: String,
-}
+impl HiddenActivation {
+    /// What `key` of a configuration says, or the one called `usual`.
+    pub(crate) fn read(said: &Map<String, Value>, key: &str, usual: &str) -> Result<Self, Fault> {
+        match said.get(key).and_then(Value::as_str).unwrap_or(usual) {
+            "gelu" => Ok(Self::Gelu(Gelu::Exact)),
+            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Self::Gelu(Gelu::Tanh)),
+            "relu" => Ok(Self::Relu),
+            other => {
+                let problem = format!("{key} is \"{other}\"");
+                Err((problem, "give a network with gelu, gelu_new or relu".into()))
+            }
+        }
+    }
 
-/// The largest sizes that are believed: beyond them a file is wrong, not a network large.
-const MOST: usize = 1 << 24;
-const MOST_VALUES: u64 = 1 << 33;
+    /// The origin's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gelu(Gelu::Exact) => "gelu",
+            Self::Gelu(Gelu::Tanh) => "gelu_new",
+            Self::Relu => "relu",
+        }
+    }
+
+    /// Of values of any shape.
+    pub(crate) fn forward<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Gelu(kind) => gelu(input, kind),
+            Self::Relu => relu(input),
+        }
+    }
+}
 
 impl EncoderConfig {
     /// The base size of a family: 12 layers (DistilBERT 6) of width 768.
@@ -106,22 +128,11 @@ impl EncoderConfig {
     /// # Errors
     /// A file that cannot be read, is of another kind of network, or gives sizes that make no sense.
     pub fn read(path: &Path, family: Family) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|reason| ConfigError {
-            path: path.to_path_buf(),
-            problem: reason.to_string(),
-            mend: "give --weights a folder that holds config.json beside the weights".into(),
-        })?;
-        Self::parse(&text, family).map_err(|(problem, mend)| ConfigError {
-            path: path.to_path_buf(),
-            problem,
-            mend,
-        })
+        config_file::read(path, |text| Self::parse(text, family))
     }
 
-    fn parse(text: &str, family: Family) -> Result<Self, (String, String)> {
-        let fetch = || "fetch the file anew".to_string();
-        let said: Map<String, Value> = serde_json::from_str(text)
-            .map_err(|reason| (format!("is no configuration ({reason})"), fetch()))?;
+    fn parse(text: &str, family: Family) -> Result<Self, Fault> {
+        let said = config_file::parse(text)?;
         let kind = said.get("model_type").and_then(Value::as_str).unwrap_or(family.name());
         if kind != family.name() {
             let known = Family::ALL.iter().any(|known| known.name() == kind);
@@ -133,27 +144,10 @@ impl EncoderConfig {
         }
         let base = Self::base(family);
         let keys = family.keys();
-        let whole = |key: &str, default: usize| match said.get(key) {
-            None | Some(Value::Null) => Ok(default),
-            Some(value) => value
-                .as_u64()
-                .and_then(|value| usize::try_from(value).ok())
-                .filter(|value| *value <= MOST)
-                .ok_or_else(|| (format!("{key} is {value}, no size"), fetch())),
-        };
-        let number = |key: &str, default: f64| {
-            said.get(key).and_then(Value::as_f64).filter(|x| x.is_finite()).unwrap_or(default)
-        };
+        let whole = |key: &str, default: usize| config_file::whole(&said, key, default);
+        let number = |key: &str, default: f64| config_file::number(&said, key, default);
         let word = |key: &str| said.get(key).and_then(Value::as_str);
-        let activation = match word(keys.activation).unwrap_or("gelu") {
-            "gelu" => HiddenActivation::Gelu(Gelu::Exact),
-            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => HiddenActivation::Gelu(Gelu::Tanh),
-            "relu" => HiddenActivation::Relu,
-            other => {
-                let problem = format!("{} is \"{other}\"", keys.activation);
-                return Err((problem, "give a network with gelu, gelu_new or relu".into()));
-            }
-        };
+        let activation = HiddenActivation::read(&said, keys.activation, "gelu")?;
         if word("position_embedding_type").is_some_and(|kind| kind != "absolute") {
             let problem = "its positions are relative".to_string();
             return Err((problem, "give a network with absolute positions".into()));
@@ -196,14 +190,14 @@ impl EncoderConfig {
         depth.saturating_mul(layer).saturating_add(tables)
     }
 
-    fn check(&self) -> Result<(), (String, String)> {
+    fn check(&self) -> Result<(), Fault> {
         let Self { width, heads, depth, hidden, vocabulary, .. } = *self;
         let sizes = [width, heads, depth, hidden, vocabulary, self.longest()];
         let problem = if sizes.contains(&0) {
             "a size of the network is 0".to_string()
         } else if !width.is_multiple_of(heads) {
             format!("{heads} heads do not divide a width of {width}")
-        } else if self.values() > MOST_VALUES || depth > 1000 {
+        } else if self.values() > LARGEST || depth > 1000 {
             "the network is larger than any of its kind".to_string()
         } else {
             return Ok(());
@@ -231,14 +225,7 @@ impl EncoderConfig {
         put(keys.hidden, json!(self.hidden));
         put(keys.dropout, json!(self.dropout));
         put("max_position_embeddings", json!(self.positions));
-        put(
-            keys.activation,
-            json!(match self.activation {
-                HiddenActivation::Gelu(Gelu::Exact) => "gelu",
-                HiddenActivation::Gelu(Gelu::Tanh) => "gelu_new",
-                HiddenActivation::Relu => "relu",
-            }),
-        );
+        put(keys.activation, json!(self.activation.name()));
         if self.family != Family::DistilBert {
             put("type_vocab_size", json!(self.segments));
             put("layer_norm_eps", json!(self.epsilon));
@@ -247,17 +234,10 @@ impl EncoderConfig {
             put("pad_token_id", json!(self.first_position.saturating_sub(1)));
         }
         put("torch_dtype", json!("float32"));
-        let numbered = labels.iter().enumerate();
-        let names: Map<String, Value> =
-            numbered.clone().map(|(id, label)| (id.to_string(), json!(label))).collect();
-        let ids: Map<String, Value> =
-            numbered.map(|(id, label)| (label.clone(), json!(id))).collect();
-        put("id2label", Value::Object(names));
-        put("label2id", Value::Object(ids));
-        match self.each() {
-            true => said.remove("problem_type"),
-            false => said.insert("problem_type".into(), json!("single_label_classification")),
-        };
+        config_file::put_labels(&mut said, labels);
+        if self.each() {
+            said.remove("problem_type");
+        }
         Value::Object(said)
     }
 }

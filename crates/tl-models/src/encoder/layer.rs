@@ -1,11 +1,10 @@
 //! The layer of which text encoders are made, each branch followed by its norm.
 
 use burn::prelude::*;
-use burn::tensor::activation::relu;
 use tl_core::Pass;
-use tl_kernels::{AttentionMask, Dropout, LayerNorm, Linear, attention, gelu, side_by_side};
+use tl_kernels::{AttentionMask, Dropout, LayerNorm, Linear, attention, side_by_side};
 
-use super::{EncoderConfig, HiddenActivation};
+use super::EncoderConfig;
 
 /// `norm(x + attention(x))`, then `norm(x + outer(act(inner(x))))` (Vaswani et al. 2017, arXiv 1706.03762).
 #[derive(Module, Debug)]
@@ -55,10 +54,7 @@ impl Layer {
         let attended = self.output.forward(attention(joint, config.heads, mask));
         let attended = self.attention_dropout.forward(attended, pass);
         let hidden = self.attention_norm.forward(input + attended);
-        let inner = match (config.activation, self.inner.forward(hidden.clone())) {
-            (HiddenActivation::Gelu(kind), inner) => gelu(inner, kind),
-            (HiddenActivation::Relu, inner) => relu(inner),
-        };
+        let inner = config.activation.forward(self.inner.forward(hidden.clone()));
         let outer = self.output_dropout.forward(self.outer.forward(inner), pass);
         self.output_norm.forward(hidden + outer)
     }

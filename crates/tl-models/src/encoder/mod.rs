@@ -17,7 +17,7 @@ use tl_core::{
 use tl_kernels::{Dropout, Linear};
 
 use crate::architecture::{Architecture, Initial};
-pub use config::{ConfigError, EncoderConfig, HiddenActivation};
+pub use config::{EncoderConfig, HiddenActivation};
 pub use embeddings::Embeddings;
 pub use layer::Layer;
 pub use names::Family;

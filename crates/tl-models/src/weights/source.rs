@@ -19,6 +19,8 @@ pub enum Source {
     Hub { owner: String, repo: String, file: String, revision: Option<String> },
     /// No weights: the seeded initial values.
     Random,
+    /// The same for a network of the kind that a folder describes: `random:FOLDER`.
+    RandomAs(PathBuf),
     /// The weights that are part of the program.
     Embedded,
 }
@@ -38,7 +40,7 @@ impl Source {
                 let path = hub::fetch(owner, repo, file, revision.as_deref(), options)?;
                 WeightsFile::open(&path).map(Some)
             }
-            Self::Random | Self::Embedded => Ok(None),
+            Self::Random | Self::RandomAs(_) | Self::Embedded => Ok(None),
         }
     }
 }
@@ -69,6 +71,9 @@ impl FromStr for Source {
             "random" => return Ok(Self::Random),
             "embedded" => return Ok(Self::Embedded),
             _ => {}
+        }
+        if let Some(folder) = text.strip_prefix("random:") {
+            return Ok(Self::RandomAs(PathBuf::from(folder)));
         }
         let Some(address) = text.strip_prefix("hub:") else {
             let path = PathBuf::from(text);
@@ -110,6 +115,7 @@ impl fmt::Display for Source {
                 revision.iter().try_for_each(|revision| write!(formatter, "@{revision}"))
             }
             Self::Random => formatter.write_str("random"),
+            Self::RandomAs(folder) => write!(formatter, "random:{}", folder.display()),
             Self::Embedded => formatter.write_str("embedded"),
         }
     }
@@ -123,6 +129,7 @@ mod tests {
     fn a_source_is_written_as_it_is_read() {
         for text in [
             "random",
+            "random:some/folder",
             "embedded",
             "hub:timm/resnet18/model.safetensors",
             "hub:a/b/c/d.bin@v1.0",

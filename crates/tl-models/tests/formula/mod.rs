@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tl_core::parameters::{map_values, parameters};
 use tl_core::{Activation, Model};
 use tl_kernels::LinearHead;
-use tl_models::load::origin_name;
+use tl_models::load::{order_here, origin_name, origin_shape};
 use tl_models::{Architecture, Classifier};
 use tl_random::{hash, mix};
 
@@ -87,6 +87,7 @@ pub fn projections(values: &[f32], count: usize) -> Vec<f64> {
 pub fn filled<B: Architecture>(backbone: B, classes: usize, rule: &Rule) -> Classifier<B> {
     let (width, dropout) = (backbone.head_input_width(), backbone.head_dropout());
     let head = LinearHead::new(width, classes, dropout, &Device::flex());
+    let head = if backbone.head_has_bias() { head } else { head.without_bias() };
     refill(Model { backbone, head }, rule, |name| Some(name.to_string()))
 }
 
@@ -101,7 +102,12 @@ pub fn refill<B: Architecture>(
         .into_iter()
         .map(|info| (info.path.clone(), origin_name(&model.backbone, &info.path)))
         .collect();
-    map_values(model, |info| rename(&names[&info.path]).map(|name| fill(&name, &info.shape, rule)))
+    let backbone = model.backbone.clone();
+    map_values(model, |info| {
+        let shape = origin_shape(&backbone, &info.path, &info.shape);
+        let values = rename(&names[&info.path]).map(|name| fill(&name, &shape, rule))?;
+        Some(order_here(&backbone, &info.path, &info.shape, values))
+    })
 }
 
 /// The values of an activation, example after example.

@@ -6,9 +6,9 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
 use burn::tensor::Gradients;
 use serde::Deserialize;
-use tl_core::parameters::{ModulePath, values};
+use tl_core::parameters::{ModulePath, parameters, values};
 use tl_core::{Activation, Pieces};
-use tl_models::load::origin_name;
+use tl_models::load::{origin_name, origin_order};
 use tl_models::{Architecture, Classifier};
 
 use crate::formula::{Rule, images, projections};
@@ -133,8 +133,11 @@ pub fn gradient_deviation<B: Architecture>(
     let name = |path: &str| origin_name(&model.backbone, path);
     let found = gradients_of(model, gradients, |path| expected.contains_key(&name(path)));
     assert_eq!(found.len(), expected.len());
+    let shapes: HashMap<String, Vec<usize>> =
+        parameters(model).into_iter().map(|info| (info.path, info.shape)).collect();
     let worst = |worst: f64, (path, values): (&String, &Vec<f32>)| {
-        worst.max(expected[&name(path)].deviation(values))
+        let values = origin_order(&model.backbone, path, &shapes[path], values.clone());
+        worst.max(expected[&name(path)].deviation(&values))
     };
     found.iter().fold(0.0, worst)
 }

@@ -11,12 +11,12 @@ use tl_kernels::Fused;
 use super::feed::{Feed, view};
 use super::guard::{first_not_finite, stage_of};
 use super::head::{Known, features, solve};
-use super::predict::classify;
+use super::predict::{classify, measure_targets};
 use super::session::Session;
 use super::state::{BestEpoch, EpochSums};
 use crate::ema::{put_back, snapshot};
 use crate::loss::{cross_entropy, scalar};
-use crate::metrics::Evaluation;
+use crate::metrics::Measure;
 use crate::progress::{EpochRow, Progress};
 use crate::resident_bytes;
 use crate::{Answers, TrainError};
@@ -55,9 +55,11 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         progress.begin(&title, (order.len() - begun) as u64);
         for batch in feed.batches(order[begun..].to_vec(), batch_size, view, &device) {
             let (indices, activation) = batch?;
-            let labels: Vec<usize> = match self.task.data.answers() {
-                Some(answers) => answers.labels(&indices),
-                None => indices.iter().filter_map(|&i| self.labels[i]).collect(),
+            let data = self.task.data;
+            let labels: Vec<usize> = match (data.answers(), data.targets(&indices)) {
+                (Some(answers), _) => answers.labels(&indices),
+                (None, Some(targets)) => targets,
+                (None, None) => indices.iter().filter_map(|&i| self.labels[i]).collect(),
             };
             // Sentences of which no word has a piece teach nothing.
             let loss = match labels.is_empty() {
@@ -168,7 +170,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let train = of(&self.labelled(&self.task.split.train))?;
         let validation = of(&self.labelled(&self.task.split.validation))?;
-        let solved = solve(&train, Some(&validation), model.head.classes())?;
+        let solved = solve(&train, Some(&validation), model.head.classes(), model.head.has_bias())?;
         progress.say(&solved.note);
         let plain = model.head.valid().with_values(solved.weight, solved.bias);
         let head = plain.train();
@@ -201,18 +203,17 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let wanted = (last || due) && !items.is_empty();
         let plain = model.valid();
         let data = self.task.data;
-        let mut measure = |model| -> Result<Option<Evaluation>, TrainError> {
+        let many = data.targets(&[]).is_some();
+        let mut measure = |model| -> Result<Option<Measure>, TrainError> {
             let batch_size = self.settings.batch_size;
-            let found = classify(
-                model,
-                feed,
-                (phase.cut, data.answers()),
-                &items,
-                batch_size,
-                &self.device,
-                progress,
-            )?;
-            found.measure(data, data.items().classes(), &items)
+            if many {
+                let batches = feed.batches(items.clone(), batch_size, None, &self.device);
+                return measure_targets(model, batches, phase.cut, data, progress);
+            }
+            let place = (phase.cut, data.answers());
+            let found = classify(model, feed, place, &items, batch_size, &self.device, progress)?;
+            let found = found.measure(data, data.items().classes(), &items)?;
+            Ok(found.as_ref().map(Measure::from))
         };
         let validation = if wanted { measure(&plain)? } else { None };
         let average = match (&self.ema, wanted) {
@@ -223,9 +224,12 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let sums = std::mem::take(&mut self.state.sums);
         let epoch = self.state.rows.len() + 1;
         if let Some(found) = &validation {
-            let better = self.state.best.is_none_or(|best| {
-                found.score() > best.accuracy
-                    || (found.score() == best.accuracy && found.loss < best.loss)
+            let better = self.state.best.is_none_or(|best| match many {
+                true => found.loss < best.loss,
+                false => {
+                    found.score() > best.accuracy
+                        || (found.score() == best.accuracy && found.loss < best.loss)
+                }
             });
             if better {
                 self.state.best =
@@ -255,8 +259,8 @@ fn row(
     epoch: usize,
     step: u64,
     sums: &EpochSums,
-    validation: Option<&Evaluation>,
-    average: Option<&Evaluation>,
+    validation: Option<&Measure>,
+    average: Option<&Measure>,
 ) -> EpochRow {
     EpochRow {
         phase: phase.phase.name.clone(),
@@ -265,9 +269,7 @@ fn row(
         train_loss: sums.loss / sums.images.max(1) as f64,
         validation_loss: validation.map(|found| found.loss),
         validation_accuracy: validation.map(|found| found.accuracy),
-        validation_f1: validation
-            .and_then(|found| found.entities.as_ref())
-            .map(|it| it.usual.micro.f1),
+        validation_f1: validation.and_then(|found| found.entity_f1),
         ema_accuracy: average.map(|found| found.accuracy),
         learning_rate: sums.rate,
         gradient_norm: (sums.steps > 0).then(|| sums.gradient_norm / sums.steps as f64),

@@ -66,7 +66,9 @@ pub(crate) fn solve(
     training: &Features,
     validation: Option<&Features>,
     classes: usize,
+    bias: bool,
 ) -> Result<SolvedHead, TrainError> {
+    let options = Options { bias, ..Options::default() };
     let (head, c) = match validation.filter(|part| !part.labels.is_empty()) {
         Some(part) => {
             let chosen = fit_chosen(
@@ -74,11 +76,11 @@ pub(crate) fn solve(
                 Examples { features: &part.values, labels: &part.labels },
                 classes,
                 &CANDIDATES,
-                &Options::default(),
+                &options,
             )?;
             (chosen.head, chosen.c)
         }
-        None => (fit(&training.values, &training.labels, classes, &Options::default())?, 1.0),
+        None => (fit(&training.values, &training.labels, classes, &options)?, 1.0),
     };
     let logits = head.logits(&training.values);
     let loss = logits

@@ -18,7 +18,7 @@ use tl_core::{Backbone, Head, Model, Plan, ResolvedPhase, Solver, TrainableRepor
 use tl_data::{Augment, Split};
 
 pub use head::CANDIDATES;
-pub use predict::{Predictions, predict};
+pub use predict::{Predictions, measure_part, measure_targets, predict};
 use session::Session;
 pub use session::{check_resume, plain_device};
 

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use burn::prelude::*;
+use burn::tensor::TensorData;
+use burn::tensor::activation::log_softmax;
 use tl_core::{Activation, Backbone, Head, Model, Pass};
 use tl_data::text::longest_first;
 
 use super::feed::{Feed, stream};
-use crate::metrics::Evaluation;
+use crate::metrics::{Evaluation, Measure, Rows};
 use crate::progress::Progress;
 use crate::{Answers, Dataset, TrainError};
 
@@ -137,4 +139,59 @@ fn collect<B: Backbone, H: Head>(
         }
     }
     Ok(found)
+}
+
+/// Measures a plain model's answers, from the cut on, against the [targets](Dataset::targets) of the items; only the sums of a
+/// batch are kept. Nothing where there is no item.
+///
+/// # Errors
+/// Items that cannot be used, a device that fails.
+pub fn measure_targets<B: Backbone, H: Head>(
+    model: &Model<B, H>,
+    batches: impl Iterator<Item = Result<(Vec<usize>, Activation), TrainError>>,
+    from: usize,
+    data: &dyn Dataset,
+    progress: &mut dyn Progress,
+) -> Result<Option<Measure>, TrainError> {
+    let mut rows = Rows::default();
+    progress.begin("measuring", data.items().count() as u64);
+    for batch in batches {
+        let (indices, activation) = batch?;
+        let logits = model.forward_from(activation, from, Pass::default())?;
+        let targets = data.targets(&indices).unwrap_or_default();
+        let (count, device) = (targets.len(), logits.device());
+        let numbers: Vec<i64> = targets.iter().map(|&target| target as i64).collect();
+        let wanted = Tensor::<2, Int>::from_data(TensorData::new(numbers, [count, 1]), &device);
+        let best = logits.clone().argmax(1).equal(wanted.clone()).float();
+        let chosen = log_softmax(logits, 1).gather(1, wanted);
+        let [losses, right] = [chosen.neg(), best].map(|rows| Activation::Vector(rows).into_rows());
+        let (losses, right) =
+            (losses.map_err(TrainError::Device)?, right.map_err(TrainError::Device)?);
+        let mut place = 0;
+        for index in &indices {
+            let length = data.targets(&[*index]).map_or(0, |own| own.len());
+            let own = place..(place + length).min(losses.len());
+            rows.add(&losses[own.clone()], &right[own]);
+            place += length;
+        }
+        progress.advance(indices.len() as u64, "");
+    }
+    progress.end();
+    Ok(rows.measure())
+}
+
+/// The same for items of a part, read on the way.
+///
+/// # Errors
+/// As [`measure_targets`].
+pub fn measure_part<B: Backbone, H: Head>(
+    model: &Model<B, H>,
+    data: &dyn Dataset,
+    items: &[usize],
+    batch_size: usize,
+    device: &Device,
+    progress: &mut dyn Progress,
+) -> Result<Option<Measure>, TrainError> {
+    let batches = stream(data, None, items.to_vec(), batch_size, None, device);
+    measure_targets(model, batches, 0, data, progress)
 }

@@ -46,7 +46,11 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
         let device = plain_device(&model)?;
-        let labels = task.data.items().labels();
+        let labels = match task.data.targets(&[]) {
+            // Every item has an answer, if more than one.
+            Some(_) => vec![Some(0); task.data.items().count()],
+            None => task.data.items().labels(),
+        };
         let labelled = |part: &[usize]| part.iter().any(|&index| labels[index].is_some());
         if !labelled(&task.split.train) {
             let mend = "give data with labels: images in one folder for each class, texts with a column of labels";

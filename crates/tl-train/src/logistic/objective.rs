@@ -19,15 +19,17 @@ pub(super) struct Rows<'a> {
     variance: Vec<f64>,
     labels: &'a [usize],
     classes: usize,
+    /// Whether there is a bias; without one nothing is centred and it stays 0.
+    bias: bool,
 }
 
 impl<'a> Rows<'a> {
     /// `features` `[labels.len(), d]`, checked: finite, at least one row and column.
-    pub(super) fn new(features: &[f32], labels: &'a [usize], classes: usize) -> Self {
+    pub(super) fn new(features: &[f32], labels: &'a [usize], classes: usize, bias: bool) -> Self {
         let examples = labels.len();
         let width = features.len() / examples;
         let mut mean = vec![0.0; width];
-        for row in features.chunks_exact(width) {
+        for row in features.chunks_exact(width).filter(|_| bias) {
             mean.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
         }
         mean.iter_mut().for_each(|sum| *sum /= examples as f64);
@@ -40,7 +42,7 @@ impl<'a> Rows<'a> {
                 centred.push(difference as f32);
             }
         }
-        Self { centred, mean, variance, labels, classes }
+        Self { centred, mean, variance, labels, classes, bias }
     }
 
     fn width(&self) -> usize {
@@ -125,6 +127,9 @@ impl<'a> Objective<'a> {
             }
             add_outer(rows, &slopes, width, &mut block, of_weight);
         }
+        if !self.rows.bias {
+            of_bias.fill(0.0);
+        }
         share
     }
 }
@@ -172,7 +177,7 @@ mod tests {
         let features: Vec<f32> =
             (0..examples * width).map(|i| ((i * i + 3) % 17) as f32 / 8.0).collect();
         let labels: Vec<usize> = (0..examples).map(|i| (i * 5 + i / 7) % classes).collect();
-        let rows = Rows::new(&features, &labels, classes);
+        let rows = Rows::new(&features, &labels, classes, true);
         let objective = Objective::new(&rows, 0.7);
         // Points and steps are sums of few powers of two, so that they are the same in f32 and f64.
         let point: Vec<f64> =
@@ -194,7 +199,7 @@ mod tests {
 
     #[test]
     fn at_zero_the_loss_is_that_of_guessing() {
-        let rows = Rows::new(&[1.0, 2.0, 3.0], &[0, 1, 2], 3);
+        let rows = Rows::new(&[1.0, 2.0, 3.0], &[0, 1, 2], 3, true);
         let objective = Objective::new(&rows, 1.0);
         let point = vec![0.0; rows.unknowns()];
         assert!((objective.mean_loss(&point) - 3f64.ln()).abs() < 1e-12);

@@ -203,3 +203,23 @@ fn extreme_penalties_and_features_end_without_a_panic() {
         assert!(head.weight.iter().chain(&head.bias).all(|value| value.is_finite()));
     }
 }
+
+#[test]
+fn a_head_without_bias_passes_through_the_origin_and_is_the_optimum_there() {
+    // One feature, two classes: by symmetry the weights are w and −w, and the slope in w is 0.
+    let (features, labels) = ([1.0f32, 2.0, 3.0, -1.0, 0.5, 1.5], [1usize, 1, 0, 0, 1, 1]);
+    let options = Options { bias: false, ..options(1.0, 1e-9) };
+    let head = fit(&features, &labels, 2, &options).unwrap();
+    assert_eq!(head.bias, [0.0, 0.0]);
+    let w = f64::from(head.weight[1]);
+    assert!((f64::from(head.weight[0]) + w).abs() < 1e-6, "{:?}", head.weight);
+    let slope = |w: f64| -> f64 {
+        let of = |(x, label): (&f32, &usize)| {
+            let x = f64::from(*x);
+            x * (1.0 / (1.0 + (-2.0 * w * x).exp()) - *label as f64)
+        };
+        features.iter().zip(&labels).map(of).sum::<f64>() + w
+    };
+    assert!(slope(w).abs() < 1e-5, "{} at {w}", slope(w));
+    assert!(slope(w + 0.1).abs() > 1e-2);
+}

@@ -183,6 +183,7 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
         versions: versions(),
         adaptation: Some(AdaptRecord::begun(options, target.record())),
         pretraining: None,
+        language: None,
         seconds: 0.0,
     };
     Ok(PreparedAdaptation {

@@ -141,6 +141,7 @@ pub fn prepare_pretraining(request: PretrainRequest) -> Result<PreparedPretraini
             rows: Vec::new(),
             pictures: Vec::new(),
         }),
+        language: None,
         seconds: 0.0,
     };
     Ok(PreparedPretraining { backbone, plan, loader, items, probe, record, folder: None, request })

@@ -12,6 +12,7 @@ mod probe;
 #[path = "../request.rs"]
 mod request;
 mod unfolded;
+mod written;
 
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -105,6 +106,8 @@ fn build(request: Request, threads: usize) -> Outcome<Job> {
         (Work::Eval, None) => adaptation::eval(&request)?,
         (Work::Unfolded, None) => adaptation::unfolded(&request)?,
         (Work::Masked, None) => masked::step(&request)?,
+        (Work::Written, None) => written::text(&request, true)?,
+        (Work::Rewritten, None) => written::text(&request, false)?,
         (Work::AdaBn, None) => adaptation::adabn(&request)?,
         (Work::Tent, None) => adaptation::tent(&request)?,
         (Work::Dann | Work::Supervised, None) => {

@@ -1,0 +1,117 @@
+//! `tl finetune --task lm` and `tl evaluate` of what it makes: language models.
+
+use std::path::Path;
+
+use serde::Serialize;
+use tl::burn::tensor::Device;
+use tl::language::Perplexity;
+use tl::train::{Progress, TrainError};
+use tl::{Error, Examples, LanguageRun, PreparedLanguage, Request, RunRecord, prepare_language};
+
+use crate::evaluate::Evaluate;
+use crate::failure::Failure;
+use crate::finetune::resume_words;
+use crate::finetune_flags::Finetune;
+use crate::progress::Display;
+use crate::{interruption, output};
+
+/// A finished run, as `--json` prints it.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    run: String,
+    seed: u64,
+    network: &'a str,
+    test: Option<Perplexity>,
+    validation: Option<Perplexity>,
+    kept: &'a Option<String>,
+    steps: u64,
+    seconds: f64,
+}
+
+/// Fits as `request` says.
+pub fn fit(verb: &Finetune, mut request: Request) -> Result<(), Failure> {
+    if verb.run.seeds.is_some() {
+        return Err(Failure::input("--seeds is for classifiers; give --seed N, run after run"));
+    }
+    if verb.run.dry_run {
+        return dry_run(&prepare_language(request)?);
+    }
+    request.stop = interruption::stop_flag();
+    let mut prepared = prepare_language(request)?;
+    let folder = prepared.claim()?;
+    let mut progress = Display::new();
+    progress.say(&headline(&prepared.record, &folder));
+    let resume = resume_words(verb.run.out.is_some(), verb.run.resume);
+    let run = prepared.fit(&mut progress).map_err(|error| match error {
+        Error::Train(TrainError::Interrupted { .. }) => {
+            Failure::interrupted(format!("{error}; go on with: {}", resume(&folder)))
+        }
+        other => other.into(),
+    })?;
+    let (record, found) = (&run.record, run.record.language.clone().unwrap_or_default());
+    let outcome = Outcome {
+        run: run.folder.to_string_lossy().into_owned(),
+        seed: record.options.settings.seed,
+        network: &record.network,
+        test: found.test,
+        validation: found.validation,
+        kept: &record.kept,
+        steps: record.steps,
+        seconds: record.seconds,
+    };
+    if verb.machine.json {
+        return output::object(&outcome);
+    }
+    let mut text = String::new();
+    for (part, found) in [("test", found.test), ("validation", found.validation)] {
+        text += &found.map_or(format!("no {part} part\n"), |found| format!("{part}: {found}\n"));
+    }
+    let kept = record.kept.as_deref().unwrap_or("nothing");
+    text += &format!("kept: {kept} · {} steps · {:.1} s\n", record.steps, record.seconds);
+    output::print(&format!("{text}run: {}\n", outcome.run))
+}
+
+fn headline(record: &RunRecord, folder: &Path) -> String {
+    let RunRecord { network, options, data, device, preprocess, .. } = record;
+    format!(
+        "{network} ({}) on {device}, {preprocess}: {} training, {} validation and {} test blocks; run: {}",
+        options.weights,
+        data.train,
+        data.validation,
+        data.test,
+        folder.display()
+    )
+}
+
+fn dry_run(prepared: &PreparedLanguage) -> Result<(), Failure> {
+    let head = headline(&prepared.record, Path::new("none"));
+    output::print(&format!("{head}\n\n{}\nnothing was written\n", prepared.report))
+}
+
+/// What `--json` of an evaluation prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    run: &'a str,
+    part: &'a str,
+    #[serde(flatten)]
+    found: Perplexity,
+}
+
+/// Measures a run that holds a language model.
+pub fn evaluate(verb: &Evaluate, device: &Device) -> Result<(), Failure> {
+    let [name] = verb.data.as_slice() else {
+        return Err(Failure::input("a run on texts is measured on one file; give one"));
+    };
+    if verb.shift.is_some() {
+        return Err(Failure::input("texts know no shift; leave out --shift"));
+    }
+    let run = LanguageRun::open(&verb.run, device)?;
+    let columns = &run.record.preprocess.texts()?.columns;
+    let examples = Examples::texts(name, columns, false)?;
+    let (found, part) = run.evaluate(&examples, device, &mut Display::new())?;
+    if verb.machine.json {
+        let run = &verb.run.to_string_lossy();
+        return output::object(&Answer { run, part: &part, found });
+    }
+    output::print(&format!("{found}\n({part})\n"))
+}

@@ -1,0 +1,86 @@
+//! GPT-2 as a language model: which piece comes next.
+
+use burn::prelude::*;
+use burn::tensor::TensorData;
+use tl_core::{Activation, CausalCache, CoreError, Head, Pass, Past, PastLayer, Tokens};
+
+use super::Gpt2;
+use crate::Architecture;
+
+impl Gpt2 {
+    /// The logits of the piece behind each, `[pieces, vocabulary]`, text after text; a text's last piece, which
+    /// nothing follows, has none.
+    pub(super) fn next_pieces(&self, tokens: &Tokens) -> Result<Tensor<2>, CoreError> {
+        let [batch, longest, width] = tokens.hidden.dims();
+        let whole = vec![longest; batch];
+        let lengths = tokens.lengths.as_ref().unwrap_or(&whole);
+        let places: Vec<i64> = lengths
+            .iter()
+            .enumerate()
+            .flat_map(|(text, length)| {
+                (1..*length).map(move |next| (text * longest + next - 1) as i64)
+            })
+            .collect();
+        if places.is_empty() {
+            let what = format!("a batch of {}", self.name());
+            return Err(CoreError::Empty { what, needs: "text of two pieces" });
+        }
+        let device = tokens.hidden.device().without_autodiff();
+        let count = places.len();
+        let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &device);
+        let rows = tokens.hidden.clone().reshape([batch * longest, width]).select(0, places);
+        Ok(self.wte.scores(self.ln_f.forward(rows)))
+    }
+}
+
+impl CausalCache for Gpt2 {
+    fn next_logits(&self, pieces: &[u32], past: &mut Past) -> Result<Tensor<2>, CoreError> {
+        if pieces.is_empty() {
+            return Err(CoreError::Empty { what: "the prompt".into(), needs: "piece" });
+        }
+        self.check(pieces, past.pieces)?;
+        let words = self.wte.forward(pieces, 1);
+        let mut hidden = words + self.wpe.rows(past.pieces, pieces.len());
+        let mut before = std::mem::take(&mut past.layers).into_iter();
+        for block in &self.h {
+            let mut layer: Option<PastLayer> = before.next();
+            hidden = block.go_on(hidden, &mut layer, &self.config);
+            past.layers.extend(layer);
+        }
+        past.pieces += pieces.len();
+        let last = hidden.narrow(1, pieces.len() - 1, 1).reshape([1, self.config.width]);
+        Ok(self.wte.scores(self.ln_f.forward(last)))
+    }
+}
+
+/// The head of a language model, whose answer its network makes: nothing is left to do.
+#[derive(Module, Debug)]
+pub struct NextPiece {
+    #[module(skip)]
+    vocabulary: usize,
+}
+
+impl NextPiece {
+    /// Of a network that knows so many pieces.
+    pub fn new(vocabulary: usize) -> Self {
+        Self { vocabulary }
+    }
+}
+
+impl Head for NextPiece {
+    fn forward(&self, features: Activation, _: Pass) -> Result<Tensor<2>, CoreError> {
+        features.pooled()
+    }
+
+    fn classes(&self) -> usize {
+        self.vocabulary
+    }
+
+    fn has_bias(&self) -> bool {
+        false
+    }
+
+    fn with_values(self, _: Vec<f32>, _: Vec<f32>) -> Self {
+        self
+    }
+}

@@ -1,0 +1,232 @@
+//! From texts and a causal network to a run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tl_core::{Backbone, Model, Plan, TrainableReport};
+use tl_data::text::Blocks;
+use tl_data::{Augment, Split};
+use tl_models::{Architecture, NextPiece};
+use tl_train::files::write_bytes;
+use tl_train::{BlockDataset, Conduct, Fitted, Progress, Task, check_resume, fit, measure_part};
+
+use super::run::{LanguageRecord, LanguageRun, of_language};
+use crate::examples::{preprocessing, tokenizer};
+use crate::folder::claim;
+use crate::record::{DataRecord, RUN_SCHEMA, RunRecord, Status, versions};
+use crate::source::pretrained_as;
+use crate::{Error, Examples, FinetuneOptions, Network, Recipe, Request, TextOptions, text_files};
+
+/// A fitting of a language model that was checked and laid out.
+pub struct PreparedLanguage {
+    request: Request,
+    pub model: Model<Network, NextPiece>,
+    pub plan: Plan,
+    pub data: BlockDataset,
+    pub split: Split,
+    pub report: TrainableReport,
+    pub record: RunRecord,
+    weights: Option<PathBuf>,
+    folder: Option<PathBuf>,
+}
+
+/// The texts of `examples`, joined and cut as `network` reads them.
+pub(super) fn blocks(
+    examples: &Examples,
+    shares: [f64; 3],
+    network: &Network,
+    weights: Option<&Path>,
+    text: &TextOptions,
+    options: &FinetuneOptions,
+) -> Result<Blocks, Error> {
+    let Examples::Texts(texts) = examples else {
+        return Err(Error::options("a language model is of texts", "give it texts, not images"));
+    };
+    let config = network.causal()?.config();
+    let tokenizer = tokenizer(weights)?;
+    let length = text.max_length.unwrap_or(config.positions);
+    let seed = options.settings.seed;
+    let found = Blocks::of(texts, shares, seed, &tokenizer, config.end, length)?;
+    let largest = found.rows().iter().flatten().max();
+    if let Some(id) = largest.filter(|id| **id as usize >= config.vocabulary) {
+        return Err(Error::options(
+            format!(
+                "{} has a piece with the number {id}, and the weights know {} pieces",
+                tokenizer.path().display(),
+                config.vocabulary
+            ),
+            "give the tokenizer that belongs to the weights",
+        ));
+    }
+    Ok(found)
+}
+
+/// Checks a request and lays it out: a causal network is fitted on texts without labels.
+///
+/// # Errors
+/// Anything that is wrong with the data, the weights, the plan or an option.
+pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
+    let options = &request.options;
+    options.settings.validate()?;
+    if options.shots.is_some() {
+        return Err(Error::options("a language model knows no classes", "leave out --shots"));
+    }
+    let (seed, choice) = (options.settings.seed, options.choice());
+    let partial = options.partial_weights;
+    let found = pretrained_as(&choice, &options.weights, Some(1), partial, seed, &request.device)?;
+    let model = of_language(found.model.backbone)?;
+    let preprocess = preprocessing(&model.backbone, options)?;
+    let text = preprocess.texts()?;
+    let weights = found.path;
+    let shares = options.split;
+    let blocks =
+        blocks(&request.examples, shares, &model.backbone, weights.as_deref(), text, options)?;
+    let data = BlockDataset::new(blocks);
+    let split = data.blocks().split();
+    let stages = model.backbone.stages();
+    let mut tuning = options.tuning.clone();
+    match tuning.recipe {
+        // There is no new head that would have to be found first.
+        Recipe::Auto => tuning.recipe = Recipe::Finetune,
+        Recipe::Probe => {
+            return Err(Error::options(
+                "a language model has no head of its own to probe with",
+                "give --recipe finetune or gradual",
+            ));
+        }
+        Recipe::Lora => {
+            return Err(Error::options(
+                "adapters are not fitted in a language model yet",
+                "give --recipe finetune or gradual",
+            ));
+        }
+        Recipe::Finetune | Recipe::Gradual => {}
+    }
+    let plan = tuning.for_texts(split.train.len()).plan(&stages, split.train.len())?;
+    let report = TrainableReport::new(&plan.resolve(&stages)?, &model);
+    let load_report = found.report.map(|mut report| {
+        // The head of a classifier is no part of a language model.
+        let head = format!("{}.", model.backbone.head_name());
+        report.missing.retain(|name| !name.starts_with(&head));
+        report
+    });
+    let record = RunRecord {
+        schema: RUN_SCHEMA,
+        status: Status::Running,
+        command: request.command.clone(),
+        network: options.network.clone(),
+        labels: Vec::new(),
+        preprocess,
+        augment: Augment::none(),
+        options: options.clone(),
+        plan: plan.clone(),
+        data: DataRecord {
+            path: request.data.clone(),
+            fingerprint: request.examples.items().fingerprint(),
+            train: split.train.len(),
+            validation: split.validation.len(),
+            test: split.test.len(),
+        },
+        device: request.device_name.clone(),
+        threads: request.threads,
+        weights_key: found.key,
+        load_report,
+        trainable_report: Some(report.clone()),
+        kept: None,
+        steps: 0,
+        validation: None,
+        test: None,
+        skipped: Vec::new(),
+        versions: versions(),
+        adaptation: None,
+        pretraining: None,
+        language: Some(LanguageRecord::default()),
+        seconds: 0.0,
+    };
+    Ok(PreparedLanguage {
+        request,
+        model,
+        plan,
+        data,
+        split,
+        report,
+        record,
+        weights,
+        folder: None,
+    })
+}
+
+impl PreparedLanguage {
+    /// Makes the run's folder, or accepts the run in it if it is to be resumed; fitting does so too.
+    ///
+    /// # Errors
+    /// A folder that holds something else, another run or cannot be made.
+    pub fn claim(&mut self) -> Result<PathBuf, Error> {
+        if let Some(folder) = &self.folder {
+            return Ok(folder.clone());
+        }
+        let plan = self.request.resume.then_some(&self.plan);
+        let folder = claim(self.request.out.as_deref(), plan)?;
+        if self.request.resume {
+            let settings = &self.request.options.settings;
+            check_resume(&self.task(), &self.plan, settings, &self.conduct(&folder))?;
+        }
+        self.folder = Some(folder.clone());
+        Ok(folder)
+    }
+
+    fn task(&self) -> Task<'_> {
+        Task { data: &self.data, split: &self.split, augment: Augment::none() }
+    }
+
+    fn conduct(&self, folder: &Path) -> Conduct {
+        Conduct {
+            out: Some(folder.to_path_buf()),
+            checkpoint_every: self.request.checkpoint_every,
+            resume: self.request.resume,
+            cache_memory: self.request.cache_memory,
+            stop: Arc::clone(&self.request.stop),
+            weights_key: self.record.weights_key.clone(),
+        }
+    }
+
+    /// Trains, keeps the weights that the settings say, measures them once on the test part, and writes the run's folder.
+    ///
+    /// # Errors
+    /// As [`Prepared::fit`](crate::Prepared::fit).
+    pub fn fit(mut self, progress: &mut dyn Progress) -> Result<LanguageRun, Error> {
+        let folder = self.claim()?;
+        self.record.write(&folder)?;
+        write_bytes(&folder.join("split.csv"), self.split.to_csv(self.data.blocks()).as_bytes())?;
+        if let Some(weights) = &self.weights {
+            text_files::copy_tokenizer(weights, &folder)?;
+        }
+        self.carry_out(&folder, progress).map_err(|error| self.record.ended_with(error, &folder))
+    }
+
+    fn carry_out(
+        &mut self,
+        folder: &Path,
+        progress: &mut dyn Progress,
+    ) -> Result<LanguageRun, Error> {
+        let settings = &self.request.options.settings;
+        let conduct = self.conduct(folder);
+        let Fitted { model, rows, kept, steps, .. } =
+            fit(self.model.clone(), &self.task(), &self.plan, settings, &conduct, progress)?;
+        let mut measure = |part: &[usize]| {
+            let (size, device) = (settings.batch_size, &self.request.device);
+            measure_part(&model, &self.data, part, size, device, progress)
+        };
+        let validation = measure(&self.split.validation)?.map(Into::into);
+        let test = measure(&self.split.test)?.map(Into::into);
+        let record = &mut self.record;
+        record.kept = Some(kept);
+        record.steps = steps;
+        record.seconds = rows.iter().map(|row| row.seconds).sum();
+        record.language = Some(LanguageRecord { validation, test });
+        let run = LanguageRun::finish(folder, record, model, &rows)?;
+        // A cache serves a resume, and there is nothing left to resume.
+        let _ = std::fs::remove_dir_all(folder.join("cache"));
+        Ok(run)
+    }
+}

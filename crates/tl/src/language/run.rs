@@ -1,0 +1,163 @@
+//! A run with a language model, and how good it is.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use tl_core::Model;
+use tl_data::Part;
+use tl_models::weights::WeightsFile;
+use tl_models::{Architecture, LoadOptions, NextPiece, Purpose, load, save_backbone};
+use tl_train::files::write_bytes;
+use tl_train::metrics::Measure;
+use tl_train::{BlockDataset, Dataset, EpochRow, Progress, measure_part};
+
+use super::prepare::blocks;
+use crate::choice::said;
+use crate::record::{MODEL_FILE, RunRecord, Status};
+use crate::{Error, Examples, Network, page, text_files};
+
+/// How well a language model foresees texts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Perplexity {
+    /// e to the mean loss: among how many pieces it wavers.
+    pub perplexity: f64,
+    /// Its 95 % interval, `[low, high]`, by blocks; nothing where there is one block.
+    pub interval: Option<[f64; 2]>,
+    /// Mean cross-entropy of the next piece in nats.
+    pub loss: f64,
+    /// The share of next pieces that it holds for the likeliest.
+    pub accuracy: f64,
+    /// Number of pieces that were foreseen.
+    pub n: u64,
+}
+
+impl From<Measure> for Perplexity {
+    fn from(found: Measure) -> Self {
+        Self {
+            perplexity: found.loss.exp(),
+            interval: found.loss_interval.map(|interval| interval.map(f64::exp)),
+            loss: found.loss,
+            accuracy: found.accuracy,
+            n: found.n,
+        }
+    }
+}
+
+impl std::fmt::Display for Perplexity {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "perplexity {:.2}", self.perplexity)?;
+        if let Some([low, high]) = self.interval {
+            write!(out, " (95 % interval {low:.2} to {high:.2})")?;
+        }
+        let share = 100.0 * self.accuracy;
+        write!(out, ", {share:.1} % of {} next pieces right", self.n)
+    }
+}
+
+/// What a fitting of a language model did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LanguageRecord {
+    pub validation: Option<Perplexity>,
+    /// On the test part, measured once.
+    pub test: Option<Perplexity>,
+}
+
+/// A fitted language model and its record.
+pub struct LanguageRun {
+    pub folder: PathBuf,
+    pub record: RunRecord,
+    pub model: Model<Network, NextPiece>,
+}
+
+/// `network` as one that tells the next piece.
+pub(super) fn of_language(network: Network) -> Result<Model<Network, NextPiece>, Error> {
+    let vocabulary = network.causal()?.config().vocabulary;
+    let Network::Gpt2(inner) = network else {
+        return Err(Error::Failed("a causal network is none".into()));
+    };
+    let backbone = Network::Gpt2(inner.for_purpose(Purpose::Language));
+    Ok(Model { backbone, head: NextPiece::new(vocabulary) })
+}
+
+impl LanguageRun {
+    /// Writes everything that the folder of a finished run holds.
+    pub(super) fn finish(
+        folder: &Path,
+        record: &mut RunRecord,
+        model: Model<Network, NextPiece>,
+        rows: &[EpochRow],
+    ) -> Result<Self, Error> {
+        let metadata = said(&model.backbone).into_iter().collect();
+        save_backbone(&folder.join(MODEL_FILE), &model.backbone, &metadata)?;
+        text_files::write_config(&model.backbone, &[], folder)?;
+        write_bytes(&folder.join("load.py"), include_bytes!("../load_language.py"))?;
+        record.status = Status::Finished;
+        write_bytes(&folder.join("report.html"), page::render(record, rows).as_bytes())?;
+        record.write(folder)?;
+        Ok(Self { folder: folder.to_path_buf(), record: record.clone(), model })
+    }
+
+    /// Opens the run in `folder`.
+    ///
+    /// # Errors
+    /// When it holds no finished run with a language model.
+    pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
+        let record = RunRecord::read(folder)?;
+        let fault = |problem: &str, mend| Error::Run {
+            path: folder.to_path_buf(),
+            problem: problem.into(),
+            mend,
+        };
+        if record.language.is_none() {
+            let mend = "give the folder of a run that `tl finetune --task lm` made";
+            return Err(fault("holds no language model", mend));
+        }
+        let path = folder.join(MODEL_FILE);
+        if !path.exists() {
+            let mend = "go on with it: give the command that made it --resume";
+            return Err(fault("holds a run that is not finished", mend));
+        }
+        let file = WeightsFile::open(&path)?;
+        let network = record.options.choice().build(Some(&file), device)?;
+        let (found, _) = load(network.with_head(1, 0, device), &file, LoadOptions::default())?;
+        Ok(Self { folder: folder.to_path_buf(), record, model: of_language(found.backbone)? })
+    }
+
+    /// Measures the run on texts, and says in words on which: of those it was fitted on its test part, of texts that are
+    /// divided the test part, of any others all.
+    ///
+    /// # Errors
+    /// Images; texts that cannot be cut, none at all; a device that fails.
+    pub fn evaluate(
+        &self,
+        examples: &Examples,
+        device: &Device,
+        progress: &mut dyn Progress,
+    ) -> Result<(Perplexity, String), Error> {
+        let options = &self.record.options;
+        let own = examples.items().fingerprint() == self.record.data.fingerprint;
+        let items = examples.items();
+        let divided = (0..items.count()).any(|index| items.part(index) == Some(Part::Test));
+        let shares = if own || divided { options.split } else { [0.0, 0.0, 1.0] };
+        let model = self.folder.join(MODEL_FILE);
+        let text = self.record.preprocess.texts()?;
+        let found = blocks(examples, shares, &self.model.backbone, Some(&model), text, options)?;
+        let data = BlockDataset::new(found);
+        let mut test = data.blocks().split().test;
+        let mut part = match (own, divided) {
+            (true, _) => "the run's test part",
+            (_, true) => "the data's test part",
+            _ => "all texts",
+        };
+        if test.is_empty() {
+            (test, part) = ((0..data.items().count()).collect(), "all texts");
+        }
+        let size = options.settings.batch_size.max(1);
+        let found = measure_part(&self.model, &data, &test, size, device, progress)?;
+        let found = found.ok_or_else(|| {
+            Error::options("the texts hold no two pieces", "give a file with texts in it")
+        })?;
+        Ok((found.into(), part.to_string()))
+    }
+}
