@@ -219,7 +219,7 @@ fn help_teaches_with_examples_and_defaults() {
     let one = place.good(&["finetune", "--help"]).stdout;
     for part in [
         "Examples:",
-        "[default: 1e-3; for texts 1e-4]",
+        "[default: 1e-3; for texts 1e-4, with adapters 1e-3]",
         "--freeze-through <STAGE>",
         "--checkpoint-every",
     ] {
