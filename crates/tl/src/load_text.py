@@ -50,6 +50,10 @@ with torch.no_grad():
     answer = by_mean() if mean else by_class()
     lines = Path(sys.argv[1]).read_text(encoding="utf-8").split("\n") if len(sys.argv) > 1 else []
     for number, text in enumerate(lines[:-1] if lines and not lines[-1] else lines, 1):
-        logits = answer(tokenizer(text, truncation=True, max_length=longest, return_tensors="pt"))[0]
+        inputs = tokenizer(text, truncation=True, max_length=longest, return_tensors="pt")
+        if not inputs["input_ids"].numel():  # GPT-2's tokenizer adds no mark: of an empty text there is padding alone
+            padding = AutoConfig.from_pretrained(folder).pad_token_id
+            inputs = {"input_ids": torch.tensor([[padding]]), "attention_mask": torch.ones(1, 1, dtype=torch.long)}
+        logits = answer(inputs)[0]
         label = run["labels"][int(logits.argmax())]
         print(json.dumps({"file": str(number), "logits": logits.tolist(), "label": label}))
