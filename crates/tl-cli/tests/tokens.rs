@@ -118,7 +118,10 @@ fn what_does_not_fit_is_told_in_one_line() {
         (&["finetune", "words.conll", "--task", "tokens"], "mobilenet_v2 works on images"),
         (&quick("x", &["--shots", "2"]), "leave out --shots"),
         (&quick("x", &["--task", "tokens", "--pooling", "mean"]), "--pooling makes one vector"),
-        (&["evaluate", "run", "other.conll"], "class \"B-song\" is none of those that were trained"),
+        (
+            &["evaluate", "run", "other.conll"],
+            "class \"B-song\" is none of those that were trained",
+        ),
         (&["evaluate", "run", "bad.conll"], "line 2: ends in"),
     ] {
         let message = place.refused(words);

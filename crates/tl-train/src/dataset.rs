@@ -247,7 +247,7 @@ impl BlockDataset {
     }
 
     fn row(&self, index: usize) -> &[u32] {
-        self.blocks.rows().get(index).map_or(&[], Vec::as_slice)
+        self.blocks.rows().get(index).map_or(&[], |row| &row.ids)
     }
 }
 
@@ -281,15 +281,7 @@ impl Dataset for BlockDataset {
         _: Option<View>,
         _: &'b Device,
     ) -> Box<dyn Iterator<Item = Input> + 'b> {
-        let batches: Vec<Vec<usize>> = order.chunks(batch_size.max(1)).map(<[_]>::to_vec).collect();
-        Box::new(batches.into_iter().map(|batch| {
-            let pieces = |&index: &usize| {
-                let ids = self.row(index).to_vec();
-                Pieces { segments: vec![0; ids.len()], ids }
-            };
-            let texts = batch.iter().map(pieces).collect();
-            Ok((batch, Activation::Texts(texts)))
-        }))
+        text_batches(self.blocks.rows(), order, batch_size)
     }
 
     fn skipped(&self) -> Vec<Skipped> {

@@ -18,7 +18,7 @@ use crate::adapters::Adapters;
 use crate::estimate::{Extent, Sample, cache_sizes, costs};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::claim;
-use crate::record::{DataRecord, Preprocessing, RUN_SCHEMA, RunRecord, Status, versions};
+use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::pretrained_as;
 use crate::{Error, Examples, FinetuneOptions, Network, Run, text_files};
 
@@ -62,6 +62,20 @@ impl Request {
             cache_memory: Conduct::default().cache_memory,
             stop: Arc::default(),
             command: String::new(),
+        }
+    }
+}
+
+impl Request {
+    /// How a fitting that it asks for is carried out in `folder`, from the weights of this key.
+    pub(crate) fn conduct(&self, folder: Option<&Path>, weights_key: &str) -> Conduct {
+        Conduct {
+            out: folder.map(Path::to_path_buf),
+            checkpoint_every: self.checkpoint_every,
+            resume: self.resume,
+            cache_memory: self.cache_memory,
+            stop: Arc::clone(&self.stop),
+            weights_key: weights_key.to_string(),
         }
     }
 }
@@ -146,39 +160,17 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     };
     let (settings, device) = (&options.settings, &request.device);
     costs(&mut report, &phases, &found.model, plan.optimizer, settings, &extent, device)?;
-    let record = RunRecord {
-        schema: RUN_SCHEMA,
-        status: Status::Running,
-        command: request.command.clone(),
-        network: options.network.clone(),
+    let record = RunRecord::begun(Beginning {
+        command: &request.command,
+        device: (&request.device_name, request.threads),
+        options: options.clone(),
         labels: items.classes().to_vec(),
         preprocess,
-        augment: augment(options.tuning.augment),
-        options: options.clone(),
-        plan: plan.clone(),
-        data: DataRecord {
-            path: request.data.clone(),
-            fingerprint: items.fingerprint(),
-            train: split.train.len(),
-            validation: split.validation.len(),
-            test: split.test.len(),
-        },
-        device: request.device_name.clone(),
-        threads: request.threads,
-        weights_key: found.key,
-        load_report: found.report,
+        plan: &plan,
+        data: DataRecord::of(&request.data, items, &split),
+        weights: (found.key, found.report),
         trainable_report: Some(report.clone()),
-        kept: None,
-        steps: 0,
-        validation: None,
-        test: None,
-        skipped: Vec::new(),
-        versions: versions(),
-        adaptation: None,
-        pretraining: None,
-        language: None,
-        seconds: 0.0,
-    };
+    });
     let (model, weights) = (found.model, found.path);
     let folder = None;
     Ok(Prepared { model, plan, data, split, report, record, adapters, request, weights, folder })
@@ -224,14 +216,7 @@ impl Prepared {
     }
 
     fn conduct(&self, folder: Option<&Path>) -> Conduct {
-        Conduct {
-            out: folder.map(Path::to_path_buf),
-            checkpoint_every: self.request.checkpoint_every,
-            resume: self.request.resume,
-            cache_memory: self.request.cache_memory,
-            stop: Arc::clone(&self.request.stop),
-            weights_key: self.record.weights_key.clone(),
-        }
+        self.request.conduct(folder, &self.record.weights_key)
     }
 
     /// Trains, keeps the weights that the settings say, measures them once on the test part, and writes

@@ -5,13 +5,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tl_core::{Plan, TrainableReport};
-use tl_data::{Augment, Preprocess, Skipped};
+use tl_data::{Augment, Items, Preprocess, Skipped, Split};
 use tl_models::weights::LoadReport;
 use tl_train::TrainError;
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 
 use crate::adapt::{AdaptOptions, AdaptRecord};
+use crate::finetune::augment;
 use crate::language::LanguageRecord;
 use crate::pretrain::PretrainRecord;
 use crate::{Error, FinetuneOptions, TextOptions};
@@ -41,6 +42,19 @@ pub struct DataRecord {
     pub train: usize,
     pub validation: usize,
     pub test: usize,
+}
+
+impl DataRecord {
+    /// Of `items`, called `path`, that are divided by `split`.
+    pub(crate) fn of(path: &str, items: &dyn Items, split: &Split) -> Self {
+        Self {
+            path: path.to_string(),
+            fingerprint: items.fingerprint(),
+            train: split.train.len(),
+            validation: split.validation.len(),
+            test: split.test.len(),
+        }
+    }
 }
 
 /// How an example becomes a network's input.
@@ -142,7 +156,55 @@ pub struct RunRecord {
     pub seconds: f64,
 }
 
+/// What is known of a run before it does anything.
+pub(crate) struct Beginning<'a> {
+    pub command: &'a str,
+    /// What the device is called, and the threads that read examples.
+    pub device: (&'a str, usize),
+    pub options: FinetuneOptions,
+    pub labels: Vec<String>,
+    pub preprocess: Preprocessing,
+    pub plan: &'a Plan,
+    pub data: DataRecord,
+    /// What identifies the weights, and what their load did.
+    pub weights: (String, Option<LoadReport>),
+    pub trainable_report: Option<TrainableReport>,
+}
+
 impl RunRecord {
+    /// Of a run that begins now.
+    pub(crate) fn begun(beginning: Beginning<'_>) -> Self {
+        let Beginning { command, device, options, labels, preprocess, plan, data, .. } = beginning;
+        let (weights_key, load_report) = beginning.weights;
+        Self {
+            schema: RUN_SCHEMA,
+            status: Status::Running,
+            command: command.to_string(),
+            network: options.network.clone(),
+            labels,
+            preprocess,
+            augment: augment(options.tuning.augment),
+            options,
+            plan: plan.clone(),
+            data,
+            device: device.0.to_string(),
+            threads: device.1,
+            weights_key,
+            load_report,
+            trainable_report: beginning.trainable_report,
+            kept: None,
+            steps: 0,
+            validation: None,
+            test: None,
+            skipped: Vec::new(),
+            versions: versions(),
+            adaptation: None,
+            pretraining: None,
+            language: None,
+            seconds: 0.0,
+        }
+    }
+
     /// Writes `run.json` into the run's folder.
     ///
     /// # Errors

@@ -1,15 +1,20 @@
 //! Texts joined and cut into equal lengths, for a language model.
 
+use super::Encoding;
+#[cfg(feature = "text")]
 use super::{Texts, Tokenizer};
-use crate::{DataError, Items, Part, Split};
+#[cfg(feature = "text")]
+use crate::DataError;
+use crate::{Items, Part, Split};
 
 /// Below so many texts of data that are not divided the pieces are divided, not the texts.
+#[cfg(feature = "text")]
 const FEW: usize = 20;
 
 /// Pieces of equally many tokens; of each part the last may be shorter.
 #[derive(Clone, Debug)]
 pub struct Blocks {
-    rows: Vec<Vec<u32>>,
+    rows: Vec<Encoding>,
     names: Vec<String>,
     parts: Vec<Part>,
     lengths: Vec<usize>,
@@ -17,6 +22,7 @@ pub struct Blocks {
     tokenizer: String,
 }
 
+#[cfg(feature = "text")]
 impl Blocks {
     /// Joins the texts of each part, with `end` behind each, and cuts them into `length` pieces.
     ///
@@ -75,12 +81,14 @@ impl Blocks {
             self.names.push(format!("{} {}", part.name(), number + 1));
             self.parts.push(part);
             self.lengths.push(row.len());
-            self.rows.push(row);
+            self.rows.push(Encoding { segments: vec![0; row.len()], ids: row });
         }
     }
+}
 
+impl Blocks {
     /// The pieces of each block.
-    pub fn rows(&self) -> &[Vec<u32>] {
+    pub fn rows(&self) -> &[Encoding] {
         &self.rows
     }
 

@@ -14,7 +14,6 @@
 //! | `scheme` | [`Scheme`]: how tags mark entities |
 //! | `words` | [`words`](words()): the words of a line |
 
-#[cfg(feature = "text")]
 mod blocks;
 mod conll;
 mod encoded;
@@ -28,7 +27,6 @@ mod texts;
 mod vocabulary;
 mod words;
 
-#[cfg(feature = "text")]
 pub use blocks::Blocks;
 pub use encoded::{EncodedTagged, EncodedTexts, Encoding};
 pub use length::{batches_by_length, longest_first};

@@ -16,7 +16,7 @@ use super::{AdaptOptions, AdaptRecord, TargetData, named};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::finetune::augment;
 use crate::folder::claim;
-use crate::record::{DataRecord, Preprocessing, RUN_SCHEMA, RunRecord, Status, versions};
+use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::pretrained_as;
 use crate::{Error, Examples, FinetuneOptions, Network};
 
@@ -153,38 +153,21 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
     let target_input = target.examples.dataset(&preprocess, network, &reading)?;
     notes.extend(source_input.notes());
     notes.extend(target_input.notes());
-    let record = RunRecord {
-        schema: RUN_SCHEMA,
-        status: Status::Running,
-        command: request.command.clone(),
-        network: options.network.clone(),
+    let record = RunRecord::begun(Beginning {
+        command: &request.command,
+        device: (&request.device_name, request.threads),
+        options: as_finetune(options),
         labels: items.classes().to_vec(),
         preprocess,
-        augment: augment(options.augment),
-        options: as_finetune(options),
-        plan: plans[1].clone(),
-        data: DataRecord {
-            path: request.source_name.clone(),
-            fingerprint: items.fingerprint(),
-            train: split.train.len(),
-            validation: split.validation.len(),
-            test: split.test.len(),
-        },
-        device: request.device_name.clone(),
-        threads: request.threads,
-        weights_key: found.key,
-        load_report: found.report,
+        plan: &plans[1],
+        data: DataRecord::of(&request.source_name, items, &split),
+        weights: (found.key, found.report),
         trainable_report: Some(report),
-        kept: None,
-        steps: 0,
-        validation: None,
-        test: None,
-        skipped: Vec::new(),
-        versions: versions(),
+    });
+    let record = RunRecord {
+        augment: augment(options.augment),
         adaptation: Some(AdaptRecord::begun(options, target.record())),
-        pretraining: None,
-        language: None,
-        seconds: 0.0,
+        ..record
     };
     Ok(PreparedAdaptation {
         model: found.model,

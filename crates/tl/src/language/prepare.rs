@@ -1,7 +1,6 @@
 //! From texts and a causal network to a run.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tl_core::{Backbone, Model, Plan, TrainableReport};
 use tl_data::text::Blocks;
@@ -13,7 +12,7 @@ use tl_train::{BlockDataset, Conduct, Fitted, Progress, Task, check_resume, fit,
 use super::run::{LanguageRecord, LanguageRun, of_language};
 use crate::examples::{preprocessing, tokenizer};
 use crate::folder::claim;
-use crate::record::{DataRecord, RUN_SCHEMA, RunRecord, Status, versions};
+use crate::record::{Beginning, DataRecord, RunRecord};
 use crate::source::pretrained_as;
 use crate::{Error, Examples, FinetuneOptions, Network, Recipe, Request, TextOptions, text_files};
 
@@ -47,7 +46,7 @@ pub(super) fn blocks(
     let length = text.max_length.unwrap_or(config.positions);
     let seed = options.settings.seed;
     let found = Blocks::of(texts, shares, seed, &tokenizer, config.end, length)?;
-    let largest = found.rows().iter().flatten().max();
+    let largest = found.rows().iter().flat_map(|row| &row.ids).max();
     if let Some(id) = largest.filter(|id| **id as usize >= config.vocabulary) {
         return Err(Error::options(
             format!(
@@ -110,39 +109,19 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
         report.missing.retain(|name| !name.starts_with(&head));
         report
     });
-    let record = RunRecord {
-        schema: RUN_SCHEMA,
-        status: Status::Running,
-        command: request.command.clone(),
-        network: options.network.clone(),
+    let record = RunRecord::begun(Beginning {
+        command: &request.command,
+        device: (&request.device_name, request.threads),
+        options: options.clone(),
         labels: Vec::new(),
         preprocess,
-        augment: Augment::none(),
-        options: options.clone(),
-        plan: plan.clone(),
-        data: DataRecord {
-            path: request.data.clone(),
-            fingerprint: request.examples.items().fingerprint(),
-            train: split.train.len(),
-            validation: split.validation.len(),
-            test: split.test.len(),
-        },
-        device: request.device_name.clone(),
-        threads: request.threads,
-        weights_key: found.key,
-        load_report,
+        plan: &plan,
+        data: DataRecord::of(&request.data, request.examples.items(), &split),
+        weights: (found.key, load_report),
         trainable_report: Some(report.clone()),
-        kept: None,
-        steps: 0,
-        validation: None,
-        test: None,
-        skipped: Vec::new(),
-        versions: versions(),
-        adaptation: None,
-        pretraining: None,
-        language: Some(LanguageRecord::default()),
-        seconds: 0.0,
-    };
+    });
+    let language = Some(LanguageRecord::default());
+    let record = RunRecord { augment: Augment::none(), language, ..record };
     Ok(PreparedLanguage {
         request,
         model,
@@ -180,14 +159,7 @@ impl PreparedLanguage {
     }
 
     fn conduct(&self, folder: &Path) -> Conduct {
-        Conduct {
-            out: Some(folder.to_path_buf()),
-            checkpoint_every: self.request.checkpoint_every,
-            resume: self.request.resume,
-            cache_memory: self.request.cache_memory,
-            stop: Arc::clone(&self.request.stop),
-            weights_key: self.record.weights_key.clone(),
-        }
+        self.request.conduct(Some(folder), &self.record.weights_key)
     }
 
     /// Trains, keeps the weights that the settings say, measures them once on the test part, and writes the run's folder.

@@ -7,12 +7,12 @@ use std::sync::atomic::AtomicBool;
 use burn::module::Module;
 use burn::tensor::Device;
 use tl_core::{Backbone, Plan};
-use tl_data::{Augment, Images, Items, Loader, Part};
+use tl_data::{Augment, Images, Loader, Part, Split};
 use tl_ssl::ProbeItems;
 
 use super::{PretrainOptions, PretrainRecord};
 use crate::folder::claim;
-use crate::record::{DataRecord, Preprocessing, RUN_SCHEMA, RunRecord, Status, versions};
+use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::{preprocess, pretrained_as};
 use crate::{Error, Network};
 
@@ -104,46 +104,28 @@ pub fn prepare_pretraining(request: PretrainRequest) -> Result<PreparedPretraini
         .collect();
     let probe = probe(&images, &items, options);
     let counts = probe.as_ref().map_or([0, 0], |it| [it.bank.len(), it.queries.len()]);
-    let record = RunRecord {
-        schema: RUN_SCHEMA,
-        status: Status::Running,
-        command: request.command.clone(),
-        network: options.network.clone(),
+    let split = Split { train: items, ..Split::default() };
+    let record = RunRecord::begun(Beginning {
+        command: &request.command,
+        device: (&request.device_name, request.threads),
+        options: options.as_finetune(),
         labels: Vec::new(),
         preprocess: Preprocessing::Images(preprocess),
-        augment: Augment::none(),
-        options: options.as_finetune(),
-        plan: plan.clone(),
-        data: DataRecord {
-            path: request.data.clone(),
-            fingerprint: images.fingerprint(),
-            train: items.len(),
-            validation: 0,
-            test: 0,
-        },
-        device: request.device_name.clone(),
-        threads: request.threads,
-        weights_key: found.key,
-        load_report: found.report,
+        plan: &plan,
+        data: DataRecord::of(&request.data, &*images, &split),
+        weights: (found.key, found.report),
         trainable_report: None,
-        kept: None,
-        steps: 0,
-        validation: None,
-        test: None,
-        skipped: Vec::new(),
-        versions: versions(),
-        adaptation: None,
-        pretraining: Some(PretrainRecord {
-            options: options.clone(),
-            images: items.len(),
-            probe: counts,
-            parameters: Module::num_params(&backbone),
-            rows: Vec::new(),
-            pictures: Vec::new(),
-        }),
-        language: None,
-        seconds: 0.0,
-    };
+    });
+    let items = split.train;
+    let pretraining = Some(PretrainRecord {
+        options: options.clone(),
+        images: items.len(),
+        probe: counts,
+        parameters: Module::num_params(&backbone),
+        rows: Vec::new(),
+        pictures: Vec::new(),
+    });
+    let record = RunRecord { augment: Augment::none(), pretraining, ..record };
     Ok(PreparedPretraining { backbone, plan, loader, items, probe, record, folder: None, request })
 }
 
