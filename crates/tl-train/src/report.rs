@@ -66,8 +66,22 @@ pub struct ReportInput {
 pub struct Headline {
     pub test: Option<Accuracy>,
     pub validation: Option<Accuracy>,
+    /// What else tells how good it is: of a language model its perplexity, of tagged words the F1 of entities.
+    #[serde(default)]
+    pub figures: Vec<Figure>,
     /// Which weights were kept: `best (epoch 7)`, `last`, `EMA` …
     pub weights: String,
+}
+
+/// A figure that is no accuracy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    pub name: String,
+    pub value: String,
+    /// The 95 % interval, `[low, high]`, written as the value is.
+    pub interval: Option<[String; 2]>,
+    /// Number of what was measured, and its name: `223 entities`.
+    pub n: String,
 }
 
 /// An accuracy and how sure it is.

@@ -3,7 +3,7 @@
 use tl_train::EpochRow;
 use tl_train::metrics::Score;
 use tl_train::report::{
-    Accuracy, Headline, ReportInput, Section, SkippedImage, Table, TrainableRow,
+    Accuracy, Figure, Headline, ReportInput, Section, SkippedImage, Table, TrainableRow,
     render as render_page,
 };
 
@@ -45,6 +45,7 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow]) -> String {
         headline: Headline {
             test: record.test.as_ref().map(Accuracy::from),
             validation: record.validation.as_ref().map(Accuracy::from),
+            figures: figures(record),
             weights: record.kept.clone().unwrap_or_default(),
         },
         curves: rows.to_vec(),
@@ -68,6 +69,33 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow]) -> String {
         seeds: vec![record.options.settings.seed],
         seconds: record.seconds,
     })
+}
+
+/// What tells how good a language model or a tagger of entities is, on each part.
+fn figures(record: &RunRecord) -> Vec<Figure> {
+    let mut found = Vec::new();
+    let language = record.language.as_ref();
+    for (part, measured, answers) in [
+        ("Test", &record.test, language.and_then(|it| it.test.as_ref())),
+        ("Validation", &record.validation, language.and_then(|it| it.validation.as_ref())),
+    ] {
+        let perplexity = |value: f64| format!("{value:.2}");
+        found.extend(answers.map(|it| Figure {
+            name: format!("{part} perplexity"),
+            value: perplexity(it.perplexity),
+            interval: it.interval.map(|interval| interval.map(perplexity)),
+            n: format!("{} pieces", it.n),
+        }));
+        let entities = measured.as_ref().and_then(|it| it.entities.as_ref());
+        let share = |value: f64| format!("{:.1}\u{a0}%", 100.0 * value);
+        found.extend(entities.map(|it| Figure {
+            name: format!("{part} F1 of entities"),
+            value: share(it.usual.micro.f1),
+            interval: Some(it.interval.map(share)),
+            n: format!("{} entities", it.usual.n),
+        }));
+    }
+    found
 }
 
 /// How good words with tags are as entities, over all and by type.

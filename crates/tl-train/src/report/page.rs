@@ -2,7 +2,7 @@
 
 use super::markup::{count, counted, duration, escape, percent};
 use super::tables::{configuration, epochs, folded, pairs, per_class, skipped, trainable};
-use super::{Accuracy, ReportInput, confusion, curves, sections};
+use super::{Accuracy, Figure, ReportInput, confusion, curves, sections};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -96,7 +96,7 @@ fn content(input: &ReportInput) -> String {
 
 fn headline(input: &ReportInput) -> String {
     let headline = &input.headline;
-    let mut cards = String::new();
+    let mut cards: String = headline.figures.iter().map(figure).collect();
     for (name, measured) in
         [("Test accuracy", &headline.test), ("Validation accuracy", &headline.validation)]
     {
@@ -114,6 +114,18 @@ fn headline(input: &ReportInput) -> String {
         return String::new();
     }
     format!("<section class=\"cards\">{cards}</section>\n")
+}
+
+fn figure(found: &Figure) -> String {
+    let interval = found.interval.as_ref().map_or(String::new(), |[low, high]| {
+        format!("95\u{202f}% interval {} to {}<br/>", escape(low), escape(high))
+    });
+    format!(
+        "<div class=\"card\"><h2>{}</h2><p class=\"figure\">{}</p><p class=\"muted\">{interval}n = {}</p></div>",
+        escape(&found.name),
+        escape(&found.value),
+        escape(&found.n)
+    )
 }
 
 fn card(name: &str, measured: &Accuracy) -> String {

@@ -74,6 +74,12 @@ fn sample(classes: usize) -> ReportInput {
                 interval: [0.838, 0.902],
                 n: 400,
             }),
+            figures: vec![Figure {
+                name: "Test perplexity".to_string(),
+                value: "21.4".to_string(),
+                interval: Some(["20.9", "22.0"].map(str::to_string)),
+                n: "4,000 pieces".to_string(),
+            }],
             weights: "best on validation (epoch 14)".to_string(),
         },
         curves,
@@ -180,6 +186,9 @@ fn text_from_outside_never_becomes_markup() {
     input.command = evil.clone();
     input.status = evil.clone();
     input.headline.weights = evil.clone();
+    let interval = Some([evil.clone(), evil.clone()]);
+    let [name, value, n] = [(); 3].map(|()| evil.clone());
+    input.headline.figures = vec![Figure { name, value, interval, n }];
     input.curves.iter_mut().for_each(|row| row.phase = evil.clone());
     input.curves[0].phase = "x".to_string();
     input.evaluation_part = evil.clone();
