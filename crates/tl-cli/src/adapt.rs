@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tl::adapt::{TargetData, open_sources, open_texts};
 use tl::train::{Progress, TrainError};
-use tl::{AdaptRequest, Error, Run, prepare_adaptation, text_family};
+use tl::{AdaptRequest, Error, Run, prepare_adaptation, works_on_texts};
 
 use crate::adapt_flags::Adapt;
 use crate::adapt_summary::{self as summary, Outcome};
@@ -36,7 +36,7 @@ pub fn run(verb: &Adapt) -> Result<(), Failure> {
 fn request(verb: &Adapt) -> Result<AdaptRequest, Failure> {
     let device = verb.machine.start()?;
     let options = verb.options()?;
-    let columns = text_family(&options.network).map(|_| &options.text.columns);
+    let columns = works_on_texts(&options.network).then_some(&options.text.columns);
     let open = |names: &[String], labelled: bool| match columns {
         Some(columns) => open_texts(names, columns, labelled),
         None => Ok(open_sources(names)?.into()),

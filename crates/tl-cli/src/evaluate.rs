@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tl::adapt::open_sources;
+use tl::adapt::{open_sources, open_texts};
 use tl::data::text::Tagged;
 use tl::data::{Shift, Skipped};
 use tl::record::Preprocessing;
 use tl::run::Measured;
 use tl::train::metrics::{ClassScore, Entities, Evaluation};
-use tl::{Examples, Run, RunRecord};
+use tl::{Run, RunRecord};
 
 use crate::failure::Failure;
 use crate::flags::Machine;
@@ -70,10 +70,12 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
         (Preprocessing::Texts(options), [name]) if options.tokens => {
             Tagged::open(name.as_ref())?.into()
         }
-        (Preprocessing::Texts(options), [name]) => Examples::texts(name, &options.columns, true)?,
-        (Preprocessing::Texts(_), _) => {
-            return Err(Failure::input("a run on texts is measured on one file; give one"));
+        (Preprocessing::Texts(options), _) if options.tokens => {
+            return Err(Failure::input(
+                "a run on words with tags is measured on one file; give one",
+            ));
         }
+        (Preprocessing::Texts(options), names) => open_texts(names, &options.columns, true)?,
         (Preprocessing::Images(_), names) => open_sources(names)?.into(),
     };
     output::notes(examples.notes());

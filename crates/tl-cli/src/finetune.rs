@@ -12,14 +12,14 @@ use tl::train::{Progress, TrainError};
 use tl::{Error, Examples, Run, prepare, works_on_texts};
 
 use crate::failure::Failure;
-use crate::finetune_flags::{Finetune, Kind};
+use crate::finetune_flags::Finetune;
 use crate::finetune_summary::{self as summary, Outcome};
 use crate::progress::Display;
 use crate::{interruption, language, output, seeds};
 
 pub fn run(verb: &Finetune) -> Result<(), Failure> {
     let request = request(verb)?;
-    if verb.task == Some(Kind::Language) {
+    if verb.is_language()? {
         return language::fit(verb, request);
     }
     if verb.run.dry_run {
@@ -42,7 +42,7 @@ fn request(verb: &Finetune) -> Result<Request, Failure> {
     let device: Device = verb.machine.start()?;
     let options = verb.options()?;
     let name = verb.data.to_string_lossy();
-    let labelled = verb.task != Some(Kind::Language);
+    let labelled = !verb.is_language()?;
     let examples = match works_on_texts(&options.network) {
         true if options.text.tokens => Tagged::open(&verb.data)?.into(),
         true => Examples::texts(&name, &options.text.columns, labelled)?,

@@ -182,10 +182,6 @@ impl Finetune {
         options.strict |= self.data_flags.strict;
         options.split = self.split.unwrap_or(options.split);
         let tuning = &mut options.tuning;
-        self.check_recipe(
-            self.recipe.unwrap_or(tuning.recipe),
-            self.epochs.or(tuning.epochs).is_some(),
-        )?;
         tuning.recipe = self.recipe.unwrap_or(tuning.recipe);
         tuning.adapter = self.adapter.clone().or(tuning.adapter.take());
         // To name adapters is to ask for them.
@@ -195,6 +191,7 @@ impl Finetune {
         if self.recipe.is_some_and(|recipe| recipe != Recipe::Lora) && self.adapter.is_none() {
             tuning.adapter = None;
         }
+        self.check_recipe(tuning.recipe, self.epochs.or(tuning.epochs).is_some())?;
         tuning.epochs = self.epochs.or(tuning.epochs);
         tuning.learning_rate = self.lr.or(tuning.learning_rate);
         tuning.layer_decay = self.layer_decay.or(tuning.layer_decay);
@@ -215,6 +212,18 @@ impl Finetune {
         settings.cache &= !self.no_cache;
         settings.half_prefix |= self.half_prefix;
         Ok(options)
+    }
+
+    /// Whether a language model is to be fitted: by the task, or by that of `--config`.
+    ///
+    /// # Errors
+    /// A configuration that cannot be read.
+    pub fn is_language(&self) -> Result<bool, Failure> {
+        match (self.task, &self.run.config) {
+            (Some(task), _) => Ok(task == Kind::Language),
+            (None, Some(path)) => Ok(RunRecord::read(path)?.language.is_some()),
+            (None, None) => Ok(false),
+        }
     }
 
     /// Finds the task; refuses one that the network does not work on, and a table without a network of texts.

@@ -34,7 +34,7 @@ pub fn fit(verb: &Finetune, mut request: Request) -> Result<(), Failure> {
         return Err(Failure::input("--seeds is for classifiers; give --seed N, run after run"));
     }
     if verb.run.dry_run {
-        return dry_run(&prepare_language(request)?);
+        return dry_run(&prepare_language(request)?, verb.machine.json);
     }
     request.stop = interruption::stop_flag();
     let mut prepared = prepare_language(request)?;
@@ -83,8 +83,32 @@ fn headline(record: &RunRecord, folder: &Path) -> String {
     )
 }
 
-fn dry_run(prepared: &PreparedLanguage) -> Result<(), Failure> {
-    let head = headline(&prepared.record, Path::new("none"));
+/// What `--dry-run --json` prints.
+#[derive(Serialize)]
+struct DryRun<'a> {
+    dry_run: bool,
+    network: &'a str,
+    weights: &'a str,
+    preprocess: &'a tl::record::Preprocessing,
+    data: &'a tl::record::DataRecord,
+    trainable_report: &'a tl::core::TrainableReport,
+    load_report: &'a Option<tl::models::weights::LoadReport>,
+}
+
+fn dry_run(prepared: &PreparedLanguage, json: bool) -> Result<(), Failure> {
+    let record = &prepared.record;
+    if json {
+        return output::object(&DryRun {
+            dry_run: true,
+            network: &record.network,
+            weights: &record.options.weights,
+            preprocess: &record.preprocess,
+            data: &record.data,
+            trainable_report: &prepared.report,
+            load_report: &record.load_report,
+        });
+    }
+    let head = headline(record, Path::new("none"));
     output::print(&format!("{head}\n\n{}\nnothing was written\n", prepared.report))
 }
 
@@ -108,6 +132,7 @@ pub fn evaluate(verb: &Evaluate, device: &Device) -> Result<(), Failure> {
     let run = LanguageRun::open(&verb.run, device)?;
     let columns = &run.record.preprocess.texts()?.columns;
     let examples = Examples::texts(name, columns, false)?;
+    output::notes(examples.notes());
     let (found, part) = run.evaluate(&examples, device, &mut Display::new())?;
     if verb.machine.json {
         let run = &verb.run.to_string_lossy();

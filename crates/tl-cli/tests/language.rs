@@ -81,16 +81,15 @@ fn a_network_without_weights_learns_the_alphabet_and_goes_on_with_it() {
     let second = place.json(&again);
     assert!(second["test"]["perplexity"].as_f64().unwrap() < 4.0, "{second}");
     place.refused_with(&["predict", "run", "letters.txt"], &["language model", "tl generate"]);
-}
-
-#[test]
-fn resuming_ends_with_the_bits_of_a_run_that_was_not_interrupted() {
-    let place = place();
-    let more = ["--epochs", "3", "--checkpoint-every", "2", "--freeze-through", "layer.0"];
-    place.json(&fit("whole", &more));
-    place.json(&fit("cut", &more));
-    place.json(&fit("cut", &[&more[..], &["--resume"]].concat()));
-    assert_eq!(place.read("cut/model.safetensors"), place.read("whole/model.safetensors"));
+    // A test part alone is measured; a run's configuration says that it was a language model.
+    place.file("only.csv", b"text,split\nabcdefg,test\ndefghij,test\n");
+    let only = place.json(&["evaluate", "run", "only.csv"]);
+    assert_eq!((&only["part"], &only["n"]), (&"the data's test part".into(), &15.into()));
+    let config = ["finetune", "letters.txt", "--config", "run/run.json", "--epochs", "1"];
+    let planned = place.json(&[&config[..], &["--dry-run"]].concat());
+    assert_eq!(planned["network"], "gpt2");
+    let third = place.json(&[&config[..], &["--out", "third"]].concat());
+    assert!(third["test"]["perplexity"].is_f64(), "{third}");
 }
 
 #[test]
@@ -122,6 +121,16 @@ fn a_classifier_tells_rising_from_falling_letters() {
     let measured = place.json(&["evaluate", "probe", "both.csv"]);
     assert_eq!(measured["accuracy"], probed["test"]["accuracy"]);
     assert!(probed["test"]["accuracy"].as_f64().unwrap() > 0.9, "{probed}");
+    // Adapters stand behind both branches; sentences without labels are adapted to.
+    let adapter = ["--adapter", "bottleneck:width=4", "--epochs", "1", "--out", "adapted"];
+    place.json(&[&words[..4], &["--weights", "pre"], &adapter].concat());
+    let file = place.read("adapted/adapter/adapter.safetensors");
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap().len();
+    assert_eq!(tensors, 2 * 2 * 4 + 1);
+    let to = ["adapt", "--source", "both.csv", "--target", "lines.txt", "--model", "gpt2"];
+    let how = ["--weights", "pre", "--method", "coral", "--source-epochs", "1", "--epochs", "1"];
+    let moved = place.json(&[&to[..], &how, &["--batch-size", "2", "--out", "moved"]].concat());
+    assert_eq!(moved["method"], "coral");
     let embed = ["embed", "lines.txt", "--model", "gpt2", "--weights", "run", "--out", "e.npy"];
     assert_eq!(place.json(&embed)["width"], 32);
 }
@@ -133,6 +142,9 @@ fn what_does_not_fit_is_one_line() {
         &fit("run", &["--recipe", "probe", "--epochs", "1"]),
         &["no head", "--recipe finetune"],
     );
+    let adapter = ["--adapter", "lora", "--recipe", "finetune"];
+    place.refused_with(&fit("run", &adapter), &["--recipe lora"]);
+    place.refused_with(&fit("run", &["--freeze", ".*"]), &["nothing is trained"]);
     let long: Vec<&str> = FIT.iter().map(|word| if *word == "32" { "65" } else { word }).collect();
     place.refused_with(&long, &["65", "64"]);
     place.refused_with(&fit("run", &["--pooling", "class"]), &["sees no other", "mean"]);

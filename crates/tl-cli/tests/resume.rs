@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use support::Place;
+use support::texts::{alphabets, causal, encoder, reviews, tagged};
 
 /// Frozen stages cached on disk, three unfreezings, augmentation, a moving average, checkpoints amid
 /// epochs.
@@ -24,6 +25,16 @@ const ADAPTATION: &str = "adapt --source photos --target-shift night:0.3 --model
 /// Adapters with masks of their own, checkpoints amid epochs.
 const ADAPTERS: &str = "finetune photos --image-size 32 --adapter lora:rank=2,dropout=0.2 --epochs 4 --lr 0.01 \
     --batch-size 8 --checkpoint-every 2 --ema 0.9 --augment --cache-memory 0 --threads 2 --resume --out";
+
+/// Frozen layers cached by their lengths, layers that thaw; of a language model, of tagged words and of sentences.
+const LANGUAGE: &str = "finetune letters.txt --task lm --model gpt2 --weights random:tiny --max-length 32 --lr 1e-2 \
+    --batch-size 8 --recipe gradual --epochs 24 --checkpoint-every 2 --threads 2 --resume --out";
+const TAGGED: &str = "finetune words.conll --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 60 \
+    --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
+const SENTENCES: &str = "finetune reviews.csv --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 80 \
+    --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
+const SENTENCES_ADAPTED: &str = "adapt --source reviews.csv --target elsewhere.csv --model bert --weights encoder --method shot \
+    --lr 3e-3 --source-epochs 20 --epochs 20 --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
 
 /// When a run is killed: a pseudo-random share of its duration, or as soon as something is seen.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +134,39 @@ fn a_run_of_adapters_killed_and_resumed_ends_with_the_same_bits() {
     }
 }
 
+#[test]
+fn runs_on_texts_killed_and_resumed_end_with_the_same_bits() {
+    let place = Place::new();
+    causal(&place, "tiny");
+    encoder(&place, "encoder");
+    place.file("letters.txt", alphabets().as_bytes());
+    place.file("words.conll", tagged(240).as_bytes());
+    place.file("reviews.csv", reviews(160).as_bytes());
+    place.file("elsewhere.csv", reviews(90).replace("film", "is the").as_bytes());
+    for (command, checkpoints) in [
+        (LANGUAGE, &TEXTS[..]),
+        (TAGGED, &TEXTS),
+        (SENTENCES, &TEXTS),
+        (SENTENCES_ADAPTED, &ADAPTED),
+    ] {
+        let started = Instant::now();
+        place.good(&words(command, "whole"));
+        let duration = started.elapsed();
+        let of = |out: &str| Outcome::of(&place.path(out), checkpoints);
+        let whole = of("whole");
+        assert!(whole.steps > 20, "the run is too short to be killed in many places");
+        place.good(&[words(command, "other"), vec!["--seed", "1"]].concat());
+        assert!(of("other").model != whole.model);
+        for share in [0.35, 0.55, 0.75] {
+            let seen = kill(&place, command, "killed", Moment::Share(share), duration);
+            place.good(&words(command, "killed"));
+            whole.must_equal(&of("killed"), &format!("{command}: at {share}, {seen}"));
+            fs::remove_dir_all(place.path("killed")).unwrap();
+        }
+        ["whole", "other"].iter().for_each(|out| fs::remove_dir_all(place.path(out)).unwrap());
+    }
+}
+
 /// Whether the last checkpoint of an adaptation was written before its epoch ended.
 fn is_amid_an_epoch(folder: &Path) -> bool {
     let found = ADAPTED.iter().filter_map(|(name, _)| fs::read(folder.join(name)).ok()).next_back();
@@ -190,6 +234,8 @@ type Checkpoints = [(&'static str, &'static [&'static str])];
 
 const FITTED: [(&str, &[&str]); 1] =
     [("checkpoint.safetensors", &["model/", "best/", "average/", "first/", "second/"])];
+const TEXTS: [(&str, &[&str]); 1] =
+    [("checkpoint.safetensors", &["model/", "best/", "first/", "second/"])];
 const ADAPTED: [(&str, &[&str]); 2] = [
     ("source/checkpoint.safetensors", &["joint/", "chosen/", "first/", "second/"]),
     ("methods/shot/checkpoint.safetensors", &["joint/", "chosen/", "first/", "second/"]),
@@ -214,7 +260,8 @@ impl Outcome {
             .collect();
         Self {
             model: read("model.safetensors"),
-            predictions: read("predictions.csv"),
+            // A language model has none.
+            predictions: fs::read(folder.join("predictions.csv")).unwrap_or_default(),
             steps: metrics.iter().filter_map(|row| row["step"].as_u64()).max().unwrap_or(0),
             metrics,
             checkpoints: checkpoints.iter().map(|(name, kinds)| (read(name), *kinds)).collect(),

@@ -67,16 +67,6 @@ fn a_file_of_tagged_words_becomes_a_run_that_finds_entities() {
 }
 
 #[test]
-fn resuming_ends_with_the_bits_of_a_run_that_was_not_interrupted() {
-    let place = place();
-    let more = ["--epochs", "2", "--freeze-through", "layer.0", "--checkpoint-every", "2"];
-    place.json(&quick("whole", &more));
-    place.json(&quick("cut", &more));
-    place.json(&quick("cut", &[&more[..], &["--resume"]].concat()));
-    assert_eq!(place.read("cut/model.safetensors"), place.read("whole/model.safetensors"));
-}
-
-#[test]
 fn frozen_layers_are_kept_and_not_computed_again() {
     let place = place();
     let losses = |run: &str, more: &[&str]| {

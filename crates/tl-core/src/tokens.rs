@@ -48,7 +48,10 @@ impl Tokens {
         let prefix = self.prefix.min(tokens.saturating_sub(1));
         let pooled =
             match (self.pooling, self.padded()) {
-                (TokenPooling::Each, _) => return self.hidden.reshape([batch * tokens, width]),
+                (TokenPooling::Each, _) => {
+                    let own = self.hidden.narrow(1, prefix, tokens - prefix);
+                    return own.reshape([batch * (tokens - prefix), width]);
+                }
                 (TokenPooling::Class, _) => self.hidden.narrow(1, 0, 1),
                 (TokenPooling::Mean, None) => {
                     self.hidden.narrow(1, prefix, tokens - prefix).mean_dim(1)
@@ -102,4 +105,24 @@ fn constant(values: Vec<f32>, dims: [usize; 2], like: &Tensor<3>) -> Tensor<2> {
     let device = like.device().without_autodiff();
     let plain = Tensor::from_data(TensorData::new(values, dims), &device);
     if like.is_autodiff() { plain.autodiff() } else { plain }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_that_stand_for_no_part_answer_for_none() {
+        let values: Vec<f32> = (0..12).map(|value| value as f32).collect();
+        let hidden = Tensor::from_data(TensorData::new(values, [2, 3, 2]), &Device::flex());
+        let lengths = Some(vec![3, 2]);
+        let of = |pooling| {
+            let tokens =
+                Tokens { hidden: hidden.clone(), prefix: 1, pooling, lengths: lengths.clone() };
+            tokens.pooled().into_data().try_into_vec::<f32>().unwrap()
+        };
+        assert_eq!(of(TokenPooling::Each), [2.0, 3.0, 4.0, 5.0, 8.0, 9.0, 10.0, 11.0]);
+        assert_eq!(of(TokenPooling::Mean), [3.0, 4.0, 8.0, 9.0]);
+        assert_eq!(of(TokenPooling::Last), [4.0, 5.0, 8.0, 9.0]);
+    }
 }

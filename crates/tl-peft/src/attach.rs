@@ -9,7 +9,7 @@ use tl_core::{Backbone, Trained};
 use tl_kernels::adapter::{Adapter, Site, SiteKind, replace};
 
 use crate::config::{AdapterConfig, Lora};
-use crate::targets::{Layer, adapted, chosen, convolutions, layers, usual};
+use crate::targets::{Layer, adapted, chosen, convolutions, kinds, layers, usual};
 use crate::{PeftError, bitfit, bottleneck, dora, ia3, lora, prompt};
 
 /// `backbone`, which lies on the plain device, with adapters as they begin for `seed`: each changes nothing at first,
@@ -109,7 +109,17 @@ fn usual_or<B: Backbone>(
     if let Some(names) = usual(all, preferred) {
         return chosen(backbone, all, &names);
     }
-    Ok(convolutions(all))
+    match convolutions(all) {
+        found if found.is_empty() => Err(PeftError::Config {
+            text: "these adapters".into(),
+            problem: format!(
+                "know no usual layers of this network, which has {}",
+                kinds(all).join(", ")
+            ),
+            mend: "give targets".into(),
+        }),
+        found => Ok(found),
+    }
 }
 
 /// `module` with every slot empty: the network as it was before.

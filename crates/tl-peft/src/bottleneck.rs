@@ -12,8 +12,13 @@ use tl_kernels::adapter::{Adapter, Bottleneck};
 use crate::targets::Layer;
 
 /// The last layer of each branch.
-pub(crate) const USUAL: &[&[&str]] =
-    &[&["output", "outer"], &["attn.proj", "mlp.fc2"], &["conv3"], &["conv2"]];
+pub(crate) const USUAL: &[&[&str]] = &[
+    &["output", "outer"],
+    &["attn.proj", "mlp.fc2"],
+    &["attn.c_proj", "mlp.c_proj"],
+    &["conv3"],
+    &["conv2"],
+];
 
 /// The bottleneck behind a layer as it begins.
 pub(crate) fn begin(hidden: usize, layer: &Layer, seed: u64, device: &Device) -> Adapter {

@@ -27,7 +27,10 @@ const SCHEMA: u32 = 1;
 /// Which files are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    Peft,
+    /// With what PEFT calls the task: `SEQ_CLS` for a class for each text, `TOKEN_CLS` for each word.
+    Peft {
+        task_type: &'static str,
+    },
     Own,
 }
 
@@ -63,7 +66,7 @@ impl AdapterRecord {
         std::fs::create_dir_all(folder).map_err(unwritable)?;
         let triple = |(name, held): (String, Held)| (name, held.shape, held.values);
         let metadata = |key: &str, value: String| BTreeMap::from([(key.to_string(), value)]);
-        if format == Format::Own {
+        let Format::Peft { task_type } = format else {
             let header = Header {
                 schema: SCHEMA,
                 network: backbone.name().to_string(),
@@ -75,12 +78,12 @@ impl AdapterRecord {
             let tensors: Vec<_> = self.tensors.clone().into_iter().map(triple).collect();
             let path = folder.join(OWN_FILE);
             return Ok(save_safetensors(&path, &tensors, &[], &metadata("adapter", header))?);
-        }
+        };
         if !self.config.is_known_to_peft() {
             let problem = format!("PEFT has no format for {}", self.config.kind());
             return Err(fault(problem, "write it in the format of our own"));
         }
-        let (tensors, config) = peft::written(self, backbone, base);
+        let (tensors, config) = peft::written(self, backbone, (base, task_type));
         let tensors: Vec<_> = tensors.into_iter().map(triple).collect();
         let path = folder.join(PEFT_MODEL);
         save_safetensors(&path, &tensors, &[], &metadata("format", "pt".into()))?;

@@ -41,7 +41,7 @@ fn beside(config: &AdapterConfig, name: &str) -> String {
 pub(crate) fn written<B: Architecture>(
     record: &AdapterRecord,
     backbone: &B,
-    base: &str,
+    (base, task_type): (&str, &str),
 ) -> (Vec<(String, Held)>, Value) {
     let mut tensors = Vec::new();
     for (path, held) in &record.tensors {
@@ -70,14 +70,18 @@ pub(crate) fn written<B: Architecture>(
         };
         tensors.push((name, held));
     }
-    (tensors, configuration(record, backbone, base))
+    (tensors, configuration(record, backbone, (base, task_type)))
 }
 
-fn configuration<B: Architecture>(record: &AdapterRecord, backbone: &B, base: &str) -> Value {
+fn configuration<B: Architecture>(
+    record: &AdapterRecord,
+    backbone: &B,
+    (base, task_type): (&str, &str),
+) -> Value {
     let mut said = Map::new();
     let mut put = |key: &str, value: Value| drop(said.insert(key.to_string(), value));
     put("base_model_name_or_path", json!(base));
-    put("task_type", json!("SEQ_CLS"));
+    put("task_type", json!(task_type));
     put("inference_mode", json!(true));
     put("auto_mapping", Value::Null);
     put("revision", Value::Null);
@@ -187,8 +191,14 @@ pub(crate) fn read<B: Architecture>(
             .and_then(|value| usize::try_from(value).ok())
             .ok_or_else(|| format!("says {key} {value}")),
     };
-    let number = |key: &str, usual: f64| said.get(key).and_then(Value::as_f64).unwrap_or(usual);
-    let yes = |key: &str| said.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let number = |key: &str, usual: f64| match said.get(key) {
+        None | Some(Value::Null) => Ok(usual),
+        Some(value) => value.as_f64().ok_or_else(|| format!("says {key} {value}")),
+    };
+    let yes = |key: &str| match said.get(key) {
+        None | Some(Value::Null) => Ok(false),
+        Some(value) => value.as_bool().ok_or_else(|| format!("says {key} {value}")),
+    };
     let kind = said.get("peft_type").and_then(Value::as_str).unwrap_or_default();
     let mut record = AdapterRecord {
         config: match kind {
@@ -196,11 +206,11 @@ pub(crate) fn read<B: Architecture>(
                 refuse(said)?;
                 AdapterConfig::Lora(Lora {
                     rank: whole("r", 8)?,
-                    alpha: number("lora_alpha", 8.0),
-                    dropout: number("lora_dropout", 0.0).clamp(0.0, 0.99),
+                    alpha: number("lora_alpha", 8.0)?,
+                    dropout: number("lora_dropout", 0.0)?,
                     targets: Vec::new(),
-                    rank_stabilized: yes("use_rslora"),
-                    dora: yes("use_dora"),
+                    rank_stabilized: yes("use_rslora")?,
+                    dora: yes("use_dora")?,
                 })
             }
             "IA3" => AdapterConfig::Ia3(Ia3::default()),
@@ -259,6 +269,9 @@ pub(crate) fn read<B: Architecture>(
         }
         record.tensors.insert(info.path, held);
     }
+    if !record.tensors.keys().any(|path| is_adapter(path)) {
+        return Err(format!("holds no adapter of {}", backbone.name()));
+    }
     match tensors.keys().next() {
         Some(name) => Err(format!("holds {name}, which has no place in {}", backbone.name())),
         None => Ok(record),
@@ -278,6 +291,11 @@ fn refuse(said: &Map<String, Value>) -> Result<(), String> {
         .chain(["megatron_config", "trainable_token_indices", "target_parameters"]);
     if let Some(key) = unknown.into_iter().find(|key| set(key)) {
         return Err(format!("says {key}, which is not known here"));
+    }
+    // These begin by changing the base, which is not the one that is given here.
+    let begun = said.get("init_lora_weights").and_then(Value::as_str).unwrap_or_default();
+    if ["pissa", "olora", "corda", "loftq"].iter().any(|kind| begun.starts_with(kind)) {
+        return Err(format!("says init_lora_weights \"{begun}\", which is not known here"));
     }
     match said.get("bias").and_then(Value::as_str) {
         None | Some("none") => Ok(()),

@@ -39,8 +39,8 @@ pub(crate) fn begin<B: Backbone>(
         return Err(PeftError::WrongSite {
             kind: "prompt",
             layer: "the input".into(),
-            problem: "where no text goes in".into(),
-            mend: "give lora or bottleneck to a network of images",
+            problem: "where no table of pieces takes vectors in front of a text".into(),
+            mend: "give lora or bottleneck",
         });
     };
     let mut vectors: Option<Result<Vec<f32>, String>> = None;

@@ -141,6 +141,9 @@ impl AdapterRecord {
         let matrix = |name: &str| {
             let held = parts.get(name)?;
             let [rows, columns] = *held.shape.as_slice() else { return None };
+            if rows * columns == 0 {
+                return None;
+            }
             let data = TensorData::new(held.values.clone(), [rows, columns]);
             Some(Tensor::<2>::from_data(data, device))
         };
@@ -148,6 +151,9 @@ impl AdapterRecord {
             let held = parts.get(name).filter(|held| held.shape == [length])?;
             Some(Tensor::<1>::from_data(TensorData::new(held.values.clone(), [length]), device))
         };
+        if site.kind == SiteKind::Closed {
+            return Ok(None);
+        }
         let table = site.kind == SiteKind::Table;
         let linear = site.kind == SiteKind::Linear;
         let names: Vec<&str> = parts.keys().copied().collect();
@@ -198,7 +204,8 @@ impl AdapterRecord {
                 let biases =
                     (vector("bottleneck.down_bias", hidden), vector("bottleneck.up_bias", width));
                 let (Some(down_bias), Some(up_bias)) = biases else { return Ok(None) };
-                let fits = down.dims() == [hidden, width] && up.dims() == [width, hidden];
+                let fits =
+                    hidden > 0 && down.dims() == [hidden, width] && up.dims() == [width, hidden];
                 fits.then(|| {
                     let mut bottleneck = Bottleneck::new(down, up);
                     bottleneck.down_bias = Param::from_tensor(down_bias);

@@ -24,7 +24,8 @@ pub struct Layer {
 /// The layers of `backbone` in the order of its fields, tables left out.
 pub fn layers<B: Backbone>(backbone: &B) -> Vec<Layer> {
     let stages = backbone.stages();
-    let found = sites(backbone).into_iter().filter(|(_, site, _)| site.kind != SiteKind::Table);
+    let open = |kind| matches!(kind, SiteKind::Linear | SiteKind::Convolution);
+    let found = sites(backbone).into_iter().filter(|(_, site, _)| open(site.kind));
     found
         .map(|(path, site, _)| {
             let stage = stage_of(&stages, &path);
@@ -72,7 +73,7 @@ pub fn chosen<B: Backbone>(
 }
 
 /// The paths of layers, those that differ in numbers alone told once.
-fn kinds(all: &[Layer]) -> Vec<String> {
+pub(crate) fn kinds(all: &[Layer]) -> Vec<String> {
     let numbered = |path: &str| {
         let parts = path.split('.');
         let shown = parts.map(|part| if part.parse::<usize>().is_ok() { "*" } else { part });

@@ -18,6 +18,9 @@ use tl_models::{Classifier, Encoder, EncoderConfig, Family};
 use tl_peft::AdapterRecord;
 use tl_peft::file::{Format, PEFT_CONFIG, PEFT_MODEL};
 
+/// A class for each text.
+const SENTENCES: Format = Format::Peft { task_type: "SEQ_CLS" };
+
 const CASES: [&str; 7] = [
     "bert_lora",
     "bert_lora_pooler",
@@ -134,7 +137,7 @@ fn its_gradients_are_those_of_peft() {
         for (path, held) in &mut of_gradients.tensors {
             held.values = found[path].clone();
         }
-        of_gradients.save(folder.path(), &model.backbone, Format::Peft, "").unwrap();
+        of_gradients.save(folder.path(), &model.backbone, SENTENCES, "").unwrap();
         let file = WeightsFile::open(&folder.path().join(PEFT_MODEL)).unwrap();
         let mut worst = 0.0f64;
         for (key, expected) in &fixture.gradients {
@@ -158,7 +161,7 @@ fn what_is_written_is_what_peft_wrote() {
         let config = record.config.clone();
         let again = AdapterRecord::of(&model, &config, &record.whole).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        again.save(folder.path(), &base.backbone, Format::Peft, "base").unwrap();
+        again.save(folder.path(), &base.backbone, SENTENCES, "base").unwrap();
         let file = WeightsFile::open(&folder.path().join(PEFT_MODEL)).unwrap();
         assert_eq!(file.names().count(), fixture.entries.len(), "{name}");
         for (key, shape) in &fixture.entries {
@@ -205,7 +208,7 @@ fn every_adapter_is_written_for_peft_where_a_folder_is_named() {
     for name in CASES {
         let Opened { base, record, .. } = opened(name);
         let folder = PathBuf::from(&folder).join(name);
-        record.save(&folder, &base.backbone, Format::Peft, "base").unwrap();
+        record.save(&folder, &base.backbone, SENTENCES, "base").unwrap();
     }
 }
 
@@ -232,6 +235,14 @@ fn what_is_not_known_here_is_one_line() {
     assert!(fault(&set("r", 0.into())).contains("rank"));
     assert!(fault(&set("r", (-1).into())).contains("says r -1"));
     assert!(fault(&set("use_dora", true.into())).contains("does not fit"));
+    assert!(fault(&set("lora_alpha", "32".into())).contains("says lora_alpha"));
+    assert!(fault(&set("use_rslora", "true".into())).contains("says use_rslora"));
+    assert!(fault(&set("lora_dropout", 1.into())).contains("dropout"));
+    assert!(fault(&set("init_lora_weights", "pissa".into())).contains("pissa"));
+    assert!(
+        fault(&|fixture| fixture.entries.retain(|name, _| !name.contains("lora_")))
+            .contains("no adapter")
+    );
     let strange =
         fault(&|fixture| drop(fixture.entries.insert("base_model.other".into(), vec![2, 2])));
     assert!(strange.contains("base_model.other"), "{strange}");

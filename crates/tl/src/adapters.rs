@@ -60,7 +60,11 @@ impl Adapters {
         let classes = options.patches.pooling != Some(TokenPooling::Mean);
         let text = text_family(&options.network).is_some() && classes;
         let known = text && self.config.is_known_to_peft();
-        let format = if known { Format::Peft } else { Format::Own };
+        let task_type = match options.text.tokens {
+            true => "TOKEN_CLS",
+            false => "SEQ_CLS",
+        };
+        let format = if known { Format::Peft { task_type } } else { Format::Own };
         let place = folder.join(ADAPTER_FOLDER);
         record.save(&place, &model.backbone, format, &base_name(&options.weights))?;
         merged(model)

@@ -1,5 +1,6 @@
 //! Named entities as people read them.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -56,9 +57,20 @@ pub fn entities(
     texts.collect()
 }
 
+/// BILOU's marks of a last word and of a single one, which seqeval's usual mode does not know, as those of BIOES.
+fn as_bioes(tag: &str) -> Cow<'_, str> {
+    match tag.split_at_checked(2) {
+        Some(("L-", kind)) => format!("E-{kind}").into(),
+        Some(("U-", kind)) => format!("S-{kind}").into(),
+        _ => tag.into(),
+    }
+}
+
 fn of(item: &Sentence, words: &[WordLogits<'_>], labels: &[String]) -> Vec<Entity> {
     let (tags, probabilities): (Vec<&str>, Vec<f64>) =
         words.iter().map(|logits| tag(*logits, labels)).unzip();
+    let tags: Vec<Cow<'_, str>> = tags.into_iter().map(as_bioes).collect();
+    let tags: Vec<&str> = tags.iter().map(AsRef::as_ref).collect();
     let spans = spans(&tags).into_iter().filter_map(|(begin, end, label)| {
         let (first, last) = (item.words.get(begin)?, item.words.get(end.checked_sub(1)?)?);
         let bytes: Range<usize> = first.start..last.end;

@@ -64,7 +64,7 @@ impl Examples {
     /// As there.
     pub fn texts(name: &str, columns: &Columns, labelled: bool) -> Result<Self, Error> {
         Ok(match name.strip_prefix("rated:") {
-            Some(path) => Texts::rated(Path::new(path), NEUTRAL)?.into(),
+            Some(path) => Texts::rated(Path::new(path), NEUTRAL, labelled)?.into(),
             None => Texts::open(Path::new(name), columns, labelled)?.into(),
         })
     }

@@ -216,7 +216,11 @@ impl Prepared {
     }
 
     fn conduct(&self, folder: Option<&Path>) -> Conduct {
-        self.request.conduct(folder, &self.record.weights_key)
+        // Adapters of another kind, rank or scale go on to another result.
+        let adapter =
+            self.record.options.tuning.adapter.as_ref().filter(|_| self.adapters.is_some());
+        let adapter = adapter.map_or(String::new(), |config| format!(" {config}"));
+        self.request.conduct(folder, &format!("{}{adapter}", self.record.weights_key))
     }
 
     /// Trains, keeps the weights that the settings say, measures them once on the test part, and writes

@@ -136,7 +136,9 @@ pub fn pretrained_as(
     let model = network.with_head(answers, seed, device);
     let options = LoadOptions { fresh_head: classes.is_some(), partial };
     let (model, report) = load(model, &file, options)?;
-    let key = file.sha256()?;
+    // What is said of a network decides what its weights mean.
+    let said = (choice.patches != Default::default()).then(|| format!(" {:?}", choice.patches));
+    let key = file.sha256()? + &said.unwrap_or_default();
     let path = file.path().map(Path::to_path_buf);
     Ok(Pretrained { model, report: Some(report), key, path })
 }

@@ -36,9 +36,14 @@ impl Cache {
                 None => output,
             })
         };
-        let few: Vec<usize> = (0..counts[2].min(CHUNK)).collect();
-        let shape = at_cut(Part::Target, &few)?.row_shape();
-        let bytes = shape.elements() * counts.iter().sum::<usize>() * size_of::<f32>();
+        // Sequences differ in length: the longest of a few of each part stands for all.
+        let mut longest = 0;
+        let parts = [Part::SourceTraining, Part::SourceValidation, Part::Target];
+        for (part, count) in parts.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
+            let few: Vec<usize> = (0..count.min(CHUNK)).collect();
+            longest = longest.max(at_cut(part, &few)?.row_shape().elements());
+        }
+        let bytes = longest * counts.iter().sum::<usize>() * size_of::<f32>();
         if bytes as u64 > memory {
             return Ok(None);
         }

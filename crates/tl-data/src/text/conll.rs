@@ -31,7 +31,10 @@ impl Tagged {
             })?;
             let named = found.into_iter().map(|(line, words, tags)| {
                 let name = match part {
-                    Some(part) => format!("{}:{line}", part.name()),
+                    Some(_) => {
+                        let file = file.file_name().unwrap_or_default();
+                        format!("{}:{line}", file.to_string_lossy())
+                    }
                     None => line.to_string(),
                 };
                 Read { name, words, tags, part }

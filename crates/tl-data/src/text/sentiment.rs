@@ -8,11 +8,12 @@ use crate::DataError;
 
 impl Texts {
     /// The sentiment files of Hutto and Gilbert (2014): a number, the mean rating of 20 people from −4 to 4, and a
-    /// sentence, between tabs. Ratings beyond ±`neutral` become `positive` and `negative`, the others are left out.
+    /// sentence, between tabs. Ratings beyond ±`neutral` become `positive` and `negative`; the others are left out where
+    /// classes are `labelled`, and are texts without a class where they are not: ratings then choose nothing.
     ///
     /// # Errors
     /// A file that cannot be read or is of another kind.
-    pub fn rated(path: &Path, neutral: f64) -> Result<Self, DataError> {
+    pub fn rated(path: &Path, neutral: f64, labelled: bool) -> Result<Self, DataError> {
         let text = read(path)?;
         let mut named = Vec::new();
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
@@ -25,8 +26,9 @@ impl Texts {
                 let path = path.to_path_buf();
                 return Err(DataError::TextFile { path, line: line_number, problem });
             };
-            if rating.abs() > neutral {
-                let class = if rating > 0.0 { "positive" } else { "negative" };
+            let class = if rating > 0.0 { "positive" } else { "negative" };
+            let class = (rating.abs() > neutral).then(|| class.to_string());
+            if class.is_some() || !labelled {
                 let item = TextItem {
                     name: line_number.to_string(),
                     text: sentence.to_string(),
@@ -34,7 +36,7 @@ impl Texts {
                     label: None,
                     part: None,
                 };
-                named.push(Named { item, class: Some(class.to_string()) });
+                named.push(Named { item, class });
             }
         }
         match named.is_empty() {
@@ -54,11 +56,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rated.txt");
         std::fs::write(&path, "1\t2.5\tso\tgood\r\n2\t-0.5\tso so\r\n3_1\t-1.2\tbad\r\n").unwrap();
-        let texts = Texts::rated(&path, 0.5).unwrap();
+        let texts = Texts::rated(&path, 0.5, true).unwrap();
         assert_eq!(texts.labels(), [Some(1), Some(0)]);
         assert_eq!(texts.items[0].text, "so\tgood");
+        let all = Texts::rated(&path, 0.5, false).unwrap();
+        assert_eq!(all.labels(), [Some(1), None, Some(0)]);
         std::fs::write(&path, "text,label\n").unwrap();
-        let message = Texts::rated(&path, 0.5).unwrap_err().to_string();
+        let message = Texts::rated(&path, 0.5, true).unwrap_err().to_string();
         assert!(message.contains("line 1"), "{message}");
     }
 }

@@ -137,11 +137,6 @@ impl Tagged {
         self
     }
 
-    /// Whether the words have tags.
-    pub fn is_tagged(&self) -> bool {
-        !self.classes.is_empty()
-    }
-
     /// The types of the entities, sorted.
     pub fn types(&self) -> Vec<&str> {
         let kinds = self.classes.iter().filter_map(|tag| mark_and_type(tag));

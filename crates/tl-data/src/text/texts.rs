@@ -93,7 +93,7 @@ impl Texts {
         note(empty, "texts are empty");
         let unlabelled = items.iter().filter(|item| item.label.is_none()).count();
         if !classes.is_empty() {
-            note(unlabelled, "texts have no label and are left out of fitting");
+            note(unlabelled, "texts have no label");
         }
         Self { classes, items, notes, first_alike }
     }
@@ -121,6 +121,16 @@ impl Texts {
             }
         }
         Ok(Self::of(named))
+    }
+
+    /// The texts of one part, divided no more.
+    pub fn of_part(&self, part: Part) -> Self {
+        let own = self.items.iter().enumerate().filter(|(_, item)| item.part == Some(part));
+        let named = own.map(|(index, item)| Named {
+            item: TextItem { part: None, ..item.clone() },
+            class: item.label.map(|_| self.class(index).to_string()),
+        });
+        Self::of(named.collect())
     }
 
     /// The same texts without labels and classes.

@@ -30,6 +30,8 @@ pub enum SiteKind {
     Convolution,
     /// The vectors of a text's pieces.
     Table,
+    /// A layer whose weights are used by another: nothing can stand here.
+    Closed,
 }
 
 impl Site {
@@ -60,6 +62,12 @@ impl Slot {
     /// An empty one.
     pub fn new(site: Site) -> Self {
         Self { site, adapter: None }
+    }
+
+    /// A place where nothing can stand: the layer's weights are used by another.
+    pub fn closed(mut self) -> Self {
+        self.site.kind = SiteKind::Closed;
+        self
     }
 
     /// What is in it.

@@ -58,8 +58,9 @@ impl Encoder {
     }
 
     fn tokens(&self, hidden: Tensor<3>, lengths: Vec<usize>) -> Activation {
-        let pooling = self.config.pooling;
-        Activation::Tokens(Tokens { hidden, prefix: 0, pooling, lengths: Some(lengths) })
+        // Vectors of a prompt stand for no part of the text.
+        let (pooling, prefix) = (self.config.pooling, self.embeddings.before());
+        Activation::Tokens(Tokens { hidden, prefix, pooling, lengths: Some(lengths) })
     }
 
     /// The layers `range` of the stages, all of one kind and with one mask.

@@ -54,11 +54,14 @@ impl Vit {
         if !config.pre_norm {
             patches = patches.bias(true);
         }
+        // Patches are cut out and multiplied by its weight.
+        let mut proj = patches.init(device);
+        proj.adapter = proj.adapter.closed();
         Self {
             cls_token: zeros(1),
             reg_token: (registers > 0).then(|| zeros(registers)),
             pos_embed: zeros(config.grid().pow(2) + config.embedded_prefix()),
-            patch_embed: PatchEmbed { proj: patches.init(device) },
+            patch_embed: PatchEmbed { proj },
             norm_pre: config.pre_norm.then(|| LayerNorm::new(width, epsilon, device)),
             blocks: (0..config.depth).map(|_| Block::new(config.block(), device)).collect(),
             norm: LayerNorm::new(width, epsilon, device),

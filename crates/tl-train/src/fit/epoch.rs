@@ -208,7 +208,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             let batch_size = self.settings.batch_size;
             if many {
                 let batches = feed.batches(items.clone(), batch_size, None, &self.device);
-                return measure_targets(model, batches, phase.cut, data, progress);
+                return measure_targets(model, batches, (phase.cut, items.len()), data, progress);
             }
             let place = (phase.cut, data.answers());
             let found = classify(model, feed, place, &items, batch_size, &self.device, progress)?;

@@ -141,20 +141,20 @@ fn collect<B: Backbone, H: Head>(
     Ok(found)
 }
 
-/// Measures a plain model's answers, from the cut on, against the [targets](Dataset::targets) of the items; only the sums of a
-/// batch are kept. Nothing where there is no item.
+/// Measures a plain model's answers, from the cut on, against the [targets](Dataset::targets) of so many items; only the sums of
+/// a batch are kept. Nothing where there is no item.
 ///
 /// # Errors
 /// Items that cannot be used, a device that fails.
 pub fn measure_targets<B: Backbone, H: Head>(
     model: &Model<B, H>,
     batches: impl Iterator<Item = Result<(Vec<usize>, Activation), TrainError>>,
-    from: usize,
+    (from, items): (usize, usize),
     data: &dyn Dataset,
     progress: &mut dyn Progress,
 ) -> Result<Option<Measure>, TrainError> {
     let mut rows = Rows::default();
-    progress.begin("measuring", data.items().count() as u64);
+    progress.begin("measuring", items as u64);
     for batch in batches {
         let (indices, activation) = batch?;
         let logits = model.forward_from(activation, from, Pass::default())?;
@@ -193,5 +193,5 @@ pub fn measure_part<B: Backbone, H: Head>(
     progress: &mut dyn Progress,
 ) -> Result<Option<Measure>, TrainError> {
     let batches = stream(data, None, items.to_vec(), batch_size, None, device);
-    measure_targets(model, batches, 0, data, progress)
+    measure_targets(model, batches, (0, items.len()), data, progress)
 }

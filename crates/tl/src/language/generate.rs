@@ -159,7 +159,7 @@ impl Writer {
         }
         let (begun, weights) = (text.len(), StandingWeights::default());
         let (mut past, mut ended) = (Past::default(), "length");
-        while text.len() < begun + most {
+        while text.len() < begun.saturating_add(most) {
             if text.len() == self.room {
                 ended = "room";
                 break;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tl_core::{Backbone, Model, Plan, TrainableReport};
+use tl_core::{Backbone, Model, Phase, Plan, Stage, TrainableReport};
 use tl_data::text::Blocks;
 use tl_data::{Augment, Split};
 use tl_models::{Architecture, NextPiece};
@@ -83,7 +83,15 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
     let data = BlockDataset::new(blocks);
     let split = data.blocks().split();
     let stages = model.backbone.stages();
+    if split.train.is_empty() {
+        return Err(Error::options(
+            format!("{} leaves the training part without two pieces to learn from", request.data),
+            "give a file with more text in it",
+        ));
+    }
     let mut tuning = options.tuning.clone();
+    // Adapters beside another recipe are told here.
+    tuning.adapters()?;
     match tuning.recipe {
         // There is no new head that would have to be found first.
         Recipe::Auto => tuning.recipe = Recipe::Finetune,
@@ -102,6 +110,7 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
         Recipe::Finetune | Recipe::Gradual => {}
     }
     let plan = tuning.for_texts(split.train.len()).plan(&stages, split.train.len())?;
+    let plan = with_something_trained(plan, &stages)?;
     let report = TrainableReport::new(&plan.resolve(&stages)?, &model);
     let load_report = found.report.map(|mut report| {
         // The head of a classifier is no part of a language model.
@@ -133,6 +142,22 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
         weights,
         folder: None,
     })
+}
+
+/// `plan` for a network that answers itself: without the phases that train a new head on frozen stages, and without label
+/// smoothing, so that the loss is that of the pieces.
+fn with_something_trained(plan: Plan, stages: &[Stage]) -> Result<Plan, Error> {
+    let resolved = plan.resolve(stages)?;
+    let Plan { schema, optimizer, phases } = plan;
+    let kept = phases.into_iter().zip(resolved).filter(|(_, phase)| phase.cut < stages.len());
+    let phases: Vec<Phase> = kept.map(|(phase, _)| phase.label_smoothing(0.0)).collect();
+    if phases.is_empty() {
+        return Err(Error::options(
+            "every stage is frozen, and a language model has no head beside them: nothing is trained",
+            "freeze fewer stages",
+        ));
+    }
+    Ok(Plan { schema, optimizer, phases })
 }
 
 impl PreparedLanguage {

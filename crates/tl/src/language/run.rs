@@ -34,9 +34,11 @@ pub struct Perplexity {
 
 impl From<Measure> for Perplexity {
     fn from(found: Measure) -> Self {
+        // JSON has no infinity.
+        let wavering = |loss: f64| loss.exp().min(f64::MAX);
         Self {
-            perplexity: found.loss.exp(),
-            interval: found.loss_interval.map(|interval| interval.map(f64::exp)),
+            perplexity: wavering(found.loss),
+            interval: found.loss_interval.map(|interval| interval.map(wavering)),
             loss: found.loss,
             accuracy: found.accuracy,
             n: found.n,
@@ -139,7 +141,13 @@ impl LanguageRun {
         let own = examples.items().fingerprint() == self.record.data.fingerprint;
         let items = examples.items();
         let divided = (0..items.count()).any(|index| items.part(index) == Some(Part::Test));
-        let shares = if own || divided { options.split } else { [0.0, 0.0, 1.0] };
+        let shares = if own { options.split } else { [0.0, 0.0, 1.0] };
+        // Of foreign texts the other parts may be absent, and do not matter.
+        let alone = match examples {
+            Examples::Texts(texts) if divided && !own => Some(texts.of_part(Part::Test).into()),
+            _ => None,
+        };
+        let examples = alone.as_ref().unwrap_or(examples);
         let model = self.folder.join(MODEL_FILE);
         let text = self.record.preprocess.texts()?;
         let found = blocks(examples, shares, &self.model.backbone, Some(&model), text, options)?;
