@@ -57,7 +57,7 @@ Examples:
   tl finetune photos/ --config runs/1/run.json --lr 3e-4    that run's options, another rate
   tl finetune reviews.csv --task text --model bert --weights MiniLM/ --recipe finetune
   tl finetune reviews.csv --model bert --weights MiniLM/ --adapter lora:rank=4,targets=query+value
-  tl finetune train.conll --task tokens --model bert --weights MiniLM/ --recipe finetune
+  tl finetune train.conll --task tokens --model bert --weights MiniLM/ --epochs 8 --lr 1e-3
   tl finetune novel.txt --task lm --model gpt2 --weights gpt2/     a language model; then: tl generate
 
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens
