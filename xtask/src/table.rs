@@ -5,6 +5,7 @@ mod cell;
 mod demo;
 mod ssl;
 mod store;
+mod texts;
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -26,7 +27,7 @@ use store::Store;
     after_help = "Examples:\n  cargo xtask table demo --cells 'probe:5' --minutes 10\n  cargo xtask table adapt --cells 'uci::0'\n  cargo xtask table demo --verify-one"
 )]
 pub struct Arguments {
-    /// The table: demo, adapt or ssl
+    /// The table: demo, adapt, ssl or texts
     name: String,
     /// Compute one cheap cell again and compare it with the recorded one
     #[arg(long, conflicts_with_all = ["cells", "minutes"])]
@@ -35,7 +36,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", requires = "verify_one")]
     seed: Option<u64>,
     /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED, ssl:
-    /// NETWORK:METHOD:SHOTS:SEED); `*` or nothing stands for any (`*:5`, `probe`)
+    /// NETWORK:METHOD:SHOTS:SEED, texts: TASK:WAY:SHOTS:SEED); `*` or nothing stands for any (`*:5`, `probe`)
     #[arg(long, value_name = "PATTERN")]
     cells: Option<String>,
     /// Begin no cell after so many minutes
@@ -81,7 +82,10 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
         demo::Demo::NAME => carry_out::<demo::Demo>(arguments),
         adapt::Adapt::NAME => carry_out::<adapt::Adapt>(arguments),
         ssl::Ssl::NAME => carry_out::<ssl::Ssl>(arguments),
-        name => Err(Failure::new(format!("no table \"{name}\"; there are demo, adapt and ssl"))),
+        texts::Texts::NAME => carry_out::<texts::Texts>(arguments),
+        name => {
+            Err(Failure::new(format!("no table \"{name}\"; there are demo, adapt, ssl and texts")))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use tl::core::TokenPooling;
-use tl::data::{Images, Skipped};
+use tl::data::Skipped;
 use tl::train::files::{make_folder, write_bytes};
 use tl::{EMBEDDED_NETWORK, Examples, FinetuneOptions, pretrained_as, works_on_texts};
 
@@ -96,10 +96,7 @@ pub fn run(verb: &Embed) -> Result<(), Failure> {
     asked.patches.pooling = verb.pooling.or(usual);
     verb.text.put_into(&mut asked.text);
     let name = verb.data.to_string_lossy();
-    let examples = match texts {
-        true => Examples::texts(&name, &asked.text.columns, false)?,
-        false => Images::open(&verb.data)?.into(),
-    };
+    let examples = Examples::open(&name, &verb.model, &asked.text, false)?;
     output::notes(examples.notes());
     let count = examples.items().count();
     let (weights, partial) = (&verb.weights, verb.partial);

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tl::burn::tensor::Device;
-use tl::data::Images;
-use tl::data::text::Tagged;
 use tl::finetune::Request;
 use tl::train::{Progress, TrainError};
-use tl::{Error, Examples, Run, prepare, works_on_texts};
+use tl::{Error, Examples, Run, prepare};
 
 use crate::failure::Failure;
 use crate::finetune_flags::Finetune;
@@ -43,11 +41,7 @@ fn request(verb: &Finetune) -> Result<Request, Failure> {
     let options = verb.options()?;
     let name = verb.data.to_string_lossy();
     let labelled = !verb.is_language()?;
-    let examples = match works_on_texts(&options.network) {
-        true if options.text.tokens => Tagged::open(&verb.data)?.into(),
-        true => Examples::texts(&name, &options.text.columns, labelled)?,
-        false => Images::open(&verb.data)?.into(),
-    };
+    let examples = Examples::open(&name, &options.network, &options.text, labelled)?;
     output::notes(examples.notes());
     Ok(Request {
         options,

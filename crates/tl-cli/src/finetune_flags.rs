@@ -15,6 +15,7 @@ use crate::flags::{
 };
 
 const KEEPS: [(&str, Keep); 3] = [("best", Keep::Best), ("last", Keep::Last), ("ema", Keep::Ema)];
+const WEIGHTS: [(&str, bool); 2] = [("even", false), ("balanced", true)];
 const NORMS: [(&str, NormPolicy); 2] =
     [("frozen", NormPolicy::Frozen), ("train", NormPolicy::Train)];
 
@@ -133,6 +134,11 @@ pub struct Finetune {
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub patience: Option<usize>,
 
+    /// What the classes weigh in the loss: even (each example the same), or balanced (each class the same, however few
+    /// examples it has) [default: even]
+    #[arg(long, value_parser = one_of(&WEIGHTS), help_heading = "Tuning")]
+    pub class_weights: Option<bool>,
+
     /// Which weights the run keeps: best (by validation accuracy), last, or ema [default: best]
     #[arg(long, value_parser = one_of(&KEEPS), help_heading = "Tuning")]
     pub keep: Option<Keep>,
@@ -209,6 +215,7 @@ impl Finetune {
         settings.keep = self.keep.unwrap_or(settings.keep);
         settings.ema = self.ema.or(settings.ema);
         settings.patience = self.patience.or(settings.patience);
+        settings.balanced = self.class_weights.unwrap_or(settings.balanced);
         settings.cache &= !self.no_cache;
         settings.half_prefix |= self.half_prefix;
         Ok(options)
@@ -254,6 +261,9 @@ impl Finetune {
             (Kind::Image, Kind::Text) => Err(Failure::input(format!(
                 "{network} works on texts; leave out --task image, or choose another --model"
             ))),
+            (Kind::Language, _) if self.class_weights.is_some() => {
+                Err(Failure::input("a language model has no classes; leave out --class-weights"))
+            }
             (Kind::Tokens, _) if self.patches.pooling.is_some() => Err(Failure::input(
                 "--pooling makes one vector of a text, and --task tokens answers for each word; leave out one of them",
             )),

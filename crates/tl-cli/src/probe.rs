@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tl::data::Images;
 use tl::ssl::knn::Neighbours;
-use tl::{EMBEDDED_NETWORK, ProbeRequest, Probed, probe};
+use tl::{EMBEDDED_NETWORK, Examples, ProbeRequest, Probed, TextOptions, probe};
 
 use crate::failure::Failure;
-use crate::flags::{Machine, Patches};
+use crate::flags::{Machine, Patches, TextFlags, shares};
 use crate::output;
 use crate::progress::Display;
 
 /// Measure what a network's features are good for, without tuning it
 ///
-/// Every image is embedded once. The test part is then classified by its nearest neighbours among the
+/// Every image or text is embedded once. The test part is then classified by its nearest neighbours among the
 /// training part, and by logistic regression on the features, whose regularisation the validation part
 /// chooses; with --attentive also by a head that attends to all places of the network's output.
 #[derive(Args, Debug)]
@@ -23,9 +22,10 @@ Examples:
   tl probe photos/                                             the embedded network
   tl probe photos/ --model vit_tiny --weights runs/mae --json
   tl probe photos/ --model vit_tiny --weights runs/mae --shots 10
-  tl probe photos/ --model vit_tiny --weights runs/mae --attentive 10")]
+  tl probe photos/ --model vit_tiny --weights runs/mae --attentive 10
+  tl probe reviews.csv --model bert --weights MiniLM/ --words  beside words without a network")]
 pub struct Probe {
-    /// A folder with one folder of images per class, or IDX files
+    /// A folder with one folder of images per class, or IDX files; for a network of texts a table or a folder of texts
     pub data: PathBuf,
 
     /// The network
@@ -48,7 +48,7 @@ pub struct Probe {
     #[command(flatten)]
     pub patches: Patches,
 
-    /// Training images of each class [default: all]
+    /// Training images or texts of each class [default: all]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Probe")]
     pub shots: Option<usize>,
 
@@ -64,7 +64,18 @@ pub struct Probe {
     #[arg(long, help_heading = "Probe")]
     pub pixels: bool,
 
-    /// Images that are computed together
+    /// Also measure logistic regression on the words of texts (TF-IDF), without a network: what a network has to beat
+    #[arg(long, help_heading = "Probe")]
+    pub words: bool,
+
+    /// Percent for training, validation and test, where the data is not divided already
+    #[arg(long, value_name = "A,B,C", default_value = "70,15,15", value_parser = shares, help_heading = "Probe")]
+    pub split: [f64; 3],
+
+    #[command(flatten)]
+    pub text: TextFlags,
+
+    /// Images or texts that are computed together
     #[arg(
         long,
         value_name = "N",
@@ -94,9 +105,12 @@ pub struct Probe {
 
 pub fn run(verb: &Probe) -> Result<(), Failure> {
     let device = verb.machine.start()?;
-    let images = Images::open(&verb.data)?;
-    output::notes(&images.notes);
-    let mut request = ProbeRequest::new(images, &verb.model, &verb.weights, &device);
+    let mut options = TextOptions::default();
+    verb.text.put_into(&mut options);
+    let examples = Examples::open(&verb.data.to_string_lossy(), &verb.model, &options, true)?;
+    output::notes(examples.notes());
+    let mut request = ProbeRequest::new(examples, &verb.model, &verb.weights, &device);
+    (request.text, request.words, request.split) = (options, verb.words, verb.split);
     request.choice.image_size = verb.image_size;
     verb.patches.put_into(&mut request.choice.patches);
     request.partial_weights = verb.partial;
@@ -129,6 +143,9 @@ fn text(found: &Probed) -> String {
     }
     if let (Some(share), Some(interval)) = (found.pixels, found.pixels_interval) {
         text += &line("pixels", share, interval);
+    }
+    if let (Some(share), Some(interval)) = (found.words, found.words_interval) {
+        text += &line("words", share, interval);
     }
     text + &output::skipped(&found.skipped)
 }

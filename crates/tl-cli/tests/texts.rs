@@ -93,6 +93,71 @@ fn the_rows_of_an_embedding_are_in_the_order_of_the_lines() {
 }
 
 #[test]
+fn mistakes_are_shown_with_what_spoke_for_them() {
+    let place = place();
+    // Labels that nobody can learn: of a test part some are answered wrongly.
+    let noise: String = (0..80)
+        .map(|row: u32| {
+            let class = if row.wrapping_mul(2_654_435_761) >> 31 == 0 { "yes" } else { "no" };
+            format!("the film {} was very <so> good,{class}\n", row)
+        })
+        .collect();
+    place.file("noise.csv", format!("text,label\n{noise}").as_bytes());
+    place.json(&quick("noise.csv", "run", &["--epochs", "1"]));
+    let page = String::from_utf8(place.read("run/report.html")).unwrap();
+    assert!(page.contains("Most confident mistakes on the test part"), "no section");
+    assert!(page.contains("<mark class=\"for\"") && page.contains("&lt;"), "no mark");
+}
+
+#[test]
+fn rare_classes_weigh_as_much_as_others_where_that_is_asked_for() {
+    let place = place();
+    // Of twelve texts one is rare; four more look the same. Numbers are unknown pieces, and keep the texts apart.
+    let rows: String = (0..240)
+        .map(|row| match row % 12 {
+            0 => format!("the film was bad {row},rare\n"),
+            1..=4 => format!("the film was bad {row},common\n"),
+            _ => format!("the film was good {row},common\n"),
+        })
+        .collect();
+    place.file("rare.csv", format!("text,label\n{rows}").as_bytes());
+    let recall = |out: &str, weights: &str| {
+        let more = ["--epochs", "12", "--keep", "last", "--class-weights", weights];
+        let found = place.json(&quick("rare.csv", out, &more));
+        let classes = found["test"]["per_class"].as_array().unwrap().clone();
+        let rare = classes.iter().find(|class| class["label"] == "rare").unwrap();
+        rare["recall"].as_f64().unwrap()
+    };
+    let (even, balanced) = (recall("even", "even"), recall("balanced", "balanced"));
+    assert!(balanced > even, "{balanced} is not above {even}");
+    let words = ["finetune", "reviews.csv", "--task", "lm", "--model", "gpt2", "--weights", "x"];
+    let refused = place.run(&[&words[..], &["--class-weights", "balanced"]].concat());
+    assert!(refused.stderr.contains("a language model has no classes"), "{}", refused.stderr);
+}
+
+#[test]
+fn texts_are_probed_beside_their_words() {
+    let place = place();
+    let words = ["probe", "reviews.csv", "--model", "bert", "--weights", "encoder", "--words"];
+    let found = place.json(&words);
+    assert!(found["words"].as_f64().unwrap() > 0.9, "{found}");
+    assert!(found["linear"].as_f64().unwrap() > 0.6 && found["knn"].as_f64().is_some(), "{found}");
+    assert_eq!(found["width"], 32);
+    let few = place.json(&[&words[..], &["--shots", "3", "--split", "40,10,50"]].concat());
+    assert_eq!((&few["train"], &few["n"]), (&6.into(), &80.into()));
+    let refused = place.run(&[&words[..], &["--pixels"]].concat());
+    assert!(
+        refused.stderr.contains("texts have no pixels; leave out --pixels"),
+        "{}",
+        refused.stderr
+    );
+    place.image("photos/a/1.png", 32, 32, 1);
+    place.image("photos/b/1.png", 32, 32, 1001);
+    let refused = place.run(&["probe", "photos", "--words"]);
+    assert!(refused.stderr.contains("images have no words"), "{}", refused.stderr);
+}
+
+#[test]
 fn sentences_without_labels_from_elsewhere_are_adapted_to() {
     let place = place();
     let elsewhere = reviews(90).replace("film", "is the").replace("so ", "a ");

@@ -28,6 +28,8 @@ pub(crate) mod optimizer;
 mod packs;
 #[cfg(feature = "flex")]
 mod pooling;
+#[cfg(feature = "flex")]
+mod recurrent;
 #[cfg(all(test, feature = "flex"))]
 mod reference;
 #[cfg(feature = "flex")]
@@ -43,6 +45,8 @@ pub(crate) use loss::cross_entropy as cross_entropy_unit;
 pub(crate) use meeting::Meeting;
 #[cfg(feature = "flex")]
 pub(crate) use packs::{Folded, Packs};
+#[cfg(feature = "flex")]
+pub(crate) use recurrent::lstm as lstm_unit;
 #[cfg(feature = "flex")]
 pub(crate) use sequences::{
     attention as attention_unit, gelu as gelu_unit, layer_norm as layer_norm_unit,

@@ -9,9 +9,10 @@
 //! | [`linear`](mod@linear) | [`Linear`], [`linear()`], [`side_by_side`], [`Dropout`], [`LinearHead`] |
 //! | [`attention`](mod@attention) | [`attention()`], [`LayerNorm`], [`gelu`] |
 //! | [`embedding`] | [`Embedding`]: vectors looked up by number |
+//! | [`lstm`] | [`Lstm`]: a recurrent layer |
 //! | [`transformer`] | [`Block`]: attention and two linear layers, each behind a norm |
 //! | [`optimizer`] | [`Fused`]: steps of an optimizer in one pass |
-//! | [`loss`] | [`cross_entropy`] |
+//! | [`loss`] | [`cross_entropy`], [`weighted_cross_entropy`] |
 //! | [`pool`] | [`max_pool`], [`adaptive_average_pool`] |
 //! | [`reversal`] | [`reverse_gradient`], for adversarial methods |
 //! | [`frozen`] | [`compile`]: stages that stand still |
@@ -30,6 +31,7 @@ mod extension;
 pub mod frozen;
 pub mod linear;
 pub mod loss;
+pub mod lstm;
 pub mod memory;
 mod nonlinearity;
 pub mod norm;
@@ -47,7 +49,8 @@ pub use embedding::Embedding;
 pub use extension::ConvShape;
 pub use frozen::{StandingWeights, compile, has_half_precision, numerics, with_half_precision};
 pub use linear::{Dropout, Linear, LinearHead, linear, side_by_side};
-pub use loss::cross_entropy;
+pub use loss::{cross_entropy, weighted_cross_entropy};
+pub use lstm::Lstm;
 pub use nonlinearity::Nonlinearity;
 pub use norm::BatchNorm2d;
 pub use optimizer::Fused;

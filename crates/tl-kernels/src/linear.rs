@@ -30,6 +30,15 @@ impl Linear {
 
     /// `[…, in]` to `[…, out]`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.forward_with(input, None)
+    }
+
+    /// The same with a second bias, `[out]`, added to the layer's own.
+    pub(crate) fn forward_with<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        second_bias: Option<Tensor<1>>,
+    ) -> Tensor<D> {
         let [output, width] = self.weight.dims();
         let mut dims = input.dims();
         let rows = dims[..D - 1].iter().product();
@@ -38,11 +47,14 @@ impl Linear {
             return input.matmul(self.weight.val().transpose().unsqueeze());
         }
         dims[D - 1] = output;
-        self.rows(input.reshape([rows, width])).reshape(dims)
+        self.rows(input.reshape([rows, width]), second_bias).reshape(dims)
     }
 
-    fn rows(&self, input: Tensor<2>) -> Tensor<2> {
-        let bias = || self.bias.as_ref().map(Param::val);
+    fn rows(&self, input: Tensor<2>, second_bias: Option<Tensor<1>>) -> Tensor<2> {
+        let bias = || match (&self.bias, &second_bias) {
+            (Some(bias), Some(second)) => Some(bias.val() + second.clone()),
+            (bias, second) => bias.as_ref().map(Param::val).or_else(|| second.clone()),
+        };
         let (id, weight) = (self.weight.id, || self.weight.val());
         match self.adapter.get() {
             None => product(input, id, weight(), bias, None),

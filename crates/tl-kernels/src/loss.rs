@@ -19,6 +19,29 @@ pub fn cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Ten
     composed_cross_entropy(logits, labels, smoothing)
 }
 
+/// The same where each class weighs differently, as PyTorch's `CrossEntropyLoss` with `weight` has it:
+/// `−Σ_i Σ_k w_k·q_ik·log softmax(z_i)_k / Σ_i w_{y_i}`, of Burn's operations.
+///
+/// Shapes as there; `weights` has an entry for each class.
+pub fn weighted_cross_entropy(
+    logits: Tensor<2>,
+    labels: &[usize],
+    smoothing: f64,
+    weights: &[f32],
+) -> Tensor<1> {
+    let weight = |class: usize| f64::from(weights.get(class).copied().unwrap_or(1.0));
+    let sum: f64 = labels.iter().map(|&label| weight(label)).sum();
+    let device = logits.device().without_autodiff();
+    let columns = TensorData::new(
+        (0..logits.dims()[1]).map(|it| weight(it) as f32).collect(),
+        [1, logits.dims()[1]],
+    );
+    let columns = Tensor::<2>::from_data(columns, &device);
+    let columns = if logits.is_autodiff() { columns.autodiff() } else { columns };
+    let target = target(&logits, labels, smoothing);
+    (log_softmax(logits, 1) * target * columns).sum().mul_scalar(-1.0 / sum)
+}
+
 /// Whether every row has a label, and every label is a class.
 #[cfg(feature = "flex")]
 fn fit([batch, classes]: [usize; 2], labels: &[usize]) -> bool {
@@ -26,6 +49,13 @@ fn fit([batch, classes]: [usize; 2], labels: &[usize]) -> bool {
 }
 
 fn composed_cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Tensor<1> {
+    let [batch, _] = logits.dims();
+    let target = target(&logits, labels, smoothing);
+    (log_softmax(logits, 1) * target).sum().mul_scalar(-1.0 / batch as f64)
+}
+
+/// The targets of all rows, beside the logits.
+fn target(logits: &Tensor<2>, labels: &[usize], smoothing: f64) -> Tensor<2> {
     let [batch, classes] = logits.dims();
     let spread = (smoothing / classes as f64) as f32;
     let mut target = vec![spread; batch * classes];
@@ -36,8 +66,7 @@ fn composed_cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64) -
     }
     let device = logits.device().without_autodiff();
     let target = Tensor::<2>::from_data(TensorData::new(target, [batch, classes]), &device);
-    let target = if logits.is_autodiff() { target.autodiff() } else { target };
-    (log_softmax(logits, 1) * target).sum().mul_scalar(-1.0 / batch as f64)
+    if logits.is_autodiff() { target.autodiff() } else { target }
 }
 
 #[cfg(all(test, feature = "flex"))]
@@ -75,6 +104,27 @@ mod tests {
                 assert!((found - expected).abs() <= 1e-6, "{found} should be {expected}");
             }
         }
+    }
+
+    #[test]
+    fn classes_weigh_as_their_examples_repeated_would() {
+        // Rows of class k that stand there w_k times are what the weight w_k means.
+        let (labels, weights) = ([0usize, 2, 1, 2], [2.0, 1.0, 3.0, 1.0, 1.0, 1.0, 1.0]);
+        let rows: Vec<usize> = vec![0, 0, 1, 1, 1, 2, 3, 3, 3];
+        let logits = logits(4);
+        let repeated: Vec<Tensor<2>> =
+            rows.iter().map(|row| logits.clone().narrow(0, *row, 1)).collect();
+        let of_rows: Vec<usize> = rows.iter().map(|row| labels[*row]).collect();
+        let expected = cross_entropy(Tensor::cat(repeated, 0), &of_rows, 0.0);
+        let found = weighted_cross_entropy(logits.clone(), &labels, 0.0, &weights);
+        let off = (found.clone() - expected.clone()).abs().into_scalar::<f32>();
+        assert!(off < 1e-6, "{off:.1e}");
+        let of = |loss: Tensor<1>| logits.grad(&loss.backward()).unwrap();
+        let off = (of(found) - of(expected)).abs().max().into_scalar::<f32>();
+        assert!(off < 1e-6, "gradient {off:.1e}");
+        let even = weighted_cross_entropy(logits.clone(), &labels, 0.1, &[5.0; CLASSES]);
+        let plain = cross_entropy(logits, &labels, 0.1);
+        assert!((even - plain).abs().into_scalar::<f32>() < 1e-6);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`encoder`], [`gpt2`], [`mobilenet_v2`], [`resnet`], [`small_conv`], [`vgg`], [`vit`] | one architecture each |
+//! | [`encoder`], [`gpt2`], [`lstm`], [`mobilenet_v2`], [`resnet`], [`small_conv`], [`vgg`], [`vit`] | one architecture each |
 //! | [`architecture`] | what an architecture adds to a backbone: names, initial values, [`Classifier`] |
 //! | [`weights`] | weights files: read, inspect, download, write |
 //! | [`load`](mod@load) | from a file into a network, with a report |
@@ -13,6 +13,7 @@ mod config_file;
 pub mod encoder;
 pub mod gpt2;
 pub mod load;
+pub mod lstm;
 pub mod mobilenet_v2;
 pub mod resnet;
 pub mod save;
@@ -27,6 +28,7 @@ pub use config_file::ConfigError;
 pub use encoder::{Encoder, EncoderConfig, Family};
 pub use gpt2::{Gpt2, Gpt2Config, NextPiece, Purpose};
 pub use load::{LoadError, LoadOptions, load};
+pub use lstm::{Lstm, LstmConfig};
 pub use mobilenet_v2::MobileNetV2;
 pub use resnet::{ResNet, ResNetDepth};
 pub use save::{SaveError, save, save_backbone};

@@ -4,8 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
+use burn::tensor::TensorData;
+use burn::tensor::activation::relu;
+use tl_core::parameters::map_values;
+use tl_core::{Activation, Backbone, Pass, TokenPooling, Tokens};
 use tl_models::weights::{Format, WeightsFile, inspect, looks_untrained};
-use tl_models::{Architecture, LoadOptions, MobileNetV2, load};
+use tl_models::{Architecture, LoadOptions, Lstm, LstmConfig, MobileNetV2, load};
 
 fn fetched(name: &str) -> PathBuf {
     PathBuf::from(std::env::var_os("TL_CACHE").expect("TL_CACHE names the folder")).join(name)
@@ -54,4 +58,50 @@ fn a_state_dict_below_another_key_with_cuda_storages_is_read() {
     assert_eq!(file.nested_in(), Some("model_state"));
     assert_eq!(file.shape("lstm.weight_ih_l0"), Some([1024, 40].as_slice()));
     assert!(file.values("lstm.weight_ih_l0").unwrap().iter().all(|value| value.is_finite()));
+}
+
+/// What Resemblyzer's own network made of a clip, and the clip's mel spectrogram.
+#[derive(serde::Deserialize)]
+struct Voice {
+    mel: Vec<Vec<f32>>,
+    embedding: Vec<f32>,
+}
+
+#[test]
+#[ignore = "needs fetched assets: resemblyzer.pt"]
+fn resemblyzers_weights_give_its_embedding_of_a_recorded_clip() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/parity/resemblyzer.json");
+    let voice: Voice = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let file = WeightsFile::open(&fetched("resemblyzer.pt")).unwrap();
+    let device = Device::flex();
+    let config = LstmConfig {
+        vocabulary: 1,
+        embedding: 40,
+        hidden: 256,
+        depth: 3,
+        both_directions: false,
+        ..LstmConfig::default()
+    };
+    let network = Lstm::new(config, &device);
+    let names = network.clone();
+    let network = map_values(network, |info| {
+        let name = names.origin_name(&info.path);
+        file.contains(&name).then(|| file.values(&name).unwrap())
+    });
+    let frames = TensorData::new(voice.mel.concat(), [1, voice.mel.len(), 40]);
+    let hidden = Tensor::<3>::from_data(frames, &device);
+    let clip = Tokens { hidden, prefix: 0, pooling: TokenPooling::Last, lengths: None };
+    let outputs = network.forward_stages(Activation::Tokens(clip), 1..4, Pass::default());
+    let last = outputs.unwrap().pooled().unwrap();
+    let tensor =
+        |name: &str| TensorData::new(file.values(name).unwrap(), file.shape(name).unwrap());
+    let weight = Tensor::<2>::from_data(tensor("linear.weight"), &device);
+    let bias = Tensor::<1>::from_data(tensor("linear.bias"), &device);
+    let raw = relu(tl_kernels::linear(last, weight, Some(bias)));
+    let raw = raw.into_data().try_into_vec::<f32>().unwrap();
+    let norm = raw.iter().map(|value| value * value).sum::<f32>().sqrt();
+    let off =
+        raw.iter().zip(&voice.embedding).map(|(a, b)| (a / norm - b).abs()).fold(0.0, f32::max);
+    println!("Resemblyzer's embedding is off by {off:.1e}");
+    assert!(off < 1e-4, "{off:.1e}");
 }

@@ -9,6 +9,7 @@ pub mod gelu;
 pub mod layer_norm;
 pub mod layout;
 pub mod level;
+pub mod lstm;
 pub mod norm;
 pub mod optimizer;
 pub mod pool;

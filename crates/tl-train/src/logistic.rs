@@ -15,10 +15,12 @@
 mod lbfgs;
 mod objective;
 mod products;
+mod sparse;
 
 use lbfgs::{Minimum, minimize};
 use objective::{Objective, Rows};
 use serde::{Deserialize, Serialize};
+pub use sparse::SparseRows;
 
 use crate::metrics::argmax;
 
@@ -35,11 +37,13 @@ pub struct Options {
     pub tolerance: f64,
     /// Whether the head has a bias.
     pub bias: bool,
+    /// Whether each example of a class weighs [`balanced`] in the sum, so that all classes weigh the same.
+    pub balanced: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { l2: 1.0, max_iterations: 1000, tolerance: 1e-4, bias: true }
+        Self { l2: 1.0, max_iterations: 1000, tolerance: 1e-4, bias: true, balanced: false }
     }
 }
 
@@ -114,6 +118,15 @@ impl LinearHead {
         let logits = self.logits(features);
         logits.chunks_exact(self.classes().max(1)).map(argmax).collect()
     }
+
+    /// The same of features of which most are 0.
+    pub fn predict_sparse(&self, features: &SparseRows) -> Vec<usize> {
+        let bias: Vec<f64> = self.bias.iter().map(|&bias| f64::from(bias)).collect();
+        let mut scores = vec![0.0; features.len() * bias.len()];
+        features.scores_into(0..features.len(), &self.weight, &bias, &mut scores);
+        let rows = scores.chunks_exact(bias.len().max(1));
+        rows.map(|row| argmax(&row.iter().map(|&score| score as f32).collect::<Vec<_>>())).collect()
+    }
 }
 
 /// Fits a head on features `[n, d]` (row major) and their labels, each below `classes`.
@@ -132,7 +145,7 @@ pub fn fit(
 ) -> Result<LinearHead, LogisticError> {
     check_options(options)?;
     check_training(features, labels, classes)?;
-    let rows = Rows::new(features, labels, classes, options.bias);
+    let rows = Rows::new(features, labels, classes, options);
     let start = vec![0.0; rows.unknowns()];
     Ok(fit_from(&rows, start, options).0)
 }
@@ -177,12 +190,7 @@ pub fn fit_chosen(
     candidates: &[f64],
     options: &Options,
 ) -> Result<Chosen, LogisticError> {
-    let mut ordered = candidates.to_vec();
-    for &value in &ordered {
-        positive("C", value)?;
-    }
-    ordered.sort_by(f64::total_cmp);
-    ordered.dedup();
+    let ordered = in_order(candidates)?;
     check_options(&Options { l2: 1.0, ..*options })?;
     check_training(training.features, training.labels, classes)?;
     let width = training.features.len() / training.labels.len();
@@ -191,17 +199,94 @@ pub fn fit_chosen(
         return Err(shape("validation", validation, width.to_string()));
     }
 
-    let rows = Rows::new(training.features, training.labels, classes, options.bias);
+    let rows = Rows::new(training.features, training.labels, classes, options);
+    let predict = |head: &LinearHead| head.predict(validation.features);
+    choose(&rows, validation.labels, ordered, options, predict)
+}
+
+/// The same on features of which most are 0, `[n, d]` with the label of each row.
+///
+/// # Errors
+/// As [`fit_chosen`].
+pub fn fit_chosen_sparse(
+    training: (&SparseRows, &[usize]),
+    validation: (&SparseRows, &[usize]),
+    classes: usize,
+    candidates: &[f64],
+    options: &Options,
+) -> Result<Chosen, LogisticError> {
+    let ordered = in_order(candidates)?;
+    check_options(&Options { l2: 1.0, ..*options })?;
+    for (part, (features, labels)) in [("training", training), ("validation", validation)] {
+        if features.is_empty() || features.width() == 0 {
+            return Err(LogisticError::Empty { part });
+        }
+        let width = training.0.width();
+        if (features.len(), features.width()) != (labels.len(), width) {
+            let (values, examples) = (features.len() * features.width(), labels.len());
+            return Err(LogisticError::Shape {
+                part,
+                values,
+                examples,
+                expected: width.to_string(),
+            });
+        }
+        check_labels(part, labels, classes)?;
+        if let Some((example, feature, value)) = features.entries().find(|it| !sound(it.2)) {
+            return Err(LogisticError::NonFinite { part, example, feature, value });
+        }
+    }
+    check_classes(training.1, classes)?;
+    let rows = Rows::sparse(training.0, training.1, classes, options);
+    let predict = |head: &LinearHead| head.predict_sparse(validation.0);
+    choose(&rows, validation.1, ordered, options, predict)
+}
+
+/// What an example of each class weighs, so that all classes that have some weigh the same together and all examples as
+/// much as they are: `n / (classes · n of the class)`; 1 for a class without any.
+pub fn balanced(labels: &[usize], classes: usize) -> Vec<f64> {
+    let mut counts = vec![0usize; classes];
+    for &label in labels {
+        if let Some(count) = counts.get_mut(label) {
+            *count += 1;
+        }
+    }
+    let present = counts.iter().filter(|count| **count > 0).count();
+    let weight = |count: &usize| match *count {
+        0 => 1.0,
+        count => labels.len() as f64 / (present * count) as f64,
+    };
+    counts.iter().map(weight).collect()
+}
+
+/// The values of C from small to large, each once.
+fn in_order(candidates: &[f64]) -> Result<Vec<f64>, LogisticError> {
+    let mut ordered = candidates.to_vec();
+    for &value in &ordered {
+        positive("C", value)?;
+    }
+    ordered.sort_by(f64::total_cmp);
+    ordered.dedup();
+    Ok(ordered)
+}
+
+/// The best of the fits for `ordered` values of C by what `predict` says of the validation examples.
+fn choose(
+    rows: &Rows,
+    labels: &[usize],
+    ordered: Vec<f64>,
+    options: &Options,
+    predict: impl Fn(&LinearHead) -> Vec<usize>,
+) -> Result<Chosen, LogisticError> {
     let mut point = vec![0.0; rows.unknowns()];
     let mut tried = Vec::new();
     let mut best: Option<(LinearHead, f64, f64)> = None;
     for c in ordered {
         let options = Options { l2: 1.0 / c, ..*options };
-        let (head, reached) = fit_from(&rows, point, &options);
+        let (head, reached) = fit_from(rows, point, &options);
         point = reached;
-        let predicted = head.predict(validation.features);
-        let right = predicted.iter().zip(validation.labels).filter(|(p, l)| p == l).count();
-        let accuracy = right as f64 / validation.labels.len() as f64;
+        let right = predict(&head).iter().zip(labels).filter(|(p, l)| p == l).count();
+        let accuracy = right as f64 / labels.len() as f64;
         tried.push(Candidate {
             c,
             validation_accuracy: accuracy,
@@ -256,6 +341,11 @@ fn shape(part: &'static str, examples: Examples<'_>, expected: String) -> Logist
 
 fn check_training(features: &[f32], labels: &[usize], classes: usize) -> Result<(), LogisticError> {
     check_examples("training", features, labels, classes)?;
+    check_classes(labels, classes)
+}
+
+/// Whether there is something to tell apart; the labels are among the classes.
+fn check_classes(labels: &[usize], classes: usize) -> Result<(), LogisticError> {
     let mut counts = vec![0usize; classes];
     labels.iter().for_each(|&label| counts[label] += 1);
     let found = counts.iter().filter(|&&count| count > 0).count();
@@ -281,12 +371,8 @@ fn check_examples(
         let examples = Examples { features, labels };
         return Err(shape(part, examples, "the same number of them".to_string()));
     }
-    if let Some(example) = labels.iter().position(|&label| label >= classes) {
-        return Err(LogisticError::Label { part, example, label: labels[example], classes });
-    }
-    // 10¹⁵ squared, times a million features, still fits into f32.
-    let sound = |value: &f32| value.abs() < 1e15;
-    if let Some(index) = features.iter().position(|value| !sound(value)) {
+    check_labels(part, labels, classes)?;
+    if let Some(index) = features.iter().position(|value| !sound(*value)) {
         let width = features.len() / labels.len();
         return Err(LogisticError::NonFinite {
             part,
@@ -296,6 +382,20 @@ fn check_examples(
         });
     }
     Ok(())
+}
+
+/// 10¹⁵ squared, times a million features, still fits into f32.
+fn sound(value: f32) -> bool {
+    value.abs() < 1e15
+}
+
+fn check_labels(part: &'static str, labels: &[usize], classes: usize) -> Result<(), LogisticError> {
+    match labels.iter().position(|&label| label >= classes) {
+        Some(example) => {
+            Err(LogisticError::Label { part, example, label: labels[example], classes })
+        }
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

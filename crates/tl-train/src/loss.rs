@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 
-pub use tl_kernels::cross_entropy;
+pub use tl_kernels::{cross_entropy, weighted_cross_entropy};
 
 /// The one value of a loss.
 ///

@@ -38,6 +38,10 @@ pub struct Settings {
     /// Whether the frozen prefix may multiply in bf16, where the processor can.
     #[serde(default)]
     pub half_prefix: bool,
+    /// Whether each class weighs the same in the loss, however many training examples it has: `n / (classes · n of the
+    /// class)` for each example, as scikit-learn's `class_weight="balanced"`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub balanced: bool,
     /// Epochs between two validations; the last one of a phase is always validated.
     pub validate_every: usize,
 }
@@ -52,6 +56,7 @@ impl Default for Settings {
             patience: None,
             cache: true,
             half_prefix: false,
+            balanced: false,
             validate_every: 1,
         }
     }

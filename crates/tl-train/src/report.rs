@@ -23,7 +23,7 @@ mod sections;
 mod tables;
 
 pub use page::render;
-pub use sections::{Cloud, Map, PictureRow, Section, Table};
+pub use sections::{Cloud, Map, Passage, PictureRow, Section, Table};
 
 use std::collections::BTreeMap;
 

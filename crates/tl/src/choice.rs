@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use tl_core::TokenPooling;
 use tl_models::weights::WeightsFile;
 use tl_models::{
-    Architecture, Encoder, EncoderConfig, Family, Gpt2, Gpt2Config, Purpose, Vit, VitConfig,
-    VitSize,
+    Architecture, Encoder, EncoderConfig, Family, Gpt2, Gpt2Config, Lstm, LstmConfig, Purpose, Vit,
+    VitConfig, VitSize, lstm,
 };
 
-use crate::network::{GPT2, text_family, works_on_texts};
+use crate::network::{GPT2, LSTM, text_family, works_on_texts};
 use crate::{Error, Network};
 
 /// The key of a weights file's metadata that says how the tokens become one vector.
@@ -41,6 +41,8 @@ pub struct NetworkChoice {
     pub patches: PatchOptions,
     /// Pixels on a side of the images; what the weights are for where it is not given.
     pub image_size: Option<usize>,
+    /// How many pieces a recurrent network that begins with no weights is to know.
+    pub vocabulary: Option<usize>,
 }
 
 impl NetworkChoice {
@@ -85,7 +87,8 @@ impl NetworkChoice {
 
     /// Succeeds where nothing was said that means nothing to a network of texts.
     pub(crate) fn check_texts(&self) -> Result<(), Error> {
-        if self.patches.patch_size.is_some() || self.patches.depth.is_some() {
+        let depth = self.patches.depth.is_some() && self.name != LSTM;
+        if self.patches.patch_size.is_some() || depth {
             return Err(Error::options(
                 format!("the sizes of {} are those of its config.json", self.name),
                 "leave out --patch-size and --depth",
@@ -112,8 +115,41 @@ impl NetworkChoice {
     ) -> Result<Network, Error> {
         match text_family(&self.name) {
             Some(family) => self.encoder(family, config, file, device),
+            None if self.name == LSTM => self.lstm(config, file, device),
             None => self.gpt2(config, file, device),
         }
+    }
+
+    fn lstm(
+        &self,
+        path: Option<PathBuf>,
+        file: Option<&WeightsFile>,
+        device: &Device,
+    ) -> Result<Network, Error> {
+        let mut config = match &path {
+            Some(path) => LstmConfig::read(path)?,
+            None => LstmConfig::default(),
+        };
+        fits_file(config.values(), file)?;
+        config.vocabulary = self.vocabulary.unwrap_or(config.vocabulary);
+        match self.patches.depth {
+            Some(0) => return Err(Error::options("0 layers", "give --depth from 1")),
+            Some(depth) if path.is_some() && depth != config.depth => {
+                return Err(Error::options(
+                    format!("the weights have {} layers, not {depth}", config.depth),
+                    "leave out --depth",
+                ));
+            }
+            depth => config.depth = depth.unwrap_or(config.depth),
+        }
+        config.pooling = self.patches.pooling.unwrap_or(config.pooling);
+        if !lstm::pools(config.both_directions, config.pooling) {
+            return Err(Error::options(
+                "no output of a network of both directions has seen all of a text",
+                "leave out --pooling for the mean of the outputs",
+            ));
+        }
+        Ok(Network::Lstm(Lstm::new(config, device)))
     }
 
     fn gpt2(

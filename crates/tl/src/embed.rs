@@ -15,7 +15,9 @@ use crate::{Error, Network};
 /// One vector for each item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embeddings {
-    /// The items' names, in the order of the rows.
+    /// Those of the items that could be read.
+    pub items: Vec<usize>,
+    /// Their names, in the order of the rows.
     pub names: Vec<String>,
     /// `[items, width]` in row order.
     pub values: Vec<f32>,
@@ -65,10 +67,11 @@ pub fn embed_items(
         rows.extend(indices.into_iter().zip(values.chunks(width.max(1)).map(<[f32]>::to_vec)));
     }
     progress.end();
-    let mut found = Embeddings { names: Vec::new(), values: Vec::new(), width };
+    let mut found = Embeddings { items: Vec::new(), names: Vec::new(), values: Vec::new(), width };
     for (item, row) in items.iter().filter_map(|item| Some((*item, rows.get(item)?))) {
         found.values.extend_from_slice(row);
         found.names.push(data.items().name(item).to_string());
+        found.items.push(item);
     }
     Ok(found)
 }

@@ -11,6 +11,7 @@ use tl_models::Architecture;
 use tl_train::{Dataset, TaggedDataset, TextDataset};
 
 use crate::choice::TOKENIZER_FILE;
+use crate::network::works_on_texts;
 use crate::record::Preprocessing;
 use crate::source::preprocess;
 use crate::{Error, FinetuneOptions, Network, TextOptions};
@@ -52,11 +53,65 @@ const NEUTRAL: f64 = 0.5;
 pub(crate) struct Reading<'a> {
     /// The weights, beside which a text encoder's tokenizer lies.
     pub weights: Option<&'a Path>,
+    /// The tokenizer of a network that begins with none.
+    pub own: Option<&'a Tokenizer>,
     pub threads: usize,
     pub strict: bool,
 }
 
+impl Reading<'_> {
+    fn tokenizer(&self) -> Result<Tokenizer, Error> {
+        match self.own {
+            Some(tokenizer) => Ok(tokenizer.clone()),
+            None => tokenizer(self.weights),
+        }
+    }
+}
+
 impl Examples {
+    /// A tokenizer of at most `pieces` pieces, learned from the examples `part`.
+    ///
+    /// # Errors
+    /// Images, texts without a letter.
+    pub(crate) fn learn_pieces(&self, part: &[usize], pieces: usize) -> Result<Tokenizer, Error> {
+        let texts: Vec<&str> = match self {
+            Self::Images(_) => Vec::new(),
+            Self::Texts(texts) => part
+                .iter()
+                .filter_map(|index| texts.items.get(*index))
+                .flat_map(|item| std::iter::once(&*item.text).chain(item.pair.as_deref()))
+                .collect(),
+            Self::Tagged(tagged) => {
+                part.iter().filter_map(|index| Some(&*tagged.items.get(*index)?.text)).collect()
+            }
+        };
+        if texts.iter().all(|text| text.trim().is_empty()) {
+            return Err(Error::options(
+                "there is no text to learn pieces of words from",
+                "give --model another network, or texts that are not empty",
+            ));
+        }
+        Ok(Tokenizer::learned(texts.into_iter(), pieces)?)
+    }
+
+    /// What the network called `network` works on, at `name`: images, texts as [`Examples::texts`] reads them, or words with
+    /// their tags where `text` says so.
+    ///
+    /// # Errors
+    /// As the readers of each.
+    pub fn open(
+        name: &str,
+        network: &str,
+        text: &TextOptions,
+        labelled: bool,
+    ) -> Result<Self, Error> {
+        match works_on_texts(network) {
+            true if text.tokens => Ok(Tagged::open(Path::new(name))?.into()),
+            true => Self::texts(name, &text.columns, labelled),
+            false => Ok(Images::open(Path::new(name))?.into()),
+        }
+    }
+
     /// The texts at `name`: what [`Texts::open`] reads, or after `rated:` a file of rated sentences, whose neutral ones
     /// (up to 0.5 either way) are left out ([`Texts::rated`]).
     ///
@@ -145,11 +200,11 @@ impl Examples {
                 Ok(Input::Images(loader))
             }
             (Self::Texts(texts), Preprocessing::Texts(options)) if !options.tokens => {
-                let tokenizer = tokenizer(reading.weights)?;
+                let tokenizer = reading.tokenizer()?;
                 Ok(Input::Texts(encoded(texts, &tokenizer, options, network)?))
             }
             (Self::Tagged(tagged), Preprocessing::Texts(options)) if options.tokens => {
-                let tokenizer = tokenizer(reading.weights)?;
+                let tokenizer = reading.tokenizer()?;
                 Ok(Input::Tagged(encoded_words(tagged, &tokenizer, options, network)?))
             }
             (Self::Tagged(_), _) => other("words with tags", how.noun()),

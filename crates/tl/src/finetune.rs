@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use tl_core::{Backbone, NormPolicy, Plan, TrainableReport};
+use tl_data::text::Tokenizer;
 use tl_data::{Augment, CropRange, Split};
 use tl_models::Classifier;
 use tl_train::files::write_bytes;
@@ -18,9 +19,11 @@ use crate::adapters::Adapters;
 use crate::estimate::{Extent, Sample, cache_sizes, costs};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::claim;
+use crate::network::LSTM;
 use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::pretrained_as;
-use crate::{Error, Examples, FinetuneOptions, Network, Run, text_files};
+use crate::text_files::TokenizerFiles;
+use crate::{Error, Examples, FinetuneOptions, Network, Run, highlights};
 
 /// A fitting that is asked for.
 #[derive(Clone, Debug)]
@@ -80,6 +83,9 @@ impl Request {
     }
 }
 
+/// The most pieces of words that a recurrent network learns from its training texts.
+const LEARNED_PIECES: usize = 8000;
+
 /// A fitting that was checked and laid out, before anything is trained.
 pub struct Prepared {
     request: Request,
@@ -90,8 +96,7 @@ pub struct Prepared {
     pub report: TrainableReport,
     pub record: RunRecord,
     adapters: Option<Adapters>,
-    /// The file of the weights that it begins with.
-    weights: Option<PathBuf>,
+    tokenizer: TokenizerFiles,
     folder: Option<PathBuf>,
 }
 
@@ -112,8 +117,14 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     if let Some(shots) = options.shots {
         split = split.shots(items, shots, seed)?;
     }
+    let own = match (options.network.as_str(), options.weights.as_str()) {
+        (LSTM, "random") => Some(request.examples.learn_pieces(&split.train, LEARNED_PIECES)?),
+        _ => None,
+    };
+    let mut choice = options.choice();
+    choice.vocabulary = own.as_ref().map(Tokenizer::vocabulary);
     let mut found = pretrained_as(
-        &options.choice(),
+        &choice,
         &options.weights,
         Some(items.classes().len()),
         options.partial_weights,
@@ -129,6 +140,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     let preprocess = preprocessing(network, options)?;
     let reading = Reading {
         weights: found.path.as_deref(),
+        own: own.as_ref(),
         threads: request.threads,
         strict: options.strict,
     };
@@ -140,7 +152,9 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         tuning.norm.get_or_insert(NormPolicy::Train);
     }
     if let Preprocessing::Texts(_) = &preprocess {
-        tuning = tuning.for_texts(split.train.len());
+        let recurrent = options.network == LSTM;
+        let fresh = found.report.is_none();
+        tuning = tuning.for_texts(split.train.len(), recurrent, fresh);
     }
     let mut plan = tuning.plan(&stages, split.train.len())?;
     if let Some(adapters) = &adapters {
@@ -171,9 +185,12 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         weights: (found.key, found.report),
         trainable_report: Some(report.clone()),
     });
-    let (model, weights) = (found.model, found.path);
-    let folder = None;
-    Ok(Prepared { model, plan, data, split, report, record, adapters, request, weights, folder })
+    let tokenizer = match own {
+        Some(own) => TokenizerFiles::Learned(own),
+        None => TokenizerFiles::Beside(found.path),
+    };
+    let (model, folder) = (found.model, None);
+    Ok(Prepared { model, plan, data, split, report, record, adapters, request, tokenizer, folder })
 }
 
 /// How training images are varied, where that is `wanted`.
@@ -234,8 +251,8 @@ impl Prepared {
         self.record.write(&folder)?;
         let split = self.split.to_csv(self.data.items());
         write_bytes(&folder.join("split.csv"), split.as_bytes())?;
-        if let (Preprocessing::Texts(_), Some(weights)) = (&self.record.preprocess, &self.weights) {
-            text_files::copy_tokenizer(weights, &folder)?;
+        if let Preprocessing::Texts(_) = &self.record.preprocess {
+            self.tokenizer.put_into(&folder)?;
         }
         match self.carry_out(&folder, progress) {
             Ok(run) => Ok(run),
@@ -260,13 +277,21 @@ impl Prepared {
             Some(answers) => crate::entities::to_csv(last, &self.request.examples, answers),
             None => crate::predict::to_csv(last, items),
         };
+        let part = if outcome.test.is_some() { "test" } else { "validation" };
+        let sections = match &self.data {
+            Input::Texts(texts) => {
+                let tokenizer = self.tokenizer.open()?;
+                highlights::section(&outcome.model, texts.texts(), last, &tokenizer, part)?
+            }
+            _ => Vec::new(),
+        };
         record.validation = outcome.validation;
         record.test = outcome.test;
         let model = match &self.adapters {
             Some(adapters) => adapters.finish(folder, outcome.model, &record.options)?,
             None => outcome.model,
         };
-        let run = Run::finish(folder, record, model, &table, &outcome.rows)?;
+        let run = Run::finish(folder, record, model, &table, &outcome.rows, sections)?;
         // A cache serves a resume, and there is nothing left to resume.
         let _ = std::fs::remove_dir_all(folder.join("cache"));
         Ok(run)

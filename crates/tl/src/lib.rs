@@ -39,6 +39,7 @@ mod estimate;
 pub mod examples;
 pub mod finetune;
 pub mod folder;
+mod highlights;
 pub mod language;
 mod load_script;
 pub mod network;

@@ -1,5 +1,6 @@
 //! `load.py` of a run: the way back to PyTorch.
 
+use crate::Network;
 use crate::record::Preprocessing;
 
 /// The script; it stands beside `model.safetensors` and reads everything else from `run.json`.
@@ -8,5 +9,13 @@ pub(crate) fn of(how: &Preprocessing) -> &'static str {
         Preprocessing::Images(_) => include_str!("load.py"),
         Preprocessing::Texts(options) if options.tokens => include_str!("load_words.py"),
         Preprocessing::Texts(_) => include_str!("load_text.py"),
+    }
+}
+
+/// `network.py` beside it, where the network is none of its origin's classes.
+pub(crate) fn of_network(network: &Network) -> Option<&'static str> {
+    match network {
+        Network::Lstm(_) => Some(include_str!("load_lstm.py")),
+        _ => None,
     }
 }

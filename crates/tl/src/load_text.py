@@ -15,7 +15,20 @@ folder = Path(__file__).resolve().parent
 run = json.loads((folder / "run.json").read_text())
 tokenizer = AutoTokenizer.from_pretrained(folder)
 longest = run["preprocess"]["max_length"]
-mean = run["options"]["patches"]["pooling"] == "mean"
+pooling = run["options"]["patches"]["pooling"]
+kind = json.loads((folder / "config.json").read_text())["model_type"]
+
+
+def by_lstm():
+    import network
+
+    model = network.load(folder)
+
+    def answer(inputs):
+        outputs = model.outputs(inputs["input_ids"])
+        return model.fc(outputs[:, -1] if pooling == "last" else outputs.mean(1))
+
+    return answer
 
 
 def by_mean():
@@ -47,11 +60,11 @@ def by_class():
 
 
 with torch.no_grad():
-    answer = by_mean() if mean else by_class()
+    answer = by_lstm() if kind == "lstm" else by_mean() if pooling == "mean" else by_class()
     lines = Path(sys.argv[1]).read_text(encoding="utf-8").split("\n") if len(sys.argv) > 1 else []
     for number, text in enumerate(lines[:-1] if lines and not lines[-1] else lines, 1):
         inputs = tokenizer(text, truncation=True, max_length=longest, return_tensors="pt")
-        if not inputs["input_ids"].numel():  # GPT-2's tokenizer adds no mark: of an empty text there is padding alone
+        if kind != "lstm" and not inputs["input_ids"].numel():  # GPT-2's tokenizer adds no mark: of an empty text there is padding alone
             padding = AutoConfig.from_pretrained(folder).pad_token_id
             inputs = {"input_ids": torch.tensor([[padding]]), "attention_mask": torch.ones(1, 1, dtype=torch.long)}
         logits = answer(inputs)[0]

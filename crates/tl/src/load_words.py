@@ -14,9 +14,24 @@ folder = Path(__file__).resolve().parent
 run = json.loads((folder / "run.json").read_text())
 tokenizer = AutoTokenizer.from_pretrained(folder)
 longest = run["preprocess"]["max_length"]
-model, loading = AutoModelForTokenClassification.from_pretrained(folder, output_loading_info=True)
-assert not loading["missing_keys"] and not loading["unexpected_keys"], loading
-model.eval()
+labels = {int(id): label for id, label in json.loads((folder / "config.json").read_text())["id2label"].items()}
+
+
+def by_lstm():
+    import network
+
+    model = network.load(folder)
+    return lambda inputs: model.fc(model.outputs(inputs["input_ids"]))[0]
+
+
+def by_transformers():
+    model, loading = AutoModelForTokenClassification.from_pretrained(folder, output_loading_info=True)
+    assert not loading["missing_keys"] and not loading["unexpected_keys"], loading
+    model.eval()
+    return lambda inputs: model(**inputs).logits[0]
+
+
+logits_of = by_lstm() if (folder / "network.py").exists() else by_transformers()
 
 
 def words(text):
@@ -38,7 +53,7 @@ def answer(text):
     """The logits of each word's first piece; None for a word that was cut off."""
     inputs = tokenizer(text, truncation=True, max_length=longest, return_tensors="pt", return_offsets_mapping=True)
     offsets = inputs.pop("offset_mapping")[0].tolist()
-    logits = model(**inputs).logits[0]
+    logits = logits_of(inputs)
     pieces = [(i, a, b) for i, (a, b) in enumerate(offsets) if a < b]
     found = []
     for begin, end in words(text):
@@ -65,6 +80,6 @@ with torch.no_grad():
     lines = Path(sys.argv[1]).read_text(encoding="utf-8").split("\n") if len(sys.argv) > 1 else []
     for number, text in enumerate(lines[:-1] if lines and not lines[-1] else lines, 1):
         logits = answer(text)
-        tags = ["O" if row is None else model.config.id2label[int(row.argmax())] for row in logits]
+        tags = ["O" if row is None else labels[int(row.argmax())] for row in logits]
         rows = [None if row is None else row.tolist() for row in logits]
         print(json.dumps({"file": str(number), "tags": tags, "logits": rows, "entities": entities(text, tags)}))

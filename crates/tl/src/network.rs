@@ -11,8 +11,8 @@ use tl_core::{
     PatchGrid, Stage, Tokens, VisibleTokens,
 };
 use tl_models::{
-    Architecture, Encoder, EncoderConfig, Family, Gpt2, Gpt2Config, Initial, MobileNetV2, ResNet,
-    ResNetDepth, SmallConv, Vgg, VggDepth, Vit, VitConfig, VitSize,
+    Architecture, Encoder, EncoderConfig, Family, Gpt2, Gpt2Config, Initial, Lstm, LstmConfig,
+    MobileNetV2, ResNet, ResNetDepth, SmallConv, Vgg, VggDepth, Vit, VitConfig, VitSize,
 };
 
 use crate::Error;
@@ -23,10 +23,13 @@ pub const EMBEDDED_NETWORK: &str = "mobilenet_v2";
 /// The causal network of texts.
 pub(crate) const GPT2: &str = "gpt2";
 
+/// The recurrent network of texts.
+pub(crate) const LSTM: &str = "lstm";
+
 type Build = fn(&Device) -> Network;
 
 /// Every network: its name and how it is built.
-const NETWORKS: [(&str, Build); 23] = [
+const NETWORKS: [(&str, Build); 24] = [
     ("mobilenet_v2", |device| Network::MobileNetV2(MobileNetV2::new(device))),
     ("resnet10", |device| Network::ResNet(ResNet::new(ResNetDepth::D10, device))),
     ("resnet18", |device| Network::ResNet(ResNet::new(ResNetDepth::D18, device))),
@@ -50,6 +53,7 @@ const NETWORKS: [(&str, Build); 23] = [
     ("roberta", |device| encoder(Family::Roberta, device)),
     ("distilbert", |device| encoder(Family::DistilBert, device)),
     (GPT2, |device| Network::Gpt2(Gpt2::new(Gpt2Config::default(), device))),
+    (LSTM, |device| Network::Lstm(Lstm::new(LstmConfig::default(), device))),
 ];
 
 /// Of base size; `config.json` beside a weights file says another one.
@@ -64,7 +68,7 @@ pub fn text_family(name: &str) -> Option<Family> {
 
 /// Whether the network called `name` works on texts.
 pub fn works_on_texts(name: &str) -> bool {
-    name == GPT2 || text_family(name).is_some()
+    [GPT2, LSTM].contains(&name) || text_family(name).is_some()
 }
 
 /// Patches of 16 pixels in images of 224, as most published weights have them.
@@ -84,6 +88,7 @@ pub fn networks() -> Vec<&'static str> {
 pub enum Network {
     Encoder(Encoder),
     Gpt2(Gpt2),
+    Lstm(Lstm),
     MobileNetV2(MobileNetV2),
     ResNet(ResNet),
     SmallConv(SmallConv),
@@ -122,6 +127,7 @@ macro_rules! with_network {
         match $network {
             Network::Encoder($inner) => $body,
             Network::Gpt2($inner) => $body,
+            Network::Lstm($inner) => $body,
             Network::MobileNetV2($inner) => $body,
             Network::ResNet($inner) => $body,
             Network::SmallConv($inner) => $body,
@@ -137,6 +143,7 @@ macro_rules! map_network {
         match $network {
             Network::Encoder($inner) => Network::Encoder($body),
             Network::Gpt2($inner) => Network::Gpt2($body),
+            Network::Lstm($inner) => Network::Lstm($body),
             Network::MobileNetV2($inner) => Network::MobileNetV2($body),
             Network::ResNet($inner) => Network::ResNet($body),
             Network::SmallConv($inner) => Network::SmallConv($body),

@@ -79,6 +79,6 @@ impl FinetuneOptions {
     /// The network that is asked for.
     pub fn choice(&self) -> NetworkChoice {
         let (name, image_size) = (self.network.clone(), self.image_size);
-        NetworkChoice { name, patches: self.patches, image_size }
+        NetworkChoice { name, patches: self.patches, image_size, vocabulary: None }
     }
 }

@@ -9,8 +9,8 @@ use tl_train::report::{
 
 use crate::record::{RunRecord, Status};
 
-/// `report.html` of a run.
-pub(crate) fn render(record: &RunRecord, rows: &[EpochRow]) -> String {
+/// `report.html` of a run; `sections` are those that do not follow from its record.
+pub(crate) fn render(record: &RunRecord, rows: &[EpochRow], sections: Vec<Section>) -> String {
     let status = match record.status {
         Status::Running => "running",
         Status::Interrupted => "interrupted",
@@ -55,6 +55,7 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow]) -> String {
             crate::adapt::sections(record),
             crate::pretrain::sections(record),
             entities(record),
+            sections,
         ]
         .concat(),
         trainable: trainable.collect(),

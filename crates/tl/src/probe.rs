@@ -1,20 +1,22 @@
 //! What features are good for without tuning: nearest neighbours and a linear head on frozen stages.
 
-use std::sync::Arc;
-
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use tl_core::{Backbone, Model, Phase, Plan};
-use tl_data::{Augment, Images, Items, Loader, Preprocess, Skipped, Split};
+use tl_data::text::TfIdf;
+use tl_data::{Augment, Loader, Preprocess, Skipped, Split};
+use tl_models::Classifier;
+use tl_ssl::AttentiveHead;
 use tl_ssl::knn::{Labelled, Neighbours, predict};
-use tl_ssl::{AttentiveHead, embed_labelled};
 use tl_train::fit::{CANDIDATES, Task};
-use tl_train::logistic::{Examples, Options, fit_chosen};
+use tl_train::logistic::{Examples as Rows, Options, SparseRows, fit_chosen, fit_chosen_sparse};
 use tl_train::metrics::{Evaluation, Interval};
-use tl_train::{Conduct, Progress, Settings, fit};
+use tl_train::{Conduct, Dataset, Progress, Settings, fit};
 
-use crate::source::{preprocess, pretrained_as};
-use crate::{Error, Network, NetworkChoice};
+use crate::embed::embed_items;
+use crate::examples::Input;
+use crate::source::pretrained_as;
+use crate::{Error, Examples, FinetuneOptions, Network, NetworkChoice, TextOptions};
 
 /// A probing that is asked for.
 #[derive(Clone, Debug)]
@@ -23,18 +25,21 @@ pub struct ProbeRequest {
     /// Where the weights come from.
     pub weights: String,
     pub partial_weights: bool,
-    pub images: Arc<Images>,
+    pub examples: Examples,
     /// The shares of training, validation and test part, where the data is not divided already.
     pub split: [f64; 3],
-    /// Training images of each class; all where it is not given.
+    /// Training examples of each class; all where it is not given.
     pub shots: Option<usize>,
     pub resize: Option<usize>,
+    pub text: TextOptions,
     pub batch_size: usize,
     pub neighbours: Neighbours,
     /// Epochs of the attentive probe; none where it is not given.
     pub attentive: Option<usize>,
     /// Whether the images themselves are compared too, pixel by pixel.
     pub pixels: bool,
+    /// Whether logistic regression on the words of texts is measured too.
+    pub words: bool,
     pub seed: u64,
     pub device: Device,
     /// Threads that decode images; 0 for one on each core.
@@ -44,19 +49,21 @@ pub struct ProbeRequest {
 
 impl ProbeRequest {
     /// A probing of the network `name` with its weights from `source`.
-    pub fn new(images: Images, name: &str, source: &str, device: &Device) -> Self {
+    pub fn new(examples: impl Into<Examples>, name: &str, source: &str, device: &Device) -> Self {
         Self {
             choice: NetworkChoice::named(name),
             weights: source.to_string(),
             partial_weights: false,
-            images: Arc::new(images),
+            examples: examples.into(),
             split: [0.7, 0.15, 0.15],
             shots: None,
             resize: None,
+            text: TextOptions::default(),
             batch_size: 128,
             neighbours: Neighbours::default(),
             attentive: None,
             pixels: false,
+            words: false,
             seed: 0,
             device: device.clone(),
             threads: 0,
@@ -84,69 +91,84 @@ pub struct Probed {
     pub pixels: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixels_interval: Option<[f64; 2]>,
+    /// Accuracy of logistic regression on the words of texts, without a network; where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words_interval: Option<[f64; 2]>,
     /// What was chosen, scikit-learn's C.
     pub c: f64,
     /// The width of the features.
     pub width: usize,
-    /// Labelled images whose features were learnt from.
+    /// Labelled examples whose features were learnt from.
     pub train: usize,
     pub validation: usize,
-    /// Images that were measured.
+    /// Examples that were measured.
     pub n: usize,
     pub skipped: Vec<Skipped>,
 }
 
-/// Embeds all images once, and measures what their features are good for.
+/// Embeds all examples once, and measures what their features are good for.
 ///
 /// # Errors
 /// Anything that is wrong with the data, the weights or an option.
 pub fn probe(request: &ProbeRequest, progress: &mut dyn Progress) -> Result<Probed, Error> {
-    let images = &request.images;
-    images.require_classes()?;
+    let items = request.examples.items();
+    items.require_classes()?;
     if request.batch_size == 0 || request.neighbours.count == 0 {
         let what = if request.batch_size == 0 { "--batch-size" } else { "--neighbours" };
         return Err(Error::options(format!("{what} is 0"), "give a whole number from 1"));
     }
+    check_kind(request)?;
     let seed = request.seed;
-    let mut split = images.split(request.split, seed)?;
+    let mut split = Split::of(items, request.split, seed)?;
     if let Some(shots) = request.shots {
-        split = split.shots(&**images, shots, seed)?;
+        split = split.shots(items, shots, seed)?;
     }
     let (choice, partial) = (&request.choice, request.partial_weights);
     let found = pretrained_as(choice, &request.weights, None, partial, seed, &request.device)?;
-    let backbone = found.model.backbone;
-    let preprocess = preprocess(&backbone, choice.image_size, request.resize)?;
-    let loader = Loader::new(images.clone(), preprocess, request.threads, request.strict)?;
-    let mut embed = |items: &[usize]| {
-        let size = request.batch_size;
-        embed_labelled(&backbone, &loader, items, size, &request.device, progress)
+    let options = FinetuneOptions {
+        image_size: choice.image_size,
+        resize: request.resize,
+        text: request.text.clone(),
+        strict: request.strict,
+        ..FinetuneOptions::default()
     };
+    let data = found.dataset(&request.examples, &options, request.threads)?;
+    let model = found.model;
+    let mut embed = |part: &[usize]| labelled(&model, &*data, part, request, progress);
     let (train, validation, test) =
         (embed(&split.train)?, embed(&split.validation)?, embed(&split.test)?);
     if test.labels.is_empty() {
         return Err(Error::options(
             "the data has no test part with labels that can be read",
-            "give images in one folder for each class, or in folders train, validation and test",
+            "give images in one folder for each class, in folders train, validation and test, or texts with labels",
         ));
     }
     progress.say("nearest neighbours and a linear head");
     let neighbours = predict(&train, &test.features, request.neighbours, &request.device)?;
     let chooser = if validation.labels.is_empty() { &train } else { &validation };
     let chosen = fit_chosen(
-        Examples { features: &train.features, labels: &train.labels },
-        Examples { features: &chooser.features, labels: &chooser.labels },
-        images.classes.len(),
+        Rows { features: &train.features, labels: &train.labels },
+        Rows { features: &chooser.features, labels: &chooser.labels },
+        items.classes().len(),
         &CANDIDATES,
         &Options::default(),
     )
     .map_err(tl_train::TrainError::from)?;
     let linear = chosen.head.predict(&test.features);
-    let pixels = match request.pixels {
-        true => Some(share(&by_pixels(request, &loader, &split)?, &test.labels)),
+    let pixels = match &data {
+        Input::Images(loader) if request.pixels => {
+            Some(share(&by_pixels(request, loader, &split)?, &test.labels))
+        }
+        _ => None,
+    };
+    let words = match request.words {
+        true => Some(by_words(&request.examples, &split)?),
         false => None,
     };
     let attentive = match request.attentive {
-        Some(epochs) => Some(attend(request, backbone, &loader, &split, epochs, progress)?),
+        Some(epochs) => Some(attend(request, model.backbone, &*data, &split, epochs, progress)?),
         None => None,
     };
     let (knn, knn_interval) = share(&neighbours, &test.labels);
@@ -160,18 +182,91 @@ pub fn probe(request: &ProbeRequest, progress: &mut dyn Progress) -> Result<Prob
         attentive_interval: attentive.as_ref().map(|found| found.interval),
         pixels: pixels.map(|found| found.0),
         pixels_interval: pixels.map(|found| found.1),
+        words: words.map(|found| found.0),
+        words_interval: words.map(|found| found.1),
         c: chosen.c,
         width: train.width(),
         train: train.labels.len(),
         validation: validation.labels.len(),
         n: test.labels.len(),
-        skipped: loader.skipped(),
+        skipped: data.skipped(),
     })
 }
 
+/// Succeeds where nothing is asked for that the examples have not.
+fn check_kind(request: &ProbeRequest) -> Result<(), Error> {
+    let refused =
+        |what: &str, flag: &str| Err(Error::options(what.to_string(), format!("leave out {flag}")));
+    match &request.examples {
+        Examples::Images(_) if request.words => refused("images have no words", "--words"),
+        Examples::Texts(_) if request.pixels => refused("texts have no pixels", "--pixels"),
+        Examples::Tagged(_) => Err(Error::options(
+            "a sentence whose words have tags is no example of one class",
+            "fit a head instead: tl finetune DATA --task tokens --recipe probe",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The embeddings of those of a part's examples that can be read and have a label.
+fn labelled(
+    model: &Classifier<Network>,
+    data: &dyn Dataset,
+    part: &[usize],
+    request: &ProbeRequest,
+    progress: &mut dyn Progress,
+) -> Result<Labelled, Error> {
+    let label = |item: &usize| data.items().label(*item);
+    let known: Vec<usize> = part.iter().copied().filter(|item| label(item).is_some()).collect();
+    let found = embed_items(model, data, &known, request.batch_size, &request.device, progress)?;
+    let labels = found.items.iter().filter_map(label).collect();
+    Ok(Labelled { features: found.values, labels })
+}
+
+/// The accuracy of logistic regression on the words of texts, its regularisation chosen on the validation part: what a
+/// network has to beat.
+fn by_words(examples: &Examples, split: &Split) -> Result<(f64, [f64; 2]), Error> {
+    let Examples::Texts(texts) = examples else {
+        return Err(Error::options("these have no words of texts", "leave out --words"));
+    };
+    let text = |item: usize| {
+        let item = texts.items.get(item)?;
+        let whole = match &item.pair {
+            Some(pair) => format!("{} {pair}", item.text),
+            None => item.text.clone(),
+        };
+        Some((whole, item.label?))
+    };
+    let part = |items: &[usize]| -> (Vec<String>, Vec<usize>) {
+        items.iter().filter_map(|item| text(*item)).unzip()
+    };
+    let (train, validation, test) =
+        (part(&split.train), part(&split.validation), part(&split.test));
+    let chooser = if validation.1.is_empty() { &train } else { &validation };
+    let words = TfIdf::learned(train.0.iter().map(String::as_str));
+    let rows = |texts: &[String]| {
+        let mut rows = SparseRows::new(words.width());
+        texts.iter().for_each(|text| rows.push(words.features(text)));
+        rows
+    };
+    let (training, choosing) = (rows(&train.0), rows(&chooser.0));
+    let chosen = fit_chosen_sparse(
+        (&training, &train.1),
+        (&choosing, &chooser.1),
+        texts.classes.len(),
+        &WORD_CANDIDATES,
+        &Options::default(),
+    )
+    .map_err(tl_train::TrainError::from)?;
+    Ok(share(&chosen.head.predict_sparse(&rows(&test.0)), &test.1))
+}
+
+/// Values of C: rows of words have length 1, and few examples each.
+const WORD_CANDIDATES: [f64; 6] = [0.1, 1.0, 3.0, 10.0, 30.0, 100.0];
+
 /// The classes of the nearest neighbours by the pixels, from 0 for black to 1: what a network has to beat.
 fn by_pixels(request: &ProbeRequest, loader: &Loader, split: &Split) -> Result<Vec<usize>, Error> {
-    let images = &request.images;
+    let images = loader.images();
     let preprocess = Preprocess { mean: [0.0; 3], std: [1.0; 3], ..loader.preprocess().clone() };
     let loader = Loader::new(images.clone(), preprocess, request.threads, request.strict)?;
     let read = |items: &[usize]| -> Result<Labelled, Error> {
@@ -198,13 +293,13 @@ const ATTENTIVE_BATCH: usize = 32;
 fn attend(
     request: &ProbeRequest,
     backbone: Network,
-    loader: &Loader,
+    data: &dyn Dataset,
     split: &Split,
     epochs: usize,
     progress: &mut dyn Progress,
 ) -> Result<Evaluation, Error> {
     let (seed, batch_size, device) = (request.seed, request.batch_size, &request.device);
-    let images = loader.images();
+    let items = data.items();
     let stages = backbone.embedding_stages();
     if stages != backbone.stages().len() {
         return Err(Error::options(
@@ -212,18 +307,17 @@ fn attend(
             "leave out --attentive",
         ));
     }
-    let classes = images.classes.len();
+    let classes = items.classes().len();
     let head = AttentiveHead::new(backbone.head_input_width(), classes, seed, device);
     let phase = Phase::probe(epochs).named("attentive").rates(ATTENTIVE_RATE, ATTENTIVE_RATE);
     let settings = Settings { seed, batch_size: ATTENTIVE_BATCH, ..Settings::default() };
-    let task = Task { data: loader, split, augment: Augment::none() };
+    let task = Task { data, split, augment: Augment::none() };
     let (plan, conduct) = (Plan::new(vec![phase]), Conduct::default());
     let model = Model { backbone, head };
     let fitted = fit(model, &task, &plan, &settings, &conduct, progress)?;
-    let labels: Vec<Option<usize>> = images.items.iter().map(|item| item.label).collect();
-    let found =
-        tl_train::predict(&fitted.model, loader, &split.test, batch_size, device, progress)?;
-    let measured = found.evaluate(&images.classes, &labels)?;
+    let labels = items.labels();
+    let found = tl_train::predict(&fitted.model, data, &split.test, batch_size, device, progress)?;
+    let measured = found.evaluate(items.classes(), &labels)?;
     measured.ok_or_else(|| Error::options("no image of the test part can be read", "give others"))
 }
 

@@ -74,19 +74,27 @@ const UNFREEZINGS: usize = 3;
 pub(crate) const TEXT_RATE: f64 = 1e-4;
 /// Of adapters in them and of the head, which begin at nothing.
 const TEXT_ADAPTER_RATE: f64 = 1e-3;
+/// Of recurrent networks, which take larger steps.
+const RECURRENT_RATE: f64 = 2e-3;
 
 impl Tuning {
-    /// What is usual for text encoders, where nothing else was said, for so many training texts.
-    pub(crate) fn for_texts(mut self, texts: usize) -> Self {
+    /// What is usual for networks of texts, where nothing else was said, for so many training texts; a `fresh` one has
+    /// nothing that a probe could stand on, and all to learn.
+    pub(crate) fn for_texts(mut self, texts: usize, recurrent: bool, fresh: bool) -> Self {
+        if fresh && self.recipe == Recipe::Auto {
+            self.recipe = Recipe::Finetune;
+        }
         self.learning_rate.get_or_insert(match self.recipe {
             Recipe::Lora => TEXT_ADAPTER_RATE,
+            _ if recurrent => RECURRENT_RATE,
             _ => TEXT_RATE,
         });
         if self.recipe != Recipe::Probe {
+            let times = if fresh { 3 } else { 1 };
             self.epochs.get_or_insert(match texts {
-                0..=100 => 20,
-                101..=500 => 10,
-                _ => 3,
+                0..=100 => 20 * times,
+                101..=500 => 10 * times,
+                _ => 3 * times,
             });
         }
         self

@@ -10,6 +10,7 @@ use tl_models::weights::WeightsFile;
 use tl_models::{Architecture, Classifier, LoadOptions, load, save};
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
+use tl_train::report::Section;
 use tl_train::{Dataset, EpochRow, Predictions, Progress, predict};
 
 use crate::choice::said;
@@ -45,6 +46,7 @@ impl Run {
         model: Classifier<Network>,
         predictions: &str,
         rows: &[EpochRow],
+        sections: Vec<Section>,
     ) -> Result<Self, Error> {
         let write = |name: &str, text: &str| write_bytes(&folder.join(name), text.as_bytes());
         write("predictions.csv", predictions)?;
@@ -53,10 +55,13 @@ impl Run {
         write("labels.json", &serde_json::to_string_pretty(&record.labels).unwrap_or_default())?;
         if tl_peft::check_mergeable(&run.model).is_ok() {
             write("load.py", load_script::of(&record.preprocess))?;
+            if let Some(script) = load_script::of_network(&run.model.backbone) {
+                write("network.py", script)?;
+            }
         }
         text_files::write_config(&run.model.backbone, &record.labels, folder)?;
         record.status = Status::Finished;
-        write("report.html", &page::render(record, rows))?;
+        write("report.html", &page::render(record, rows, sections))?;
         record.write(folder)?;
         Ok(Self { record: record.clone(), ..run })
     }
@@ -151,7 +156,7 @@ impl Run {
         strict: bool,
     ) -> Result<Input, Error> {
         let weights = self.folder.join(MODEL_FILE);
-        let reading = Reading { weights: Some(&weights), threads, strict };
+        let reading = Reading { weights: Some(&weights), own: None, threads, strict };
         examples.dataset(&self.record.preprocess, &self.model.backbone, &reading)
     }
 

@@ -11,7 +11,7 @@ use tl_models::{Architecture, Classifier, LoadOptions, load};
 use crate::adapters::BESIDE;
 use crate::choice::{CONFIG_FILE, TOKENIZER_FILE};
 use crate::examples::{Input, Reading, preprocessing};
-use crate::network::works_on_texts;
+use crate::network::{LSTM, works_on_texts};
 use crate::record::MODEL_FILE;
 use crate::{EMBEDDED_NETWORK, Error, Examples, FinetuneOptions, Network, NetworkChoice, embedded};
 
@@ -42,7 +42,8 @@ impl Pretrained {
         let network = &self.model.backbone;
         let how = preprocessing(network, options)?;
         let (weights, strict) = (self.path.as_deref(), options.strict);
-        examples.dataset(&how, network, &Reading { weights, threads, strict })
+        let own = None;
+        examples.dataset(&how, network, &Reading { weights, own, threads, strict })
     }
 }
 
@@ -88,11 +89,17 @@ pub fn pretrained_as(
             ));
         }
         Source::Embedded => Some(embedded::weights()?),
-        Source::Random if works_on_texts(name) => {
+        Source::Random if works_on_texts(name) && choice.vocabulary.is_none() => {
+            let other = match name.as_str() {
+                LSTM => "the folder of a run that tl finetune made with --weights random",
+                _ => "--model lstm, which learns its own pieces of words",
+            };
             return Err(Error::options(
-                "random weights bring neither sizes nor a tokenizer",
-                "give --weights a folder with config.json, tokenizer.json and model.safetensors, or random:FOLDER with \
-                 the first two",
+                format!("random weights bring {name} neither sizes nor a tokenizer"),
+                format!(
+                    "give --weights a folder with {CONFIG_FILE}, {TOKENIZER_FILE} and {MODEL_FILE}, random:FOLDER with \
+                     the first two, or {other}"
+                ),
             ));
         }
         Source::RandomAs(folder) => {

@@ -1,11 +1,13 @@
 //! What a run on texts holds beside its weights, so that `transformers` opens its folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use tl_data::text::Tokenizer;
 use tl_train::TrainError;
 use tl_train::files::write_bytes;
 
 use crate::choice::{CONFIG_FILE, TOKENIZER_FILE};
+use crate::examples::tokenizer;
 use crate::{Error, Network};
 
 /// What `transformers` reads of a tokenizer; the first is needed, the others are taken where they are.
@@ -17,6 +19,46 @@ const TOKENIZER_FILES: [&str; 6] = [
     "vocab.json",
     "merges.txt",
 ];
+
+/// Where the tokenizer of a fitting comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum TokenizerFiles {
+    /// Beside these weights; nowhere without any.
+    Beside(Option<PathBuf>),
+    Learned(Tokenizer),
+}
+
+impl TokenizerFiles {
+    /// The tokenizer itself.
+    ///
+    /// # Errors
+    /// Weights without one beside them.
+    pub fn open(&self) -> Result<Tokenizer, Error> {
+        match self {
+            Self::Beside(weights) => tokenizer(weights.as_deref()),
+            Self::Learned(tokenizer) => Ok(tokenizer.clone()),
+        }
+    }
+
+    /// Puts them into a run's folder.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn put_into(&self, folder: &Path) -> Result<(), Error> {
+        match self {
+            Self::Beside(None) => Ok(()),
+            Self::Beside(Some(weights)) => copy_tokenizer(weights, folder),
+            Self::Learned(tokenizer) => {
+                write_bytes(&folder.join(TOKENIZER_FILE), tokenizer.to_json()?.as_bytes())?;
+                Ok(write_bytes(&folder.join(TOKENIZER_FILES[1]), LEARNED_KIND.as_bytes())?)
+            }
+        }
+    }
+}
+
+/// What `transformers` is told of a tokenizer that belongs to none of its networks.
+const LEARNED_KIND: &str =
+    "{\"tokenizer_class\": \"PreTrainedTokenizerFast\", \"pad_token\": \"<pad>\"}\n";
 
 /// Copies the tokenizer that lies beside the file `weights` into a run's folder.
 ///
@@ -47,6 +89,7 @@ pub(crate) fn write_config(
     let config = match network {
         Network::Encoder(encoder) => encoder.config().to_json(labels),
         Network::Gpt2(network) => network.config().to_json(labels),
+        Network::Lstm(network) => network.config().to_json(labels),
         _ => return Ok(()),
     };
     let text = serde_json::to_string_pretty(&config).unwrap_or_default();

@@ -12,6 +12,7 @@
 //! | `tagged` | [`Tagged`]: sentences whose words have tags |
 //! | `conll` | from files with a word and its tag a line |
 //! | `scheme` | [`Scheme`]: how tags mark entities |
+//! | `tf_idf` | [`TfIdf`]: words weighed by how rare they are |
 //! | `words` | [`words`](words()): the words of a line |
 
 mod blocks;
@@ -23,6 +24,7 @@ mod scheme;
 mod sentiment;
 mod tagged;
 mod texts;
+mod tf_idf;
 #[cfg(feature = "text")]
 mod vocabulary;
 mod words;
@@ -34,6 +36,7 @@ pub use read::Columns;
 pub use scheme::{Mark, Scheme, mark_and_type};
 pub use tagged::{OUTSIDE, Sentence, Tagged};
 pub use texts::{TextItem, Texts};
+pub use tf_idf::TfIdf;
 #[cfg(feature = "text")]
 pub use vocabulary::Tokenizer;
 pub use words::words;

@@ -5,10 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tokenizers::{TruncationParams, TruncationStrategy};
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::normalizers::Lowercase;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{AddedToken, TruncationParams, TruncationStrategy};
 
 use super::{EncodedTagged, EncodedTexts, Encoding, Tagged, Texts};
 use crate::DataError;
+
+/// The piece that stands for nothing.
+const PADDING: &str = "<pad>";
 
 /// A `tokenizer.json`, as Hugging Face's `tokenizers` writes it.
 #[derive(Clone)]
@@ -40,6 +46,48 @@ impl Tokenizer {
         })?;
         inner.with_padding(None);
         Ok(Self { path: path.to_path_buf(), inner, key })
+    }
+
+    /// A tokenizer for a network that begins with none: at most `pieces` byte pairs (Sennrich et al. 2016, arXiv
+    /// 1508.07909; their bytes as GPT-2 has them) that are frequent in `texts`, without regard to case. Piece 0 is padding.
+    ///
+    /// The same texts give the same tokenizer.
+    ///
+    /// # Errors
+    /// Texts without a letter.
+    pub fn learned<'a>(
+        texts: impl Iterator<Item = &'a str> + Send,
+        pieces: usize,
+    ) -> Result<Self, DataError> {
+        let path = PathBuf::from("the vocabulary of the training texts");
+        let failed = |reason: tokenizers::Error| fault(&path, format!("failed: {reason}"));
+        let bytes = ByteLevel::new(true, true, true);
+        let mut inner = tokenizers::Tokenizer::new(BPE::default());
+        inner.with_normalizer(Some(Lowercase)).map_err(failed)?;
+        inner.with_pre_tokenizer(Some(bytes));
+        inner.with_post_processor(Some(bytes));
+        inner.with_decoder(Some(bytes));
+        let trainer = BpeTrainer::builder()
+            .vocab_size(pieces)
+            .min_frequency(2)
+            .show_progress(false)
+            .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+            .special_tokens(vec![AddedToken::from(PADDING, true)])
+            .build();
+        let mut trainer = tokenizers::models::TrainerWrapper::from(trainer);
+        inner.train(&mut trainer, texts).map_err(failed)?;
+        let text = inner.to_string(false).map_err(failed)?;
+        let key = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { path, inner, key })
+    }
+
+    /// The text of its `tokenizer.json`.
+    ///
+    /// # Errors
+    /// A tokenizer that cannot be written down.
+    pub fn to_json(&self) -> Result<String, DataError> {
+        let text = self.inner.to_string(false);
+        text.map_err(|reason| fault(&self.path, format!("failed: {reason}")))
     }
 
     /// The number of different pieces.
@@ -128,6 +176,23 @@ impl Tokenizer {
         })
     }
 
+    /// For each piece of a text cut as [`Tokenizer::encode`] does the bytes that it stands for; none for a mark.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn spans(
+        &self,
+        text: &str,
+        max_length: usize,
+    ) -> Result<Vec<Option<Range<usize>>>, DataError> {
+        let rows = self.cut(vec![text.into()], false, max_length)?;
+        let pieces = rows.first().map(|row| {
+            let pieces = row.get_offsets().iter().zip(row.get_special_tokens_mask());
+            pieces.map(|((from, to), special)| (*special == 0).then_some(*from..*to)).collect()
+        });
+        Ok(pieces.unwrap_or_default())
+    }
+
     /// The pieces of all inputs, at most `max_length` each.
     fn cut(
         &self,
@@ -192,4 +257,33 @@ fn places(row: &tokenizers::Encoding, words: &[Range<usize>]) -> Vec<Option<usiz
 
 fn fault(path: &Path, problem: String) -> DataError {
     DataError::Tokenizer { path: path.to_path_buf(), problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXTS: [&str; 4] =
+        ["The film was good", "the Film was bad, so bad", "good film, good day", "a ü was ☃ there"];
+
+    #[test]
+    fn a_learned_vocabulary_is_the_same_again_and_cuts_any_text() {
+        let learned = || Tokenizer::learned(TEXTS.into_iter(), 400).unwrap();
+        let (one, other) = (learned(), learned());
+        assert_eq!(one.key(), other.key());
+        assert_eq!(one.number(PADDING), Some(0));
+        // 256 bytes, the padding, and pairs of them that stand there twice.
+        assert!(one.vocabulary() > 260, "{}", one.vocabulary());
+        let cut = one.pieces(&["Film", "film", "good film", "", "☃ unheard of"]).unwrap();
+        assert_eq!((&cut[0], cut[0].len(), cut[2].len()), (&cut[1], 1, 2));
+        assert!(cut[3].is_empty() && cut[4].len() > 3);
+        assert_eq!(one.text(&cut[4]).unwrap().trim(), "☃ unheard of");
+        let folder = std::env::temp_dir().join(format!("tl-vocabulary-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("tokenizer.json");
+        std::fs::write(&path, one.to_json().unwrap()).unwrap();
+        let again = Tokenizer::open(&path).unwrap();
+        assert_eq!(again.pieces(&TEXTS).unwrap(), one.pieces(&TEXTS).unwrap());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

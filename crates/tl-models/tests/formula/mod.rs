@@ -61,7 +61,7 @@ pub fn fill(name: &str, shape: &[usize], rule: &Rule) -> Vec<f32> {
             let scale = listed.map_or(1.0, |entry| entry.scale);
             draw(&|s| scale * (1.0 + 0.2 * s))
         }
-        "bias" => draw(&|s| rule.bias_offset + 0.1 * s),
+        bias if bias.starts_with("bias") => draw(&|s| rule.bias_offset + 0.1 * s),
         _ => panic!("{name}: no rule for this tensor"),
     }
 }

@@ -20,7 +20,8 @@ use crate::Level;
 
 /// `act(conv(x, w) + bias + residual)`: `x` is `[batch, height, width, in]`, `output` `[batch, height, width, out]`.
 ///
-/// `filters` come from [`Filters::forward`].
+/// `filters` come from [`Filters::forward`]; those of [`Filters::backward`] make the gradient of the input of that of
+/// the sum.
 pub fn forward(filters: &Filters, x: &[f32], epilogue: Epilogue, output: &mut [f32]) {
     correlate::correlate(filters, x, output, epilogue);
 }

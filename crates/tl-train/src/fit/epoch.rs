@@ -15,7 +15,8 @@ use super::predict::{classify, measure_targets};
 use super::session::Session;
 use super::state::{BestEpoch, EpochSums};
 use crate::ema::{put_back, snapshot};
-use crate::loss::{cross_entropy, scalar};
+use crate::logistic::Options;
+use crate::loss::{cross_entropy, scalar, weighted_cross_entropy};
 use crate::metrics::Measure;
 use crate::progress::{EpochRow, Progress};
 use crate::resident_bytes;
@@ -122,7 +123,11 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let from = phase.cut.min(stages);
         let logits = model.forward_from(cut_input.clone(), from, pass)?;
         let logits = Answers::of(self.task.data.answers(), logits, items);
-        let loss = cross_entropy(logits, labels, phase.phase.label_smoothing);
+        let smoothing = phase.phase.label_smoothing;
+        let loss = match &self.class_weights {
+            Some(weights) => weighted_cross_entropy(logits, labels, smoothing, weights),
+            None => cross_entropy(logits, labels, smoothing),
+        };
         let value = scalar(loss.clone()).map_err(TrainError::Device)?;
         if !value.is_finite() {
             return Err(failed("the loss", first_not_finite(&model, cut_input, from)));
@@ -170,7 +175,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let train = of(&self.labelled(&self.task.split.train))?;
         let validation = of(&self.labelled(&self.task.split.validation))?;
-        let solved = solve(&train, Some(&validation), model.head.classes(), model.head.has_bias())?;
+        let (bias, balanced) = (model.head.has_bias(), self.settings.balanced);
+        let options = Options { bias, balanced, ..Options::default() };
+        let solved = solve(&train, Some(&validation), model.head.classes(), &options)?;
         progress.say(&solved.note);
         let plain = model.head.valid().with_values(solved.weight, solved.bias);
         let head = plain.train();

@@ -66,9 +66,8 @@ pub(crate) fn solve(
     training: &Features,
     validation: Option<&Features>,
     classes: usize,
-    bias: bool,
+    options: &Options,
 ) -> Result<SolvedHead, TrainError> {
-    let options = Options { bias, ..Options::default() };
     let (head, c) = match validation.filter(|part| !part.labels.is_empty()) {
         Some(part) => {
             let chosen = fit_chosen(
@@ -76,11 +75,11 @@ pub(crate) fn solve(
                 Examples { features: &part.values, labels: &part.labels },
                 classes,
                 &CANDIDATES,
-                &options,
+                options,
             )?;
             (chosen.head, chosen.c)
         }
-        None => (fit(&training.values, &training.labels, classes, &options)?, 1.0),
+        None => (fit(&training.values, &training.labels, classes, options)?, 1.0),
     };
     let logits = head.logits(&training.values);
     let loss = logits

@@ -14,6 +14,7 @@ use super::{BEST, MODEL};
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::ema::{MovingAverage, Snapshot, put_back};
 use crate::features::{FeatureStore, Room, key_of};
+use crate::logistic::balanced;
 use crate::progress::Progress;
 use crate::{Conduct, Settings, TrainError};
 
@@ -32,6 +33,8 @@ pub(crate) struct Session<'a, B: Module, H: Module> {
     pub device: Device,
     /// The label of every item.
     pub labels: Vec<Option<usize>>,
+    /// How much each class weighs in the loss, where that differs.
+    pub class_weights: Option<Vec<f32>>,
     pub resumed: bool,
 }
 
@@ -56,6 +59,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             let mend = "give data with labels: images in one folder for each class, texts with a column of labels";
             return Err(TrainError::NothingToUse { part: "training", mend });
         }
+        let class_weights =
+            settings.balanced.then(|| class_weights(task, &labels, model.head.classes()));
         let mut session = Self {
             optimizer: Optimizer::new(plan.optimizer).with_kernel(&Fused),
             ema: None,
@@ -68,6 +73,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             conduct,
             device,
             labels,
+            class_weights,
             resumed: false,
         };
         if let (Some(decay), Some(model)) = (settings.ema, &session.model) {
@@ -199,6 +205,16 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             &self.task.data.preprocessing(),
         ])
     }
+}
+
+/// What the classes of the training part weigh, so that all weigh the same together.
+fn class_weights(task: &Task<'_>, labels: &[Option<usize>], classes: usize) -> Vec<f32> {
+    let train = &task.split.train;
+    let found = match task.data.answers() {
+        Some(answers) => answers.labels(train),
+        None => train.iter().filter_map(|&item| *labels.get(item)?).collect(),
+    };
+    balanced(&found, classes).into_iter().map(|weight| weight as f32).collect()
 }
 
 /// Whether there is a checkpoint to go on from; nothing is changed.

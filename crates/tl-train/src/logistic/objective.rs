@@ -4,16 +4,19 @@ use rayon::prelude::*;
 
 use super::lbfgs::Smooth;
 use super::products::{EXAMPLES, add_outer, scores_into};
+use super::{Options, SparseRows, balanced};
+
+use std::ops::Range;
 
 /// The examples are summed in this many shares, whatever the number of threads.
 const SHARES: usize = 16;
 
-/// Examples with centred features.
+/// Examples with their labels; dense features are centred.
 ///
 /// With x − μ in place of x, W·x + b is W·(x − μ) + (b + W·μ). The bias is not penalised, so the
 /// optimum is the same, but bias and weight no longer pull on each other, and L-BFGS needs far fewer steps.
 pub(super) struct Rows<'a> {
-    centred: Vec<f32>,
+    features: Features<'a>,
     mean: Vec<f64>,
     /// Variance of each feature.
     variance: Vec<f64>,
@@ -21,11 +24,25 @@ pub(super) struct Rows<'a> {
     classes: usize,
     /// Whether there is a bias; without one nothing is centred and it stays 0.
     bias: bool,
+    /// What an example of each class weighs.
+    weights: Vec<f64>,
+}
+
+enum Features<'a> {
+    Centred(Vec<f32>),
+    /// To centre them would fill them.
+    Sparse(&'a SparseRows),
 }
 
 impl<'a> Rows<'a> {
     /// `features` `[labels.len(), d]`, checked: finite, at least one row and column.
-    pub(super) fn new(features: &[f32], labels: &'a [usize], classes: usize, bias: bool) -> Self {
+    pub(super) fn new(
+        features: &[f32],
+        labels: &'a [usize],
+        classes: usize,
+        options: &Options,
+    ) -> Self {
+        let bias = options.bias;
         let examples = labels.len();
         let width = features.len() / examples;
         let mut mean = vec![0.0; width];
@@ -42,7 +59,49 @@ impl<'a> Rows<'a> {
                 centred.push(difference as f32);
             }
         }
-        Self { centred, mean, variance, labels, classes, bias }
+        let features = Features::Centred(centred);
+        let weights = weights(labels, classes, options);
+        Self { features, mean, variance, labels, classes, bias, weights }
+    }
+
+    /// The same of features of which most are 0, checked likewise.
+    pub(super) fn sparse(
+        features: &'a SparseRows,
+        labels: &'a [usize],
+        classes: usize,
+        options: &Options,
+    ) -> Self {
+        let width = features.width();
+        let mut variance = vec![0.0; width];
+        for (_, column, value) in features.entries() {
+            variance[column] += f64::from(value).powi(2) / labels.len() as f64;
+        }
+        let (features, mean) = (Features::Sparse(features), vec![0.0; width]);
+        let weights = weights(labels, classes, options);
+        Self { features, mean, variance, labels, classes, bias: options.bias, weights }
+    }
+
+    /// x · weightᵀ + bias of some examples.
+    fn scores(&self, rows: Range<usize>, weight: &[f32], bias: &[f64], scores: &mut [f64]) {
+        match &self.features {
+            Features::Centred(values) => {
+                let width = self.width();
+                scores_into(&values[rows.start * width..rows.end * width], weight, bias, scores);
+            }
+            Features::Sparse(values) => values.scores_into(rows, weight, bias, scores),
+        }
+    }
+
+    /// Adds gᵀ·x of some examples to `sums`; `block` is room for one row of them.
+    fn add_outer(&self, rows: Range<usize>, slopes: &[f32], block: &mut [f32], sums: &mut [f64]) {
+        match &self.features {
+            Features::Centred(values) => {
+                let width = self.width();
+                let values = &values[rows.start * width..rows.end * width];
+                add_outer(values, slopes, width, block, sums);
+            }
+            Features::Sparse(values) => values.add_outer(rows, slopes, sums),
+        }
     }
 
     fn width(&self) -> usize {
@@ -63,6 +122,10 @@ impl<'a> Rows<'a> {
         });
         (weight.iter().map(|&w| w as f32).collect(), bias.collect())
     }
+}
+
+fn weights(labels: &[usize], classes: usize, options: &Options) -> Vec<f64> {
+    if options.balanced { balanced(labels, classes) } else { vec![1.0; classes] }
 }
 
 /// (Σᵢ −log p(yᵢ | xᵢ) + ½λ‖W‖²) / n over weight `[classes, width]` and bias `[classes]`.
@@ -103,29 +166,32 @@ impl<'a> Objective<'a> {
         0.5 * self.l2 * squares / self.rows.labels.len() as f64
     }
 
-    fn share(&self, rows: &[f32], labels: &[usize], weight: &[f32], bias: &[f64]) -> Share {
+    fn share(&self, first: usize, labels: &[usize], weight: &[f32], bias: &[f64]) -> Share {
         let (width, classes) = (self.rows.width(), self.rows.classes);
         let mut share = Share { loss: 0.0, gradient: vec![0.0; self.rows.unknowns()] };
         let (of_weight, of_bias) = share.gradient.split_at_mut(classes * width);
         let mut scores = vec![0.0; EXAMPLES * classes];
         let mut slopes = vec![0.0f32; EXAMPLES * classes];
         let mut block = vec![0.0; width];
-        for (rows, labels) in rows.chunks(EXAMPLES * width).zip(labels.chunks(EXAMPLES)) {
-            scores_into(rows, weight, bias, &mut scores[..labels.len() * classes]);
+        for (number, labels) in labels.chunks(EXAMPLES).enumerate() {
+            let start = first + number * EXAMPLES;
+            let rows = start..start + labels.len();
+            self.rows.scores(rows.clone(), weight, bias, &mut scores[..labels.len() * classes]);
             let of_row = scores.chunks_exact(classes).zip(slopes.chunks_exact_mut(classes));
             for ((scores, slopes), &label) in of_row.zip(labels) {
                 // d loss / d score = probability − 1 for the label, probability elsewhere.
                 let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let sum: f64 = scores.iter().map(|score| (score - largest).exp()).sum();
-                share.loss += largest + sum.ln() - scores[label];
+                let weight = self.rows.weights[label];
+                share.loss += weight * (largest + sum.ln() - scores[label]);
                 for (class, score) in scores.iter().enumerate() {
                     let probability = (score - largest).exp() / sum;
-                    let slope = probability - if class == label { 1.0 } else { 0.0 };
+                    let slope = weight * (probability - if class == label { 1.0 } else { 0.0 });
                     slopes[class] = slope as f32;
                     of_bias[class] += slope;
                 }
             }
-            add_outer(rows, &slopes, width, &mut block, of_weight);
+            self.rows.add_outer(rows, &slopes, &mut block, of_weight);
         }
         if !self.rows.bias {
             of_bias.fill(0.0);
@@ -144,10 +210,10 @@ impl Smooth for Objective<'_> {
         let length = examples.div_ceil(SHARES).next_multiple_of(EXAMPLES);
         let shares: Vec<Share> = self
             .rows
-            .centred
-            .par_chunks(length * width)
-            .zip(self.rows.labels.par_chunks(length))
-            .map(|(rows, labels)| self.share(rows, labels, &rounded, bias))
+            .labels
+            .par_chunks(length)
+            .enumerate()
+            .map(|(number, labels)| self.share(number * length, labels, &rounded, bias))
             .collect();
         gradient.fill(0.0);
         let mut loss = 0.0;
@@ -177,7 +243,7 @@ mod tests {
         let features: Vec<f32> =
             (0..examples * width).map(|i| ((i * i + 3) % 17) as f32 / 8.0).collect();
         let labels: Vec<usize> = (0..examples).map(|i| (i * 5 + i / 7) % classes).collect();
-        let rows = Rows::new(&features, &labels, classes, true);
+        let rows = Rows::new(&features, &labels, classes, &Options::default());
         let objective = Objective::new(&rows, 0.7);
         // Points and steps are sums of few powers of two, so that they are the same in f32 and f64.
         let point: Vec<f64> =
@@ -199,7 +265,7 @@ mod tests {
 
     #[test]
     fn at_zero_the_loss_is_that_of_guessing() {
-        let rows = Rows::new(&[1.0, 2.0, 3.0], &[0, 1, 2], 3, true);
+        let rows = Rows::new(&[1.0, 2.0, 3.0], &[0, 1, 2], 3, &Options::default());
         let objective = Objective::new(&rows, 1.0);
         let point = vec![0.0; rows.unknowns()];
         assert!((objective.mean_loss(&point) - 3f64.ln()).abs() < 1e-12);

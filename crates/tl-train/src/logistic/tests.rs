@@ -223,3 +223,62 @@ fn a_head_without_bias_passes_through_the_origin_and_is_the_optimum_there() {
     assert!(slope(w).abs() < 1e-5, "{} at {w}", slope(w));
     assert!(slope(w + 0.1).abs() > 1e-2);
 }
+
+#[test]
+fn features_of_which_most_are_zero_give_what_dense_ones_give() {
+    let (examples, width, classes) = (60usize, 9, 3);
+    let value = |row: usize, column: usize| match (row * 5 + column * 3) % 4 {
+        0 => ((row * 7 + column * 11) % 13) as f32 / 6.0,
+        _ => 0.0,
+    };
+    let labels: Vec<usize> = (0..examples).map(|row| (row * row + row / 5) % classes).collect();
+    let parts = [0..40, 40..60];
+    let dense = parts.clone().map(|rows| {
+        rows.flat_map(|row| (0..width).map(move |column| value(row, column))).collect::<Vec<_>>()
+    });
+    let sparse = parts.clone().map(|rows| {
+        let mut found = SparseRows::new(width);
+        for row in rows {
+            let entries = (0..width).map(|column| (column as u32, value(row, column)));
+            found.push(entries.filter(|(_, value)| *value != 0.0));
+        }
+        found
+    });
+    let labels = parts.map(|rows| &labels[rows]);
+    let options = Options { tolerance: 1e-7, ..Options::default() };
+    let of = |part: usize| Examples { features: &dense[part], labels: labels[part] };
+    let expected = fit_chosen(of(0), of(1), classes, &[0.1, 1.0, 10.0], &options).unwrap();
+    let of = |part: usize| (&sparse[part], labels[part]);
+    let found = fit_chosen_sparse(of(0), of(1), classes, &[0.1, 1.0, 10.0], &options).unwrap();
+    assert_eq!(found.c, expected.c);
+    for (found, expected) in found.head.weight.iter().zip(&expected.head.weight) {
+        assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+    }
+    assert_eq!(found.head.predict_sparse(&sparse[1]), expected.head.predict(&dense[1]));
+    let one = fit_chosen_sparse((&sparse[0], &[0; 40]), of(1), classes, &[1.0], &options);
+    assert_eq!(one.unwrap_err(), LogisticError::OneClass { found: 1 });
+    let short = fit_chosen_sparse((&sparse[0], &[0, 1]), of(1), classes, &[1.0], &options);
+    assert!(matches!(short.unwrap_err(), LogisticError::Shape { part: "training", .. }));
+}
+
+#[test]
+fn balanced_classes_are_those_whose_examples_stand_there_as_often() {
+    // Ten examples of one class and thirty of the other: three times each of the ten, and half as much penalty again.
+    let labels: Vec<usize> = (0..40).map(|row| usize::from(row % 4 != 0)).collect();
+    let row = |row: usize| (0..5).map(move |column| ((row * 7 + column * 5) % 11) as f32 / 4.0);
+    let features: Vec<f32> = (0..40).flat_map(row).collect();
+    assert_eq!(balanced(&labels, 3), [2.0, 40.0 / 60.0, 1.0]);
+    let options = Options { l2: 0.8, tolerance: 1e-8, balanced: true, ..Options::default() };
+    let found = fit(&features, &labels, 2, &options).unwrap();
+    let times = |row: usize| if labels[row] == 0 { 3 } else { 1 };
+    let repeated: Vec<usize> = (0..40).flat_map(|row| vec![row; times(row)]).collect();
+    let rows: Vec<f32> = repeated.iter().flat_map(|at| row(*at)).collect();
+    let of_rows: Vec<usize> = repeated.iter().map(|row| labels[*row]).collect();
+    let options = Options { l2: 1.2, balanced: false, ..options };
+    let expected = fit(&rows, &of_rows, 2, &options).unwrap();
+    for (found, expected) in found.weight.iter().zip(&expected.weight) {
+        assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+    }
+    let plain = fit(&features, &labels, 2, &options).unwrap();
+    assert!((plain.bias[0] - found.bias[0]).abs() > 0.1, "the weights do nothing");
+}

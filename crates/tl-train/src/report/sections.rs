@@ -19,6 +19,16 @@ pub struct Section {
     /// Rows of pictures, each under its name.
     #[serde(default)]
     pub pictures: Vec<PictureRow>,
+    #[serde(default)]
+    pub passages: Vec<Passage>,
+}
+
+/// A text whose parts are tinted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    pub name: String,
+    /// Each part with how much it speaks for something, from −1 (against it) to 1; one with 0 is as any text.
+    pub parts: Vec<(String, f64)>,
 }
 
 /// Pictures side by side.
@@ -73,7 +83,29 @@ pub(super) fn render(section: &Section) -> String {
     for row in &section.pictures {
         html += &pictures(row);
     }
+    for passage in &section.passages {
+        html += &tinted(passage);
+    }
     html
+}
+
+/// A paragraph; the tint is as strong as a part's share, and its sign is told by the line below it too.
+fn tinted(passage: &Passage) -> String {
+    let part = |(text, share): &(String, f64)| {
+        let (text, share) = (escape(text), share.clamp(-1.0, 1.0));
+        match share.abs() >= 0.05 {
+            true => {
+                let class = if share > 0.0 { "for" } else { "against" };
+                format!(
+                    "<mark class=\"{class}\" style=\"--share:{:.2}\">{text}</mark>",
+                    share.abs()
+                )
+            }
+            false => text,
+        }
+    };
+    let parts: String = passage.parts.iter().map(part).collect();
+    format!("<p class=\"passage\"><b>{}</b> {parts}</p>", escape(&passage.name))
 }
 
 /// Each picture as large as a thumb, its pixels as they are.
@@ -137,6 +169,10 @@ mod tests {
                 name: "what is <hidden>".to_string(),
                 pictures: vec![b"foobar".to_vec(), b"fooba".to_vec(), b"foob".to_vec()],
             }],
+            passages: vec![Passage {
+                name: "is <x>, called y".to_string(),
+                parts: vec![("a<".into(), 0.5), (" b".into(), -2.0), (" c".into(), f64::NAN)],
+            }],
         };
         let page = render(&ReportInput { sections: vec![section], ..ReportInput::default() });
         for part in
@@ -147,6 +183,9 @@ mod tests {
         assert_eq!(page.matches("class=\"point a\"").count(), 2);
         assert_eq!(page.matches("class=\"point b\"").count(), 2);
         assert!(!page.contains("NaN"));
+        let marks = "</b> <mark class=\"for\" style=\"--share:0.50\">a&lt;</mark><mark class=\"against\" \
+                     style=\"--share:1.00\"> b</mark> c</p>";
+        assert!(page.contains(marks) && page.contains("is &lt;x&gt;, called y"));
         // The examples of the standard.
         for part in ["what is &lt;hidden&gt;", ",Zm9vYmFy\"", ",Zm9vYmE=\"", ",Zm9vYg==\""] {
             assert!(page.contains(part), "{part} is missing");

@@ -244,7 +244,7 @@ impl PreparedAdaptation {
         }
         let table = predict::to_csv(&best.predictions, self.target.examples.items());
         let curves: Vec<EpochRow> = rows.iter().map(curve).collect();
-        Run::finish(folder, record, best.model, &table, &curves)
+        Run::finish(folder, record, best.model, &table, &curves, Vec::new())
     }
 }
 

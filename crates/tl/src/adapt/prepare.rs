@@ -148,7 +148,7 @@ pub fn prepare_adaptation(request: AdaptRequest) -> Result<PreparedAdaptation, E
     plans[0].resolve(&stages)?;
     let report = TrainableReport::new(&plans[1].resolve(&stages)?, &found.model);
     let (threads, strict) = (request.threads, options.strict);
-    let reading = Reading { weights: found.path.as_deref(), threads, strict };
+    let reading = Reading { weights: found.path.as_deref(), own: None, threads, strict };
     let source_input = source.dataset(&preprocess, network, &reading)?;
     let target_input = target.examples.dataset(&preprocess, network, &reading)?;
     notes.extend(source_input.notes());

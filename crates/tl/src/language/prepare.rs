@@ -109,7 +109,8 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
         }
         Recipe::Finetune | Recipe::Gradual => {}
     }
-    let plan = tuning.for_texts(split.train.len()).plan(&stages, split.train.len())?;
+    let plan =
+        tuning.for_texts(split.train.len(), false, false).plan(&stages, split.train.len())?;
     let plan = with_something_trained(plan, &stages)?;
     let report = TrainableReport::new(&plan.resolve(&stages)?, &model);
     let load_report = found.report.map(|mut report| {

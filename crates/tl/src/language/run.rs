@@ -95,7 +95,10 @@ impl LanguageRun {
         text_files::write_config(&model.backbone, &[], folder)?;
         write_bytes(&folder.join("load.py"), include_bytes!("../load_language.py"))?;
         record.status = Status::Finished;
-        write_bytes(&folder.join("report.html"), page::render(record, rows).as_bytes())?;
+        write_bytes(
+            &folder.join("report.html"),
+            page::render(record, rows, Vec::new()).as_bytes(),
+        )?;
         record.write(folder)?;
         Ok(Self { folder: folder.to_path_buf(), record: record.clone(), model })
     }

