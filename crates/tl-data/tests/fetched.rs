@@ -87,3 +87,31 @@ fn the_digits_of_both_origins_lie_alike_in_their_images() {
     assert!((ratio(3) - 1.0).abs() < 0.05, "{mnist:?} {uci:?}");
     assert!((0.75..1.0).contains(&ratio(2)) && (1.0..1.3).contains(&ratio(4)), "{mnist:?} {uci:?}");
 }
+
+#[cfg(feature = "text")]
+#[test]
+#[ignore = "needs fetched assets: all-MiniLM-L6-v2-tokenizer.json, all-MiniLM-L6-v2-vocab.txt, tweets_GroundTruth.txt"]
+fn a_vocabulary_alone_cuts_texts_as_the_published_tokenizer_does() {
+    use std::sync::Arc;
+    use tl_data::text::{Texts, Tokenizer};
+    let folder = std::env::temp_dir().join(format!("tl-word-pieces-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let vocabulary = cache().join("all-MiniLM-L6-v2-vocab.txt");
+    std::fs::copy(vocabulary, folder.join("vocab.txt")).unwrap();
+    let published = Tokenizer::open(&cache().join("all-MiniLM-L6-v2-tokenizer.json")).unwrap();
+    let built = Tokenizer::open(&folder.join("tokenizer.json")).unwrap();
+    let more = "\nÇa VA, naïve 東京 [MASK] it's\t\u{200b}so-so 12,5% 👍🏽\n";
+    let tweets = String::from_utf8(read(cache().join("tweets_GroundTruth.txt"))).unwrap();
+    let texts = Arc::new(Texts::lines(&(tweets + more)));
+    assert!(texts.items.len() > 4000);
+    let rows = |tokenizer: &Tokenizer| tokenizer.encode(&texts, 128).unwrap().rows;
+    for (item, (built, published)) in rows(&built).iter().zip(&rows(&published)).enumerate() {
+        assert_eq!(built, published, "{}", texts.items[item].text);
+    }
+    assert_eq!(built.vocabulary(), published.vocabulary());
+    assert_ne!(built.key(), published.key());
+    std::fs::write(folder.join("vocab.txt"), "[PAD]\n[UNK]\na\n").unwrap();
+    let lacking = Tokenizer::open(&folder.join("tokenizer.json")).unwrap_err().to_string();
+    assert!(lacking.contains("lacks the piece [CLS]") && !lacking.contains('\n'), "{lacking}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}

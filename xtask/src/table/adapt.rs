@@ -12,6 +12,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use super::{Table, burn_version};
+use crate::assets::put_text_encoder;
 use crate::shell::{During, Failure, Outcome, cache, program, quietly, read, root, say, target};
 use record::{Cell, Record};
 use shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift, WIDER};
@@ -73,7 +74,8 @@ fn seed_by_seed(methods: &[&str], seeds: fn(&Shift) -> u64) -> Vec<Cell> {
     let mut cells = Vec::new();
     for seed in 0..most {
         for shift in SHIFTS.iter().filter(|shift| seed < seeds(shift)) {
-            cells.extend(methods.iter().map(|method| Cell {
+            let own = methods.iter().filter(|method| shift.takes(method));
+            cells.extend(own.map(|method| Cell {
                 shift: shift.name.to_string(),
                 method: method.to_string(),
                 seed,
@@ -97,10 +99,15 @@ fn compute(shift: &Shift, seed: u64, cells: &[Cell]) -> Outcome<Vec<Value>> {
         true => cache()?.to_string_lossy().into_owned(),
         false => String::new(),
     };
+    let encoder = target().join("table").join("MiniLM");
+    if words.contains("$TEXT_ENCODER") {
+        put_text_encoder(&encoder)?;
+    }
+    let encoder = encoder.to_string_lossy();
     let out = target().join("table").join(format!("{}-{seed}", shift.name));
     let _ = std::fs::remove_dir_all(&out);
-    let mut given: Vec<String> =
-        words.split_whitespace().map(|word| word.replace("$TL_CACHE", &cache)).collect();
+    let place = |word: &str| word.replace("$TL_CACHE", &cache).replace("$TEXT_ENCODER", &encoder);
+    let mut given: Vec<String> = words.split_whitespace().map(place).collect();
     given.extend(["--out".to_string(), out.to_string_lossy().into_owned()]);
     let tl = target().join("release").join("tl");
     let mut command = program(&tl.to_string_lossy(), &given);

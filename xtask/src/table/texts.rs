@@ -129,8 +129,7 @@ fn compute(cell: &Cell) -> Outcome<Value> {
     let (task, way) = found(cell)?;
     let folder = target().join("table").join("texts");
     std::fs::create_dir_all(&folder).during("cannot make a folder")?;
-    let encoder = folder.join("MiniLM");
-    put_text_encoder(&encoder)?;
+    put_text_encoder(&folder.join("MiniLM"))?;
     let cache = cache()?;
     for asset in chosen(&[task.asset.to_string()])? {
         fetched(&asset, &cache)?;

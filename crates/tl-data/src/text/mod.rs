@@ -13,6 +13,7 @@
 //! | `conll` | from files with a word and its tag a line |
 //! | `scheme` | [`Scheme`]: how tags mark entities |
 //! | `tf_idf` | [`TfIdf`]: words weighed by how rare they are |
+//! | `word_pieces` | a tokenizer from `vocab.txt` alone (feature `text`) |
 //! | `words` | [`words`](words()): the words of a line |
 
 mod blocks;
@@ -27,6 +28,8 @@ mod texts;
 mod tf_idf;
 #[cfg(feature = "text")]
 mod vocabulary;
+#[cfg(feature = "text")]
+mod word_pieces;
 mod words;
 
 pub use blocks::Blocks;

@@ -10,8 +10,12 @@ use tokenizers::normalizers::Lowercase;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, TruncationParams, TruncationStrategy};
 
+use super::word_pieces::of_vocabulary;
 use super::{EncodedTagged, EncodedTexts, Encoding, Tagged, Texts};
 use crate::DataError;
+
+/// The file of pieces, one a line, that old folders have instead of a `tokenizer.json`.
+const VOCABULARY: &str = "vocab.txt";
 
 /// The piece that stands for nothing.
 const PADDING: &str = "<pad>";
@@ -25,11 +29,16 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Opens the file at `path`. Its own padding and truncation are left aside.
+    /// Opens the file at `path`, or where it is not there, builds one of the `vocab.txt` beside it, as BERT's is. Its own padding
+    /// and truncation are left aside.
     ///
     /// # Errors
     /// A file that cannot be read or is no tokenizer.
     pub fn open(path: &Path) -> Result<Self, DataError> {
+        let vocab = path.with_file_name(VOCABULARY);
+        if !path.exists() && vocab.is_file() {
+            return Self::of_vocabulary(&vocab);
+        }
         let bytes = std::fs::read(path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => DataError::Tokenizer {
                 path: path.to_path_buf(),
@@ -45,6 +54,20 @@ impl Tokenizer {
             fault(path, format!("is no tokenizer ({reason}); fetch the file anew"))
         })?;
         inner.with_padding(None);
+        Ok(Self { path: path.to_path_buf(), inner, key })
+    }
+
+    fn of_vocabulary(path: &Path) -> Result<Self, DataError> {
+        let bytes = std::fs::read(path).map_err(|source| DataError::read(path, source))?;
+        let config = std::fs::read_to_string(path.with_file_name("tokenizer_config.json")).ok();
+        let inner = of_vocabulary(path, config.as_deref()).map_err(|reason| {
+            let reason = reason.lines().next().unwrap_or_default();
+            fault(path, format!("is no vocabulary of BERT's ({reason}); fetch the file anew"))
+        })?;
+        let mut hasher = Sha256::new();
+        hasher.update(&bytes);
+        hasher.update(config.unwrap_or_default());
+        let key = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { path: path.to_path_buf(), inner, key })
     }
 

@@ -41,8 +41,8 @@ fn section(records: &[Record], peers: &[Record], shift: &Shift) -> String {
         "## {title}\n\n`tl adapt {words} --method M --seed S`\n\nThe bound: `tl adapt {bound} --method source --seed S`\n\n\
          | method | chosen epoch | best epoch | worst epoch | seconds |\n|---|---|---|---|---|\n"
     );
-    for method in [BOUND].iter().chain(&CORE) {
-        let label = if *method == BOUND { "trained on the target's labels" } else { method };
+    for method in std::iter::once(BOUND).chain(shift.core()) {
+        let label = if method == BOUND { "trained on the target's labels" } else { method };
         text += &row(label, &of(records, name, method), shift.seeds);
     }
     let seeds = || 0..shift.seeds;
@@ -58,7 +58,7 @@ fn section(records: &[Record], peers: &[Record], shift: &Shift) -> String {
             summary(&best, shift.seeds)
         );
     }
-    for method in WIDER {
+    for method in WIDER.into_iter().filter(|method| shift.takes(method)) {
         text += &row(method, &of(records, name, method), shift.wider_seeds);
     }
     for method in CORE {

@@ -27,7 +27,7 @@ pub const BOUND: &str = "bound";
 pub struct Shift {
     pub name: &'static str,
     pub title: &'static str,
-    /// The words of the command; `$TL_CACHE` stands for the folder of fetched assets.
+    /// The words of the command; `$TL_CACHE` stands for the folder of fetched assets, `$TEXT_ENCODER` for MiniLM's.
     pub words: &'static str,
     /// The same for the bound.
     pub bound: &'static str,
@@ -37,7 +37,7 @@ pub struct Shift {
 }
 
 /// The first is the development shift.
-pub const SHIFTS: [Shift; 5] = [
+pub const SHIFTS: [Shift; 7] = [
     Shift {
         name: "uci",
         title: "MNIST → UCI digits",
@@ -88,4 +88,39 @@ pub const SHIFTS: [Shift; 5] = [
         seeds: 3,
         wider_seeds: 1,
     },
+    Shift {
+        name: "tweets_films",
+        title: "Sentiment of tweets → of reviews of films",
+        words: "--source rated:$TL_CACHE/tweets_GroundTruth.txt --target rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt \
+                --model bert --weights $TEXT_ENCODER --freeze-through layer.3 --source-epochs 3 --epochs 1",
+        bound: "--source rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt \
+                --target rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt --model bert --weights $TEXT_ENCODER \
+                --freeze-through layer.3 --source-epochs 2 --epochs 1",
+        seeds: 3,
+        wider_seeds: 1,
+    },
+    Shift {
+        name: "products_films",
+        title: "Sentiment of reviews of products → of films",
+        words: "--source rated:$TL_CACHE/amazonReviewSnippets_GroundTruth.txt \
+                --target rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt --model bert --weights $TEXT_ENCODER \
+                --freeze-through layer.3 --source-epochs 3 --epochs 1",
+        bound: "--source rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt \
+                --target rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt --model bert --weights $TEXT_ENCODER \
+                --freeze-through layer.3 --source-epochs 2 --epochs 1",
+        seeds: 3,
+        wider_seeds: 1,
+    },
 ];
+
+impl Shift {
+    /// Whether a method has a place here: texts have no pixels, and their encoders no batch norms.
+    pub fn takes(&self, method: &str) -> bool {
+        !(self.words.contains("$TEXT_ENCODER") && ["fda", TEST_TIME, "mixstyle"].contains(&method))
+    }
+
+    /// The methods that are compared here.
+    pub fn core(&self) -> impl Iterator<Item = &'static str> {
+        CORE.into_iter().filter(|method| self.takes(method))
+    }
+}

@@ -43,9 +43,11 @@ pub fn oracle(records: &[Record], shift: &str, seed: u64) -> Option<f64> {
 
 /// The records of all methods of a seed, in their order.
 pub fn all<'a>(records: &'a [Record], shift: &str, seed: u64) -> Option<Vec<&'a Record>> {
-    CORE.iter()
+    let shift = SHIFTS.iter().find(|known| known.name == shift)?;
+    shift
+        .core()
         .map(|method| {
-            of(records, shift, method).into_iter().find(|record| record.cell.seed == seed)
+            of(records, shift.name, method).into_iter().find(|record| record.cell.seed == seed)
         })
         .collect()
 }
