@@ -270,6 +270,9 @@ impl Finetune {
             (task, _) => {
                 let usual = options.patches.pooling.filter(|it| *it != TokenPooling::Each);
                 options.text.tokens = task == Kind::Tokens;
+                if self.task.is_some_and(|task| task != Kind::Language) {
+                    options.text.masked = None;
+                }
                 options.patches.pooling =
                     if options.text.tokens { Some(TokenPooling::Each) } else { usual };
                 Ok(())

@@ -1,6 +1,6 @@
-//! `tl finetune --task lm` and `tl evaluate` of what it makes: language models.
+//! `tl finetune --task lm`, `tl pretrain --method mlm` or `clm`, and `tl evaluate` of what they make: language models.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tl::burn::tensor::Device;
@@ -37,11 +37,17 @@ pub fn fit(verb: &Finetune, mut request: Request) -> Result<(), Failure> {
         return dry_run(&prepare_language(request)?, verb.machine.json);
     }
     request.stop = interruption::stop_flag();
+    carry_out(request, verb.machine.json).map(|_| ())
+}
+
+/// Fits a language model and tells what came of it; answers the run's folder.
+pub fn carry_out(request: Request, json: bool) -> Result<PathBuf, Failure> {
+    let resume = resume_words(request.out.is_some(), request.resume);
     let mut prepared = prepare_language(request)?;
+    output::notes(&prepared.data.notes());
     let folder = prepared.claim()?;
     let mut progress = Display::new();
     progress.say(&headline(&prepared.record, &folder));
-    let resume = resume_words(verb.run.out.is_some(), verb.run.resume);
     let run = prepared.fit(&mut progress).map_err(|error| match error {
         Error::Train(TrainError::Interrupted { .. }) => {
             Failure::interrupted(format!("{error}; go on with: {}", resume(&folder)))
@@ -59,8 +65,9 @@ pub fn fit(verb: &Finetune, mut request: Request) -> Result<(), Failure> {
         steps: record.steps,
         seconds: record.seconds,
     };
-    if verb.machine.json {
-        return output::object(&outcome);
+    if json {
+        output::object(&outcome)?;
+        return Ok(folder);
     }
     let mut text = String::new();
     for (part, found) in [("test", found.test), ("validation", found.validation)] {
@@ -68,17 +75,19 @@ pub fn fit(verb: &Finetune, mut request: Request) -> Result<(), Failure> {
     }
     let kept = record.kept.as_deref().unwrap_or("nothing");
     text += &format!("kept: {kept} · {} steps · {:.1} s\n", record.steps, record.seconds);
-    output::print(&format!("{text}run: {}\n", outcome.run))
+    output::print(&format!("{text}run: {}\n", outcome.run))?;
+    Ok(folder)
 }
 
 fn headline(record: &RunRecord, folder: &Path) -> String {
     let RunRecord { network, options, data, device, preprocess, .. } = record;
     format!(
-        "{network} ({}) on {device}, {preprocess}: {} training, {} validation and {} test blocks; run: {}",
+        "{network} ({}) on {device}, {preprocess}: {} training, {} validation and {} test {}; run: {}",
         options.weights,
         data.train,
         data.validation,
         data.test,
+        if options.text.masked.is_some() { "texts" } else { "blocks" },
         folder.display()
     )
 }

@@ -23,6 +23,7 @@ mod output;
 mod panics;
 mod predict;
 mod pretrain;
+mod pretrain_texts;
 mod probe;
 mod progress;
 mod seeds;
@@ -54,7 +55,7 @@ Examples:
   tl predict runs/1 new.jpg holidays/      a label and its probability for every image
   tl finetune photos/ --recipe probe       a new head on frozen features, the fastest
   tl adapt --source day/ --target night/   to images without labels from elsewhere
-  tl pretrain images/                      on images without labels; the result is a source of weights
+  tl pretrain images/                      on images or texts without labels; the result is a source of weights
   tl probe photos/                         what features are good for: k-NN, a linear head
   tl merge runs/1 --out whole.safetensors  one file of a base and its adapters
   tl generate runs/2 --prompt 'It was'     a language model goes on with a text

@@ -1,4 +1,4 @@
-//! `tl pretrain`: from images without labels to a weights file.
+//! `tl pretrain`: from images or texts without labels to a weights file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,15 +12,16 @@ use tl::{Error, PretrainOptions, PretrainRequest, RunRecord, prepare_pretraining
 
 use crate::failure::Failure;
 use crate::finetune::{resume_words, words};
-use crate::flags::{Machine, Patches};
+use crate::flags::{Machine, Patches, TextFlags, shares};
 use crate::progress::Display;
-use crate::{interruption, output};
+use crate::{interruption, output, pretrain_texts};
 
-/// Pre-train a network on images without labels
+/// Pre-train a network on images or texts without labels
 ///
 /// DATA is a folder of images at any depth, or of IDX files; where it is divided into parts, the training
 /// part is learnt from. Labels are not looked at, save by the k-NN probe after each epoch, which chooses
-/// nothing. The run's folder is a source of weights for every other verb: `--weights DIR`.
+/// nothing. With --method mlm or clm it is a file of texts: a text on each line (.txt), a table, JSON lines, or a folder of
+/// .txt files. The run's folder is a source of weights for every other verb: `--weights DIR`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -28,22 +29,25 @@ Examples:
   tl finetune few-labels/ --model vit_tiny --weights runs/mae
   tl probe few-labels/ --model vit_tiny --weights runs/mae
   tl pretrain xrays/ --model vit_base --weights vit_base.safetensors    go on from pretrained weights
+  tl pretrain notes.txt --method mlm --model bert --weights MiniLM/     hidden words are found from their neighbours
+  tl pretrain notes.txt --method clm --model gpt2 --weights gpt2/       the run of `tl finetune --task lm`
 
 A run's folder holds run.json (everything about it), model.safetensors (the network alone, with its
 origin's names), report.html, metrics.jsonl and a checkpoint.")]
 pub struct Pretrain {
-    /// A folder of images, or IDX files
+    /// A folder of images, or IDX files; for mlm and clm texts
     pub data: PathBuf,
 
     /// How it is learnt without labels: mae (hidden patches are predicted from visible ones; transformers),
     /// simmim (painted squares are predicted from the rest), simclr (views of one image are found among those
     /// of others), byol, simsiam (one view predicts what a moving average, or the network itself, makes of the
     /// other), barlow_twins, vicreg (views alike, values unlike), dino (small parts say what a moving average
-    /// says of large ones)
+    /// says of large ones); of texts mlm (hidden words are found; bert, roberta, distilbert) and clm (the next piece is foreseen; gpt2:
+    /// the same run as `tl finetune --task lm`)
     #[arg(long, value_name = "NAME", default_value = "mae", help_heading = "Method")]
     pub method: String,
 
-    /// The share of the patches that is hidden [default: the method's own: mae .75, simmim .6]
+    /// The share of the patches that is hidden, or of a text's pieces [default: the method's own: mae .75, simmim .6, mlm .15]
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Method")]
     pub mask_ratio: Option<f64>,
 
@@ -76,14 +80,14 @@ pub struct Pretrain {
     #[arg(long, value_name = "N", num_args = 2, default_values_t = PretrainOptions::default().probe, help_heading = "Method")]
     pub knn: Vec<usize>,
 
-    /// The network: any of `tl finetune --help`; vit_tiny, vit_small and vit_base for mae
-    #[arg(long, value_name = "NAME", default_value = "vit_tiny", help_heading = "Network")]
-    pub model: String,
+    /// The network: any of `tl finetune --help`; vit_tiny, vit_small and vit_base for mae [default: vit_tiny; of texts none]
+    #[arg(long, value_name = "NAME", help_heading = "Network")]
+    pub model: Option<String>,
 
     /// Where its weights come from: random, a safetensors or PyTorch file, the folder of a run,
-    /// hub:owner/repo/file
-    #[arg(long, value_name = "SRC", default_value = "random", help_heading = "Network")]
-    pub weights: String,
+    /// hub:owner/repo/file; of texts a folder with them, config.json and tokenizer.json, or random:FOLDER [default: random; of texts none]
+    #[arg(long, value_name = "SRC", help_heading = "Network")]
+    pub weights: Option<String>,
 
     /// Accept weights that lack parameters of the network, or hold others
     #[arg(long, help_heading = "Network")]
@@ -96,15 +100,16 @@ pub struct Pretrain {
     #[command(flatten)]
     pub patches: Patches,
 
-    /// Times that every image is looked at
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = PretrainOptions::default().epochs, help_heading = "Training")]
-    pub epochs: usize,
+    /// Times that every image or text is looked at [default: 20; of up to 100 texts 20, of up to 500 10, of more 3]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Training")]
+    pub epochs: Option<usize>,
 
     /// The optimizer: adamw, or lars for large batches
     #[arg(long, value_name = "NAME", default_value = "adamw", help_heading = "Training")]
     pub optimizer: String,
 
-    /// The highest learning rate [default: 1e-3; with lars .3 for every 256 images in a step]
+    /// The highest learning rate [default: 1e-3; with lars .3 for every 256 images in a step; of texts 1e-4, of which three tenths
+    /// reach the network as in `tl finetune`]
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Training")]
     pub lr: Option<f64>,
 
@@ -116,9 +121,9 @@ pub struct Pretrain {
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Training")]
     pub last_weight_decay: Option<f64>,
 
-    /// Images in a step
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = PretrainOptions::default().batch_size, help_heading = "Training")]
-    pub batch_size: usize,
+    /// Images or texts in a step [default: 128; of texts 32]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Training")]
+    pub batch_size: Option<usize>,
 
     /// Embed a batch in so many parts, one after another, for less memory: the gradient is that of the whole
     /// batch. For networks without batch norms, at the price of a second forward pass
@@ -144,6 +149,13 @@ pub struct Pretrain {
     /// Make an image that cannot be read an error instead of skipping it
     #[arg(long, help_heading = "Training")]
     pub strict: bool,
+
+    #[command(flatten)]
+    pub text: TextFlags,
+
+    /// The shares of training, validation and test part of texts in percent, where they are not divided [default: 90,10,0]
+    #[arg(long, value_name = "A,B,C", value_parser = shares, help_heading = "Texts")]
+    pub split: Option<[f64; 3]>,
 
     /// The run's folder [default: the next free number under runs/]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
@@ -180,6 +192,9 @@ struct Answer<'a> {
 }
 
 pub fn run(verb: &Pretrain) -> Result<(), Failure> {
+    if let Some(method) = pretrain_texts::method(verb)? {
+        return pretrain_texts::run(verb, method);
+    }
     let device = verb.machine.start()?;
     let images = Images::open(&verb.data)?;
     output::notes(&images.notes);
@@ -212,18 +227,19 @@ pub fn run(verb: &Pretrain) -> Result<(), Failure> {
 
 impl Pretrain {
     fn options(&self) -> PretrainOptions {
+        let usual = PretrainOptions::default();
         let mut options = PretrainOptions {
             method: self.method.clone(),
-            network: self.model.clone(),
-            weights: self.weights.clone(),
+            network: self.model.clone().unwrap_or(usual.network),
+            weights: self.weights.clone().unwrap_or(usual.weights),
             partial_weights: self.partial,
             image_size: self.image_size,
-            epochs: self.epochs,
+            epochs: self.epochs.unwrap_or(usual.epochs),
             optimizer: self.optimizer.clone(),
             learning_rate: self.lr,
             weight_decay: self.weight_decay,
             last_weight_decay: self.last_weight_decay,
-            batch_size: self.batch_size,
+            batch_size: self.batch_size.unwrap_or(usual.batch_size),
             accumulate: self.accumulate,
             seed: self.seed,
             mask_ratio: self.mask_ratio,

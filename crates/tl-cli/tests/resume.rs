@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use support::Place;
-use support::texts::{alphabets, causal, encoder, reviews, tagged};
+use support::texts::{alphabets, causal, encoder, masked, reviews, tagged};
 
 /// Frozen stages cached on disk, three unfreezings, augmentation, a moving average, checkpoints amid
 /// epochs.
@@ -29,6 +29,9 @@ const ADAPTERS: &str = "finetune photos --image-size 32 --adapter lora:rank=2,dr
 /// Frozen layers cached by their lengths, layers that thaw; of a language model, of tagged words and of sentences.
 const LANGUAGE: &str = "finetune letters.txt --task lm --model gpt2 --weights random:tiny --max-length 32 --lr 1e-2 \
     --batch-size 8 --recipe gradual --epochs 24 --checkpoint-every 2 --threads 2 --resume --out";
+/// Words that are hidden anew in every epoch, dropout, checkpoints amid epochs.
+const MASKED: &str = "pretrain reviews.csv --method mlm --model bert --weights random:masked --lr 1e-2 --epochs 30 \
+    --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
 const TAGGED: &str = "finetune words.conll --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 60 \
     --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
 const SENTENCES: &str = "finetune reviews.csv --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 80 \
@@ -139,12 +142,14 @@ fn runs_on_texts_killed_and_resumed_end_with_the_same_bits() {
     let place = Place::new();
     causal(&place, "tiny");
     encoder(&place, "encoder");
+    masked(&place, "masked");
     place.file("letters.txt", alphabets().as_bytes());
     place.file("words.conll", tagged(240).as_bytes());
     place.file("reviews.csv", reviews(160).as_bytes());
     place.file("elsewhere.csv", reviews(90).replace("film", "is the").as_bytes());
     for (command, checkpoints) in [
         (LANGUAGE, &TEXTS[..]),
+        (MASKED, &TEXTS),
         (TAGGED, &TEXTS),
         (SENTENCES, &TEXTS),
         (SENTENCES_ADAPTED, &ADAPTED),

@@ -98,13 +98,15 @@ impl Activation {
                 let text = |row: &[f32]| Pieces {
                     ids: row.iter().map(|id| *id as u32).collect(),
                     segments: vec![0; row.len()],
+                    asked: Vec::new(),
                 };
                 Activation::Texts(values.chunks(pieces.max(1)).map(text).collect())
             }
             RowShape::Tokens { tokens, width, prefix, pooling } => {
                 let data = TensorData::new(values, [batch, tokens, width]);
                 let hidden = Tensor::from_data(data, device);
-                Activation::Tokens(Tokens { hidden, prefix, pooling, lengths: None })
+                let (lengths, asked) = (None, Vec::new());
+                Activation::Tokens(Tokens { hidden, prefix, pooling, lengths, asked })
             }
             RowShape::Vector { width } => Activation::Vector(Tensor::from_data(
                 TensorData::new(values, [batch, width]),
@@ -151,7 +153,8 @@ impl Activation {
         }
         let data = TensorData::new(padded, [lengths.len(), longest, width]);
         let hidden = Tensor::from_data(data, device);
-        Activation::Tokens(Tokens { hidden, prefix, pooling, lengths: Some(lengths) })
+        let (lengths, asked) = (Some(lengths), Vec::new());
+        Activation::Tokens(Tokens { hidden, prefix, pooling, lengths, asked })
     }
 }
 
@@ -170,7 +173,8 @@ mod tests {
         let hidden = Tensor::from_data(TensorData::new(values, [3, 4, 2]), &device);
         let lengths = vec![2, 4, 0];
         let (prefix, pooling) = (0, TokenPooling::Mean);
-        let tokens = Tokens { hidden, prefix, pooling, lengths: Some(lengths.clone()) };
+        let asked = Vec::new();
+        let tokens = Tokens { hidden, prefix, pooling, lengths: Some(lengths.clone()), asked };
         let mean = tokens.clone().pooled().into_data().try_into_vec::<f32>().unwrap();
         assert_eq!(mean, [1.0, 2.0, 11.0, 12.0, 0.0, 0.0]);
         let mask = tokens.key_mask().unwrap().into_data().try_into_vec::<f32>().unwrap();

@@ -10,6 +10,8 @@ pub struct Pieces {
     pub ids: Vec<u32>,
     /// For each piece 0, or 1 where it belongs to the second text of a pair.
     pub segments: Vec<u32>,
+    /// The places whose true piece a masked language model is to find, in rising order.
+    pub asked: Vec<usize>,
 }
 
 /// How a sequence becomes one vector.
@@ -38,6 +40,8 @@ pub struct Tokens {
     /// How many tokens each example has, the others behind them being padding; without it all have
     /// equally many.
     pub lengths: Option<Vec<usize>>,
+    /// The tokens whose true piece is to be found, counted through the batch, padding included: `example · tokens + token`.
+    pub asked: Vec<usize>,
 }
 
 impl Tokens {
@@ -117,8 +121,8 @@ mod tests {
         let hidden = Tensor::from_data(TensorData::new(values, [2, 3, 2]), &Device::flex());
         let lengths = Some(vec![3, 2]);
         let of = |pooling| {
-            let tokens =
-                Tokens { hidden: hidden.clone(), prefix: 1, pooling, lengths: lengths.clone() };
+            let (hidden, lengths) = (hidden.clone(), lengths.clone());
+            let tokens = Tokens { hidden, prefix: 1, pooling, lengths, asked: Vec::new() };
             tokens.pooled().into_data().try_into_vec::<f32>().unwrap()
         };
         assert_eq!(of(TokenPooling::Each), [2.0, 3.0, 4.0, 5.0, 8.0, 9.0, 10.0, 11.0]);

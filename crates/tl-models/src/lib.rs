@@ -25,7 +25,7 @@ pub mod weights;
 
 pub use architecture::{Architecture, Classifier, Initial, initialise};
 pub use config_file::ConfigError;
-pub use encoder::{Encoder, EncoderConfig, Family};
+pub use encoder::{Encoder, EncoderConfig, Family, Prediction};
 pub use gpt2::{Gpt2, Gpt2Config, NextPiece, Purpose};
 pub use load::{LoadError, LoadOptions, load};
 pub use lstm::{Lstm, LstmConfig};

@@ -29,7 +29,7 @@ fn model(config: EncoderConfig) -> Classifier<Encoder> {
 }
 
 fn text(ids: &[u32]) -> Pieces {
-    Pieces { ids: ids.to_vec(), segments: vec![0; ids.len()] }
+    Pieces { ids: ids.to_vec(), segments: vec![0; ids.len()], ..Pieces::default() }
 }
 
 fn texts() -> Activation {
@@ -111,7 +111,7 @@ fn what_the_tables_do_not_hold_is_one_line() {
     for (text, part) in [
         (text(&[3, 50]), "knows 50 pieces and was given number 50"),
         (text(&[3; 21]), "up to 20 pieces and was given 21"),
-        (Pieces { ids: vec![3, 4], segments: vec![0, 2] }, "number 2"),
+        (Pieces { segments: vec![0, 2], ..text(&[3, 4]) }, "number 2"),
     ] {
         let fault = model.forward(Activation::Texts(vec![text]), Pass::default()).unwrap_err();
         assert!(fault.to_string().contains(part), "{fault}");
@@ -123,7 +123,7 @@ fn a_network_without_segments_takes_no_notice_of_them() {
     for family in [Family::Roberta, Family::DistilBert] {
         let model = model(small(family));
         let with = |segments: Vec<u32>| {
-            embedded(&model, Activation::Texts(vec![Pieces { ids: vec![3, 4], segments }]))
+            embedded(&model, Activation::Texts(vec![Pieces { segments, ..text(&[3, 4]) }]))
         };
         assert_eq!(with(vec![0, 1]), with(vec![0, 0]));
     }

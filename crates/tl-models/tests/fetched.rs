@@ -90,7 +90,8 @@ fn resemblyzers_weights_give_its_embedding_of_a_recorded_clip() {
     });
     let frames = TensorData::new(voice.mel.concat(), [1, voice.mel.len(), 40]);
     let hidden = Tensor::<3>::from_data(frames, &device);
-    let clip = Tokens { hidden, prefix: 0, pooling: TokenPooling::Last, lengths: None };
+    let clip =
+        Tokens { hidden, prefix: 0, pooling: TokenPooling::Last, lengths: None, asked: Vec::new() };
     let outputs = network.forward_stages(Activation::Tokens(clip), 1..4, Pass::default());
     let last = outputs.unwrap().pooled().unwrap();
     let tensor =

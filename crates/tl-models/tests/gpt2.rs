@@ -30,7 +30,7 @@ fn model(purpose: Purpose) -> Classifier<Gpt2> {
 }
 
 fn text(ids: &[u32]) -> Pieces {
-    Pieces { ids: ids.to_vec(), segments: vec![0; ids.len()] }
+    Pieces { ids: ids.to_vec(), segments: vec![0; ids.len()], ..Pieces::default() }
 }
 
 fn texts() -> Vec<Pieces> {

@@ -84,7 +84,11 @@ fn small(pooling: TokenPooling) -> Classifier<Lstm> {
 }
 
 fn texts() -> Vec<Pieces> {
-    let text = |ids: &[u32]| Pieces { ids: ids.to_vec(), segments: vec![0; ids.len()] };
+    let text = |ids: &[u32]| Pieces {
+        ids: ids.to_vec(),
+        segments: vec![0; ids.len()],
+        ..Pieces::default()
+    };
     vec![text(&[3, 9, 4]), text(&[5, 6, 7, 8, 9, 10, 11]), text(&[12]), text(&[])]
 }
 
@@ -146,7 +150,7 @@ fn a_saved_file_loads_whole_and_other_numbers_of_pieces_are_refused() {
         rows(Activation::Vector(model.forward(input(), Pass::default()).unwrap()))
     };
     assert!(answer(&loaded) == answer(&model));
-    let unknown = Pieces { ids: vec![50], segments: vec![0] };
+    let unknown = Pieces { ids: vec![50], segments: vec![0], ..Pieces::default() };
     let refused = model.forward(Activation::Texts(vec![unknown]), Pass::default());
     assert!(refused.unwrap_err().to_string().contains("50"), "an unknown piece");
 }

@@ -1,7 +1,7 @@
 //! Every architecture against torchvision, timm or transformers, on weights that one formula fills in both.
 //!
 //! The expected numbers are recorded in f64 by `xtask/parity/record_models.py`, `record_vit.py`, `record_encoders.py` and
-//! `record_gpt2.py`.
+//! `record_gpt2.py`; those of masked language models stand in `masked.rs`.
 
 mod formula;
 mod networks;

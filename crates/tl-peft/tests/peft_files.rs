@@ -83,7 +83,11 @@ impl Fixture {
     }
 
     fn input(&self) -> Activation {
-        let text = |ids: &Vec<u32>| Pieces { ids: ids.clone(), segments: vec![0; ids.len()] };
+        let text = |ids: &Vec<u32>| Pieces {
+            ids: ids.clone(),
+            segments: vec![0; ids.len()],
+            ..Pieces::default()
+        };
         Activation::Texts(self.texts.iter().map(text).collect())
     }
 }

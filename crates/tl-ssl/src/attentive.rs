@@ -127,7 +127,8 @@ mod tests {
         let data = TensorData::new(values, [batch, count, width]);
         let hidden = Tensor::from_data(data, &Device::flex());
         let pooling = TokenPooling::Class;
-        Activation::Tokens(Tokens { hidden, prefix: 1, pooling, lengths: None })
+        let (lengths, asked) = (None, Vec::new());
+        Activation::Tokens(Tokens { hidden, prefix: 1, pooling, lengths, asked })
     }
 
     fn logits(head: &AttentiveHead, features: Activation) -> Vec<f32> {

@@ -11,6 +11,7 @@
 //! | [`knn`] | what features are good for, by their nearest neighbours |
 //! | [`attentive`] | a head that looks at all places: [`AttentiveHead`] |
 //! | [`embed`] | images to embeddings |
+//! | `masked_texts` | texts whose words are hidden anew in every epoch: [`MaskedTexts`] |
 //! | [`projector`] | between an embedding and a loss that compares images |
 //! | [`options`] | [`Settings`] that decide a result |
 //! | [`view_options`] | changes to a method's own views: [`ViewOptions`] |
@@ -23,6 +24,7 @@ pub mod embed;
 mod error;
 mod initial;
 pub mod knn;
+mod masked_texts;
 pub mod methods;
 pub mod momentum;
 pub mod monitor;
@@ -38,6 +40,7 @@ pub use contract::{Method, Pair, Shown, Sizes, Step, Term, Terms};
 pub use decoder::{Decoder, DecoderShape};
 pub use embed::embed_labelled;
 pub use error::SslError;
+pub use masked_texts::MaskedTexts;
 pub use options::Settings;
 pub use pretrain::{Pretrained, ProbeItems, Task, pretrain};
 pub use rows::PretrainRow;

@@ -19,11 +19,16 @@ pub trait Dataset: Sync {
     /// What happens to an item before it is input, in words: a cache or a checkpoint made otherwise is of no use.
     fn preprocessing(&self) -> String;
 
-    /// What a network has to answer for these items, number after number, where that is not one label for each: as
-    /// many as its answer has rows. Nothing where it is.
-    fn targets(&self, items: &[usize]) -> Option<Vec<usize>> {
-        let _ = items;
+    /// What a network has to answer for these items as [`Dataset::batches`] shows them in `view`, number after number,
+    /// where that is not one label for each: as many as its answer has rows. Nothing where it is.
+    fn targets(&self, items: &[usize], view: Option<&View>) -> Option<Vec<usize>> {
+        let _ = (items, view);
         None
+    }
+
+    /// Whether the items are shown otherwise in each epoch whatever a phase says of it: nothing made of them may be kept.
+    fn varies(&self) -> bool {
+        false
     }
 
     /// The length of every item, where they differ: batches are made of items of like length.
@@ -161,7 +166,7 @@ fn text_batches<'b>(
     Box::new(batches.into_iter().map(|batch| {
         let pieces = |&index: &usize| {
             let row = rows.get(index).cloned().unwrap_or_default();
-            Pieces { ids: row.ids, segments: row.segments }
+            Pieces { ids: row.ids, segments: row.segments, asked: Vec::new() }
         };
         let texts = batch.iter().map(pieces).collect();
         Ok((batch, Activation::Texts(texts)))
@@ -261,7 +266,7 @@ impl Dataset for BlockDataset {
         format!("{} blocks of {longest}", self.blocks.tokenizer())
     }
 
-    fn targets(&self, items: &[usize]) -> Option<Vec<usize>> {
+    fn targets(&self, items: &[usize], _: Option<&View>) -> Option<Vec<usize>> {
         let behind = |&item: &usize| self.row(item).iter().skip(1).map(|piece| *piece as usize);
         Some(items.iter().flat_map(behind).collect())
     }

@@ -43,6 +43,8 @@ pub struct NetworkChoice {
     pub image_size: Option<usize>,
     /// How many pieces a recurrent network that begins with no weights is to know.
     pub vocabulary: Option<usize>,
+    /// As a masked language model, which finds hidden pieces of a text.
+    pub masked: bool,
 }
 
 impl NetworkChoice {
@@ -66,6 +68,9 @@ impl NetworkChoice {
             );
         }
         let network = Network::by_name(&self.name, device)?;
+        if self.masked {
+            return Err(self.finds_nothing("works on images"));
+        }
         if self.patches.pooling == Some(TokenPooling::Each) {
             return Err(Error::options(
                 format!("{} has no answer for each word of a text", self.name),
@@ -83,6 +88,13 @@ impl NetworkChoice {
         };
         let config = self.vit(usual.config(), file)?;
         Ok(Network::Vit(Vit::new(config, device)))
+    }
+
+    fn finds_nothing(&self, why: &str) -> Error {
+        Error::options(
+            format!("{} {why}: it cannot find hidden words of a text", self.name),
+            "give --model bert, roberta or distilbert",
+        )
     }
 
     /// Succeeds where nothing was said that means nothing to a network of texts.
@@ -158,6 +170,9 @@ impl NetworkChoice {
         file: Option<&WeightsFile>,
         device: &Device,
     ) -> Result<Network, Error> {
+        if self.masked {
+            return Err(self.finds_nothing("sees nothing behind a piece"));
+        }
         let mut config = match config {
             Some(path) => Gpt2Config::read(&path)?,
             None => Gpt2Config::default(),
@@ -197,6 +212,13 @@ impl NetworkChoice {
         let pooling = self.patches.pooling;
         config.pooling = pooling.unwrap_or(TokenPooling::Mean);
         config.pooler = pooling.is_none_or(|pooling| pooling == TokenPooling::Class);
+        config.predicts = self.masked;
+        if self.masked && !config.is_tied() {
+            return Err(Error::options(
+                format!("tie_word_embeddings is false in {CONFIG_FILE}"),
+                "give a network that predicts pieces by the table of words",
+            ));
+        }
         Ok(Network::Encoder(Encoder::new(config, device)))
     }
 

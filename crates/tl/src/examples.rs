@@ -273,13 +273,18 @@ pub(crate) fn encoded_words(
 }
 
 /// The most pieces of a text, and how many different ones the network knows.
-fn room(options: &TextOptions, network: &Network) -> Result<(usize, usize), Error> {
+pub(crate) fn room(options: &TextOptions, network: &Network) -> Result<(usize, usize), Error> {
     let expected = network.expected_input().texts(network.name())?;
     let length = options.max_length.unwrap_or(USUAL_LENGTH).min(expected.longest);
     Ok((length, expected.vocabulary))
 }
 
-fn check_pieces(rows: &[Encoding], known: usize, tokenizer: &Tokenizer) -> Result<(), Error> {
+/// Succeeds where the network knows every piece.
+pub(crate) fn check_pieces(
+    rows: &[Encoding],
+    known: usize,
+    tokenizer: &Tokenizer,
+) -> Result<(), Error> {
     let largest = rows.iter().flat_map(|row| &row.ids).max();
     match largest.filter(|id| **id as usize >= known) {
         None => Ok(()),

@@ -76,7 +76,8 @@ pub(crate) fn section(
 /// 1605.01713), summed over a piece's vector and divided by the largest of the text.
 fn shares(model: &Classifier<Network>, row: &Encoding, class: usize) -> Result<Vec<f64>, Error> {
     let pass = Pass::default();
-    let pieces = Pieces { ids: row.ids.clone(), segments: row.segments.clone() };
+    let pieces =
+        Pieces { ids: row.ids.clone(), segments: row.segments.clone(), ..Pieces::default() };
     let stages = model.backbone.stages().len();
     let texts = Activation::Texts(vec![pieces]);
     let front = model.backbone.valid().forward_stages(texts, 0..1, pass)?;

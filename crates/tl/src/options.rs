@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use tl_data::text::Columns;
+use tl_ssl::methods::MaskedLanguage;
 use tl_train::{Keep, Settings};
 
 use crate::recipe::Tuning;
 use crate::{EMBEDDED_NETWORK, NetworkChoice, PatchOptions};
 
 /// What is said about texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TextOptions {
     /// Which columns of a table hold what.
@@ -19,6 +20,9 @@ pub struct TextOptions {
     /// The words of the texts have tags, and are answered one by one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tokens: bool,
+    /// Words of the texts are hidden, and a language model is to find them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked: Option<MaskedLanguage>,
 }
 
 /// Everything that decides what a fitting does, beside the data.
@@ -79,6 +83,7 @@ impl FinetuneOptions {
     /// The network that is asked for.
     pub fn choice(&self) -> NetworkChoice {
         let (name, image_size) = (self.network.clone(), self.image_size);
-        NetworkChoice { name, patches: self.patches, image_size, vocabulary: None }
+        let masked = self.text.masked.is_some();
+        NetworkChoice { name, patches: self.patches, image_size, masked, vocabulary: None }
     }
 }

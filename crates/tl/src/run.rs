@@ -83,7 +83,7 @@ impl Run {
             return Err(Error::Run {
                 path: folder.to_path_buf(),
                 problem: "holds a language model, no classifier".into(),
-                mend: "ask it with `tl generate`, or fit a classifier on it with `tl finetune DATA --weights` and this folder",
+                mend: "fit a classifier on it with `tl finetune DATA --weights` and this folder; a causal one goes on with a text in `tl generate`",
             });
         }
         let path = folder.join(MODEL_FILE);

@@ -108,7 +108,9 @@ fn stack_tokens(first: Tokens, second: Tokens) -> Tokens {
         let padding = Tensor::zeros([batch, longest - tokens, width], &hidden.device());
         Tensor::cat(vec![hidden, padding], 1)
     });
-    Tokens { hidden: Tensor::cat(padded.to_vec(), 0), prefix, pooling, lengths: Some(lengths) }
+    let (hidden, lengths) = (Tensor::cat(padded.to_vec(), 0), Some(lengths));
+    // Nothing is asked of domains but their classes.
+    Tokens { hidden, prefix, pooling, lengths, asked: Vec::new() }
 }
 
 #[cfg(test)]
@@ -124,7 +126,7 @@ mod tests {
         let tokens = |values: Vec<f32>, dims: [usize; 3], lengths| {
             let hidden = Tensor::from_data(TensorData::new(values, dims), &device);
             let pooling = TokenPooling::Mean;
-            Activation::Tokens(Tokens { hidden, prefix: 0, pooling, lengths })
+            Activation::Tokens(Tokens { hidden, prefix: 0, pooling, lengths, asked: Vec::new() })
         };
         let source = tokens(vec![1.0, 2.0], [1, 1, 2], None);
         let target = tokens(vec![3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [1, 3, 2], Some(vec![2]));

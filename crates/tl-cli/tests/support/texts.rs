@@ -22,7 +22,7 @@ pub fn encoder(place: &Place, folder: &str) {
         "hidden_dropout_prob": 0.0
     });
     place.file(&format!("{folder}/config.json"), config.to_string().as_bytes());
-    place.file(&format!("{folder}/tokenizer.json"), tokenizer().as_bytes());
+    place.file(&format!("{folder}/tokenizer.json"), tokenizer(&[]).as_bytes());
     let path = place.path(&format!("{folder}/config.json"));
     let device = Device::flex();
     let config = EncoderConfig::read(&path, Family::Bert).unwrap();
@@ -30,22 +30,36 @@ pub fn encoder(place: &Place, folder: &str) {
     save(&path.with_file_name("model.safetensors"), &model, &BTreeMap::new()).unwrap();
 }
 
-fn tokenizer() -> String {
-    let pieces = MARKS.iter().chain(&WORDS);
+/// Writes `folder` with the config.json and tokenizer.json of the same BERT, whose tokenizer has a mask.
+pub fn masked(place: &Place, folder: &str) {
+    let config = json!({
+        "model_type": "bert", "vocab_size": 17, "hidden_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 32,
+        "hidden_dropout_prob": 0.1
+    });
+    place.file(&format!("{folder}/config.json"), config.to_string().as_bytes());
+    place.file(&format!("{folder}/tokenizer.json"), tokenizer(&["[MASK]"]).as_bytes());
+}
+
+/// A tokenizer of marks and words, with `more` marks behind them.
+fn tokenizer(more: &[&str]) -> String {
+    let pieces: Vec<&str> = MARKS.iter().chain(&WORDS).chain(more).copied().collect();
     let vocabulary: BTreeMap<&str, usize> =
-        pieces.enumerate().map(|(number, piece)| (*piece, number)).collect();
+        pieces.iter().enumerate().map(|(number, piece)| (*piece, number)).collect();
     let mark = |id: usize| {
         json!({
-            "id": id, "content": MARKS[id], "single_word": false, "lstrip": false, "rstrip": false,
+            "id": id, "content": pieces[id], "single_word": false, "lstrip": false, "rstrip": false,
             "normalized": false, "special": true
         })
     };
+    let marks = (0..MARKS.len()).chain(MARKS.len() + WORDS.len()..pieces.len());
+    let marks: Vec<_> = marks.map(mark).collect();
     let special = |id: usize| json!({"id": MARKS[id], "ids": [id], "tokens": [MARKS[id]]});
     let put = |name: &str, kind: usize| json!({"SpecialToken": {"id": name, "type_id": kind}});
     let sequence = |name: &str, kind: usize| json!({"Sequence": {"id": name, "type_id": kind}});
     json!({
         "version": "1.0", "truncation": null, "padding": null,
-        "added_tokens": [mark(0), mark(1), mark(2), mark(3)],
+        "added_tokens": marks,
         "normalizer": {
             "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
             "strip_accents": null, "lowercase": true

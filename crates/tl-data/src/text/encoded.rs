@@ -1,5 +1,6 @@
 //! Texts as numbers.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Tagged, Texts};
@@ -39,6 +40,14 @@ impl EncodedTexts {
         let note = || format!("{cut} of {all} texts are cut to {max_length} pieces (--max-length)");
         (*cut > 0).then(note).into_iter().collect()
     }
+}
+
+/// Texts, their pieces, and which of these are one word.
+#[derive(Clone, Debug)]
+pub struct EncodedWords {
+    pub texts: EncodedTexts,
+    /// For each text its words as places of pieces that lie side by side; marks are no words.
+    pub words: Vec<Vec<Range<usize>>>,
 }
 
 /// Sentences, their pieces, and which piece answers for which word.

@@ -33,7 +33,7 @@ mod word_pieces;
 mod words;
 
 pub use blocks::Blocks;
-pub use encoded::{EncodedTagged, EncodedTexts, Encoding};
+pub use encoded::{EncodedTagged, EncodedTexts, EncodedWords, Encoding};
 pub use length::{batches_by_length, longest_first};
 pub use read::Columns;
 pub use scheme::{Mark, Scheme, mark_and_type};

@@ -11,7 +11,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, TruncationParams, TruncationStrategy};
 
 use super::word_pieces::of_vocabulary;
-use super::{EncodedTagged, EncodedTexts, Encoding, Tagged, Texts};
+use super::{EncodedTagged, EncodedTexts, EncodedWords, Encoding, Tagged, TextItem, Texts};
 use crate::DataError;
 
 /// The file of pieces, one a line, that old folders have instead of a `tokenizer.json`.
@@ -123,6 +123,21 @@ impl Tokenizer {
         self.inner.token_to_id(piece)
     }
 
+    /// The piece that stands for a hidden one, if there is one.
+    pub fn mask(&self) -> Option<u32> {
+        ["[MASK]", "<mask>"].iter().find_map(|piece| self.number(piece))
+    }
+
+    /// The numbers of all pieces but the marks, in rising order.
+    pub fn ordinary(&self) -> Vec<u32> {
+        let marks = self.inner.get_added_tokens_decoder();
+        let special = |number: &u32| marks.get(number).is_some_and(|mark| mark.special);
+        let vocabulary = self.inner.get_vocab(true);
+        let mut found: Vec<u32> = vocabulary.into_values().filter(|it| !special(it)).collect();
+        found.sort_unstable();
+        found
+    }
+
     /// The file it was read from.
     pub fn path(&self) -> &Path {
         &self.path
@@ -160,6 +175,29 @@ impl Tokenizer {
     /// # Errors
     /// A length that leaves no room beside the marks, a text that the tokenizer cannot cut.
     pub fn encode(&self, texts: &Arc<Texts>, max_length: usize) -> Result<EncodedTexts, DataError> {
+        Ok(self.encoded(texts, max_length)?.0)
+    }
+
+    /// The same, with the words that the pieces make: pieces of one word by the tokenizer's own cut, between which the text
+    /// has no space.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_whole_words(
+        &self,
+        texts: &Arc<Texts>,
+        max_length: usize,
+    ) -> Result<EncodedWords, DataError> {
+        let (encoded, found) = self.encoded(texts, max_length)?;
+        let words = found.iter().zip(&texts.items).map(|(row, item)| whole_words(row, item));
+        Ok(EncodedWords { words: words.collect(), texts: encoded })
+    }
+
+    fn encoded(
+        &self,
+        texts: &Arc<Texts>,
+        max_length: usize,
+    ) -> Result<(EncodedTexts, Vec<tokenizers::Encoding>), DataError> {
         let pairs = texts.items.iter().any(|item| item.pair.is_some());
         let inputs = texts.items.iter().map(|item| match &item.pair {
             Some(pair) => (item.text.as_str(), pair.as_str()).into(),
@@ -168,13 +206,14 @@ impl Tokenizer {
         let found = self.cut(inputs.collect(), pairs, max_length)?;
         let cut = cut_ones(&found);
         let rows = found.iter().map(encoding);
-        Ok(EncodedTexts {
+        let encoded = EncodedTexts {
             texts: Arc::clone(texts),
             rows: rows.collect(),
             max_length,
             cut,
             tokenizer: self.key.clone(),
-        })
+        };
+        Ok((encoded, found))
     }
 
     /// The same for sentences of words: the first piece of a word answers for it.
@@ -259,6 +298,42 @@ fn encoding(row: &tokenizers::Encoding) -> Encoding {
 
 fn cut_ones(rows: &[tokenizers::Encoding]) -> usize {
     rows.iter().filter(|row| !row.get_overflowing().is_empty()).count()
+}
+
+/// The places of each word's pieces.
+fn whole_words(row: &tokenizers::Encoding, item: &TextItem) -> Vec<Range<usize>> {
+    let (numbers, sequences, offsets) =
+        (row.get_word_ids(), row.get_sequence_ids(), row.get_offsets());
+    let mut words: Vec<Range<usize>> = Vec::new();
+    // The word of the piece before: text, number, and where the piece ends.
+    let mut before: Option<(Option<usize>, u32, usize)> = None;
+    for (place, (number, special)) in numbers.iter().zip(row.get_special_tokens_mask()).enumerate()
+    {
+        let Some(number) = number.filter(|_| *special == 0) else {
+            before = None;
+            continue;
+        };
+        let sequence = sequences.get(place).copied().flatten();
+        let (from, to) = offsets.get(place).copied().unwrap_or_default();
+        let text = match sequence {
+            Some(1) => item.pair.as_deref().unwrap_or_default(),
+            _ => &item.text,
+        };
+        // A tokenizer that cuts no words takes a whole text for one.
+        let spaced = |end: usize| {
+            let between = text.get(end.min(from)..from).unwrap_or_default();
+            let own = text.get(from..to).unwrap_or_default();
+            between.contains(char::is_whitespace) || own.starts_with(char::is_whitespace)
+        };
+        let goes_on =
+            before.is_some_and(|(of, word, end)| of == sequence && word == number && !spaced(end));
+        match words.last_mut().filter(|_| goes_on) {
+            Some(word) => word.end = place + 1,
+            None => words.push(place..place + 1),
+        }
+        before = Some((sequence, number, to));
+    }
+    words
 }
 
 /// The first piece of each word: the first one that shares a byte with it and belongs to no word before.

@@ -42,6 +42,8 @@ pub struct EncoderConfig {
     /// Whether the head stands on the first token behind a linear layer, as the origin's classifiers do,
     /// or on what `pooling` gives.
     pub pooler: bool,
+    /// Whether it is a masked language model, which tells the pieces at hidden places; it has no pooler.
+    pub predicts: bool,
     /// All of `config.json`, for those who read it after us.
     said: Map<String, Value>,
 }
@@ -109,6 +111,7 @@ impl EncoderConfig {
             head_dropout: if family == Family::DistilBert { 0.2 } else { 0.1 },
             pooling: TokenPooling::Mean,
             pooler: true,
+            predicts: false,
             said: Map::new(),
         }
     }
@@ -116,6 +119,16 @@ impl EncoderConfig {
     /// The most pieces of a text.
     pub fn longest(&self) -> usize {
         self.positions.saturating_sub(self.first_position)
+    }
+
+    /// Whether there is a linear layer between the first token and the head.
+    pub fn has_pooler(&self) -> bool {
+        self.pooler && !self.predicts
+    }
+
+    /// Whether what predicts pieces and the table of them are one matrix, as in all networks of these families.
+    pub fn is_tied(&self) -> bool {
+        self.said.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(true)
     }
 
     /// Whether the head answers for each piece.
@@ -213,9 +226,10 @@ impl EncoderConfig {
         put("model_type", json!(self.family.name()));
         put(
             "architectures",
-            json!([match self.each() {
-                true => self.family.tagger(),
-                false => self.family.architecture(self.pooler),
+            json!([match (self.predicts, self.each()) {
+                (true, _) => self.family.language_model(),
+                (_, true) => self.family.tagger(),
+                _ => self.family.architecture(self.pooler),
             }]),
         );
         put("vocab_size", json!(self.vocabulary));
@@ -234,6 +248,12 @@ impl EncoderConfig {
             put("pad_token_id", json!(self.first_position.saturating_sub(1)));
         }
         put("torch_dtype", json!("float32"));
+        if self.predicts {
+            for key in ["id2label", "label2id", "problem_type"] {
+                said.remove(key);
+            }
+            return Value::Object(said);
+        }
         config_file::put_labels(&mut said, labels);
         if self.each() {
             said.remove("problem_type");

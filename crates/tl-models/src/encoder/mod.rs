@@ -4,6 +4,7 @@ mod config;
 mod embeddings;
 mod layer;
 mod names;
+mod prediction;
 
 use std::ops::Range;
 
@@ -11,8 +12,8 @@ use burn::prelude::*;
 use burn::tensor::activation::relu;
 use tl_core::backbone::check_range;
 use tl_core::{
-    Activation, Backbone, CoreError, ExpectedInput, ExpectedTexts, FrozenPrefix, Pass, Stage,
-    TokenPooling, Tokens,
+    Activation, Backbone, CoreError, ExpectedInput, ExpectedTexts, FrozenPrefix, Pass, Pieces,
+    Stage, TokenPooling, Tokens,
 };
 use tl_kernels::{Dropout, Linear};
 
@@ -21,13 +22,15 @@ pub use config::{EncoderConfig, HiddenActivation};
 pub use embeddings::Embeddings;
 pub use layer::Layer;
 pub use names::Family;
+pub use prediction::Prediction;
 
-/// The network without its classifier; its stages are `embeddings`, `layer.0` and so on, and `pooler` where
-/// there is one.
+/// The network without its classifier; its stages are `embeddings`, `layer.0` and so on, and `pooler` or `prediction`
+/// where there is one.
 ///
 /// It works on [`Activation::Texts`]; what flows between its layers are [`Tokens`] that know their padding.
 /// The pooler is a linear layer on the first token, as the origin's classifiers have it (BERT's own pooler,
 /// the first layer of RoBERTa's and DistilBERT's heads). An embedding is made of the last layer, without it.
+/// As a masked language model the network answers by the table of the pieces, for those places alone that are asked for.
 #[derive(Module, Debug)]
 pub struct Encoder {
     pub embeddings: Embeddings,
@@ -35,6 +38,8 @@ pub struct Encoder {
     /// In front of RoBERTa's pooler.
     pub pooler_dropout: Dropout,
     pub pooler: Option<Linear>,
+    /// Of a masked language model.
+    pub prediction: Option<Prediction>,
     #[module(skip)]
     config: EncoderConfig,
 }
@@ -47,7 +52,8 @@ impl Encoder {
             embeddings: Embeddings::new(&config, device),
             layers: (0..config.depth).map(|at| Layer::new(&config, at, device)).collect(),
             pooler_dropout: Dropout::new("pooler.dropout", early),
-            pooler: config.pooler.then(|| Linear::new(config.width, config.width, device)),
+            pooler: config.has_pooler().then(|| Linear::new(config.width, config.width, device)),
+            prediction: config.predicts.then(|| Prediction::new(&config, device)),
             config,
         }
     }
@@ -57,10 +63,16 @@ impl Encoder {
         &self.config
     }
 
-    fn tokens(&self, hidden: Tensor<3>, lengths: Vec<usize>) -> Activation {
+    fn tokens(&self, hidden: Tensor<3>, lengths: Vec<usize>, texts: &[Pieces]) -> Activation {
         // Vectors of a prompt stand for no part of the text.
         let (pooling, prefix) = (self.config.pooling, self.embeddings.before());
-        Activation::Tokens(Tokens { hidden, prefix, pooling, lengths: Some(lengths) })
+        let [_, longest, _] = hidden.dims();
+        let rows = texts.iter().enumerate().flat_map(|(number, text)| {
+            let begin = number * longest + prefix;
+            text.asked.iter().filter(|place| **place < text.ids.len()).map(move |at| begin + at)
+        });
+        let asked = rows.collect();
+        Activation::Tokens(Tokens { hidden, prefix, pooling, lengths: Some(lengths), asked })
     }
 
     /// The layers `range` of the stages, all of one kind and with one mask.
@@ -98,6 +110,9 @@ impl Backbone for Encoder {
         if self.pooler.is_some() {
             stages.push(Stage::new("pooler", &["pooler", "pooler_dropout"]));
         }
+        if self.prediction.is_some() {
+            stages.push(Stage::new("prediction", &["prediction"]));
+        }
         stages
     }
 
@@ -108,23 +123,30 @@ impl Backbone for Encoder {
         pass: Pass,
     ) -> Result<Activation, CoreError> {
         let layers = self.layers.len() + 1;
-        check_range(&range, layers + usize::from(self.pooler.is_some()))?;
+        let last = self.pooler.is_some() || self.prediction.is_some();
+        check_range(&range, layers + usize::from(last))?;
         let name = self.config.family.name();
         if range.start == 0 && range.end > 0 {
             let texts = input.into_texts(name)?;
             let (hidden, lengths) = self.embeddings.forward(&texts, &self.config, pass)?;
-            input = self.tokens(hidden, lengths);
+            input = self.tokens(hidden, lengths, &texts);
         }
         let within = range.start.max(1)..range.end.min(layers);
         if within.start < within.end {
             input = self.forward_layers(input.into_tokens(name)?, &within, pass);
         }
-        match &self.pooler {
-            Some(pooler) if range.contains(&layers) => {
-                Ok(Activation::Vector(self.pool(input.into_tokens(name)?, pooler, pass)))
-            }
-            _ => Ok(input),
+        if !range.contains(&layers) {
+            return Ok(input);
         }
+        let tokens = input.into_tokens(name)?;
+        Ok(match (&self.pooler, &self.prediction) {
+            (Some(pooler), _) => Activation::Vector(self.pool(tokens, pooler, pass)),
+            (None, Some(prediction)) => {
+                let words = &self.embeddings.word;
+                Activation::Vector(prediction.forward(tokens, words, &self.config)?)
+            }
+            (None, None) => Activation::Tokens(tokens),
+        })
     }
 
     fn embedding_width(&self) -> usize {
@@ -164,8 +186,8 @@ impl Architecture for Encoder {
     }
 
     fn may_lack(&self, path: &str) -> bool {
-        // A file of a language model has none, and RoBERTa's and DistilBERT's belongs to a task.
-        path.starts_with("pooler.")
+        // A file of a language model has no pooler, one of another task has nothing that predicts pieces.
+        path.starts_with("pooler.") || path.starts_with("prediction.")
     }
 
     fn passes_over(&self, name: &str) -> bool {

@@ -98,6 +98,34 @@ impl Family {
         }
     }
 
+    /// The origin's class of a masked language model.
+    pub(super) fn language_model(self) -> &'static str {
+        match self {
+            Family::Bert => "BertForMaskedLM",
+            Family::Roberta => "RobertaForMaskedLM",
+            Family::DistilBert => "DistilBertForMaskedLM",
+        }
+    }
+
+    /// The origin's name of a tensor of [`Prediction`](super::Prediction).
+    fn prediction(self, rest: &str) -> Option<String> {
+        let [transform, norm, bias] = match self {
+            Family::Bert => [
+                "cls.predictions.transform.dense",
+                "cls.predictions.transform.LayerNorm",
+                "cls.predictions",
+            ],
+            Family::Roberta => ["lm_head.dense", "lm_head.layer_norm", "lm_head"],
+            Family::DistilBert => ["vocab_transform", "vocab_layer_norm", "vocab_projector"],
+        };
+        Some(match rest.split_once('.') {
+            Some(("transform", value)) => format!("{transform}.{value}"),
+            Some(("norm", value)) => format!("{norm}.{value}"),
+            None => format!("{bias}.{rest}"),
+            Some(_) => return None,
+        })
+    }
+
     /// The origin's class of a network that answers for each piece.
     pub(super) fn tagger(self) -> &'static str {
         match self {
@@ -139,6 +167,7 @@ impl Family {
         let prefix = self.name();
         match part {
             "pooler" => Some(format!("{}.{rest}", self.pooler())),
+            "prediction" => self.prediction(rest),
             "embeddings" => Some(format!("{prefix}.embeddings.{}", of(EMBEDDINGS, rest)?)),
             "layers" => {
                 let (number, rest) = rest.split_once('.')?;
@@ -193,6 +222,9 @@ mod tests {
             ),
             (Family::Roberta, "layers.0.outer.bias", "roberta.encoder.layer.0.output.dense.bias"),
             (Family::Roberta, "pooler.weight", "classifier.dense.weight"),
+            (Family::Bert, "prediction.norm.bias", "cls.predictions.transform.LayerNorm.bias"),
+            (Family::Roberta, "prediction.bias", "lm_head.bias"),
+            (Family::DistilBert, "prediction.transform.weight", "vocab_transform.weight"),
             (
                 Family::DistilBert,
                 "layers.11.inner.weight",

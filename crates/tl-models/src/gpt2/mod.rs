@@ -74,7 +74,7 @@ impl Gpt2 {
             Purpose::Vectors(pooling) => pooling,
             Purpose::Language => TokenPooling::Last,
         };
-        Ok(Tokens { hidden, prefix: 0, pooling, lengths: Some(lengths) })
+        Ok(Tokens { hidden, prefix: 0, pooling, lengths: Some(lengths), asked: Vec::new() })
     }
 
     /// Whether there is a place for the pieces behind `before` others, and a row for each.

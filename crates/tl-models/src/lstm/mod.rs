@@ -70,7 +70,8 @@ impl Lstm {
             .flat_map(|text| text.ids.iter().copied().chain(std::iter::repeat(0)).take(longest));
         let vectors = self.embedding.forward(&padded.collect::<Vec<_>>(), texts.len());
         let hidden = self.embedding_dropout.forward(vectors, pass);
-        Ok(Tokens { hidden, prefix: 0, pooling: self.config.pooling, lengths: Some(lengths) })
+        let (pooling, lengths) = (self.config.pooling, Some(lengths));
+        Ok(Tokens { hidden, prefix: 0, pooling, lengths, asked: Vec::new() })
     }
 }
 

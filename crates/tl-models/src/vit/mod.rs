@@ -82,7 +82,7 @@ impl Vit {
 
     fn tokens(&self, hidden: Tensor<3>) -> Tokens {
         let (prefix, pooling) = (self.config.prefix(), self.config.pooling);
-        Tokens { hidden, prefix, pooling, lengths: None }
+        Tokens { hidden, prefix, pooling, lengths: None, asked: Vec::new() }
     }
 }
 

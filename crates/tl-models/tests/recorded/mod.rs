@@ -40,6 +40,9 @@ pub struct Fixture {
 pub struct Text {
     pub ids: Vec<u32>,
     pub segments: Vec<u32>,
+    /// Of a masked language model.
+    #[serde(default)]
+    pub asked: Vec<usize>,
 }
 
 #[derive(Deserialize)]
@@ -71,8 +74,11 @@ impl Fixture {
         match self.input_shape {
             Some(shape) => Activation::image(images(&mode.input, shape)),
             None => {
-                let text =
-                    |text: &Text| Pieces { ids: text.ids.clone(), segments: text.segments.clone() };
+                let text = |text: &Text| Pieces {
+                    ids: text.ids.clone(),
+                    segments: text.segments.clone(),
+                    asked: text.asked.clone(),
+                };
                 Activation::Texts(self.texts.iter().map(text).collect())
             }
         }

@@ -40,7 +40,11 @@ pub fn vit() -> Classifier<Vit> {
 }
 
 pub fn texts() -> Activation {
-    let text = |ids: &[u32]| Pieces { ids: ids.to_vec(), segments: vec![0; ids.len()] };
+    let text = |ids: &[u32]| Pieces {
+        ids: ids.to_vec(),
+        segments: vec![0; ids.len()],
+        ..Pieces::default()
+    };
     Activation::Texts(vec![text(&[3, 9, 4]), text(&[5, 6, 7, 8, 9, 10, 11]), text(&[12])])
 }
 

@@ -5,6 +5,7 @@ mod byol;
 mod dino;
 mod mae;
 mod mask;
+mod masked_language;
 mod predictor;
 mod reconstruction;
 mod simclr;
@@ -18,6 +19,7 @@ pub use byol::{Byol, byol_loss};
 pub use dino::{Centre, Dino, DinoHeads, dino_loss};
 pub use mae::{Mae, reconstruction_losses};
 pub use mask::{Mask, visible_count};
+pub use masked_language::{MaskPieces, MaskedLanguage, MaskedText, masked_language_loss};
 pub use predictor::{Predicting, negative_cosine};
 pub use simclr::{SimClr, nt_xent};
 pub use simmim::{SimMim, SimMimHeads, painted_losses};
@@ -27,7 +29,7 @@ pub use vicreg::{VicReg, vicreg};
 
 use tl_data::{Augment, Colour, CropRange, ViewRecipe};
 
-/// The names of all methods.
+/// The names of all methods of images; [`MaskedLanguage`] is one of texts, which the loop of `tl-train` carries out.
 pub fn names() -> Vec<&'static str> {
     vec!["mae", "simmim", "simclr", "byol", "simsiam", "barlow_twins", "vicreg", "dino"]
 }

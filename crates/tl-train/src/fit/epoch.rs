@@ -48,16 +48,16 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let total = order.len().div_ceil(batch_size) as u64 * phase.phase.epochs as u64;
         let begun = self.state.consumed.min(order.len());
         // Behind frozen stages nothing is varied, whether their outputs are kept or not.
-        let varied = phase.phase.augment && phase.cut == 0;
+        let varied = self.task.data.varies() || phase.phase.augment && phase.cut == 0;
         let augment = varied.then_some(&self.task.augment);
         let view = view(augment, self.settings.seed, epoch);
         let device = self.device.clone();
         let title = format!("{} {}/{}", phase.phase.name, self.state.epoch + 1, phase.phase.epochs);
         progress.begin(&title, (order.len() - begun) as u64);
-        for batch in feed.batches(order[begun..].to_vec(), batch_size, view, &device) {
+        for batch in feed.batches(order[begun..].to_vec(), batch_size, view.clone(), &device) {
             let (indices, activation) = batch?;
             let data = self.task.data;
-            let labels: Vec<usize> = match (data.answers(), data.targets(&indices)) {
+            let labels: Vec<usize> = match (data.answers(), data.targets(&indices, view.as_ref())) {
                 (Some(answers), _) => answers.labels(&indices),
                 (None, Some(targets)) => targets,
                 (None, None) => indices.iter().filter_map(|&i| self.labels[i]).collect(),
@@ -210,7 +210,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let wanted = (last || due) && !items.is_empty();
         let plain = model.valid();
         let data = self.task.data;
-        let many = data.targets(&[]).is_some();
+        let many = data.targets(&[], None).is_some();
         let mut measure = |model| -> Result<Option<Measure>, TrainError> {
             let batch_size = self.settings.batch_size;
             if many {
@@ -253,7 +253,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             resident_mb: resident_bytes().map(|bytes| bytes as f64 / 1e6),
             ..row
         };
-        progress.say(&describe(&row));
+        progress.say(&describe(&row, many));
         self.state.rows.push(row);
         self.state.epoch += 1;
         self.state.consumed = 0;
@@ -285,10 +285,15 @@ fn row(
     }
 }
 
-fn describe(row: &EpochRow) -> String {
+/// An epoch in a line; of a language model, which has `many` answers for each item, with its perplexity.
+fn describe(row: &EpochRow, many: bool) -> String {
     let mut line = format!("epoch {} ({}): loss {:.4}", row.epoch, row.phase, row.train_loss);
     if let (Some(loss), Some(accuracy)) = (row.validation_loss, row.validation_accuracy) {
-        line += &format!(" · validation loss {loss:.4}, accuracy {:.1} %", 100.0 * accuracy);
+        line += &format!(" · validation loss {loss:.4}, ");
+        if many {
+            line += &format!("perplexity {:.2}, ", loss.exp());
+        }
+        line += &format!("accuracy {:.1} %", 100.0 * accuracy);
     }
     if let Some(f1) = row.validation_f1 {
         line += &format!(" of words, F1 of entities {:.1} %", 100.0 * f1);

@@ -158,7 +158,7 @@ pub fn measure_targets<B: Backbone, H: Head>(
     for batch in batches {
         let (indices, activation) = batch?;
         let logits = model.forward_from(activation, from, Pass::default())?;
-        let targets = data.targets(&indices).unwrap_or_default();
+        let targets = data.targets(&indices, None).unwrap_or_default();
         let (count, device) = (targets.len(), logits.device());
         let numbers: Vec<i64> = targets.iter().map(|&target| target as i64).collect();
         let wanted = Tensor::<2, Int>::from_data(TensorData::new(numbers, [count, 1]), &device);
@@ -169,7 +169,7 @@ pub fn measure_targets<B: Backbone, H: Head>(
             (losses.map_err(TrainError::Device)?, right.map_err(TrainError::Device)?);
         let mut place = 0;
         for index in &indices {
-            let length = data.targets(&[*index]).map_or(0, |own| own.len());
+            let length = data.targets(&[*index], None).map_or(0, |own| own.len());
             let own = place..(place + length).min(losses.len());
             rows.add(&losses[own.clone()], &right[own]);
             place += length;

@@ -49,7 +49,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
         let device = plain_device(&model)?;
-        let labels = match task.data.targets(&[]) {
+        let labels = match task.data.targets(&[], None) {
             // Every item has an answer, if more than one.
             Some(_) => vec![Some(0); task.data.items().count()],
             None => task.data.items().labels(),
@@ -127,7 +127,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             let compile = || model.backbone.compile(0..phase.cut);
             tl_kernels::with_half_precision(self.settings.half_prefix, compile)
         });
-        let augmented = phase.phase.augment && phase.cut == 0;
+        let augmented = data.varies() || phase.phase.augment && phase.cut == 0;
         let items = self.items();
         // Without frozen stages the cache holds the inputs themselves, as long as they are worth it and fit
         // into memory.

@@ -96,7 +96,7 @@ impl AdaptOptions {
     /// The network that is asked for.
     pub fn choice(&self) -> NetworkChoice {
         let (name, image_size) = (self.network.clone(), self.image_size);
-        NetworkChoice { name, patches: self.patches, image_size, vocabulary: None }
+        NetworkChoice { name, patches: self.patches, image_size, ..NetworkChoice::default() }
     }
 
     /// The plan on the source alone and the plan of a method. Norms move in both: each domain has its own statistics.

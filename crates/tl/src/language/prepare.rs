@@ -1,27 +1,27 @@
-//! From texts and a causal network to a run.
+//! From texts and a network to a run.
 
 use std::path::{Path, PathBuf};
 
 use tl_core::{Backbone, Model, Phase, Plan, Stage, TrainableReport};
-use tl_data::text::Blocks;
 use tl_data::{Augment, Split};
 use tl_models::{Architecture, NextPiece};
 use tl_train::files::write_bytes;
-use tl_train::{BlockDataset, Conduct, Fitted, Progress, Task, check_resume, fit, measure_part};
+use tl_train::{Conduct, Fitted, Progress, Task, check_resume, fit, measure_part};
 
+use super::data::LanguageData;
 use super::run::{LanguageRecord, LanguageRun, of_language};
-use crate::examples::{preprocessing, tokenizer};
+use crate::examples::preprocessing;
 use crate::folder::claim;
 use crate::record::{Beginning, DataRecord, RunRecord};
 use crate::source::pretrained_as;
-use crate::{Error, Examples, FinetuneOptions, Network, Recipe, Request, TextOptions, text_files};
+use crate::{Error, Network, Recipe, Request, text_files};
 
 /// A fitting of a language model that was checked and laid out.
 pub struct PreparedLanguage {
     request: Request,
     pub model: Model<Network, NextPiece>,
     pub plan: Plan,
-    pub data: BlockDataset,
+    pub data: LanguageData,
     pub split: Split,
     pub report: TrainableReport,
     pub record: RunRecord,
@@ -29,38 +29,8 @@ pub struct PreparedLanguage {
     folder: Option<PathBuf>,
 }
 
-/// The texts of `examples`, joined and cut as `network` reads them.
-pub(super) fn blocks(
-    examples: &Examples,
-    shares: [f64; 3],
-    network: &Network,
-    weights: Option<&Path>,
-    text: &TextOptions,
-    options: &FinetuneOptions,
-) -> Result<Blocks, Error> {
-    let Examples::Texts(texts) = examples else {
-        return Err(Error::options("a language model is of texts", "give it texts, not images"));
-    };
-    let config = network.causal()?.config();
-    let tokenizer = tokenizer(weights)?;
-    let length = text.max_length.unwrap_or(config.positions);
-    let seed = options.settings.seed;
-    let found = Blocks::of(texts, shares, seed, &tokenizer, config.end, length)?;
-    let largest = found.rows().iter().flat_map(|row| &row.ids).max();
-    if let Some(id) = largest.filter(|id| **id as usize >= config.vocabulary) {
-        return Err(Error::options(
-            format!(
-                "{} has a piece with the number {id}, and the weights know {} pieces",
-                tokenizer.path().display(),
-                config.vocabulary
-            ),
-            "give the tokenizer that belongs to the weights",
-        ));
-    }
-    Ok(found)
-}
-
-/// Checks a request and lays it out: a causal network is fitted on texts without labels.
+/// Checks a request and lays it out: a causal network is fitted on texts without labels; or a text encoder, where the options
+/// hide words.
 ///
 /// # Errors
 /// Anything that is wrong with the data, the weights, the plan or an option.
@@ -78,14 +48,12 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
     let text = preprocess.texts()?;
     let weights = found.path;
     let shares = options.split;
-    let blocks =
-        blocks(&request.examples, shares, &model.backbone, weights.as_deref(), text, options)?;
-    let data = BlockDataset::new(blocks);
-    let split = data.blocks().split();
+    let (examples, beside) = (&request.examples, weights.as_deref());
+    let (data, split) = LanguageData::of(examples, shares, &model.backbone, beside, text, options)?;
     let stages = model.backbone.stages();
     if split.train.is_empty() {
         return Err(Error::options(
-            format!("{} leaves the training part without two pieces to learn from", request.data),
+            format!("{} leaves the training part without anything to learn from", request.data),
             "give a file with more text in it",
         ));
     }
@@ -181,7 +149,7 @@ impl PreparedLanguage {
     }
 
     fn task(&self) -> Task<'_> {
-        Task { data: &self.data, split: &self.split, augment: Augment::none() }
+        Task { data: &*self.data, split: &self.split, augment: Augment::none() }
     }
 
     fn conduct(&self, folder: &Path) -> Conduct {
@@ -195,7 +163,7 @@ impl PreparedLanguage {
     pub fn fit(mut self, progress: &mut dyn Progress) -> Result<LanguageRun, Error> {
         let folder = self.claim()?;
         self.record.write(&folder)?;
-        write_bytes(&folder.join("split.csv"), self.split.to_csv(self.data.blocks()).as_bytes())?;
+        write_bytes(&folder.join("split.csv"), self.split.to_csv(self.data.items()).as_bytes())?;
         if let Some(weights) = &self.weights {
             text_files::copy_tokenizer(weights, &folder)?;
         }
@@ -213,7 +181,7 @@ impl PreparedLanguage {
             fit(self.model.clone(), &self.task(), &self.plan, settings, &conduct, progress)?;
         let mut measure = |part: &[usize]| {
             let (size, device) = (settings.batch_size, &self.request.device);
-            measure_part(&model, &self.data, part, size, device, progress)
+            measure_part(&model, &*self.data, part, size, device, progress)
         };
         let validation = measure(&self.split.validation)?.map(Into::into);
         let test = measure(&self.split.test)?.map(Into::into);

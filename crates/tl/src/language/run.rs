@@ -1,34 +1,34 @@
-//! A run with a language model, and how good it is.
+//! A run with a language model, causal or masked, and how good it is.
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use tl_core::Model;
-use tl_data::Part;
+use tl_data::{Part, Split};
 use tl_models::weights::WeightsFile;
 use tl_models::{Architecture, LoadOptions, NextPiece, Purpose, load, save_backbone};
 use tl_train::files::write_bytes;
 use tl_train::metrics::Measure;
-use tl_train::{BlockDataset, Dataset, EpochRow, Progress, measure_part};
+use tl_train::{EpochRow, Progress, measure_part};
 
-use super::prepare::blocks;
+use super::data::{LanguageData, vocabulary};
 use crate::choice::said;
 use crate::record::{MODEL_FILE, RunRecord, Status};
 use crate::{Error, Examples, Network, page, text_files};
 
-/// How well a language model foresees texts.
+/// How well a language model foresees texts, or finds hidden words of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Perplexity {
     /// e to the mean loss: among how many pieces it wavers.
     pub perplexity: f64,
-    /// Its 95 % interval, `[low, high]`, by blocks; nothing where there is one block.
+    /// Its 95 % interval, `[low, high]`, by blocks or texts; nothing where there is one.
     pub interval: Option<[f64; 2]>,
-    /// Mean cross-entropy of the next piece in nats.
+    /// Mean cross-entropy of the next or of the hidden piece in nats.
     pub loss: f64,
-    /// The share of next pieces that it holds for the likeliest.
+    /// The share of these pieces that it holds for the likeliest.
     pub accuracy: f64,
-    /// Number of pieces that were foreseen.
+    /// Number of pieces that were asked for.
     pub n: u64,
 }
 
@@ -53,7 +53,7 @@ impl std::fmt::Display for Perplexity {
             write!(out, " (95 % interval {low:.2} to {high:.2})")?;
         }
         let share = 100.0 * self.accuracy;
-        write!(out, ", {share:.1} % of {} next pieces right", self.n)
+        write!(out, ", {share:.1} % of {} pieces right", self.n)
     }
 }
 
@@ -72,14 +72,15 @@ pub struct LanguageRun {
     pub model: Model<Network, NextPiece>,
 }
 
-/// `network` as one that tells the next piece.
+/// `network` as one that tells the next piece; one that was built to find hidden pieces as it is.
 pub(super) fn of_language(network: Network) -> Result<Model<Network, NextPiece>, Error> {
-    let vocabulary = network.causal()?.config().vocabulary;
-    let Network::Gpt2(inner) = network else {
-        return Err(Error::Failed("a causal network is none".into()));
+    let head = NextPiece::new(vocabulary(&network)?);
+    let backbone = match network {
+        Network::Gpt2(inner) => Network::Gpt2(inner.for_purpose(Purpose::Language)),
+        Network::Encoder(inner) if inner.config().predicts => Network::Encoder(inner),
+        other => other.causal().map(|_| other.clone())?,
     };
-    let backbone = Network::Gpt2(inner.for_purpose(Purpose::Language));
-    Ok(Model { backbone, head: NextPiece::new(vocabulary) })
+    Ok(Model { backbone, head })
 }
 
 impl LanguageRun {
@@ -93,7 +94,11 @@ impl LanguageRun {
         let metadata = said(&model.backbone).into_iter().collect();
         save_backbone(&folder.join(MODEL_FILE), &model.backbone, &metadata)?;
         text_files::write_config(&model.backbone, &[], folder)?;
-        write_bytes(&folder.join("load.py"), include_bytes!("../load_language.py"))?;
+        let load: &[u8] = match &record.options.text.masked {
+            Some(_) => include_bytes!("../load_masked.py"),
+            None => include_bytes!("../load_language.py"),
+        };
+        write_bytes(&folder.join("load.py"), load)?;
         record.status = Status::Finished;
         write_bytes(
             &folder.join("report.html"),
@@ -115,7 +120,7 @@ impl LanguageRun {
             mend,
         };
         if record.language.is_none() {
-            let mend = "give the folder of a run that `tl finetune --task lm` made";
+            let mend = "give the folder of a run that `tl finetune --task lm` or `tl pretrain --method mlm` made";
             return Err(fault("holds no language model", mend));
         }
         let path = folder.join(MODEL_FILE);
@@ -129,8 +134,8 @@ impl LanguageRun {
         Ok(Self { folder: folder.to_path_buf(), record, model: of_language(found.backbone)? })
     }
 
-    /// Measures the run on texts, and says in words on which: of those it was fitted on its test part, of texts that are
-    /// divided the test part, of any others all.
+    /// Measures the run on texts, and says in words on which: of those it was fitted on its test part, or
+    /// the validation part where there is none, of texts that are divided the test part, of any others all.
     ///
     /// # Errors
     /// Images; texts that cannot be cut, none at all; a device that fails.
@@ -153,21 +158,20 @@ impl LanguageRun {
         let examples = alone.as_ref().unwrap_or(examples);
         let model = self.folder.join(MODEL_FILE);
         let text = self.record.preprocess.texts()?;
-        let found = blocks(examples, shares, &self.model.backbone, Some(&model), text, options)?;
-        let data = BlockDataset::new(found);
-        let mut test = data.blocks().split().test;
-        let mut part = match (own, divided) {
-            (true, _) => "the run's test part",
-            (_, true) => "the data's test part",
-            _ => "all texts",
+        let network = &self.model.backbone;
+        let (data, split) =
+            LanguageData::of(examples, shares, network, Some(&model), text, options)?;
+        let Split { train, validation, test } = split;
+        let (part, items) = match (own, divided, [test.is_empty(), validation.is_empty()]) {
+            (true, _, [false, _]) => ("the run's test part", test),
+            (true, _, [true, false]) => ("the run's validation part", validation),
+            (false, true, [false, _]) => ("the data's test part", test),
+            _ => ("all texts", [train, validation, test].concat()),
         };
-        if test.is_empty() {
-            (test, part) = ((0..data.items().count()).collect(), "all texts");
-        }
         let size = options.settings.batch_size.max(1);
-        let found = measure_part(&self.model, &data, &test, size, device, progress)?;
+        let found = measure_part(&self.model, &*data, &items, size, device, progress)?;
         let found = found.ok_or_else(|| {
-            Error::options("the texts hold no two pieces", "give a file with texts in it")
+            Error::options(format!("{part} holds no piece to ask for"), "give texts with words")
         })?;
         Ok((found.into(), part.to_string()))
     }

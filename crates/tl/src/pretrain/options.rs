@@ -98,7 +98,7 @@ impl PretrainOptions {
     /// The network that is asked for.
     pub fn choice(&self) -> NetworkChoice {
         let (name, image_size) = (self.network.clone(), self.image_size);
-        NetworkChoice { name, patches: self.patches, image_size, vocabulary: None }
+        NetworkChoice { name, patches: self.patches, image_size, ..NetworkChoice::default() }
     }
 
     /// Refuses what the method takes no notice of.
