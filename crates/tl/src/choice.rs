@@ -138,6 +138,9 @@ impl NetworkChoice {
         file: Option<&WeightsFile>,
         device: &Device,
     ) -> Result<Network, Error> {
+        if self.masked {
+            return Err(self.finds_nothing("has no head for that"));
+        }
         let mut config = match &path {
             Some(path) => LstmConfig::read(path)?,
             None => LstmConfig::default(),
