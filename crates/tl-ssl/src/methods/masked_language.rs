@@ -192,7 +192,10 @@ mod tests {
         // Nothing but a word of three pieces.
         let (ids, random) = (vec![0, 1, 2, 3, 4], &mut tl_random::rng(1, "mask", 0, 0));
         let method = MaskedLanguage::default();
-        assert_eq!(method.mask(&ids, &[1..4], &pieces(), random).asked, [1, 2, 3]);
+        assert_eq!(
+            method.mask(&ids, std::slice::from_ref(&(1..4)), &pieces(), random).asked,
+            [1, 2, 3]
+        );
         let none = method.mask(&ids, &[], &pieces(), random);
         assert_eq!((none.ids, none.asked), (ids, vec![]));
     }
