@@ -186,7 +186,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         trainable_report: Some(report.clone()),
     });
     let tokenizer = match own {
-        Some(own) => TokenizerFiles::Learned(own),
+        Some(own) => TokenizerFiles::Learned(Box::new(own)),
         None => TokenizerFiles::Beside(found.path),
     };
     let (model, folder) = (found.model, None);

@@ -25,7 +25,7 @@ const TOKENIZER_FILES: [&str; 6] = [
 pub(crate) enum TokenizerFiles {
     /// Beside these weights; nowhere without any.
     Beside(Option<PathBuf>),
-    Learned(Tokenizer),
+    Learned(Box<Tokenizer>),
 }
 
 impl TokenizerFiles {
@@ -36,7 +36,7 @@ impl TokenizerFiles {
     pub fn open(&self) -> Result<Tokenizer, Error> {
         match self {
             Self::Beside(weights) => tokenizer(weights.as_deref()),
-            Self::Learned(tokenizer) => Ok(tokenizer.clone()),
+            Self::Learned(tokenizer) => Ok((**tokenizer).clone()),
         }
     }
 

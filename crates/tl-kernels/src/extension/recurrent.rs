@@ -54,8 +54,7 @@ fn go(inputs: &FlexTensor, weight: FlexTensor, course: Course, wants_weight: boo
     let shape = inputs.layout().shape();
     let (steps, batch, hidden) = (shape[0], shape[1], weight.layout().shape()[1]);
     let states = steps * batch * hidden;
-    let [mut gates, mut cells, mut outputs] =
-        [4 * states, states, states].map(|count| unwritten(count));
+    let [mut gates, mut cells, mut outputs] = [4 * states, states, states].map(unwritten);
     let (lengths, reverse) = (&course.lengths[..], course.reverse);
     let sequences = Sequences { steps, hidden, lengths, reverse };
     let (level, x, w) = (Level::best(), values(inputs), values(&weight));
