@@ -24,7 +24,7 @@ pub fn page(records: &[Record]) -> String {
     }
     text += ".\n\nFashion-MNIST: 59,700 images without labels; then some labels of each class, 300 images that choose the epoch, \
              10,000 that are measured once. Mean ± deviation over three draws of the labels; \
-             one pre-training for each method, three for the best. \
+             one pre-training for each method, three for the best; minutes are those of the clock on one core, which other work shared. \
              Fine-tuned means `--recipe auto` (a probe, then everything) from a pre-training, and everything from the first epoch without one, which is the better way there. A number of draws stands in brackets where fewer are computed yet.\n\n";
     for network in &NETWORKS {
         text += &section(records, network);
