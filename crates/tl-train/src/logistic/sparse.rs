@@ -63,10 +63,12 @@ impl SparseRows {
         bias: &[f64],
         scores: &mut [f64],
     ) {
-        for (row, scores) in rows.zip(scores.chunks_exact_mut(bias.len())) {
+        // A head that was read from a file may have no class.
+        for (row, scores) in rows.zip(scores.chunks_exact_mut(bias.len().max(1))) {
             scores.copy_from_slice(bias);
             for (column, value) in self.row(row) {
-                let weights = weight[column..].iter().step_by(self.width);
+                let own = weight.get(column..).unwrap_or_default();
+                let weights = own.iter().step_by(self.width.max(1));
                 for (score, weight) in scores.iter_mut().zip(weights) {
                     *score += f64::from(value) * f64::from(*weight);
                 }

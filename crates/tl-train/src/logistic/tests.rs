@@ -255,6 +255,8 @@ fn features_of_which_most_are_zero_give_what_dense_ones_give() {
         assert!((found - expected).abs() < 1e-4, "{found} {expected}");
     }
     assert_eq!(found.head.predict_sparse(&sparse[1]), expected.head.predict(&dense[1]));
+    let empty = LinearHead { weight: vec![], bias: vec![], ..found.head.clone() };
+    assert!(empty.predict_sparse(&sparse[1]).is_empty());
     let one = fit_chosen_sparse((&sparse[0], &[0; 40]), of(1), classes, &[1.0], &options);
     assert_eq!(one.unwrap_err(), LogisticError::OneClass { found: 1 });
     let short = fit_chosen_sparse((&sparse[0], &[0, 1]), of(1), classes, &[1.0], &options);
