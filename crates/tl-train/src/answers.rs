@@ -170,6 +170,25 @@ mod tests {
     }
 
     #[test]
+    fn the_windows_of_a_sentence_answer_for_its_words_together() {
+        // Of the first sentence one window answers for two words, the other for three, of which one has no piece.
+        let answers = Answers {
+            scheme: Scheme::Iob2,
+            places: vec![vec![Some(1), Some(2)], vec![None, Some(1), Some(2)], vec![Some(1)]],
+            tags: vec![vec![0, 1], vec![2, 0, 1], vec![2]],
+            windows: Some(Windows::new(1, [2, 1])),
+        };
+        assert_eq!(answers.labels(&[2, 1]), [2, 0, 1]);
+        assert_eq!(answers.tags(0).collect::<Vec<_>>(), [0, 1, 2, 0, 1]);
+        let logits = vec![1.0, 2.0, 3.0, 4.0, 5.0];
+        let found = Predictions { items: vec![0, 0, 0, 0, 1], logits, classes: 1 };
+        let words = found.words(&answers, &[1, 0]);
+        let own: Vec<Option<f32>> = words[1].iter().map(|row| row.map(|row| row[0])).collect();
+        assert_eq!(own, [Some(1.0), Some(2.0), None, Some(3.0), Some(4.0)]);
+        assert_eq!(words[0], [Some(&[5.0][..])]);
+    }
+
+    #[test]
     fn every_word_has_its_own_logits_and_one_that_was_cut_has_none() {
         let found = Predictions { items: vec![1, 0, 0], logits: vec![5.0, 6.0, 7.0], classes: 1 };
         let words = found.words(&answers(), &[0, 1]);

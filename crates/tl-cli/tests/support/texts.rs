@@ -96,6 +96,22 @@ pub fn reviews(count: usize) -> String {
     table
 }
 
+/// A table of `count` different texts of more than thirty words; the one that decides stands behind the sixteenth.
+pub fn articles(count: usize) -> String {
+    let mut table = String::from("text,label\n");
+    for number in 0..count {
+        let (label, word) = [
+            ("positive", "good"),
+            ("negative", "bad"),
+            ("positive", "fine"),
+            ("negative", "awful"),
+        ][number % 4];
+        let (before, behind) = (16 + number / 4 % 10, 14 + number / 40);
+        table += &format!("{}{word}{},{label}\n", "so ".repeat(before), " very".repeat(behind));
+    }
+    table
+}
+
 /// The words of a fitting of `data` into `out` that takes a second or two.
 pub fn quick<'a>(data: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let words = ["finetune", data, "--task", "text", "--model", "bert", "--weights", "encoder"];
