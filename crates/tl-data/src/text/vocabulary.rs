@@ -21,6 +21,9 @@ const VOCABULARY: &str = "vocab.txt";
 /// The piece that stands for nothing.
 const PADDING: &str = "<pad>";
 
+/// The most bytes that pieces are learned from at once: what that takes grows with the square of the length of a word.
+const LONGEST_RUN: usize = 1000;
+
 /// A `tokenizer.json`, as Hugging Face's `tokenizers` writes it.
 #[derive(Clone)]
 pub struct Tokenizer {
@@ -99,7 +102,7 @@ impl Tokenizer {
             .special_tokens(vec![AddedToken::from(PADDING, true)])
             .build();
         let mut trainer = tokenizers::models::TrainerWrapper::from(trainer);
-        inner.train(&mut trainer, texts).map_err(failed)?;
+        inner.train(&mut trainer, texts.flat_map(cut_long_runs)).map_err(failed)?;
         let text = inner.to_string(false).map_err(failed)?;
         let key = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { path, inner, key })
@@ -330,6 +333,21 @@ fn cut_ones(rows: &[tokenizers::Encoding]) -> usize {
     rows.iter().filter(|row| !row.get_overflowing().is_empty()).count()
 }
 
+/// The text, cut where it goes on for [`LONGEST_RUN`] bytes without a space.
+fn cut_long_runs(text: &str) -> Vec<&str> {
+    let (mut parts, mut from, mut run) = (Vec::new(), 0, 0);
+    for (at, letter) in text.char_indices() {
+        let length = letter.len_utf8();
+        run = if letter.is_whitespace() { 0 } else { run + length };
+        if run > LONGEST_RUN {
+            parts.push(&text[from..at]);
+            (from, run) = (at, length);
+        }
+    }
+    parts.push(&text[from..]);
+    parts
+}
+
 fn fault(path: &Path, problem: String) -> DataError {
     DataError::Tokenizer { path: path.to_path_buf(), problem }
 }
@@ -340,6 +358,19 @@ mod tests {
 
     const TEXTS: [&str; 4] =
         ["The film was good", "the Film was bad, so bad", "good film, good day", "a ü was ☃ there"];
+
+    #[test]
+    fn pieces_are_learned_from_a_line_of_100_000_letters_without_a_space() {
+        let lines = ["x".repeat(100_000), "\u{1F600}".repeat(100_000), "good film".into()];
+        assert_eq!(cut_long_runs(&lines[2]), ["good film"]);
+        let parts = cut_long_runs(&lines[1]);
+        assert_eq!((parts.len(), parts.concat() == lines[1]), (400, true));
+        let spaced = "very good ".repeat(1000);
+        assert_eq!(cut_long_runs(&spaced), [&spaced]);
+        let learned = Tokenizer::learned(lines.iter().map(String::as_str), 400).unwrap();
+        let cut = learned.pieces(&[&lines[0], &lines[1]]).unwrap();
+        assert!(cut.iter().all(|pieces| (1..1000).contains(&pieces.len())), "{}", cut[0].len());
+    }
 
     #[test]
     fn a_learned_vocabulary_is_the_same_again_and_cuts_any_text() {
