@@ -95,6 +95,12 @@ fn where_no_text_is_long_windows_change_no_bit() {
         let [plain, windows] = ["plain", "run"].map(|run| place.read(&format!("{run}/{name}")));
         assert!(plain == windows, "{name} differs");
     }
+    let [plain, windows] = ["plain", "run"].map(|run| {
+        let record: Value =
+            serde_json::from_slice(&place.read(&format!("{run}/run.json"))).unwrap();
+        [record["validation"].clone(), record["test"].clone()]
+    });
+    assert!(plain == windows && !plain[0].is_null(), "{plain:?} is not {windows:?}");
 }
 
 #[test]

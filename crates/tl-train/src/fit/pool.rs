@@ -1,5 +1,7 @@
 //! From the windows of a text to the text's answer.
 
+use std::collections::HashMap;
+
 use tl_data::text::Windows;
 
 use super::Predictions;
@@ -12,18 +14,25 @@ impl Predictions {
     /// behind each other.
     pub(super) fn pooled(self, windows: Option<&Windows>, words: bool) -> Self {
         let Some(windows) = windows else { return self };
-        let mut rows: Vec<(usize, &[f32])> = self.rows().collect();
-        // The windows of a text in their order; the words of a window stay in theirs.
-        rows.sort_by_key(|(row, _)| *row);
-        let text = |row: &(usize, &[f32])| windows.texts().get(row.0).copied();
+        // The items in the order of their first rows, so that sums over items of one window each are what they are without.
+        let items = windows.texts_of(&self.items);
+        let mut of_item: HashMap<usize, Vec<(usize, &[f32])>> = HashMap::new();
+        for (row, logits) in self.rows() {
+            if let Some(item) = windows.texts().get(row) {
+                of_item.entry(*item).or_default().push((row, logits));
+            }
+        }
         let mut found = Self { classes: self.classes, ..Self::default() };
-        for own in rows.chunk_by(|one, next| !words && text(one) == text(next)) {
-            let Some(item) = own.first().and_then(text) else { continue };
-            found.items.push(item);
-            let logits: Vec<&[f32]> = own.iter().map(|(_, logits)| *logits).collect();
-            match logits.as_slice() {
-                [only] => found.logits.extend_from_slice(only),
-                several => found.logits.extend(log_mean(several)),
+        for item in items {
+            let mut rows = of_item.remove(&item).unwrap_or_default();
+            // The windows in their order; the words of a window stay in theirs.
+            rows.sort_by_key(|(row, _)| *row);
+            let rows: Vec<&[f32]> = rows.into_iter().map(|(_, logits)| logits).collect();
+            let answers = if words { rows.len() } else { 1 };
+            found.items.extend(std::iter::repeat_n(item, answers));
+            match words || rows.len() == 1 {
+                true => found.logits.extend(rows.concat()),
+                false => found.logits.extend(log_mean(&rows)),
             }
         }
         found
@@ -87,10 +96,9 @@ mod tests {
         let plain = found(&rows);
         let windows = Windows::new(3, [1, 1]);
         let pooled = plain.clone().pooled(Some(&windows), false);
-        assert_eq!((&pooled.items[..], pooled.classes), (&[0, 1][..], 2));
+        assert_eq!((&pooled.items, pooled.classes), (&plain.items, 2));
         let bits = |logits: &[f32]| logits.iter().map(|it| it.to_bits()).collect::<Vec<_>>();
-        assert_eq!(bits(&pooled.logits[2..]), bits(&plain.logits[..2]));
-        assert_eq!(bits(&pooled.logits[..2]), bits(&plain.logits[2..]));
+        assert_eq!(bits(&pooled.logits), bits(&plain.logits));
         assert_eq!(plain.clone().pooled(None, false).logits, plain.logits);
     }
 
