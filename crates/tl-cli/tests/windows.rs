@@ -225,6 +225,11 @@ fn windows_that_make_no_sense_are_refused_in_one_line() {
     let words = ["finetune", "articles.csv", "--task", "lm", "--model", "gpt2", "--weights"];
     let words = [&words[..], &["random:gpt2", "--stride", "2"]].concat();
     place.refused_with(&words, &["language model", "leave out --stride"]);
+    // Verbs that read no windows do not know the word.
+    let adapt = ["adapt", "--source", "articles.csv", "--target", "articles.csv", "--stride", "2"];
+    place.refused_with(&adapt, &["--stride"]);
+    let pretrain = ["pretrain", "articles.csv", "--method", "mlm", "--stride", "2"];
+    place.refused_with(&pretrain, &["--stride"]);
     assert!(!place.path("run").exists() && !place.path("runs").exists());
 
     // A run goes on with the windows that it began with alone.

@@ -299,6 +299,16 @@ mod tests {
     use crate::embedded;
 
     #[test]
+    fn texts_in_windows_are_refused() {
+        let mut options = AdaptOptions::default();
+        let texts = tl_data::text::Texts::lines("good film\nbad film\n").into();
+        assert!(check_methods(&options, &texts).is_ok());
+        options.text.stride = Some(4);
+        let message = check_methods(&options, &texts).unwrap_err().to_string();
+        assert!(message.contains("leave out the stride"), "{message}");
+    }
+
+    #[test]
     fn a_shifted_source_leaves_the_target_as_it_was() {
         let prepared = |source_shift: Option<Shift>| {
             let target = TargetData::Shift("night".parse().unwrap());
