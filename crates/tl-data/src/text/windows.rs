@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 /// Which rows of encoded texts are the windows of which text: those of a text follow each other, in the order of the texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Windows {
     /// The pieces that neighbouring windows share.
     stride: usize,
