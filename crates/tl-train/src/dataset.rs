@@ -164,13 +164,15 @@ fn text_batches<'b>(
 ) -> Box<dyn Iterator<Item = Input> + 'b> {
     let batches: Vec<Vec<usize>> = order.chunks(batch_size.max(1)).map(<[_]>::to_vec).collect();
     Box::new(batches.into_iter().map(|batch| {
-        let pieces = |&index: &usize| {
-            let row = rows.get(index).cloned().unwrap_or_default();
-            Pieces { ids: row.ids, segments: row.segments, asked: Vec::new() }
-        };
-        let texts = batch.iter().map(pieces).collect();
+        let texts = batch.iter().map(|index| pieces(rows, *index)).collect();
         Ok((batch, Activation::Texts(texts)))
     }))
+}
+
+/// A row as input; one that does not exist is empty.
+pub(crate) fn pieces(rows: &[Encoding], index: usize) -> Pieces {
+    let Encoding { ids, segments } = rows.get(index).cloned().unwrap_or_default();
+    Pieces { ids, segments, asked: Vec::new() }
 }
 
 /// Sentences as numbers of pieces; their words have tags.

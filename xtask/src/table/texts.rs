@@ -2,6 +2,7 @@
 
 mod page;
 mod plan;
+mod spam;
 
 use std::fmt;
 use std::path::Path;
@@ -15,6 +16,9 @@ use super::{Table, burn_version};
 use crate::assets::{chosen, fetched, put_text_encoder};
 use crate::shell::{During, Failure, Outcome, cache, program, quietly, root, say, target};
 use plan::{TASKS, Task, Way};
+
+/// The large files of a run.
+const LARGE: [&str; 2] = ["model.safetensors", "checkpoint.safetensors"];
 
 /// How far a figure may lie from the recorded one on another machine.
 const TOLERANCE: f64 = 0.05;
@@ -112,8 +116,8 @@ impl Table for Texts {
         TOLERANCE
     }
 
-    fn page(records: &[Record], _: &[Record]) -> String {
-        page::page(records)
+    fn page(records: &[Record], peers: &[Record]) -> String {
+        page::page(records, peers)
     }
 }
 
@@ -132,7 +136,10 @@ fn compute(cell: &Cell) -> Outcome<Value> {
     put_text_encoder(&folder.join("MiniLM"))?;
     let cache = cache()?;
     for asset in chosen(&[task.asset.to_string()])? {
-        fetched(&asset, &cache)?;
+        let file = fetched(&asset, &cache)?;
+        if let Some(made) = task.made {
+            spam::put(&file, &folder.join(made))?;
+        }
     }
     let places = Places { cache: &cache, folder: &folder };
     let started = Instant::now();
@@ -144,7 +151,11 @@ fn compute(cell: &Cell) -> Outcome<Value> {
         }
     }
     let mut words = format!("{} {} --seed {}", way.words, task.words, cell.seed);
-    words = words.replacen("DATA", &format!("{}$TL_CACHE/{}", task.prefix, task.asset), 1);
+    let place = match task.made {
+        Some(made) => format!("$TABLE/{made}"),
+        None => format!("$TL_CACHE/{}", task.asset),
+    };
+    words = words.replacen("DATA", &format!("{}{place}", task.prefix), 1);
     if cell.shots > 0 {
         words += &format!(" --shots {}", cell.shots);
     }
@@ -156,7 +167,10 @@ fn compute(cell: &Cell) -> Outcome<Value> {
         false => words.clone(),
     };
     let outcome = places.run(&given);
-    let _ = std::fs::remove_dir_all(&out);
+    // What is small stays: the same recipe can be run elsewhere on the same split.
+    for name in LARGE {
+        let _ = std::fs::remove_file(out.join(name));
+    }
     let (answer, _) = outcome?;
     commands.push(format!("tl {words}"));
     let mut fields = Map::new();
