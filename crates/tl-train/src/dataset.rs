@@ -26,6 +26,11 @@ pub trait Dataset: Sync {
         None
     }
 
+    /// Whether what is asked for are pieces of language, so that e to the loss tells among how many a network wavers.
+    fn asks_for_pieces(&self) -> bool {
+        false
+    }
+
     /// Whether the items are shown otherwise in each epoch whatever a phase says of it: nothing made of them may be kept.
     fn varies(&self) -> bool {
         false
@@ -271,6 +276,10 @@ impl Dataset for BlockDataset {
     fn targets(&self, items: &[usize], _: Option<&View>) -> Option<Vec<usize>> {
         let behind = |&item: &usize| self.row(item).iter().skip(1).map(|piece| *piece as usize);
         Some(items.iter().flat_map(behind).collect())
+    }
+
+    fn asks_for_pieces(&self) -> bool {
+        true
     }
 
     fn lengths(&self) -> Option<&[usize]> {
