@@ -11,7 +11,7 @@ use tl::train::files::{make_folder, write_bytes};
 use tl::{EMBEDDED_NETWORK, Examples, FinetuneOptions, pretrained_as, works_on_texts};
 
 use crate::failure::Failure;
-use crate::flags::{Machine, POOLINGS, TextFlags, one_of};
+use crate::flags::{Machine, POOLINGS, TextFlags, WindowFlags, one_of};
 use crate::output;
 use crate::progress::Display;
 
@@ -59,6 +59,9 @@ pub struct Embed {
     #[command(flatten)]
     pub text: TextFlags,
 
+    #[command(flatten)]
+    pub windows: WindowFlags,
+
     /// Examples that are computed together
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 32)]
     pub batch_size: usize,
@@ -95,6 +98,7 @@ pub fn run(verb: &Embed) -> Result<(), Failure> {
     let usual = (verb.model == "gpt2").then_some(TokenPooling::Mean);
     asked.patches.pooling = verb.pooling.or(usual);
     verb.text.put_into(&mut asked.text);
+    verb.windows.put_into(&mut asked.text);
     let name = verb.data.to_string_lossy();
     let examples = Examples::open(&name, &verb.model, &asked.text, false)?;
     output::notes(examples.notes());

@@ -11,7 +11,7 @@ use tl::{FinetuneOptions, Recipe, RunRecord, works_on_texts};
 
 use crate::failure::Failure;
 use crate::flags::{
-    DataFlags, Machine, NetworkFlags, Patches, RunFlags, TextFlags, one_of, shares,
+    DataFlags, Machine, NetworkFlags, Patches, RunFlags, TextFlags, WindowFlags, one_of, shares,
 };
 
 const KEEPS: [(&str, Keep); 3] = [("best", Keep::Best), ("last", Keep::Last), ("ema", Keep::Ema)];
@@ -68,6 +68,7 @@ Examples:
   tl finetune photos/ --config runs/1/run.json --lr 3e-4    that run's options, another rate
   tl finetune reviews.csv --task text --model bert --weights MiniLM/ --recipe finetune
   tl finetune reviews.csv --model bert --weights MiniLM/ --adapter lora:rank=4,targets=query+value
+  tl finetune articles.jsonl --model bert --weights MiniLM/ --max-length 256 --stride 64     no end of a long text is lost
   tl finetune train.conll --task tokens --model bert --weights MiniLM/ --epochs 8 --lr 1e-3
   tl finetune novel.txt --task lm --model gpt2 --weights gpt2/     a language model; then: tl generate
   tl finetune questions.csv --task embedding --text-column question --pair-column answer --model bert --weights MiniLM/
@@ -165,6 +166,9 @@ pub struct Finetune {
     pub text: TextFlags,
 
     #[command(flatten)]
+    pub windows: WindowFlags,
+
+    #[command(flatten)]
     pub run: RunFlags,
 
     /// Compute the frozen stages anew in every epoch instead of keeping their outputs
@@ -194,6 +198,7 @@ impl Finetune {
         options.image_size = self.network.image_size.or(options.image_size);
         self.patches.put_into(&mut options.patches);
         self.text.put_into(&mut options.text);
+        self.windows.put_into(&mut options.text);
         self.set_task(&mut options)?;
         options.shots = self.data_flags.shots.or(options.shots);
         options.strict |= self.data_flags.strict;

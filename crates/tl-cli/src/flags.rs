@@ -89,7 +89,7 @@ pub struct TextFlags {
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
 
-    /// The most pieces of a text; what is longer is cut at its end [default: 128]
+    /// The most pieces of a text, those that mark its ends included; what is longer is cut at its end [default: 128]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub max_length: Option<usize>,
 }
@@ -107,6 +107,24 @@ impl TextFlags {
         set(&mut columns.label, &self.label_column);
         columns.pair = self.pair_column.clone().or(columns.pair.take());
         options.max_length = self.max_length.or(options.max_length);
+    }
+}
+
+/// How texts are read that are longer than `--max-length`.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Texts")]
+pub struct WindowFlags {
+    /// Read texts that are longer than --max-length in windows of that length, neighbours of which share N pieces, instead of
+    /// cutting them: every window is learnt from, a text's probabilities or vector are the mean of its windows', and a word with
+    /// a tag is answered for in the window that shows most around it [default: long texts are cut]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub stride: Option<usize>,
+}
+
+impl WindowFlags {
+    /// Takes over what was said.
+    pub fn put_into(&self, options: &mut TextOptions) {
+        options.stride = self.stride.or(options.stride);
     }
 }
 

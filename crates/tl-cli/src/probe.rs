@@ -7,7 +7,7 @@ use tl::ssl::knn::Neighbours;
 use tl::{EMBEDDED_NETWORK, Examples, ProbeRequest, Probed, TextOptions, probe};
 
 use crate::failure::Failure;
-use crate::flags::{Machine, Patches, TextFlags, shares};
+use crate::flags::{Machine, Patches, TextFlags, WindowFlags, shares};
 use crate::output;
 use crate::progress::Display;
 
@@ -75,6 +75,9 @@ pub struct Probe {
     #[command(flatten)]
     pub text: TextFlags,
 
+    #[command(flatten)]
+    pub windows: WindowFlags,
+
     /// Images or texts that are computed together
     #[arg(
         long,
@@ -107,6 +110,7 @@ pub fn run(verb: &Probe) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let mut options = TextOptions::default();
     verb.text.put_into(&mut options);
+    verb.windows.put_into(&mut options);
     let examples = Examples::open(&verb.data.to_string_lossy(), &verb.model, &options, true)?;
     output::notes(examples.notes());
     let mut request = ProbeRequest::new(examples, &verb.model, &verb.weights, &device);

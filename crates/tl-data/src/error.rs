@@ -117,6 +117,9 @@ pub enum DataError {
     #[error("{}: {problem}", path.display())]
     Tokenizer { path: PathBuf, problem: String },
 
+    #[error("{0}")]
+    Windows(String),
+
     #[error("batch size 0: use 1 or more")]
     ZeroBatch,
 

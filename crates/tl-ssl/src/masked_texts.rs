@@ -140,6 +140,7 @@ mod tests {
                 rows,
                 max_length: 20,
                 cut: 0,
+                windows: None,
                 tokenizer: String::new(),
             },
         };

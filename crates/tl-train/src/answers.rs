@@ -1,73 +1,88 @@
 //! Items with several answers: words of a sentence, each with a tag.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use tl_data::text::{OUTSIDE, Scheme};
+use tl_data::text::{OUTSIDE, Scheme, Windows};
 
 use crate::metrics::{Entities, Evaluation, argmax};
 use crate::{Dataset, Predictions, TrainError};
 
-/// Where the answers of each item stand among the tokens of its sequence, and the true ones.
+/// Where the answers of each row stand among the tokens of its sequence, and the true ones.
+///
+/// A row is a whole item, or a window of one: then it answers for some of the words, and every word is answered for once.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     pub scheme: Scheme,
-    /// For each word of each item the token that answers for it; none where it was cut off.
+    /// For each word of each row the token that answers for it; none where it was cut off.
     pub places: Vec<Vec<Option<usize>>>,
     /// For each word its true tag; of an item without tags none.
     pub tags: Vec<Vec<usize>>,
+    /// Which rows are the windows of which item.
+    pub windows: Option<Windows>,
 }
 
 impl Answers {
-    fn places(&self, item: usize) -> impl Iterator<Item = usize> {
-        self.places.get(item).into_iter().flatten().filter_map(|place| *place)
+    fn rows(&self, item: usize) -> Range<usize> {
+        self.windows.as_ref().map_or(item..item + 1, |windows| windows.rows(item))
     }
 
-    /// How many answers an item has.
-    pub fn count(&self, item: usize) -> usize {
-        self.places(item).count()
+    /// For each word of an item whether it has an answer.
+    fn answered(&self, item: usize) -> impl Iterator<Item = bool> {
+        let rows = self.places.get(self.rows(item)).unwrap_or_default();
+        rows.iter().flatten().map(Option::is_some)
     }
 
-    /// The true tags of the answers of `items`, one after another.
-    pub fn labels(&self, items: &[usize]) -> Vec<usize> {
-        let of = |&item: &usize| {
-            let words = self.places.get(item).into_iter().flatten();
-            words.zip(self.tags.get(item).into_iter().flatten())
+    /// For each word of an item its true tag.
+    fn tags(&self, item: usize) -> impl Iterator<Item = usize> {
+        self.tags.get(self.rows(item)).unwrap_or_default().iter().flatten().copied()
+    }
+
+    fn places(&self, row: usize) -> impl Iterator<Item = usize> {
+        self.places.get(row).into_iter().flatten().filter_map(|place| *place)
+    }
+
+    /// How many answers a row has.
+    pub fn count(&self, row: usize) -> usize {
+        self.places(row).count()
+    }
+
+    /// The true tags of the answers of `rows`, one after another.
+    pub fn labels(&self, rows: &[usize]) -> Vec<usize> {
+        let of = |&row: &usize| {
+            let words = self.places.get(row).into_iter().flatten();
+            words.zip(self.tags.get(row).into_iter().flatten())
         };
-        items
-            .iter()
-            .flat_map(of)
-            .filter(|(place, _)| place.is_some())
-            .map(|(_, tag)| *tag)
-            .collect()
+        rows.iter().flat_map(of).filter(|(place, _)| place.is_some()).map(|(_, tag)| *tag).collect()
     }
 
-    /// Of the rows of all tokens of a batch, padding included, those that answer: `[answers, width]`.
-    pub fn select(&self, rows: Tensor<2>, items: &[usize]) -> Tensor<2> {
-        let tokens = rows.dims()[0] / items.len().max(1);
-        let numbers: Vec<i32> = items
+    /// Of the vectors of all tokens of a batch of `rows`, padding included, those that answer: `[answers, width]`.
+    pub fn select(&self, vectors: Tensor<2>, rows: &[usize]) -> Tensor<2> {
+        let tokens = vectors.dims()[0] / rows.len().max(1);
+        let numbers: Vec<i32> = rows
             .iter()
             .enumerate()
-            .flat_map(|(at, &item)| self.places(item).map(move |place| at * tokens + place))
-            .map(|row| row as i32)
+            .flat_map(|(at, &row)| self.places(row).map(move |place| at * tokens + place))
+            .map(|token| token as i32)
             .collect();
         let count = numbers.len();
-        let device = rows.device().without_autodiff();
+        let device = vectors.device().without_autodiff();
         let numbers = Tensor::<1, Int>::from_data(TensorData::new(numbers, [count]), &device);
-        rows.select(0, numbers)
+        vectors.select(0, numbers)
     }
 
-    /// Whether none of `items` has an answer: a device need not bear tensors without rows.
-    pub(crate) fn none(answers: Option<&Self>, items: &[usize]) -> bool {
-        answers.is_some_and(|answers| items.iter().all(|item| answers.count(*item) == 0))
+    /// Whether none of `rows` has an answer: a device need not bear tensors without rows.
+    pub(crate) fn none(answers: Option<&Self>, rows: &[usize]) -> bool {
+        answers.is_some_and(|answers| rows.iter().all(|row| answers.count(*row) == 0))
     }
 
-    /// The rows that answer; all of them where items have one answer each.
-    pub(crate) fn of(answers: Option<&Self>, rows: Tensor<2>, items: &[usize]) -> Tensor<2> {
+    /// The vectors that answer; all of them where rows have one answer each.
+    pub(crate) fn of(answers: Option<&Self>, vectors: Tensor<2>, rows: &[usize]) -> Tensor<2> {
         match answers {
-            Some(answers) => answers.select(rows, items),
-            None => rows,
+            Some(answers) => answers.select(vectors, rows),
+            None => vectors,
         }
     }
 }
@@ -83,9 +98,9 @@ impl Predictions {
             rows.entry(item).or_default().push(row);
         }
         let of = |item: &usize| {
-            let mut rows = rows.get(item).into_iter().flatten();
-            let places = answers.places.get(*item).into_iter().flatten();
-            places.map(|place| place.and_then(|_| rows.next().copied())).collect()
+            let mut rows = rows.get(item).into_iter().flatten().peekable();
+            let next = |answered: bool| rows.next_if(|_| answered).copied();
+            answers.answered(*item).map(next).collect()
         };
         items.iter().map(of).collect()
     }
@@ -106,14 +121,14 @@ impl Predictions {
         let Some(answers) = data.answers() else {
             return self.evaluate(names, &data.items().labels());
         };
-        let tagged = |item: &usize| answers.tags.get(*item).is_some_and(|tags| !tags.is_empty());
+        let tagged = |item: &usize| answers.tags(*item).next().is_some();
         let items: Vec<usize> = items.iter().copied().filter(tagged).collect();
         let words = self.words(answers, &items);
         let name = |tag: usize| names.get(tag).map_or(OUTSIDE, String::as_str);
         let (mut logits, mut truth, mut sentences) = (Vec::new(), Vec::new(), Vec::new());
         for (item, words) in items.iter().zip(&words) {
-            let Some(tags) = answers.tags.get(*item) else { continue };
-            for (row, tag) in words.iter().zip(tags) {
+            let tags: Vec<usize> = answers.tags(*item).collect();
+            for (row, tag) in words.iter().zip(&tags) {
                 if let Some(row) = row {
                     logits.extend_from_slice(row);
                     truth.push(*tag);
@@ -139,6 +154,7 @@ mod tests {
             scheme: Scheme::Iob2,
             places: vec![vec![Some(1), None, Some(3)], vec![Some(2)]],
             tags: vec![vec![0, 1, 2], vec![1]],
+            windows: None,
         }
     }
 

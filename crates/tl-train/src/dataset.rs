@@ -1,17 +1,22 @@
 //! What a run is fitted on: images or texts.
 
+use std::ops::Range;
+
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use tl_core::{Activation, Pieces};
-use tl_data::text::{Blocks, EncodedTagged, EncodedTexts, Encoding};
+use tl_data::text::{Blocks, EncodedTagged, EncodedTexts, Encoding, Windows};
 use tl_data::{Batch, Items, Loader, Skipped, View};
 
 use crate::{Answers, TrainError};
 
-/// Some items by their numbers, as input of a network on the plain device.
+/// Some rows by their numbers, as input of a network on the plain device.
 pub type Input = Result<(Vec<usize>, Activation), TrainError>;
 
-/// Items that can be turned into the input of a network.
+/// Items that can be turned into the input of a network: a row for each, or for each of its windows.
+///
+/// What is read, kept and learnt from are rows; labels, splits and answers are of items. Without windows both have the same
+/// numbers.
 pub trait Dataset: Sync {
     /// Names, classes and parts of the items.
     fn items(&self) -> &dyn Items;
@@ -36,13 +41,38 @@ pub trait Dataset: Sync {
         false
     }
 
-    /// The length of every item, where they differ: batches are made of items of like length.
+    /// Which rows are the windows of which item, where items may have several.
+    fn windows(&self) -> Option<&Windows> {
+        None
+    }
+
+    /// The rows of these items.
+    fn rows(&self, items: &[usize]) -> Vec<usize> {
+        self.windows().map_or_else(|| items.to_vec(), |windows| windows.rows_of(items))
+    }
+
+    /// The items of these rows, each once, in the order of their first rows.
+    fn items_of(&self, rows: &[usize]) -> Vec<usize> {
+        self.windows().map_or_else(|| rows.to_vec(), |windows| windows.texts_of(rows))
+    }
+
+    /// The label of every row.
+    fn labels(&self) -> Vec<Option<usize>> {
+        let labels = self.items().labels();
+        let of = |item: &usize| labels.get(*item).copied().flatten();
+        match self.windows() {
+            None => labels,
+            Some(windows) => windows.texts().iter().map(of).collect(),
+        }
+    }
+
+    /// The length of every row, where they differ: batches are made of rows of like length.
     fn lengths(&self) -> Option<&[usize]>;
 
     /// The bytes of an input that is worth keeping, since it is made anew for each pass; 0 where it is not.
     fn input_bytes(&self) -> u64;
 
-    /// The items `order` in batches of `batch_size`; one that cannot be used is left out.
+    /// The rows `order` in batches of `batch_size`; one that cannot be used is left out.
     fn batches<'b>(
         &'b self,
         order: Vec<usize>,
@@ -131,7 +161,12 @@ impl Dataset for TextDataset {
     }
 
     fn preprocessing(&self) -> String {
-        format!("{} {}", self.texts.tokenizer, self.texts.max_length)
+        let EncodedTexts { tokenizer, max_length, windows, .. } = &self.texts;
+        format!("{tokenizer} {max_length}{}", in_windows(windows.as_ref()))
+    }
+
+    fn windows(&self) -> Option<&Windows> {
+        self.texts.windows.as_ref()
     }
 
     fn lengths(&self) -> Option<&[usize]> {
@@ -159,6 +194,11 @@ impl Dataset for TextDataset {
     fn notes(&self) -> Vec<String> {
         self.texts.notes()
     }
+}
+
+/// How texts are read in windows, in words; nothing where they are not.
+fn in_windows(windows: Option<&Windows>) -> String {
+    windows.map_or(String::new(), |windows| format!(" stride {}", windows.stride()))
 }
 
 /// The pieces of texts in batches.
@@ -191,10 +231,20 @@ pub struct TaggedDataset {
 impl TaggedDataset {
     /// These sentences.
     pub fn new(encoded: EncodedTagged) -> Self {
+        let items = &encoded.tagged.items;
+        let sentence = |row: usize| {
+            let windows = encoded.windows.as_ref();
+            windows.map_or(Some(row), |windows| windows.texts().get(row).copied())
+        };
+        let tags = |(row, words): (usize, &Range<usize>)| {
+            let tags = sentence(row).and_then(|item| items.get(item)?.tags.get(words.clone()));
+            tags.unwrap_or_default().to_vec()
+        };
         let answers = Answers {
             scheme: encoded.tagged.scheme,
             places: encoded.places.clone(),
-            tags: encoded.tagged.items.iter().map(|item| item.tags.clone()).collect(),
+            tags: encoded.words.iter().enumerate().map(tags).collect(),
+            windows: encoded.windows.clone(),
         };
         let lengths = encoded.rows.iter().map(|row| row.ids.len()).collect();
         Self { encoded, lengths, answers }
@@ -207,7 +257,12 @@ impl Dataset for TaggedDataset {
     }
 
     fn preprocessing(&self) -> String {
-        format!("words {} {}", self.encoded.tokenizer, self.encoded.max_length)
+        let EncodedTagged { tokenizer, max_length, windows, .. } = &self.encoded;
+        format!("words {tokenizer} {max_length}{}", in_windows(windows.as_ref()))
+    }
+
+    fn windows(&self) -> Option<&Windows> {
+        self.encoded.windows.as_ref()
     }
 
     fn lengths(&self) -> Option<&[usize]> {

@@ -130,8 +130,14 @@ mod tests {
             Encoding { segments: vec![0; ids.len()], ids }
         };
         let rows = sides.items.iter().map(row).collect();
-        let encoded =
-            EncodedTexts { texts: sides, rows, max_length: 8, cut: 0, tokenizer: "t".into() };
+        let encoded = EncodedTexts {
+            texts: sides,
+            rows,
+            max_length: 8,
+            cut: 0,
+            windows: None,
+            tokenizer: "t".into(),
+        };
         PairDataset::new(Arc::new(texts), TextDataset::new(encoded))
     }
 

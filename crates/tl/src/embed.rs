@@ -39,7 +39,7 @@ pub fn embed(
     embed_items(&model.backbone, data, &all, batch_size, device, progress)
 }
 
-/// The pooled features of some items, in their order.
+/// The pooled features of some items, in their order; of a text in several windows the mean of theirs.
 ///
 /// # Errors
 /// As [`embed`].
@@ -53,12 +53,13 @@ pub fn embed_items(
 ) -> Result<Embeddings, Error> {
     let prefix = network.compile(0..network.embedding_stages());
     let width = network.embedding_width();
+    let order = data.rows(items);
+    progress.begin("embedding", order.len() as u64);
     let order = match data.lengths() {
-        Some(lengths) => longest_first(items, lengths),
-        None => items.to_vec(),
+        Some(lengths) => longest_first(&order, lengths),
+        None => order,
     };
     let mut rows: HashMap<usize, Vec<f32>> = HashMap::new();
-    progress.begin("embedding", items.len() as u64);
     for batch in data.batches(order, batch_size, None, device) {
         let (indices, input) = batch?;
         let vectors = Activation::Vector(prefix.forward(input)?.pooled()?);
@@ -68,12 +69,28 @@ pub fn embed_items(
     }
     progress.end();
     let mut found = Embeddings { items: Vec::new(), names: Vec::new(), values: Vec::new(), width };
-    for (item, row) in items.iter().filter_map(|item| Some((*item, rows.get(item)?))) {
-        found.values.extend_from_slice(row);
+    for &item in items {
+        let windows = data.rows(&[item]);
+        let windows: Vec<&[f32]> =
+            windows.iter().filter_map(|row| rows.get(row).map(Vec::as_slice)).collect();
+        match windows.as_slice() {
+            [] => continue,
+            [only] => found.values.extend_from_slice(only),
+            several => found.values.extend(mean(several)),
+        }
         found.names.push(data.items().name(item).to_string());
         found.items.push(item);
     }
     Ok(found)
+}
+
+/// The mean of several vectors, summed in f64.
+fn mean(vectors: &[&[f32]]) -> Vec<f32> {
+    let mut sums = vec![0f64; vectors.first().map_or(0, |vector| vector.len())];
+    for vector in vectors {
+        sums.iter_mut().zip(*vector).for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+    sums.into_iter().map(|sum| (sum / vectors.len() as f64) as f32).collect()
 }
 
 impl Embeddings {

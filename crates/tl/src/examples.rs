@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tl_core::{Backbone, ExpectedInput};
-use tl_data::text::{Columns, EncodedTagged, Encoding, Tagged, Texts, Tokenizer};
+use tl_data::text::{Columns, Encoding, Tagged, Texts, Tokenizer};
 use tl_data::{DataError, Images, Items, Loader, Shift};
 use tl_models::Architecture;
 use tl_train::{Dataset, TaggedDataset, TextDataset};
@@ -254,7 +254,10 @@ pub(crate) fn encoded(
     network: &Network,
 ) -> Result<TextDataset, Error> {
     let (length, known) = room(options, network)?;
-    let encoded = tokenizer.encode(texts, length)?;
+    let encoded = match options.stride {
+        Some(stride) => tokenizer.encode_windows(texts, length, stride)?,
+        None => tokenizer.encode(texts, length)?,
+    };
     check_pieces(&encoded.rows, known, tokenizer)?;
     Ok(TextDataset::new(encoded))
 }
@@ -267,7 +270,10 @@ pub(crate) fn encoded_words(
     network: &Network,
 ) -> Result<TaggedDataset, Error> {
     let (length, known) = room(options, network)?;
-    let encoded: EncodedTagged = tokenizer.encode_words(tagged, length)?;
+    let encoded = match options.stride {
+        Some(stride) => tokenizer.encode_word_windows(tagged, length, stride)?,
+        None => tokenizer.encode_words(tagged, length)?,
+    };
     check_pieces(&encoded.rows, known, tokenizer)?;
     Ok(TaggedDataset::new(encoded))
 }

@@ -11,6 +11,7 @@ use tl_data::{Augment, CropRange, Split};
 use tl_models::Classifier;
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
+use tl_train::report::Section;
 use tl_train::{
     Conduct, EpochRow, Fitted, Predictions, Progress, Task, TrainError, check_resume, fit, predict,
 };
@@ -162,16 +163,13 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     }
     let phases = plan.resolve(&stages)?;
     let mut report = TrainableReport::new(&phases, &found.model);
+    // What is kept and computed are windows, where texts are read in several.
+    let [train, validation] = [&split.train, &split.validation].map(|part| data.rows(part).len());
     if options.settings.cache {
-        let kept = split.train.len() + split.validation.len();
+        let kept = train + validation;
         cache_sizes(&mut report, &phases, &found.model, kept, sample, &request.device)?;
     }
-    let extent = Extent {
-        train: split.train.len(),
-        validation: split.validation.len(),
-        sample,
-        cache_memory: request.cache_memory,
-    };
+    let extent = Extent { train, validation, sample, cache_memory: request.cache_memory };
     let (settings, device) = (&options.settings, &request.device);
     costs(&mut report, &phases, &found.model, plan.optimizer, settings, &extent, device)?;
     let record = RunRecord::begun(Beginning {
@@ -199,6 +197,12 @@ pub(crate) fn augment(wanted: bool) -> Augment {
         return Augment::none();
     }
     Augment::cropped(CropRange::default())
+}
+
+/// What the report says of texts that are too long.
+fn lengths(notes: Vec<String>) -> Option<Section> {
+    let title = "Lengths of the texts".to_string();
+    (!notes.is_empty()).then(|| Section { title, lines: notes, ..Section::default() })
 }
 
 /// Prepares and fits.
@@ -278,13 +282,14 @@ impl Prepared {
             None => crate::predict::to_csv(last, items),
         };
         let part = if outcome.test.is_some() { "test" } else { "validation" };
-        let sections = match &self.data {
+        let mut sections = match &self.data {
             Input::Texts(texts) => {
                 let tokenizer = self.tokenizer.open()?;
                 highlights::section(&outcome.model, texts.texts(), last, &tokenizer, part)?
             }
             _ => Vec::new(),
         };
+        sections.extend(lengths(self.data.notes()));
         record.validation = outcome.validation;
         record.test = outcome.test;
         let model = match &self.adapters {

@@ -49,7 +49,7 @@ pub(crate) fn section(
         let class = |class: usize| items.classes.get(class).map_or("", String::as_str);
         let (answer, truth) = (class(best), items.class(item));
         let name = format!("{answer} at {:.0} %, but {truth}:", 100.0 * sure);
-        let (Some(text), Some(row)) = (items.items.get(item), texts.rows.get(item)) else {
+        let (Some(text), Some(row)) = (items.items.get(item), texts.first(item)) else {
             continue;
         };
         let parts = match &text.pair {
@@ -62,11 +62,16 @@ pub(crate) fn section(
         };
         passages.push(Passage { name, parts });
     }
-    let line = "What speaks for the answer is underlined, what speaks against it dotted: the gradient of its logit times \
-                the vector of each piece, the strongest piece of a text being 1.";
+    let mut line =
+        "What speaks for the answer is underlined, what speaks against it dotted: the gradient of its logit times \
+         the vector of each piece, the strongest piece of a text being 1."
+            .to_string();
+    if texts.windows.is_some() {
+        line += " Of a text in several windows the first is looked at.";
+    }
     Ok(vec![Section {
         title: format!("Most confident mistakes on the {part} part"),
-        lines: vec![line.to_string()],
+        lines: vec![line],
         passages,
         ..Section::default()
     }])

@@ -12,6 +12,14 @@ pub(crate) fn of(how: &Preprocessing) -> &'static str {
     }
 }
 
+/// `windows.py` beside it, where long texts are read in windows.
+pub(crate) fn of_windows(how: &Preprocessing) -> Option<&'static str> {
+    match how {
+        Preprocessing::Texts(options) => options.stride.map(|_| include_str!("load_windows.py")),
+        Preprocessing::Images(_) => None,
+    }
+}
+
 /// `network.py` beside it, where the network is none of its origin's classes.
 pub(crate) fn of_network(network: &Network) -> Option<&'static str> {
     match network {

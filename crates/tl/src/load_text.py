@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 folder = Path(__file__).resolve().parent
 run = json.loads((folder / "run.json").read_text())
 tokenizer = AutoTokenizer.from_pretrained(folder)
-longest = run["preprocess"]["max_length"]
+longest, stride = run["preprocess"]["max_length"], run["preprocess"].get("stride")
 pooling = run["options"]["patches"]["pooling"]
 kind = json.loads((folder / "config.json").read_text())["model_type"]
 
@@ -59,14 +59,31 @@ def by_class():
     return lambda inputs: model(**inputs).logits
 
 
+def read(text):
+    """What the network reads of a text: its first pieces, or all of them in windows."""
+    if stride is None:
+        return [tokenizer(text, truncation=True, max_length=longest, return_tensors="pt")]
+    from windows import Windows
+
+    return Windows(tokenizer, text, longest, stride).inputs
+
+
+def pooled(logits):
+    if stride is None:
+        return logits[0]
+    import windows
+
+    return windows.pooled(logits)
+
+
 with torch.no_grad():
     answer = by_lstm() if kind == "lstm" else by_mean() if pooling == "mean" else by_class()
     lines = Path(sys.argv[1]).read_text(encoding="utf-8").split("\n") if len(sys.argv) > 1 else []
     for number, text in enumerate(lines[:-1] if lines and not lines[-1] else lines, 1):
-        inputs = tokenizer(text, truncation=True, max_length=longest, return_tensors="pt")
-        if kind != "lstm" and not inputs["input_ids"].numel():  # GPT-2's tokenizer adds no mark: of an empty text there is padding alone
+        inputs = read(text)
+        if kind != "lstm" and not inputs[0]["input_ids"].numel():  # GPT-2's tokenizer adds no mark: of an empty text there is padding alone
             padding = AutoConfig.from_pretrained(folder).pad_token_id
-            inputs = {"input_ids": torch.tensor([[padding]]), "attention_mask": torch.ones(1, 1, dtype=torch.long)}
-        logits = answer(inputs)[0]
+            inputs = [{"input_ids": torch.tensor([[padding]]), "attention_mask": torch.ones(1, 1, dtype=torch.long)}]
+        logits = pooled([answer(window)[0] for window in inputs])
         label = run["labels"][int(logits.argmax())]
         print(json.dumps({"file": str(number), "logits": logits.tolist(), "label": label}))

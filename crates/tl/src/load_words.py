@@ -13,7 +13,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 folder = Path(__file__).resolve().parent
 run = json.loads((folder / "run.json").read_text())
 tokenizer = AutoTokenizer.from_pretrained(folder)
-longest = run["preprocess"]["max_length"]
+longest, stride = run["preprocess"]["max_length"], run["preprocess"].get("stride")
 labels = {int(id): label for id, label in json.loads((folder / "config.json").read_text())["id2label"].items()}
 
 
@@ -49,11 +49,21 @@ def words(text):
     return found
 
 
+def read(text):
+    """Of each piece of a text that is read the characters that it stands for, and its logits."""
+    if stride is None:
+        inputs = tokenizer(text, truncation=True, max_length=longest, return_tensors="pt", return_offsets_mapping=True)
+        offsets = inputs.pop("offset_mapping")[0].tolist()
+        return offsets, logits_of(inputs)
+    from windows import Windows
+
+    windows = Windows(tokenizer, text, longest, stride)
+    return windows.offsets, windows.best([logits_of(inputs) for inputs in windows.inputs])
+
+
 def answer(text):
     """The logits of each word's first piece; None for a word that was cut off."""
-    inputs = tokenizer(text, truncation=True, max_length=longest, return_tensors="pt", return_offsets_mapping=True)
-    offsets = inputs.pop("offset_mapping")[0].tolist()
-    logits = logits_of(inputs)
+    offsets, logits = read(text)
     pieces = [(i, a, b) for i, (a, b) in enumerate(offsets) if a < b]
     found = []
     for begin, end in words(text):

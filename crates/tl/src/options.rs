@@ -17,6 +17,9 @@ pub struct TextOptions {
     /// The most pieces of a text; what is longer is cut at its end. 128, or what the network has room for, where it
     /// is not given.
     pub max_length: Option<usize>,
+    /// A text that is longer is read in windows of that length instead, and neighbours share so many pieces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stride: Option<usize>,
     /// The words of the texts have tags, and are answered one by one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tokens: bool,

@@ -107,9 +107,15 @@ impl std::fmt::Display for Preprocessing {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Images(preprocess) => write!(out, "images of {} pixels", preprocess.crop),
-            Self::Texts(options) => match options.max_length {
-                Some(length) => write!(out, "texts of up to {length} pieces"),
-                None => write!(out, "texts"),
+            Self::Texts(options) => match (options.max_length, options.stride) {
+                (Some(length), Some(stride)) => {
+                    write!(
+                        out,
+                        "texts in windows of up to {length} pieces, {stride} of them shared"
+                    )
+                }
+                (Some(length), None) => write!(out, "texts of up to {length} pieces"),
+                (None, _) => write!(out, "texts"),
             },
         }
     }

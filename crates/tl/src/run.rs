@@ -58,6 +58,9 @@ impl Run {
             if let Some(script) = load_script::of_network(&run.model.backbone) {
                 write("network.py", script)?;
             }
+            if let Some(script) = load_script::of_windows(&record.preprocess) {
+                write("windows.py", script)?;
+            }
         }
         text_files::write_config(&run.model.backbone, &record.labels, folder)?;
         record.status = Status::Finished;

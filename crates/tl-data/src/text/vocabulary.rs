@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::normalizers::Lowercase;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::{AddedToken, TruncationParams, TruncationStrategy};
+use tokenizers::{AddedToken, TruncationDirection, TruncationParams, TruncationStrategy};
 
 use super::word_pieces::of_vocabulary;
-use super::{EncodedTagged, EncodedTexts, EncodedWords, Encoding, Tagged, TextItem, Texts};
+use super::word_places::{places, whole_words};
+use super::{EncodedTagged, EncodedTexts, EncodedWords, Encoding, Tagged, Texts};
 use crate::DataError;
 
 /// The file of pieces, one a line, that old folders have instead of a `tokenizer.json`.
@@ -211,6 +212,7 @@ impl Tokenizer {
             rows: rows.collect(),
             max_length,
             cut,
+            windows: None,
             tokenizer: self.key.clone(),
         };
         Ok((encoded, found))
@@ -232,8 +234,10 @@ impl Tokenizer {
             places: places.collect(),
             cut: cut_ones(&found),
             rows: found.iter().map(encoding).collect(),
+            words: tagged.items.iter().map(|item| 0..item.words.len()).collect(),
             tagged: Arc::clone(tagged),
             max_length,
+            windows: None,
             tokenizer: self.key.clone(),
         })
     }
@@ -262,21 +266,47 @@ impl Tokenizer {
         pairs: bool,
         max_length: usize,
     ) -> Result<Vec<tokenizers::Encoding>, DataError> {
-        let marks = self.marks(pairs);
-        if max_length <= marks {
-            let problem =
-                format!("needs {marks} pieces beside a text; give --max-length from {}", marks + 1);
-            return Err(fault(&self.path, problem));
-        }
+        // The tokenizer reads no further than it was told to: where no mark takes a place of what it reads, a piece more shows
+        // whether a text ends there.
+        let beyond = usize::from(self.room(pairs, max_length)? == max_length && !pairs);
         let mut cutting = self.inner.clone();
         let truncation = TruncationParams {
-            max_length,
+            max_length: max_length + beyond,
             strategy: TruncationStrategy::LongestFirst,
             ..TruncationParams::default()
         };
         let refused = |reason: tokenizers::Error| fault(&self.path, format!("failed: {reason}"));
         cutting.with_truncation(Some(truncation)).map_err(refused)?;
-        cutting.encode_batch(inputs, true).map_err(refused)
+        let mut rows = cutting.encode_batch(inputs, true).map_err(refused)?;
+        if beyond > 0 {
+            rows.iter_mut().for_each(|row| row.truncate(max_length, 0, TruncationDirection::Right));
+        }
+        Ok(rows)
+    }
+
+    /// All pieces of each text, between its marks.
+    pub(super) fn uncut(&self, texts: Vec<&str>) -> Result<Vec<tokenizers::Encoding>, DataError> {
+        let mut cutting = self.inner.clone();
+        let refused = |reason: tokenizers::Error| fault(&self.path, format!("failed: {reason}"));
+        cutting.with_truncation(None).map_err(refused)?;
+        cutting.encode_batch(texts, true).map_err(refused)
+    }
+
+    /// How many of `max_length` pieces are left beside the marks.
+    ///
+    /// # Errors
+    /// Where none is.
+    pub(super) fn room(&self, pairs: bool, max_length: usize) -> Result<usize, DataError> {
+        let marks = self.marks(pairs);
+        match max_length.checked_sub(marks).filter(|room| *room > 0) {
+            Some(room) => Ok(room),
+            None => {
+                let least = marks + 1;
+                let problem =
+                    format!("needs {marks} pieces beside a text; give --max-length from {least}");
+                Err(fault(&self.path, problem))
+            }
+        }
     }
 
     /// How many pieces a text without a letter has.
@@ -298,59 +328,6 @@ fn encoding(row: &tokenizers::Encoding) -> Encoding {
 
 fn cut_ones(rows: &[tokenizers::Encoding]) -> usize {
     rows.iter().filter(|row| !row.get_overflowing().is_empty()).count()
-}
-
-/// The places of each word's pieces.
-fn whole_words(row: &tokenizers::Encoding, item: &TextItem) -> Vec<Range<usize>> {
-    let (numbers, sequences, offsets) =
-        (row.get_word_ids(), row.get_sequence_ids(), row.get_offsets());
-    let mut words: Vec<Range<usize>> = Vec::new();
-    // The word of the piece before: text, number, and where the piece ends.
-    let mut before: Option<(Option<usize>, u32, usize)> = None;
-    for (place, (number, special)) in numbers.iter().zip(row.get_special_tokens_mask()).enumerate()
-    {
-        let Some(number) = number.filter(|_| *special == 0) else {
-            before = None;
-            continue;
-        };
-        let sequence = sequences.get(place).copied().flatten();
-        let (from, to) = offsets.get(place).copied().unwrap_or_default();
-        let text = match sequence {
-            Some(1) => item.pair.as_deref().unwrap_or_default(),
-            _ => &item.text,
-        };
-        // A tokenizer that cuts no words takes a whole text for one.
-        let spaced = |end: usize| {
-            let between = text.get(end.min(from)..from).unwrap_or_default();
-            let own = text.get(from..to).unwrap_or_default();
-            between.contains(char::is_whitespace) || own.starts_with(char::is_whitespace)
-        };
-        let goes_on =
-            before.is_some_and(|(of, word, end)| of == sequence && word == number && !spaced(end));
-        match words.last_mut().filter(|_| goes_on) {
-            Some(word) => word.end = place + 1,
-            None => words.push(place..place + 1),
-        }
-        before = Some((sequence, number, to));
-    }
-    words
-}
-
-/// The first piece of each word: the first one that shares a byte with it and belongs to no word before.
-fn places(row: &tokenizers::Encoding, words: &[Range<usize>]) -> Vec<Option<usize>> {
-    let pieces = row.get_offsets().iter().zip(row.get_special_tokens_mask()).enumerate();
-    let mut pieces = pieces
-        .filter(|(_, ((from, to), special))| **special == 0 && from < to)
-        .map(|(place, ((from, to), _))| (place, *from, *to))
-        .peekable();
-    words
-        .iter()
-        .map(|word| {
-            while pieces.next_if(|(_, _, to)| *to <= word.start).is_some() {}
-            // Of a piece that reaches into the next word that one has nothing of its own.
-            pieces.next_if(|(_, from, _)| *from < word.end).map(|(place, ..)| place)
-        })
-        .collect()
 }
 
 fn fault(path: &Path, problem: String) -> DataError {

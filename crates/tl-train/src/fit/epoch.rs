@@ -217,9 +217,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
                 let batches = feed.batches(items.clone(), batch_size, None, &self.device);
                 return measure_targets(model, batches, (phase.cut, items.len()), data, progress);
             }
-            let place = (phase.cut, data.answers());
+            let place = (phase.cut, data);
             let found = classify(model, feed, place, &items, batch_size, &self.device, progress)?;
-            let found = found.measure(data, data.items().classes(), &items)?;
+            let found = found.measure(data, data.items().classes(), &data.items_of(&items))?;
             Ok(found.as_ref().map(Measure::from))
         };
         let validation = if wanted { measure(&plain)? } else { None };

@@ -1,12 +1,14 @@
 //! The training loop, from the first phase to the weights that are kept.
 //!
 //! [`fit`] goes through the phases of a plan; `epoch` through the batches of an epoch; `feed` hands
-//! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite.
+//! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite; `pool` makes one answer
+//! of a text's windows.
 
 mod epoch;
 mod feed;
 mod guard;
 mod head;
+mod pool;
 mod predict;
 mod session;
 mod state;

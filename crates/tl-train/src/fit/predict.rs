@@ -85,31 +85,33 @@ pub fn predict<B: Backbone, H: Head>(
     device: &Device,
     progress: &mut dyn Progress,
 ) -> Result<Predictions, TrainError> {
-    progress.begin("evaluation", items.len() as u64);
+    let rows = data.rows(items);
+    progress.begin("evaluation", rows.len() as u64);
     let sorted = match data.lengths() {
-        Some(lengths) => longest_first(items, lengths),
-        None => items.to_vec(),
+        Some(lengths) => longest_first(&rows, lengths),
+        None => rows,
     };
     let batches = stream(data, None, sorted, batch_size, None, device);
     let found = collect(model, batches, (0, data.answers()), progress)
-        .map(|found| found.in_order_of(items));
+        .map(|found| found.pooled(data.windows(), data.answers().is_some()).in_order_of(items));
     progress.end();
     found
 }
 
-/// The logits of `items` from the cut on; `place` is the cut, and where items have several answers.
+/// The logits of the items of `rows` from the cut on.
 pub(super) fn classify<B: Backbone, H: Head>(
     model: &Model<B, H>,
     feed: &Feed<'_>,
-    place: (usize, Option<&Answers>),
-    items: &[usize],
+    (cut, data): (usize, &dyn Dataset),
+    rows: &[usize],
     batch_size: usize,
     device: &Device,
     progress: &mut dyn Progress,
 ) -> Result<Predictions, TrainError> {
-    progress.begin("validation", items.len() as u64);
-    let found =
-        collect(model, feed.batches(items.to_vec(), batch_size, None, device), place, progress);
+    progress.begin("validation", rows.len() as u64);
+    let batches = feed.batches(rows.to_vec(), batch_size, None, device);
+    let found = collect(model, batches, (cut, data.answers()), progress)
+        .map(|found| found.pooled(data.windows(), data.answers().is_some()));
     progress.end();
     found
 }

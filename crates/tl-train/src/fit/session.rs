@@ -31,7 +31,7 @@ pub(crate) struct Session<'a, B: Module, H: Module> {
     pub conduct: &'a Conduct,
     /// The plain device.
     pub device: Device,
-    /// The label of every item.
+    /// The label of every row.
     pub labels: Vec<Option<usize>>,
     /// How much each class weighs in the loss, where that differs.
     pub class_weights: Option<Vec<f32>>,
@@ -52,9 +52,10 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         let labels = match task.data.targets(&[], None) {
             // Every item has an answer, if more than one.
             Some(_) => vec![Some(0); task.data.items().count()],
-            None => task.data.items().labels(),
+            None => task.data.labels(),
         };
-        let labelled = |part: &[usize]| part.iter().any(|&index| labels[index].is_some());
+        let rows = |part: &[usize]| task.data.rows(part).into_iter();
+        let labelled = |part: &[usize]| rows(part).any(|row| labels[row].is_some());
         if !labelled(&task.split.train) {
             let mend = "give data with labels: images in one folder for each class, texts with a column of labels";
             return Err(TrainError::NothingToUse { part: "training", mend });
@@ -175,7 +176,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         store.map(Feed::Stored).ok_or(TrainError::NothingToUse { part: "training", mend })
     }
 
-    /// The items of the training and the validation part that have a label.
+    /// The rows of the training and the validation part that have a label.
     pub fn items(&self) -> Vec<usize> {
         let mut items = self.labelled(&self.task.split.train);
         items.extend(self.labelled(&self.task.split.validation));
@@ -190,9 +191,10 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         }
     }
 
-    /// Those of `part` that have a label.
+    /// The rows of `part` that have a label.
     pub fn labelled(&self, part: &[usize]) -> Vec<usize> {
-        part.iter().copied().filter(|&index| self.labels[index].is_some()).collect()
+        let rows = self.task.data.rows(part).into_iter();
+        rows.filter(|&row| self.labels[row].is_some()).collect()
     }
 
     fn cache_key(&self, phase: &ResolvedPhase) -> String {
@@ -209,9 +211,9 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
 
 /// What the classes of the training part weigh, so that all weigh the same together.
 fn class_weights(task: &Task<'_>, labels: &[Option<usize>], classes: usize) -> Vec<f32> {
-    let train = &task.split.train;
+    let train = task.data.rows(&task.split.train);
     let found = match task.data.answers() {
-        Some(answers) => answers.labels(train),
+        Some(answers) => answers.labels(&train),
         None => train.iter().filter_map(|&item| *labels.get(item)?).collect(),
     };
     balanced(&found, classes).into_iter().map(|weight| weight as f32).collect()

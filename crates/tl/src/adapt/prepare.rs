@@ -198,6 +198,12 @@ fn check_methods(options: &AdaptOptions, source: &Examples) -> Result<(), Error>
             ));
         }
     }
+    if options.text.stride.is_some() {
+        return Err(Error::options(
+            "an adaptation reads no texts in windows",
+            "leave out the stride; what is longer is cut at --max-length",
+        ));
+    }
     if options.augment && is_text {
         return Err(Error::options("texts are not varied", "leave out --augment"));
     }

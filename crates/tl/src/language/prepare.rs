@@ -40,6 +40,12 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
     if options.shots.is_some() {
         return Err(Error::options("these texts have no classes", "leave out --shots"));
     }
+    if options.text.stride.is_some() {
+        return Err(Error::options(
+            "what is learnt without labels is read in no windows that overlap",
+            "leave out --stride",
+        ));
+    }
     let (seed, choice) = (options.settings.seed, options.choice());
     let partial = options.partial_weights;
     let found = pretrained_as(&choice, &options.weights, Some(1), partial, seed, &request.device)?;

@@ -7,7 +7,7 @@ use super::same_logits;
 use crate::assets::put_text_encoder;
 use crate::shell::{Outcome, say, write};
 
-/// Fits a text encoder with the origin's pooler, with the mean of its pieces, and by adapters; returns how many fittings there
+/// Fits a text encoder with the origin's pooler, with the mean of its pieces, by adapters, and in windows; returns how many fittings there
 /// were, none where the encoder could not be fetched.
 ///
 /// # Errors
@@ -32,15 +32,16 @@ pub fn run(tl: &Path, python: &Path, folder: &Path) -> Outcome<usize> {
     )?;
     let encoder = encoder.to_string_lossy();
     let ways = [
-        ("pooled by class", "class", ["--recipe", "finetune"]),
-        ("pooled by mean", "mean", ["--recipe", "finetune"]),
-        ("adapters merged", "class", ["--adapter", "lora:rank=4"]),
+        ("pooled by class", "class", "--recipe finetune"),
+        ("pooled by mean", "mean", "--recipe finetune"),
+        ("adapters merged", "class", "--adapter lora:rank=4"),
+        ("in windows", "class", "--recipe finetune --max-length 8 --stride 3"),
     ];
     for (way, pooling, tuning) in ways {
         let run = folder.join(way.replace(' ', "-"));
         let mut words = vec!["--model", "bert", "--weights", &encoder];
         words.extend(["--epochs", "1", "--seed", "3", "--pooling", pooling]);
-        words.extend(tuning);
+        words.extend(tuning.split(' '));
         watch::fit(tl, &table, &run, &words)?;
         let name = format!("bert, {way}");
         same_logits(&name, tl, python, &run, std::slice::from_ref(&lines))?;

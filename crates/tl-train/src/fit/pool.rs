@@ -1,0 +1,113 @@
+//! From the windows of a text to the text's answer.
+
+use tl_data::text::Windows;
+
+use super::Predictions;
+
+impl Predictions {
+    /// The same for items, where these are for their windows.
+    ///
+    /// Of a class the probability of a text is the mean over its `k` windows, `p(c) = (p₁(c) + … + pₖ(c)) / k`, and its logit is
+    /// `ln p(c)`; the logits of a text of one window stay what they are. Words, each of which one window answers for, are put
+    /// behind each other.
+    pub(super) fn pooled(self, windows: Option<&Windows>, words: bool) -> Self {
+        let Some(windows) = windows else { return self };
+        let mut rows: Vec<(usize, &[f32])> = self.rows().collect();
+        // The windows of a text in their order; the words of a window stay in theirs.
+        rows.sort_by_key(|(row, _)| *row);
+        let text = |row: &(usize, &[f32])| windows.texts().get(row.0).copied();
+        let mut found = Self { classes: self.classes, ..Self::default() };
+        for own in rows.chunk_by(|one, next| !words && text(one) == text(next)) {
+            let Some(item) = own.first().and_then(text) else { continue };
+            found.items.push(item);
+            let logits: Vec<&[f32]> = own.iter().map(|(_, logits)| *logits).collect();
+            match logits.as_slice() {
+                [only] => found.logits.extend_from_slice(only),
+                several => found.logits.extend(log_mean(several)),
+            }
+        }
+        found
+    }
+}
+
+/// The logarithm of the mean of the rows' probabilities, in f64 and without underflow.
+fn log_mean(rows: &[&[f32]]) -> Vec<f32> {
+    let each: Vec<Vec<f64>> = rows.iter().map(|row| log_softmax(row)).collect();
+    let classes = rows.first().map_or(0, |row| row.len());
+    let mean = |class: usize| {
+        let column: Vec<f64> = each.iter().filter_map(|row| row.get(class).copied()).collect();
+        (log_sum_exp(&column) - (column.len() as f64).ln()) as f32
+    };
+    (0..classes).map(mean).collect()
+}
+
+fn log_softmax(logits: &[f32]) -> Vec<f64> {
+    let logits: Vec<f64> = logits.iter().map(|logit| f64::from(*logit)).collect();
+    let sum = log_sum_exp(&logits);
+    logits.into_iter().map(|logit| logit - sum).collect()
+}
+
+fn log_sum_exp(values: &[f64]) -> f64 {
+    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    largest + values.iter().map(|value| (value - largest).exp()).sum::<f64>().ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::softmax;
+
+    fn found(rows: &[(usize, [f32; 2])]) -> Predictions {
+        Predictions {
+            items: rows.iter().map(|(row, _)| *row).collect(),
+            logits: rows.iter().flat_map(|(_, logits)| *logits).collect(),
+            classes: 2,
+        }
+    }
+
+    #[test]
+    fn the_probabilities_of_a_text_are_the_mean_of_its_windows() {
+        // Text 0 has rows 0 to 2, text 1 row 3; they come in another order.
+        let windows = Windows::new(1, [3, 1]);
+        let rows = [(2, [3.0, -1.0]), (3, [0.1, 0.7]), (0, [0.5, 0.25]), (1, [-2.0, 2.0])];
+        let pooled = found(&rows).pooled(Some(&windows), false);
+        assert_eq!(pooled.items, [0, 1]);
+        for class in 0..2 {
+            let mean = [rows[0], rows[2], rows[3]].map(|(_, row)| softmax(&row)[class]);
+            let mean = mean.iter().sum::<f64>() / 3.0;
+            let one = softmax(&pooled.logits[..2])[class];
+            assert!((one - mean).abs() < 1e-7, "{one} is not {mean}");
+            assert!((f64::from(pooled.logits[class]).exp() - mean).abs() < 1e-7);
+        }
+    }
+
+    #[test]
+    fn the_mean_of_one_window_is_its_answer_bit_for_bit() {
+        let rows = [(1, [0.1 + 0.2, -1e-30]), (0, [f32::MAX, 3.4e-12])];
+        let plain = found(&rows);
+        let windows = Windows::new(3, [1, 1]);
+        let pooled = plain.clone().pooled(Some(&windows), false);
+        assert_eq!((&pooled.items[..], pooled.classes), (&[0, 1][..], 2));
+        let bits = |logits: &[f32]| logits.iter().map(|it| it.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&pooled.logits[2..]), bits(&plain.logits[..2]));
+        assert_eq!(bits(&pooled.logits[..2]), bits(&plain.logits[2..]));
+        assert_eq!(plain.clone().pooled(None, false).logits, plain.logits);
+    }
+
+    #[test]
+    fn probabilities_that_are_nearly_none_stay_finite() {
+        let rows = [(0, [0.0, 900.0]), (1, [0.0, 1000.0])];
+        let pooled = found(&rows).pooled(Some(&Windows::new(0, [2])), false);
+        // (e⁻⁹⁰⁰ + e⁻¹⁰⁰⁰) / 2
+        assert!((f64::from(pooled.logits[0]) + 900.0 + 2f64.ln()).abs() < 1e-3);
+        assert_eq!(pooled.logits[1], 0.0);
+    }
+
+    #[test]
+    fn words_are_put_behind_each_other_and_none_is_a_mean() {
+        let rows = [(1, [4.0, 0.0]), (1, [5.0, 0.0]), (2, [1.0, 0.0]), (0, [3.0, 0.0])];
+        let pooled = found(&rows).pooled(Some(&Windows::new(1, [2, 1])), true);
+        assert_eq!(pooled.items, [0, 0, 0, 1]);
+        assert_eq!(pooled.logits, [3.0, 0.0, 4.0, 0.0, 5.0, 0.0, 1.0, 0.0]);
+    }
+}
