@@ -74,7 +74,8 @@ fn features(
     part: &[usize],
     device: &tl::burn::tensor::Device,
 ) -> Result<(Vec<f32>, Vec<usize>), Failure> {
-    let vectors = embed::embed_items(model, loader, part, 32, device, &mut tl::train::Silent)?;
+    let vectors =
+        embed::embed_items(&model.backbone, loader, part, 32, device, &mut tl::train::Silent)?;
     let labels = part.iter().filter_map(|&item| loader.images().items[item].label).collect();
     Ok((vectors.values, labels))
 }

@@ -1,10 +1,11 @@
 """Fine-tunes a text encoder on the split and by the recipe of a run of `tl finetune`, in plain PyTorch and transformers.
 
-    python xtask/parity/text_recipe.py RUN --data tweets_GroundTruth.txt --model MiniLM [--threads 2]
+    python xtask/parity/text_recipe.py RUN --data tweets_GroundTruth.txt --model MiniLM [--threads 2] [--task tweets]
 
 RUN is the folder of a finished run on `rated:DATA` with the recipe finetune; its run.json says epochs, rates, batch
-and seed, its split.csv who is trained on. Prints one line of JSON: accuracy on the test part after the last epoch,
-seconds, and beside it the run's own accuracy and how many texts the run answers otherwise. Two things differ from
+and seed, its split.csv who is trained on; what `cargo xtask table texts` leaves in target/table/texts is enough. Prints one line of JSON: accuracy on the test part after the last epoch,
+seconds, and beside it the run's own accuracy and how many texts the run answers otherwise; with --task it is a line of
+docs/tables/texts_pytorch.jsonl. Two things differ from
 transformers' defaults, as the product has them: attention has no dropout, and batches hold texts of like length.
 """
 
@@ -54,6 +55,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--task", help="the task of the table whose run it is")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     run = json.loads((arguments.run / "run.json").read_text())
@@ -100,8 +102,9 @@ def main():
     said = {row["file"]: row["predicted"] for row in csv.DictReader((arguments.run / "predictions.csv").open(encoding="utf-8"))}
     names = [row["name"] for row in rows if row["part"] == "test"]
     otherwise = sum(said[name] != run["labels"][answer] for name, answer in zip(names, answers.argmax(1).tolist()))
+    cell = {"task": arguments.task, "way": "finetune", "shots": 0, "value": accuracy} if arguments.task else {}
     print(json.dumps({
-        "seed": settings["seed"], "n": len(ids["test"]), "pytorch": accuracy, "tl": own, "otherwise": otherwise, "seconds": round(seconds, 1),
+        **cell, "threads": arguments.threads, "seed": settings["seed"], "n": len(ids["test"]), "pytorch": accuracy, "tl": own, "otherwise": otherwise, "seconds": round(seconds, 1),
         "tl_seconds": round(run["seconds"], 1), "tokens_per_second": round(tokens / seconds), "torch": torch.__version__,
     }))
 

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::shell::{During, Failure, Outcome, cache, read, root, say};
 
 pub use list::Asset;
+pub use source::untar;
 
 /// Fetch the larger assets that assets.toml lists.
 ///

@@ -3,6 +3,7 @@
 mod adapt;
 mod cell;
 mod demo;
+mod runner;
 mod ssl;
 mod store;
 mod texts;

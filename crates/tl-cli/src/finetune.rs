@@ -17,7 +17,7 @@ use crate::{interruption, language, output, seeds};
 
 pub fn run(verb: &Finetune) -> Result<(), Failure> {
     let request = request(verb)?;
-    if verb.is_language()? {
+    if verb.is_unlabelled()? {
         return language::fit(verb, request);
     }
     if verb.run.dry_run {
@@ -40,7 +40,7 @@ fn request(verb: &Finetune) -> Result<Request, Failure> {
     let device: Device = verb.machine.start()?;
     let options = verb.options()?;
     let name = verb.data.to_string_lossy();
-    let labelled = !verb.is_language()?;
+    let labelled = !verb.is_unlabelled()?;
     let examples = Examples::open(&name, &options.network, &options.text, labelled)?;
     output::notes(examples.notes());
     Ok(Request {

@@ -27,13 +27,23 @@ pub enum Kind {
     Tokens,
     /// Texts whose next piece is to be foreseen.
     Language,
+    /// Pairs of texts that are to be near each other.
+    Embedding,
 }
 
-const TASKS: [(&str, Kind); 4] = [
+impl Kind {
+    /// Whether it asks for no labels.
+    fn is_unlabelled(self) -> bool {
+        matches!(self, Self::Language | Self::Embedding)
+    }
+}
+
+const TASKS: [(&str, Kind); 5] = [
     ("image", Kind::Image),
     ("text", Kind::Text),
     ("tokens", Kind::Tokens),
     ("lm", Kind::Language),
+    ("embedding", Kind::Embedding),
 ];
 
 /// Fit a pretrained network to your own images or texts
@@ -61,6 +71,7 @@ Examples:
   tl finetune articles.jsonl --model bert --weights MiniLM/ --max-length 256 --stride 64     no end of a long text is lost
   tl finetune train.conll --task tokens --model bert --weights MiniLM/ --epochs 8 --lr 1e-3
   tl finetune novel.txt --task lm --model gpt2 --weights gpt2/     a language model; then: tl generate
+  tl finetune questions.csv --task embedding --text-column question --pair-column answer --model bert --weights MiniLM/
 
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens
 it in Python), report.html, metrics.jsonl, predictions.csv, split.csv, labels.json and a checkpoint.")]
@@ -68,8 +79,8 @@ pub struct Finetune {
     /// A folder with one folder of images per class, or IDX files; a table or a folder of texts
     pub data: PathBuf,
 
-    /// What the data are: image, text, tokens for words with tags, as of named entities, or lm for texts without labels, of which
-    /// a gpt2 learns what comes next [default: what the network works on; tokens where the file holds a word and its tag a line]
+    /// What the data are: image, text, tokens for words with tags, as of named entities, lm for texts without labels, of which
+    /// a gpt2 learns what comes next, or embedding for pairs of texts whose vectors are to be near each other [default: what the network works on; tokens where the file holds a word and its tag a line]
     #[arg(long, value_parser = one_of(&TASKS))]
     pub task: Option<Kind>,
 
@@ -226,13 +237,13 @@ impl Finetune {
         Ok(options)
     }
 
-    /// Whether a language model is to be fitted: by the task, or by that of `--config`.
+    /// Whether the texts need no labels, for a language model or vectors: by the task, or by that of `--config`.
     ///
     /// # Errors
     /// A configuration that cannot be read.
-    pub fn is_language(&self) -> Result<bool, Failure> {
+    pub fn is_unlabelled(&self) -> Result<bool, Failure> {
         match (self.task, &self.run.config) {
-            (Some(task), _) => Ok(task == Kind::Language),
+            (Some(task), _) => Ok(task.is_unlabelled()),
             (None, Some(path)) => Ok(RunRecord::read(path)?.language.is_some()),
             (None, None) => Ok(false),
         }
@@ -250,6 +261,7 @@ impl Finetune {
         let tagged = options.text.tokens
             || works_on == Kind::Text && !table && Tagged::is_kind_of(&self.data);
         let found = match (tagged, table) {
+            _ if options.text.pairs => Kind::Embedding,
             (true, _) => Kind::Tokens,
             (_, true) => Kind::Text,
             _ => works_on,
@@ -259,15 +271,17 @@ impl Finetune {
             (Kind::Language, Kind::Image) => Err(Failure::input(format!(
                 "{network} works on images; for --task lm give --model gpt2 --weights FOLDER"
             ))),
-            (Kind::Text | Kind::Tokens, Kind::Image) => Err(Failure::input(format!(
-                "{network} works on images; for texts give --model bert --weights FOLDER, with the folder of a text \
+            (Kind::Text | Kind::Tokens | Kind::Embedding, Kind::Image) => {
+                Err(Failure::input(format!(
+                    "{network} works on images; for texts give --model bert --weights FOLDER, with the folder of a text \
                  encoder"
-            ))),
+                )))
+            }
             (Kind::Image, Kind::Text) => Err(Failure::input(format!(
                 "{network} works on texts; leave out --task image, or choose another --model"
             ))),
-            (Kind::Language, _) if self.class_weights.is_some() => {
-                Err(Failure::input("a language model has no classes; leave out --class-weights"))
+            (Kind::Language | Kind::Embedding, _) if self.class_weights.is_some() => {
+                Err(Failure::input("these texts have no classes; leave out --class-weights"))
             }
             (Kind::Tokens, _) if self.patches.pooling.is_some() => Err(Failure::input(
                 "--pooling makes one vector of a text, and --task tokens answers for each word; leave out one of them",
@@ -275,11 +289,15 @@ impl Finetune {
             (task, _) => {
                 let usual = options.patches.pooling.filter(|it| *it != TokenPooling::Each);
                 options.text.tokens = task == Kind::Tokens;
+                options.text.pairs = task == Kind::Embedding;
                 if self.task.is_some_and(|task| task != Kind::Language) {
                     options.text.masked = None;
                 }
-                options.patches.pooling =
-                    if options.text.tokens { Some(TokenPooling::Each) } else { usual };
+                options.patches.pooling = match task {
+                    Kind::Tokens => Some(TokenPooling::Each),
+                    Kind::Embedding => usual.or(Some(TokenPooling::Mean)),
+                    _ => usual,
+                };
                 Ok(())
             }
         }

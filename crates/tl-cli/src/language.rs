@@ -1,10 +1,11 @@
-//! `tl finetune --task lm`, `tl pretrain --method mlm` or `clm`, and `tl evaluate` of what they make: language models.
+//! `tl finetune --task lm` or `embedding`, `tl pretrain --method mlm` or `clm`, and `tl evaluate` of what they make: language
+//! models and makers of vectors.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tl::burn::tensor::Device;
-use tl::language::Perplexity;
+use tl::language::Found;
 use tl::train::{Progress, TrainError};
 use tl::{Error, Examples, LanguageRun, PreparedLanguage, Request, RunRecord, prepare_language};
 
@@ -21,8 +22,8 @@ struct Outcome<'a> {
     run: String,
     seed: u64,
     network: &'a str,
-    test: Option<Perplexity>,
-    validation: Option<Perplexity>,
+    test: Option<Found>,
+    validation: Option<Found>,
     kept: &'a Option<String>,
     steps: u64,
     seconds: f64,
@@ -40,7 +41,7 @@ pub fn fit(verb: &Finetune, mut request: Request) -> Result<(), Failure> {
     carry_out(request, verb.machine.json).map(|_| ())
 }
 
-/// Fits a language model and tells what came of it; answers the run's folder.
+/// Fits on texts without labels and tells what came of it; answers the run's folder.
 pub fn carry_out(request: Request, json: bool) -> Result<PathBuf, Failure> {
     let resume = resume_words(request.out.is_some(), request.resume);
     let mut prepared = prepare_language(request)?;
@@ -87,7 +88,11 @@ fn headline(record: &RunRecord, folder: &Path) -> String {
         data.train,
         data.validation,
         data.test,
-        if options.text.masked.is_some() { "texts" } else { "blocks" },
+        match &options.text {
+            text if text.masked.is_some() => "texts",
+            text if text.pairs => "pairs",
+            _ => "blocks",
+        },
         folder.display()
     )
 }
@@ -127,10 +132,10 @@ struct Answer<'a> {
     run: &'a str,
     part: &'a str,
     #[serde(flatten)]
-    found: Perplexity,
+    found: Found,
 }
 
-/// Measures a run that holds a language model.
+/// Measures a run that holds a language model or makes vectors.
 pub fn evaluate(verb: &Evaluate, device: &Device) -> Result<(), Failure> {
     let [name] = verb.data.as_slice() else {
         return Err(Failure::input("a run on texts is measured on one file; give one"));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use support::Place;
-use support::texts::{alphabets, causal, encoder, masked, reviews, tagged};
+use support::texts::{alphabets, causal, encoder, masked, pairs, reviews, tagged};
 
 /// Frozen stages cached on disk, three unfreezings, augmentation, a moving average, checkpoints amid
 /// epochs.
@@ -32,6 +32,9 @@ const LANGUAGE: &str = "finetune letters.txt --task lm --model gpt2 --weights ra
 /// Words that are hidden anew in every epoch, dropout, checkpoints amid epochs.
 const MASKED: &str = "pretrain reviews.csv --method mlm --model bert --weights random:masked --lr 1e-2 --epochs 30 \
     --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
+/// Pairs of texts in batches that belong together.
+const PAIRS: &str = "finetune pairs.csv --task embedding --text-column question --pair-column answer --model bert \
+    --weights encoder --lr 3e-3 --epochs 30 --batch-size 16 --checkpoint-every 3 --threads 2 --resume --out";
 const TAGGED: &str = "finetune words.conll --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 60 \
     --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
 const SENTENCES: &str = "finetune reviews.csv --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 80 \
@@ -146,10 +149,12 @@ fn runs_on_texts_killed_and_resumed_end_with_the_same_bits() {
     place.file("letters.txt", alphabets().as_bytes());
     place.file("words.conll", tagged(240).as_bytes());
     place.file("reviews.csv", reviews(160).as_bytes());
+    place.file("pairs.csv", pairs().as_bytes());
     place.file("elsewhere.csv", reviews(90).replace("film", "is the").as_bytes());
     for (command, checkpoints) in [
         (LANGUAGE, &TEXTS[..]),
         (MASKED, &TEXTS),
+        (PAIRS, &TEXTS),
         (TAGGED, &TEXTS),
         (SENTENCES, &TEXTS),
         (SENTENCES_ADAPTED, &ADAPTED),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`encoder`], [`gpt2`], [`lstm`], [`mobilenet_v2`], [`resnet`], [`small_conv`], [`vgg`], [`vit`] | one architecture each |
 //! | [`architecture`] | what an architecture adds to a backbone: names, initial values, [`Classifier`] |
+//! | `weightless` | [`Weightless`]: heads of language models and of pairs of texts |
 //! | [`weights`] | weights files: read, inspect, download, write |
 //! | [`load`](mod@load) | from a file into a network, with a report |
 //! | [`save`](mod@save) | from a network into a file, with the origin's names |
@@ -21,12 +22,13 @@ pub mod small_conv;
 mod unit;
 pub mod vgg;
 pub mod vit;
+mod weightless;
 pub mod weights;
 
 pub use architecture::{Architecture, Classifier, Initial, initialise};
 pub use config_file::ConfigError;
 pub use encoder::{Encoder, EncoderConfig, Family, Prediction};
-pub use gpt2::{Gpt2, Gpt2Config, NextPiece, Purpose};
+pub use gpt2::{Gpt2, Gpt2Config, Purpose};
 pub use load::{LoadError, LoadOptions, load};
 pub use lstm::{Lstm, LstmConfig};
 pub use mobilenet_v2::MobileNetV2;
@@ -35,3 +37,4 @@ pub use save::{SaveError, save, save_backbone};
 pub use small_conv::SmallConv;
 pub use vgg::{Vgg, VggDepth};
 pub use vit::{Vit, VitConfig, VitSize};
+pub use weightless::Weightless;

@@ -76,6 +76,10 @@ impl Dataset for MaskedTexts {
         Some(items.iter().flat_map(of).map(|piece| piece as usize).collect())
     }
 
+    fn asks_for_pieces(&self) -> bool {
+        true
+    }
+
     fn lengths(&self) -> Option<&[usize]> {
         Some(&self.lengths)
     }

@@ -31,6 +31,11 @@ pub trait Dataset: Sync {
         None
     }
 
+    /// Whether what is asked for are pieces of language, so that e to the loss tells among how many a network wavers.
+    fn asks_for_pieces(&self) -> bool {
+        false
+    }
+
     /// Whether the items are shown otherwise in each epoch whatever a phase says of it: nothing made of them may be kept.
     fn varies(&self) -> bool {
         false
@@ -204,13 +209,15 @@ fn text_batches<'b>(
 ) -> Box<dyn Iterator<Item = Input> + 'b> {
     let batches: Vec<Vec<usize>> = order.chunks(batch_size.max(1)).map(<[_]>::to_vec).collect();
     Box::new(batches.into_iter().map(|batch| {
-        let pieces = |&index: &usize| {
-            let row = rows.get(index).cloned().unwrap_or_default();
-            Pieces { ids: row.ids, segments: row.segments, asked: Vec::new() }
-        };
-        let texts = batch.iter().map(pieces).collect();
+        let texts = batch.iter().map(|index| pieces(rows, *index)).collect();
         Ok((batch, Activation::Texts(texts)))
     }))
+}
+
+/// A row as input; one that does not exist is empty.
+pub(crate) fn pieces(rows: &[Encoding], index: usize) -> Pieces {
+    let Encoding { ids, segments } = rows.get(index).cloned().unwrap_or_default();
+    Pieces { ids, segments, asked: Vec::new() }
 }
 
 /// Sentences as numbers of pieces; their words have tags.
@@ -324,6 +331,10 @@ impl Dataset for BlockDataset {
     fn targets(&self, items: &[usize], _: Option<&View>) -> Option<Vec<usize>> {
         let behind = |&item: &usize| self.row(item).iter().skip(1).map(|piece| *piece as usize);
         Some(items.iter().flat_map(behind).collect())
+    }
+
+    fn asks_for_pieces(&self) -> bool {
+        true
     }
 
     fn lengths(&self) -> Option<&[usize]> {

@@ -12,6 +12,7 @@
 //! | [`loss`] | cross-entropy, and the value of a loss |
 //! | [`logistic`] | a linear head trained to convergence |
 //! | [`metrics`] | accuracy with its interval, scores per class, confusion |
+//! | `pairs` | [`PairDataset`]: texts that belong together, two by two |
 //! | [`progress`] | what a run tells while it goes on; [`EpochRow`] |
 //! | [`report`] | `report.html`, one page that needs nothing else |
 //! | `resident` | how much memory the program holds |
@@ -30,6 +31,7 @@ pub mod logistic;
 pub mod loss;
 pub mod metrics;
 pub mod options;
+mod pairs;
 pub mod progress;
 pub mod report;
 mod resident;
@@ -41,5 +43,6 @@ pub use error::TrainError;
 pub use features::{FeatureStore, Room};
 pub use fit::{Fitted, Predictions, Task, check_resume, fit, measure_part, plain_device, predict};
 pub use options::{Conduct, Keep, Settings};
+pub use pairs::PairDataset;
 pub use progress::{EpochRow, Lines, Progress, Silent};
 pub use resident::resident_bytes;

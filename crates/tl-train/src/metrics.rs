@@ -14,12 +14,14 @@ mod confusion;
 mod entities;
 mod measure;
 mod ranking;
+mod retrieval;
 mod statistics;
 
 pub use confusion::{ClassScore, Confusion};
 pub use entities::{Entities, EntityScores, Pair, Score, Span, spans, strict_spans};
 pub use measure::{Measure, Rows};
 pub use ranking::auroc;
+pub use retrieval::{Retrieval, ranks};
 pub use statistics::{Interval, mean_and_deviation};
 
 use serde::{Deserialize, Serialize};

@@ -36,7 +36,7 @@ pub fn embed(
     progress: &mut dyn Progress,
 ) -> Result<Embeddings, Error> {
     let all: Vec<usize> = (0..data.items().count()).collect();
-    embed_items(model, data, &all, batch_size, device, progress)
+    embed_items(&model.backbone, data, &all, batch_size, device, progress)
 }
 
 /// The pooled features of some items, in their order; of a text in several windows the mean of theirs.
@@ -44,15 +44,15 @@ pub fn embed(
 /// # Errors
 /// As [`embed`].
 pub fn embed_items(
-    model: &Classifier<Network>,
+    network: &Network,
     data: &dyn Dataset,
     items: &[usize],
     batch_size: usize,
     device: &Device,
     progress: &mut dyn Progress,
 ) -> Result<Embeddings, Error> {
-    let prefix = model.backbone.compile(0..model.backbone.embedding_stages());
-    let width = model.backbone.embedding_width();
+    let prefix = network.compile(0..network.embedding_stages());
+    let width = network.embedding_width();
     let order = data.rows(items);
     progress.begin("embedding", order.len() as u64);
     let order = match data.lengths() {

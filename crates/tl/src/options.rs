@@ -26,6 +26,9 @@ pub struct TextOptions {
     /// Words of the texts are hidden, and a language model is to find them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masked: Option<MaskedLanguage>,
+    /// Both texts of a pair become a vector, and those of one pair are to be near each other.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pairs: bool,
 }
 
 /// Everything that decides what a fitting does, beside the data.

@@ -1,12 +1,13 @@
 //! From a run's record to its report.
 
 use tl_train::EpochRow;
-use tl_train::metrics::Score;
+use tl_train::metrics::{Retrieval, Score};
 use tl_train::report::{
     Accuracy, Figure, Headline, ReportInput, Section, SkippedImage, Table, TrainableRow,
     render as render_page,
 };
 
+use crate::language::Found;
 use crate::record::{RunRecord, Status};
 
 /// `report.html` of a run; `sections` are those that do not follow from its record.
@@ -72,7 +73,7 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow], sections: Vec<Sectio
     })
 }
 
-/// What tells how good a language model or a tagger of entities is, on each part.
+/// What tells how good a language model, vectors of texts or a tagger of entities are, on each part.
 fn figures(record: &RunRecord) -> Vec<Figure> {
     let mut found = Vec::new();
     let language = record.language.as_ref();
@@ -81,14 +82,22 @@ fn figures(record: &RunRecord) -> Vec<Figure> {
         ("Validation", &record.validation, language.and_then(|it| it.validation.as_ref())),
     ] {
         let perplexity = |value: f64| format!("{value:.2}");
-        found.extend(answers.map(|it| Figure {
-            name: format!("{part} perplexity"),
-            value: perplexity(it.perplexity),
-            interval: it.interval.map(|interval| interval.map(perplexity)),
-            n: format!("{} pieces", it.n),
+        let share = |value: f64| format!("{:.1}\u{a0}%", 100.0 * value);
+        found.extend(answers.map(|it| match it {
+            Found::Language(it) => Figure {
+                name: format!("{part} perplexity"),
+                value: perplexity(it.perplexity),
+                interval: it.interval.map(|interval| interval.map(perplexity)),
+                n: format!("{} pieces", it.n),
+            },
+            Found::Pairs(Retrieval { first, interval, n, .. }) => Figure {
+                name: format!("{part}: own text found first"),
+                value: share(*first),
+                interval: Some(interval.map(share)),
+                n: format!("{n} pairs"),
+            },
         }));
         let entities = measured.as_ref().and_then(|it| it.entities.as_ref());
-        let share = |value: f64| format!("{:.1}\u{a0}%", 100.0 * value);
         found.extend(entities.map(|it| Figure {
             name: format!("{part} F1 of entities"),
             value: share(it.usual.micro.f1),

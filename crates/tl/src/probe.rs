@@ -218,7 +218,8 @@ fn labelled(
 ) -> Result<Labelled, Error> {
     let label = |item: &usize| data.items().label(*item);
     let known: Vec<usize> = part.iter().copied().filter(|item| label(item).is_some()).collect();
-    let found = embed_items(model, data, &known, request.batch_size, &request.device, progress)?;
+    let (size, device) = (request.batch_size, &request.device);
+    let found = embed_items(&model.backbone, data, &known, size, device, progress)?;
     let labels = found.items.iter().filter_map(label).collect();
     Ok(Labelled { features: found.values, labels })
 }

@@ -85,8 +85,8 @@ impl Run {
         if record.language.is_some() {
             return Err(Error::Run {
                 path: folder.to_path_buf(),
-                problem: "holds a language model, no classifier".into(),
-                mend: "fit a classifier on it with `tl finetune DATA --weights` and this folder; a causal one goes on with a text in `tl generate`",
+                problem: "holds a language model or a maker of vectors, no classifier".into(),
+                mend: "fit a classifier on it with `tl finetune DATA --weights` and this folder; a causal model goes on with a text in `tl generate`, and `tl embed` makes vectors",
             });
         }
         let path = folder.join(MODEL_FILE);

@@ -34,8 +34,8 @@ pub enum Source {
         /// The path in `file`, where that is an archive itself.
         inner: Option<String>,
     },
-    /// A file in a packed archive, below its folder `package`.
-    Npm { package: String, version: String, file: String },
+    /// A file in a packed archive, below its folder `package`; the archive itself where none is named.
+    Npm { package: String, version: String, file: Option<String> },
     /// A file in a `.deb`, by the path it would be installed at.
     Debian { package: String, file: String },
 }
@@ -64,11 +64,11 @@ struct List {
 pub fn parse(text: &str) -> Outcome<Vec<Asset>> {
     let list: List = toml::from_str(text).during("assets.toml")?;
     for asset in &list.asset {
-        let files = asset.sources.iter().map(|source| match source {
+        let files = asset.sources.iter().filter_map(|source| match source {
             Source::Hub { file, .. }
             | Source::Python { file, .. }
-            | Source::Npm { file, .. }
-            | Source::Debian { file, .. } => file,
+            | Source::Debian { file, .. } => Some(file),
+            Source::Npm { file, .. } => file.as_ref(),
         });
         let inner = asset.sources.iter().filter_map(|source| match source {
             Source::Python { inner, .. } => inner.as_ref(),

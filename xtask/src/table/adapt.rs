@@ -11,9 +11,10 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
-use super::{Table, burn_version};
+use super::Table;
+use super::runner::{Places, noted};
 use crate::assets::put_text_encoder;
-use crate::shell::{During, Failure, Outcome, cache, program, quietly, read, root, say, target};
+use crate::shell::{During, Failure, Outcome, cache, read, target};
 use record::{Cell, Record};
 use shifts::{BOUND, CORE, SHIFTS, SOURCE, Shift, WIDER};
 
@@ -89,37 +90,28 @@ fn seed_by_seed(methods: &[&str], seeds: fn(&Shift) -> u64) -> Vec<Cell> {
 fn compute(shift: &Shift, seed: u64, cells: &[Cell]) -> Outcome<Vec<Value>> {
     let methods: Vec<&str> = cells.iter().map(|cell| cell.method.as_str()).collect();
     let words = match methods[..] {
-        [BOUND] => format!("adapt {} --method source --seed {seed} --json", shift.bound),
-        [only] => format!("adapt {} --method {only} --seed {seed} --json", shift.words),
-        _ => format!("adapt {} --compare {} --seed {seed} --json", shift.words, methods.join(",")),
+        [BOUND] => format!("adapt {} --method source --seed {seed}", shift.bound),
+        [only] => format!("adapt {} --method {only} --seed {seed}", shift.words),
+        _ => format!("adapt {} --compare {} --seed {seed}", shift.words, methods.join(",")),
     };
-    let shown = format!("tl {words}");
-    say(format_args!("$ {shown}"));
-    let cache = match words.contains("$TL_CACHE") {
-        true => cache()?.to_string_lossy().into_owned(),
-        false => String::new(),
-    };
+    let mut places = Places::default();
+    if words.contains("$TL_CACHE") {
+        places = places.with("$TL_CACHE", &cache()?);
+    }
     let encoder = target().join("table").join("MiniLM");
     if words.contains("$TEXT_ENCODER") {
         put_text_encoder(&encoder)?;
+        places = places.with("$TEXT_ENCODER", &encoder);
     }
-    let encoder = encoder.to_string_lossy();
     let out = target().join("table").join(format!("{}-{seed}", shift.name));
     let _ = std::fs::remove_dir_all(&out);
-    let place = |word: &str| word.replace("$TL_CACHE", &cache).replace("$TEXT_ENCODER", &encoder);
-    let mut given: Vec<String> = words.split_whitespace().map(place).collect();
-    given.extend(["--out".to_string(), out.to_string_lossy().into_owned()]);
-    let tl = target().join("release").join("tl");
-    let mut command = program(&tl.to_string_lossy(), &given);
-    command.current_dir(root());
     let started = Instant::now();
-    let output = quietly(command);
+    let outcome = places.run(&words, &["--out", &out.to_string_lossy()]);
     let seconds = started.elapsed().as_secs_f64();
     let courses: Outcome<Vec<Vec<Value>>> =
         cells.iter().map(|cell| course(&out, method_of(cell))).collect();
     let _ = std::fs::remove_dir_all(&out);
-    let value: Value =
-        serde_json::from_str(output?.trim()).during(format_args!("what `{shown}` printed"))?;
+    let (value, shown) = outcome?;
     let lines = cells.iter().zip(courses?);
     let lines: Vec<Value> = lines
         .map(|(cell, course)| line(cell, &value, course, &shown, seconds))
@@ -180,9 +172,6 @@ fn line(
     let validator = value["validator"].as_str().unwrap_or_default();
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
-    put("shift", json!(cell.shift));
-    put("method", json!(cell.method));
-    put("seed", json!(cell.seed));
     for name in ["accuracy", "interval", "n", "best_epoch", "worst_epoch"] {
         put(name, candidate["oracle"][name].clone());
     }
@@ -193,11 +182,7 @@ fn line(
     put("trains_on", candidate.get("trains_on").cloned().unwrap_or_else(|| json!([])));
     put("course", json!(course));
     put("validator", json!(validator));
-    put("seconds", json!((10.0 * (shared + own(candidate))).round() / 10.0));
-    put("cores", json!(std::thread::available_parallelism().map_or(1, usize::from)));
-    put("command", json!(shown));
-    put("versions", json!({ "tl": env!("CARGO_PKG_VERSION"), "burn": burn_version()? }));
-    Ok(Value::Object(fields))
+    noted(cell, fields, ("command", json!(shown)), shared + own(candidate))
 }
 
 #[cfg(test)]

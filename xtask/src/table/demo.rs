@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::Table;
 use super::cell::mean_and_deviation;
-use super::{Table, burn_version};
-use crate::shell::{During, Failure, Outcome, line, program, quietly, say, target};
+use super::runner::{Places, noted};
+use crate::shell::{Failure, Outcome};
 use record::{Cell, Record};
 
 const SHOTS: [usize; 3] = [5, 20, 100];
@@ -80,30 +81,17 @@ impl Table for Demo {
 }
 
 fn compute(cell: &Cell) -> Outcome<Value> {
-    let tl = target().join("release").join("tl");
-    let words = ["demo", "--full", "--cell", &cell.to_string(), "--json"];
-    let command = program(&tl.to_string_lossy(), &words);
-    let shown = line(&command);
-    say(format_args!("$ {shown}"));
-    let output = quietly(command)?;
-    // One object on standard output; a table of one cell may wrap it.
-    let value: Value =
-        serde_json::from_str(output.trim()).during(format_args!("what `{shown}` printed"))?;
-    let mut value = match value.get("cells").and_then(Value::as_array).map(Vec::as_slice) {
+    let (value, command) = Places::default().run(&format!("demo --full --cell {cell}"), &[])?;
+    // A table of one cell may wrap it.
+    let value = match value.get("cells").and_then(Value::as_array).map(Vec::as_slice) {
         Some([one]) => one.clone(),
         _ => value,
     };
-    let fields = value
-        .as_object_mut()
-        .ok_or_else(|| Failure::new(format!("`{shown}` printed no object")))?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    fields.insert("command".into(), json!(shown));
-    fields.insert("cores".into(), json!(cores));
-    fields.insert(
-        "versions".into(),
-        json!({ "tl": env!("CARGO_PKG_VERSION"), "burn": burn_version()? }),
-    );
-    Ok(value)
+    let Value::Object(fields) = value else {
+        return Err(Failure::new(format!("`{command}` printed no object")));
+    };
+    let seconds = fields.get("seconds").and_then(Value::as_f64).unwrap_or(0.0);
+    noted(&json!({}), fields, ("command", json!(command)), seconds)
 }
 
 /// The page in Markdown.

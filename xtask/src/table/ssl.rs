@@ -4,15 +4,16 @@ mod data;
 mod page;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::Table;
 use super::cell::Entry;
-use super::{Table, burn_version};
-use crate::shell::{During, Failure, Outcome, program, quietly, root, say, target};
+use super::runner::{Places, noted};
+use crate::shell::{Failure, Outcome, target};
 
 const SEEDS: u64 = 3;
 /// Labels of each class, and the epochs that a fitting goes through them; 0 stands for the pre-training.
@@ -75,7 +76,7 @@ const NETWORKS: [Network; 2] = [
 const UNTRAINED: &str = "untrained";
 
 /// One method at one number of labels of each class with one seed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     network: String,
     method: String,
@@ -199,7 +200,8 @@ fn network(cell: &Cell) -> Outcome<&'static Network> {
 /// Runs the program for one cell.
 fn compute(cell: &Cell) -> Outcome<Value> {
     let network = network(cell)?;
-    let data = data::fashion(&target().join("table").join("ssl").join("fashion_mnist"))?;
+    let data = target().join("table").join("ssl").join("fashion_mnist");
+    data::fashion(&data)?;
     let started = Instant::now();
     let mut fields = Map::new();
     let mut commands = Vec::new();
@@ -254,17 +256,7 @@ fn compute(cell: &Cell) -> Outcome<Value> {
         commands.push(command);
         fields.insert("finetune".into(), answer["test"]["accuracy"].clone());
     }
-    let seconds = started.elapsed().as_secs_f64();
-    let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
-    put("network", json!(cell.network));
-    put("method", json!(cell.method));
-    put("shots", json!(cell.shots));
-    put("seed", json!(cell.seed));
-    put("seconds", json!((10.0 * seconds).round() / 10.0));
-    put("cores", json!(std::thread::available_parallelism().map_or(1, usize::from)));
-    put("commands", json!(commands));
-    put("versions", json!({ "tl": env!("CARGO_PKG_VERSION"), "burn": burn_version()? }));
-    Ok(Value::Object(fields))
+    noted(cell, fields, ("commands", json!(commands)), started.elapsed().as_secs_f64())
 }
 
 /// Where a pre-training lies, for all cells that follow from it.
@@ -273,7 +265,7 @@ fn folder(network: &Network, method: &str, seed: u64) -> PathBuf {
 }
 
 /// Pre-trains, or goes on with it; answers what the program printed, and the command.
-fn pretrain(network: &Network, method: &str, seed: u64, data: &str) -> Outcome<(Value, String)> {
+fn pretrain(network: &Network, method: &str, seed: u64, data: &Path) -> Outcome<(Value, String)> {
     let known = network.methods.iter().find(|known| known.method == method);
     let found = known.ok_or_else(|| Failure::new(format!("no method \"{method}\"")))?;
     let Pretraining { epochs, words, .. } = found;
@@ -284,19 +276,9 @@ fn pretrain(network: &Network, method: &str, seed: u64, data: &str) -> Outcome<(
 }
 
 /// Runs a verb on the data; answers what it printed, and the command without the places of this machine.
-fn tl(verb: &str, data: &str, words: &str, places: &[&str]) -> Outcome<(Value, String)> {
-    let shown = format!("tl {verb} FASHION-MNIST {words}");
-    say(format_args!("$ {shown}"));
-    let mut given = vec![verb, data];
-    given.extend(words.split_whitespace());
-    given.extend(places);
-    given.push("--json");
-    let mut command = program(&target().join("release").join("tl").to_string_lossy(), &given);
-    command.current_dir(root());
-    let output = quietly(command)?;
-    let value =
-        serde_json::from_str(output.trim()).during(format_args!("what `{shown}` printed"))?;
-    Ok((value, shown))
+fn tl(verb: &str, data: &Path, words: &str, more: &[&str]) -> Outcome<(Value, String)> {
+    let places = Places::default().with("FASHION-MNIST", data);
+    places.run(&format!("{verb} FASHION-MNIST {words}"), more)
 }
 
 #[cfg(test)]

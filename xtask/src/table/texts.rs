@@ -2,25 +2,29 @@
 
 mod page;
 mod plan;
+mod spam;
 
 use std::fmt;
-use std::path::Path;
 use std::time::Instant;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::Table;
 use super::cell::Entry;
-use super::{Table, burn_version};
+use super::runner::{Places, noted};
 use crate::assets::{chosen, fetched, put_text_encoder};
-use crate::shell::{During, Failure, Outcome, cache, program, quietly, root, say, target};
+use crate::shell::{During, Failure, Outcome, cache, target};
 use plan::{TASKS, Task, Way};
+
+/// The large files of a run.
+const LARGE: [&str; 2] = ["model.safetensors", "checkpoint.safetensors"];
 
 /// How far a figure may lie from the recorded one on another machine.
 const TOLERANCE: f64 = 0.05;
 
 /// One way at one task with so many training texts of each class (0 for all) and one seed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     task: String,
     way: String,
@@ -112,8 +116,8 @@ impl Table for Texts {
         TOLERANCE
     }
 
-    fn page(records: &[Record], _: &[Record]) -> String {
-        page::page(records)
+    fn page(records: &[Record], peers: &[Record]) -> String {
+        page::page(records, peers)
     }
 }
 
@@ -132,33 +136,41 @@ fn compute(cell: &Cell) -> Outcome<Value> {
     put_text_encoder(&folder.join("MiniLM"))?;
     let cache = cache()?;
     for asset in chosen(&[task.asset.to_string()])? {
-        fetched(&asset, &cache)?;
+        let file = fetched(&asset, &cache)?;
+        if let Some(made) = task.made {
+            spam::put(&file, &folder.join(made))?;
+        }
     }
-    let places = Places { cache: &cache, folder: &folder };
+    let places = Places::default().with("$TL_CACHE", &cache).with("$TABLE", &folder);
     let started = Instant::now();
     let mut commands = Vec::new();
     for before in way.before {
         if !folder.join(before.makes).join("model.safetensors").exists() {
             let words = format!("{} --out $TABLE/{} --resume", before.words, before.makes);
-            commands.push(places.run(&words)?.1);
+            commands.push(places.run(&words, &[])?.1);
         }
     }
     let mut words = format!("{} {} --seed {}", way.words, task.words, cell.seed);
-    words = words.replacen("DATA", &format!("{}$TL_CACHE/{}", task.prefix, task.asset), 1);
+    let place = match task.made {
+        Some(made) => format!("$TABLE/{made}"),
+        None => format!("$TL_CACHE/{}", task.asset),
+    };
+    words = words.replacen("DATA", &format!("{}{place}", task.prefix), 1);
     if cell.shots > 0 {
         words += &format!(" --shots {}", cell.shots);
     }
     let out = folder.join(cell.to_string().replace(':', "-"));
     let _ = std::fs::remove_dir_all(&out);
     let fits = words.starts_with("finetune");
-    let given = match fits {
-        true => format!("{words} --out {}", out.to_string_lossy()),
-        false => words.clone(),
-    };
-    let outcome = places.run(&given);
-    let _ = std::fs::remove_dir_all(&out);
-    let (answer, _) = outcome?;
-    commands.push(format!("tl {words}"));
+    let place = out.to_string_lossy();
+    let more: &[&str] = if fits { &["--out", &place] } else { &[] };
+    let outcome = places.run(&words, more);
+    // What is small stays: the same recipe can be run elsewhere on the same split.
+    for name in LARGE {
+        let _ = std::fs::remove_file(out.join(name));
+    }
+    let (answer, command) = outcome?;
+    commands.push(command);
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
     if fits {
@@ -172,39 +184,7 @@ fn compute(cell: &Cell) -> Outcome<Value> {
         put("words", answer["words"].clone());
         put("n", answer["n"].clone());
     }
-    let seconds = started.elapsed().as_secs_f64();
-    put("task", json!(cell.task));
-    put("way", json!(cell.way));
-    put("shots", json!(cell.shots));
-    put("seed", json!(cell.seed));
-    put("seconds", json!((10.0 * seconds).round() / 10.0));
-    put("cores", json!(std::thread::available_parallelism().map_or(1, usize::from)));
-    put("commands", json!(commands));
-    put("versions", json!({ "tl": env!("CARGO_PKG_VERSION"), "burn": burn_version()? }));
-    Ok(Value::Object(fields))
-}
-
-/// Where what the words of a command stand for lies on this machine.
-struct Places<'a> {
-    cache: &'a Path,
-    folder: &'a Path,
-}
-
-impl Places<'_> {
-    /// Runs the program with these words; answers what it printed, and the command without places.
-    fn run(&self, words: &str) -> Outcome<(Value, String)> {
-        let shown = format!("tl {words}");
-        say(format_args!("$ {shown}"));
-        let (cache, folder) = (self.cache.to_string_lossy(), self.folder.to_string_lossy());
-        let place = |word: &str| word.replace("$TL_CACHE", &cache).replace("$TABLE", &folder);
-        let given: Vec<String> = words.split_whitespace().chain(["--json"]).map(place).collect();
-        let mut command = program(&target().join("release").join("tl").to_string_lossy(), &given);
-        command.current_dir(root());
-        let output = quietly(command)?;
-        let value =
-            serde_json::from_str(output.trim()).during(format_args!("what `{shown}` printed"))?;
-        Ok((value, shown))
-    }
+    noted(cell, fields, ("commands", json!(commands)), started.elapsed().as_secs_f64())
 }
 
 #[cfg(test)]

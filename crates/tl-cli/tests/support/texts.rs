@@ -169,3 +169,21 @@ pub fn alphabets() -> String {
         |first: u32, length: u32| (first..first + length).map(letter).collect::<String>() + "\n";
     (6..12).flat_map(|length| (0..26).map(move |first| line(first, length))).collect()
 }
+
+/// A table of pairs, all different: the second text says the same as the first in other words.
+pub fn pairs() -> String {
+    let ways = [["good", "film"], ["bad", "is"], ["fine", "was"], ["awful", "a"], ["the", "very"]];
+    let mut table = String::from("question,answer\n");
+    for number in 0..5_usize.pow(5) {
+        let counts: Vec<usize> = (0..5).map(|place| number / 5_usize.pow(place) % 5).collect();
+        if (4..=5).contains(&counts.iter().sum::<usize>()) {
+            let text = |way: usize| {
+                let words = ways.iter().zip(&counts);
+                let all = words.flat_map(|(ways, count)| std::iter::repeat_n(ways[way], *count));
+                all.collect::<Vec<_>>().join(" ")
+            };
+            table += &format!("{},{}\n", text(0), text(1));
+        }
+    }
+    table
+}

@@ -133,6 +133,20 @@ impl Texts {
         Self::of(named.collect())
     }
 
+    /// The texts of all pairs one by one, without labels: first the first ones, then the second ones in the same order. Of a text
+    /// that is no pair the second one is empty.
+    pub fn sides(&self) -> Self {
+        let single = |item: &TextItem, text: &str| TextItem {
+            text: text.to_string(),
+            pair: None,
+            label: None,
+            ..item.clone()
+        };
+        let first = self.items.iter().map(|item| single(item, &item.text));
+        let second = self.items.iter().map(|it| single(it, it.pair.as_deref().unwrap_or_default()));
+        Self::of(first.chain(second).map(|item| Named { item, class: None }).collect())
+    }
+
     /// The same texts without labels and classes.
     pub fn unlabelled(&self) -> Self {
         let items = self.items.iter().map(|item| TextItem { label: None, ..item.clone() });
@@ -267,6 +281,20 @@ mod tests {
         let sets = vec![sets[0].clone(), ("c".to_string(), other)];
         let message = Texts::joined(sets).unwrap_err().to_string();
         assert!(message.contains("c has a class \"maybe\" that a does not have"), "{message}");
+    }
+
+    #[test]
+    fn the_sides_of_pairs_stand_one_behind_the_other_and_know_their_equals() {
+        let mut pairs = texts(&[("x", "no"), ("y", "yes"), ("x", "")]);
+        for (item, second) in pairs.items.iter_mut().zip(["one", "x", "two"]) {
+            item.pair = Some(second.into());
+        }
+        let sides = pairs.sides();
+        let found: Vec<&str> = sides.items.iter().map(|item| item.text.as_str()).collect();
+        assert_eq!(found, ["x", "y", "x", "one", "x", "two"]);
+        let alike: Vec<usize> = (0..6).map(|index| sides.first_alike(index)).collect();
+        assert_eq!(alike, [0, 1, 0, 3, 0, 5]);
+        assert!(sides.classes.is_empty() && sides.items.iter().all(|item| item.pair.is_none()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use tl_core::{Activation, CausalCache, CoreError, Head, Pass, Past, PastLayer, Tokens};
+use tl_core::{CausalCache, CoreError, Past, PastLayer, Tokens};
 
 use super::Gpt2;
 use crate::Architecture;
@@ -50,37 +50,5 @@ impl CausalCache for Gpt2 {
         past.pieces += pieces.len();
         let last = hidden.narrow(1, pieces.len() - 1, 1).reshape([1, self.config.width]);
         Ok(self.wte.scores(self.ln_f.forward(last)))
-    }
-}
-
-/// The head of a language model, whose answer its network makes: nothing is left to do.
-#[derive(Module, Debug)]
-pub struct NextPiece {
-    #[module(skip)]
-    vocabulary: usize,
-}
-
-impl NextPiece {
-    /// Of a network that knows so many pieces.
-    pub fn new(vocabulary: usize) -> Self {
-        Self { vocabulary }
-    }
-}
-
-impl Head for NextPiece {
-    fn forward(&self, features: Activation, _: Pass) -> Result<Tensor<2>, CoreError> {
-        features.pooled()
-    }
-
-    fn classes(&self) -> usize {
-        self.vocabulary
-    }
-
-    fn has_bias(&self) -> bool {
-        false
-    }
-
-    fn with_values(self, _: Vec<f32>, _: Vec<f32>) -> Self {
-        self
     }
 }

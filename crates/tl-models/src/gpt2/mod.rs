@@ -17,7 +17,6 @@ use tl_kernels::{Dropout, Embedding, LayerNorm};
 use crate::architecture::{Architecture, Initial};
 pub use block::{Attention, Block, Mlp};
 pub use config::{Gpt2Config, Purpose};
-pub use language::NextPiece;
 
 /// The network without a classifier; its stages are `embeddings`, `layer.0` and so on, and `norm`.
 ///

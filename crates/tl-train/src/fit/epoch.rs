@@ -253,7 +253,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             resident_mb: resident_bytes().map(|bytes| bytes as f64 / 1e6),
             ..row
         };
-        progress.say(&describe(&row, many));
+        progress.say(&describe(&row, data.asks_for_pieces()));
         self.state.rows.push(row);
         self.state.epoch += 1;
         self.state.consumed = 0;
@@ -285,12 +285,12 @@ fn row(
     }
 }
 
-/// An epoch in a line; of a language model, which has `many` answers for each item, with its perplexity.
-fn describe(row: &EpochRow, many: bool) -> String {
+/// An epoch in a line; of a language model, which answers with pieces, with its perplexity.
+fn describe(row: &EpochRow, pieces: bool) -> String {
     let mut line = format!("epoch {} ({}): loss {:.4}", row.epoch, row.phase, row.train_loss);
     if let (Some(loss), Some(accuracy)) = (row.validation_loss, row.validation_accuracy) {
         line += &format!(" · validation loss {loss:.4}, ");
-        if many {
+        if pieces {
             line += &format!("perplexity {:.2}, ", loss.exp());
         }
         line += &format!("accuracy {:.1} %", 100.0 * accuracy);

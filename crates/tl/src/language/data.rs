@@ -1,7 +1,8 @@
-//! Texts as a language model reads them: joined into blocks, or each with hidden words.
+//! Texts without labels as a run reads them: joined into blocks, each with hidden words, or two by two.
 
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::Arc;
 
 use tl_core::Backbone;
 use tl_data::Split;
@@ -9,18 +10,20 @@ use tl_data::text::Blocks;
 use tl_models::Architecture;
 use tl_ssl::MaskedTexts;
 use tl_ssl::methods::{MaskPieces, MaskedLanguage};
-use tl_train::{BlockDataset, Dataset};
+use tl_train::{BlockDataset, Dataset, PairDataset};
 
-use crate::examples::{check_pieces, room, tokenizer};
+use crate::examples::{check_pieces, encoded, room, tokenizer};
 use crate::{Error, Examples, FinetuneOptions, Network, TextOptions};
 
-/// Texts of either kind.
+/// Texts of one kind.
 #[derive(Clone, Debug)]
 pub enum LanguageData {
     /// Of whose pieces the next is asked for.
     Blocks(BlockDataset),
     /// Whose hidden pieces are asked for.
     Masked(MaskedTexts),
+    /// Of which two belong together.
+    Pairs(PairDataset),
 }
 
 impl Deref for LanguageData {
@@ -30,6 +33,7 @@ impl Deref for LanguageData {
         match self {
             Self::Blocks(blocks) => blocks,
             Self::Masked(texts) => texts,
+            Self::Pairs(pairs) => pairs,
         }
     }
 }
@@ -49,8 +53,9 @@ impl LanguageData {
     ) -> Result<(Self, Split), Error> {
         let how = Reading { shares, network, weights, text, seed: options.settings.seed };
         match &options.text.masked {
-            None => how.blocks(examples),
             Some(method) => how.masked(examples, *method),
+            None if options.text.pairs => how.pairs(examples),
+            None => how.blocks(examples),
         }
     }
 }
@@ -64,7 +69,7 @@ struct Reading<'a> {
 }
 
 fn no_texts<T>() -> Result<T, Error> {
-    Err(Error::options("a language model is of texts", "give it texts, not images"))
+    Err(Error::options("this task is one of texts", "give it texts, not images"))
 }
 
 impl Reading<'_> {
@@ -104,6 +109,33 @@ impl Reading<'_> {
         let found = MaskedTexts::new(encoded, method, pieces, self.seed);
         let split = found.with_words(&Split::of(&**texts, self.shares, self.seed)?);
         Ok((LanguageData::Masked(found), split))
+    }
+
+    /// Two by two; pairs with an empty text take no part.
+    fn pairs(&self, examples: &Examples) -> Result<(LanguageData, Split), Error> {
+        let Examples::Texts(pairs) = examples else { return no_texts() };
+        let full = |index: &usize| {
+            let item = pairs.items.get(*index);
+            let texts = item.and_then(|item| Some([&item.text, item.pair.as_ref()?]));
+            texts.is_some_and(|texts| texts.iter().all(|text| !text.trim().is_empty()))
+        };
+        let all: Vec<usize> = (0..pairs.items.len()).collect();
+        if !all.iter().any(|index| full(index)) {
+            return Err(Error::options(
+                "no text has a second one that belongs to it",
+                "name the columns of both with --text-column and --pair-column",
+            ));
+        }
+        let sides = Arc::new(pairs.sides());
+        let sides = encoded(&sides, &tokenizer(self.weights)?, self.text, self.network)?;
+        let whole = Split::of(&**pairs, self.shares, self.seed)?;
+        let of = |part: &[usize]| part.iter().copied().filter(full).collect();
+        let split = Split {
+            train: of(&whole.train),
+            validation: of(&whole.validation),
+            test: of(&whole.test),
+        };
+        Ok((LanguageData::Pairs(PairDataset::new(Arc::clone(pairs), sides)), split))
     }
 }
 

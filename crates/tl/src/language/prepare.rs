@@ -4,22 +4,22 @@ use std::path::{Path, PathBuf};
 
 use tl_core::{Backbone, Model, Phase, Plan, Stage, TrainableReport};
 use tl_data::{Augment, Split};
-use tl_models::{Architecture, NextPiece};
+use tl_models::{Architecture, Weightless};
 use tl_train::files::write_bytes;
-use tl_train::{Conduct, Fitted, Progress, Task, check_resume, fit, measure_part};
+use tl_train::{Conduct, Fitted, Progress, Task, check_resume, fit};
 
 use super::data::LanguageData;
-use super::run::{LanguageRecord, LanguageRun, of_language};
+use super::run::{LanguageRecord, LanguageRun, measure, without_weights};
 use crate::examples::preprocessing;
 use crate::folder::claim;
 use crate::record::{Beginning, DataRecord, RunRecord};
 use crate::source::pretrained_as;
 use crate::{Error, Network, Recipe, Request, text_files};
 
-/// A fitting of a language model that was checked and laid out.
+/// A fitting on texts without labels that was checked and laid out.
 pub struct PreparedLanguage {
     request: Request,
-    pub model: Model<Network, NextPiece>,
+    pub model: Model<Network, Weightless>,
     pub plan: Plan,
     pub data: LanguageData,
     pub split: Split,
@@ -30,7 +30,7 @@ pub struct PreparedLanguage {
 }
 
 /// Checks a request and lays it out: a causal network is fitted on texts without labels; or a text encoder, where the options
-/// hide words.
+/// hide words; or any network of texts on pairs of them.
 ///
 /// # Errors
 /// Anything that is wrong with the data, the weights, the plan or an option.
@@ -38,18 +38,18 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
     let options = &request.options;
     options.settings.validate()?;
     if options.shots.is_some() {
-        return Err(Error::options("a language model knows no classes", "leave out --shots"));
+        return Err(Error::options("these texts have no classes", "leave out --shots"));
     }
     if options.text.stride.is_some() {
         return Err(Error::options(
-            "a language model reads blocks that follow each other, and no windows that overlap",
+            "what is learnt without labels is read in no windows that overlap",
             "leave out --stride",
         ));
     }
     let (seed, choice) = (options.settings.seed, options.choice());
     let partial = options.partial_weights;
     let found = pretrained_as(&choice, &options.weights, Some(1), partial, seed, &request.device)?;
-    let model = of_language(found.model.backbone)?;
+    let model = without_weights(found.model.backbone, options)?;
     let preprocess = preprocessing(&model.backbone, options)?;
     let text = preprocess.texts()?;
     let weights = found.path;
@@ -71,7 +71,7 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
         Recipe::Auto => tuning.recipe = Recipe::Finetune,
         Recipe::Probe => {
             return Err(Error::options(
-                "a language model has no head of its own to probe with",
+                "this task has no head of its own to probe with",
                 "give --recipe finetune or gradual",
             ));
         }
@@ -128,7 +128,7 @@ fn with_something_trained(plan: Plan, stages: &[Stage]) -> Result<Plan, Error> {
     let phases: Vec<Phase> = kept.map(|(phase, _)| phase.label_smoothing(0.0)).collect();
     if phases.is_empty() {
         return Err(Error::options(
-            "every stage is frozen, and a language model has no head beside them: nothing is trained",
+            "every stage is frozen, and this task has no head beside them: nothing is trained",
             "freeze fewer stages",
         ));
     }
@@ -185,12 +185,12 @@ impl PreparedLanguage {
         let conduct = self.conduct(folder);
         let Fitted { model, rows, kept, steps, .. } =
             fit(self.model.clone(), &self.task(), &self.plan, settings, &conduct, progress)?;
-        let mut measure = |part: &[usize]| {
+        let mut measured = |part: &[usize]| {
             let (size, device) = (settings.batch_size, &self.request.device);
-            measure_part(&model, &*self.data, part, size, device, progress)
+            measure(&model, &self.data, part, size, device, progress)
         };
-        let validation = measure(&self.split.validation)?.map(Into::into);
-        let test = measure(&self.split.test)?.map(Into::into);
+        let validation = measured(&self.split.validation)?;
+        let test = measured(&self.split.test)?;
         let record = &mut self.record;
         record.kept = Some(kept);
         record.steps = steps;

@@ -1,4 +1,4 @@
-//! A run with a language model, causal or masked, and how good it is.
+//! A run on texts without labels, a language model or a maker of vectors, and how good it is.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 use tl_core::Model;
 use tl_data::{Part, Split};
 use tl_models::weights::WeightsFile;
-use tl_models::{Architecture, LoadOptions, NextPiece, Purpose, load, save_backbone};
+use tl_models::{Architecture, LoadOptions, Purpose, Weightless, load, save_backbone};
 use tl_train::files::write_bytes;
-use tl_train::metrics::Measure;
-use tl_train::{EpochRow, Progress, measure_part};
+use tl_train::metrics::{Measure, Retrieval, ranks};
+use tl_train::{Dataset, EpochRow, PairDataset, Progress, TrainError, measure_part};
 
 use super::data::{LanguageData, vocabulary};
 use crate::choice::said;
+use crate::embed::embed_items;
 use crate::record::{MODEL_FILE, RunRecord, Status};
-use crate::{Error, Examples, Network, page, text_files};
+use crate::{Error, Examples, FinetuneOptions, Network, page, text_files};
 
 /// How well a language model foresees texts, or finds hidden words of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,24 +58,50 @@ impl std::fmt::Display for Perplexity {
     }
 }
 
-/// What a fitting of a language model did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct LanguageRecord {
-    pub validation: Option<Perplexity>,
-    /// On the test part, measured once.
-    pub test: Option<Perplexity>,
+/// How good a run is, by what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Found {
+    /// Of a language model.
+    Language(Perplexity),
+    /// Of vectors of texts.
+    Pairs(Retrieval),
 }
 
-/// A fitted language model and its record.
+impl std::fmt::Display for Found {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Language(found) => found.fmt(out),
+            Self::Pairs(found) => found.fmt(out),
+        }
+    }
+}
+
+/// What a fitting on texts without labels found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LanguageRecord {
+    pub validation: Option<Found>,
+    /// On the test part, measured once.
+    pub test: Option<Found>,
+}
+
+/// What was fitted on texts without labels, and its record.
 pub struct LanguageRun {
     pub folder: PathBuf,
     pub record: RunRecord,
-    pub model: Model<Network, NextPiece>,
+    pub model: Model<Network, Weightless>,
 }
 
-/// `network` as one that tells the next piece; one that was built to find hidden pieces as it is.
-pub(super) fn of_language(network: Network) -> Result<Model<Network, NextPiece>, Error> {
-    let head = NextPiece::new(vocabulary(&network)?);
+/// `network` as one that tells the next piece; one that was built to find hidden pieces as it is, and one that makes vectors.
+pub(super) fn without_weights(
+    network: Network,
+    options: &FinetuneOptions,
+) -> Result<Model<Network, Weightless>, Error> {
+    let pieces = vocabulary(&network)?;
+    if options.text.pairs {
+        return Ok(Model { backbone: network, head: Weightless::pairs() });
+    }
+    let head = Weightless::pieces(pieces);
     let backbone = match network {
         Network::Gpt2(inner) => Network::Gpt2(inner.for_purpose(Purpose::Language)),
         Network::Encoder(inner) if inner.config().predicts => Network::Encoder(inner),
@@ -88,14 +115,16 @@ impl LanguageRun {
     pub(super) fn finish(
         folder: &Path,
         record: &mut RunRecord,
-        model: Model<Network, NextPiece>,
+        model: Model<Network, Weightless>,
         rows: &[EpochRow],
     ) -> Result<Self, Error> {
         let metadata = said(&model.backbone).into_iter().collect();
         save_backbone(&folder.join(MODEL_FILE), &model.backbone, &metadata)?;
         text_files::write_config(&model.backbone, &[], folder)?;
-        let load: &[u8] = match &record.options.text.masked {
+        let text = &record.options.text;
+        let load: &[u8] = match &text.masked {
             Some(_) => include_bytes!("../load_masked.py"),
+            None if text.pairs => include_bytes!("../load_vectors.py"),
             None => include_bytes!("../load_language.py"),
         };
         write_bytes(&folder.join("load.py"), load)?;
@@ -120,8 +149,8 @@ impl LanguageRun {
             mend,
         };
         if record.language.is_none() {
-            let mend = "give the folder of a run that `tl finetune --task lm` or `tl pretrain --method mlm` made";
-            return Err(fault("holds no language model", mend));
+            let mend = "give the folder of a run that `tl finetune --task lm` or `--task embedding`, or `tl pretrain --method mlm` made";
+            return Err(fault("holds no language model and no vectors of texts", mend));
         }
         let path = folder.join(MODEL_FILE);
         if !path.exists() {
@@ -131,7 +160,8 @@ impl LanguageRun {
         let file = WeightsFile::open(&path)?;
         let network = record.options.choice().build(Some(&file), device)?;
         let (found, _) = load(network.with_head(1, 0, device), &file, LoadOptions::default())?;
-        Ok(Self { folder: folder.to_path_buf(), record, model: of_language(found.backbone)? })
+        let model = without_weights(found.backbone, &record.options)?;
+        Ok(Self { folder: folder.to_path_buf(), record, model })
     }
 
     /// Measures the run on texts, and says in words on which: of those it was fitted on its test part, or
@@ -144,7 +174,7 @@ impl LanguageRun {
         examples: &Examples,
         device: &Device,
         progress: &mut dyn Progress,
-    ) -> Result<(Perplexity, String), Error> {
+    ) -> Result<(Found, String), Error> {
         let options = &self.record.options;
         let own = examples.items().fingerprint() == self.record.data.fingerprint;
         let items = examples.items();
@@ -169,10 +199,46 @@ impl LanguageRun {
             _ => ("all texts", [train, validation, test].concat()),
         };
         let size = options.settings.batch_size.max(1);
-        let found = measure_part(&self.model, &*data, &items, size, device, progress)?;
+        let found = measure(&self.model, &data, &items, size, device, progress)?;
         let found = found.ok_or_else(|| {
-            Error::options(format!("{part} holds no piece to ask for"), "give texts with words")
+            Error::options(format!("{part} holds nothing to ask for"), "give texts with words")
         })?;
-        Ok((found.into(), part.to_string()))
+        Ok((found, part.to_string()))
     }
+}
+
+/// How good `model` is on `items`; nothing where nothing can be asked of them.
+pub(super) fn measure(
+    model: &Model<Network, Weightless>,
+    data: &LanguageData,
+    items: &[usize],
+    batch_size: usize,
+    device: &Device,
+    progress: &mut dyn Progress,
+) -> Result<Option<Found>, Error> {
+    if let LanguageData::Pairs(pairs) = data {
+        let found = retrieve(&model.backbone, pairs, items, batch_size, device, progress)?;
+        return Ok(found.map(Found::Pairs));
+    }
+    let found = measure_part(model, &**data, items, batch_size, device, progress)?;
+    Ok(found.map(|found| Found::Language(found.into())))
+}
+
+/// How well the first texts of pairs find their second ones among those of all `pairs` that are asked for.
+fn retrieve(
+    network: &Network,
+    data: &PairDataset,
+    pairs: &[usize],
+    batch_size: usize,
+    device: &Device,
+    progress: &mut dyn Progress,
+) -> Result<Option<Retrieval>, Error> {
+    let (sides, places) = (data.sides(), data.places(pairs));
+    let vectors = embed_items(network, sides, &places, batch_size, device, progress)?;
+    let (first, second) = vectors.values.split_at(pairs.len() * vectors.width);
+    let second_places = &places[pairs.len()..];
+    let texts: Vec<usize> =
+        second_places.iter().map(|place| sides.items().first_alike(*place)).collect();
+    let found = ranks(first, second, &texts, vectors.width, device).map_err(TrainError::Device)?;
+    Ok(Retrieval::of(&found))
 }

@@ -13,11 +13,10 @@ const VALIDATION: usize = 300;
 ///
 /// # Errors
 /// When the images were not fetched (`cargo xtask assets`), or are not what they should be.
-pub fn fashion(folder: &Path) -> Outcome<String> {
-    let path = folder.to_string_lossy().into_owned();
+pub fn fashion(folder: &Path) -> Outcome<()> {
     let done = folder.join("classes.txt");
     if done.exists() {
-        return Ok(path);
+        return Ok(());
     }
     std::fs::create_dir_all(folder).during("cannot make a folder")?;
     for (kind, header) in [("images-idx3-ubyte", 16), ("labels-idx1-ubyte", 8)] {
@@ -30,7 +29,7 @@ pub fn fashion(folder: &Path) -> Outcome<String> {
     }
     let names = root().join("assets").join("fashion_mnist").join("classes.txt");
     std::fs::copy(names, &done).during("cannot write the names of the classes")?;
-    Ok(path)
+    Ok(())
 }
 
 fn unpacked(name: &str) -> Outcome<Vec<u8>> {

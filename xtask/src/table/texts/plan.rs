@@ -7,6 +7,8 @@ pub struct Task {
     /// The fetched file, and what stands in front of it on the command line.
     pub asset: &'static str,
     pub prefix: &'static str,
+    /// The file below the table's folder that is made of the fetched one, where the program does not read that.
+    pub made: Option<&'static str>,
     /// Words of every command.
     pub words: &'static str,
     /// Training texts of each class; 0 stands for all.
@@ -50,6 +52,9 @@ const LORA: Way =
 const SENTIMENT: &[Way] = &[PROBE, FINETUNE];
 const SPLIT: &str = "--split 70,10,20";
 
+/// Subjects and bodies of e-mails as lines of JSON.
+pub const SPAM: &str = "spam.jsonl";
+
 const MASKED: Before = Before {
     makes: "movie-mlm",
     words: "pretrain rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt --method mlm --model bert --weights \
@@ -62,6 +67,7 @@ pub const TASKS: &[Task] = &[
         title: "Sentiment of tweets",
         asset: "tweets_GroundTruth.txt",
         prefix: "rated:",
+        made: None,
         words: SPLIT,
         shots: &[0],
         seeds: 3,
@@ -72,6 +78,7 @@ pub const TASKS: &[Task] = &[
         title: "Sentiment of reviews of products",
         asset: "amazonReviewSnippets_GroundTruth.txt",
         prefix: "rated:",
+        made: None,
         words: SPLIT,
         shots: &[0],
         seeds: 3,
@@ -82,6 +89,7 @@ pub const TASKS: &[Task] = &[
         title: "Sentiment of reviews of films",
         asset: "movieReviewSnippets_GroundTruth.txt",
         prefix: "rated:",
+        made: None,
         words: SPLIT,
         shots: &[0],
         seeds: 3,
@@ -100,6 +108,7 @@ pub const TASKS: &[Task] = &[
         title: "Named entities in tweets",
         asset: "wnut16-train.txt",
         prefix: "",
+        made: None,
         words: "--task tokens --split 70,10,20",
         shots: &[0],
         seeds: 3,
@@ -117,8 +126,20 @@ pub const TASKS: &[Task] = &[
         title: "Topics of news by few labels",
         asset: "20newsgroups-train.tab",
         prefix: "",
+        made: None,
         words: "--text-column Text --label-column Category --split 70,10,20",
         shots: &[3, 25],
+        seeds: 3,
+        ways: SENTIMENT,
+    },
+    Task {
+        name: "few_spam",
+        title: "Spam by few labels",
+        asset: "spam-assassin.tgz",
+        prefix: "",
+        made: Some(SPAM),
+        words: SPLIT,
+        shots: &[25, 250],
         seeds: 3,
         ways: SENTIMENT,
     },
@@ -127,6 +148,7 @@ pub const TASKS: &[Task] = &[
         title: "Topics of news",
         asset: "20newsgroups-train.tab",
         prefix: "",
+        made: None,
         words: "--text-column Text --label-column Category --split 70,10,20",
         shots: &[0],
         seeds: 1,
@@ -137,6 +159,7 @@ pub const TASKS: &[Task] = &[
         title: "What of a recipe helps, on reviews of films",
         asset: "movieReviewSnippets_GroundTruth.txt",
         prefix: "rated:",
+        made: None,
         words: SPLIT,
         shots: &[50, 500],
         seeds: 3,
