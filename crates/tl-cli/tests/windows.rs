@@ -224,7 +224,7 @@ fn windows_that_make_no_sense_are_refused_in_one_line() {
     causal(&place, "gpt2");
     let words = ["finetune", "articles.csv", "--task", "lm", "--model", "gpt2", "--weights"];
     let words = [&words[..], &["random:gpt2", "--stride", "2"]].concat();
-    place.refused_with(&words, &["language model", "leave out --stride"]);
+    place.refused_with(&words, &["learnt without labels", "leave out --stride"]);
     // Verbs that read no windows do not know the word.
     let adapt = ["adapt", "--source", "articles.csv", "--target", "articles.csv", "--stride", "2"];
     place.refused_with(&adapt, &["--stride"]);
