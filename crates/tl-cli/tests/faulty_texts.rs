@@ -101,7 +101,7 @@ fn a_tokenizer_that_does_not_fit_and_a_file_that_is_missing_are_told_by_every_ve
     let place = place();
     with_words(&place);
     place.file("lines.txt", b"the film was good\n");
-    let faults = |folder: &str, verbs: &[Vec<&str>]| {
+    let faults = |folder: &str, mend: &str, verbs: &[Vec<&str>]| {
         let path = |name: &str| place.path(&format!("{folder}/{name}"));
         let before = contents(&place.path(folder));
         let [config, pieces] =
@@ -109,10 +109,10 @@ fn a_tokenizer_that_does_not_fit_and_a_file_that_is_missing_are_told_by_every_ve
         let refused =
             |parts: &[&str]| verbs.iter().for_each(|words| place.refused_with(words, parts));
         fs::remove_file(path("config.json")).unwrap();
-        refused(&["config.json", "give --weights a folder that holds config.json"]);
+        refused(&["config.json", mend]);
         fs::write(path("config.json"), config).unwrap();
         fs::remove_file(path("tokenizer.json")).unwrap();
-        refused(&["tokenizer.json: is not there", "give --weights a folder"]);
+        refused(&["tokenizer.json: is not there", mend]);
         // A piece beyond the rows of the table.
         let text = String::from_utf8(pieces.clone()).unwrap();
         let other = text.replace("\"good\":4", "\"good\":40");
@@ -122,10 +122,13 @@ fn a_tokenizer_that_does_not_fit_and_a_file_that_is_missing_are_told_by_every_ve
         fs::write(path("tokenizer.json"), pieces).unwrap();
         assert!(before == contents(&place.path(folder)), "{folder}");
     };
-    faults("encoder", &from_weights("reviews.csv", "encoder"));
-    faults("run", &from_run("reviews.csv", "run"));
+    let weights = from_weights("reviews.csv", "encoder");
+    faults("encoder", "give --weights a folder that holds", &weights);
+    let mend = "put it back, or fit the run again";
+    faults("run", mend, &from_run("reviews.csv", "run"));
     faults(
         "words",
+        mend,
         &[vec!["evaluate", "words", "words.conll"], vec!["predict", "words", "lines.txt"]],
     );
     assert!(!place.path("new").exists() && !place.path("new.npy").exists());

@@ -101,6 +101,7 @@ impl Run {
                 mend: "go on with it: give the command that made it --resume",
             });
         }
+        text_files::require_config(folder, &record.preprocess)?;
         let file = WeightsFile::open(&path)?;
         let network = record.options.choice().build(Some(&file), device)?;
         let model = network.with_head(record.labels.len(), 0, device);
@@ -158,6 +159,7 @@ impl Run {
         threads: usize,
         strict: bool,
     ) -> Result<Input, Error> {
+        text_files::require_tokenizer(&self.folder, &self.record.preprocess)?;
         let weights = self.folder.join(MODEL_FILE);
         let reading = Reading { weights: Some(&weights), own: None, threads, strict };
         examples.dataset(&self.record.preprocess, &self.model.backbone, &reading)

@@ -8,6 +8,7 @@ use tl_train::files::write_bytes;
 
 use crate::choice::{CONFIG_FILE, TOKENIZER_FILE};
 use crate::examples::tokenizer;
+use crate::record::Preprocessing;
 use crate::{Error, Network};
 
 /// What `transformers` reads of a tokenizer; the first is needed, the others are taken where they are.
@@ -75,6 +76,34 @@ pub(crate) fn copy_tokenizer(weights: &Path, folder: &Path) -> Result<(), Error>
         write_bytes(&to, &bytes)?;
     }
     Ok(())
+}
+
+/// Succeeds where a run on texts has its `config.json`.
+///
+/// # Errors
+/// A run on texts without it.
+pub(crate) fn require_config(folder: &Path, how: &Preprocessing) -> Result<(), Error> {
+    require(folder, how, &[CONFIG_FILE])
+}
+
+/// Succeeds where a run on texts has its tokenizer.
+///
+/// # Errors
+/// A run on texts without it.
+pub(crate) fn require_tokenizer(folder: &Path, how: &Preprocessing) -> Result<(), Error> {
+    require(folder, how, &[TOKENIZER_FILE, "vocab.txt"])
+}
+
+fn require(folder: &Path, how: &Preprocessing, names: &[&str]) -> Result<(), Error> {
+    let found = names.iter().any(|name| folder.join(name).is_file());
+    match (how, names.first()) {
+        (Preprocessing::Texts(_), Some(name)) if !found => Err(Error::Run {
+            path: folder.join(name),
+            problem: "is not there, and a run on texts is not opened without it".into(),
+            mend: "put it back, or fit the run again",
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the `config.json` of a text encoder with these labels; of another network nothing.

@@ -157,6 +157,7 @@ impl LanguageRun {
             let mend = "go on with it: give the command that made it --resume";
             return Err(fault("holds a run that is not finished", mend));
         }
+        text_files::require_config(folder, &record.preprocess)?;
         let file = WeightsFile::open(&path)?;
         let network = record.options.choice().build(Some(&file), device)?;
         let (found, _) = load(network.with_head(1, 0, device), &file, LoadOptions::default())?;
