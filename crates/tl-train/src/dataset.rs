@@ -160,6 +160,15 @@ impl TextDataset {
         Self { numbers: Some(numbers), ..self }
     }
 
+    /// The same with their numbers, if they have some, [in the scale](Numbers::scaled) of the texts `train`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn scaled(self, train: &[usize], centred: bool) -> Result<Self, TrainError> {
+        let numbers = self.numbers.map(|numbers| numbers.scaled(train, centred)).transpose()?;
+        Ok(Self { numbers, ..self })
+    }
+
     /// The texts and their pieces.
     pub fn texts(&self) -> &EncodedTexts {
         &self.texts
