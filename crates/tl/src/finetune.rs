@@ -11,7 +11,7 @@ use tl_data::{Augment, CropRange, Split};
 use tl_models::Classifier;
 use tl_train::files::write_bytes;
 use tl_train::report::Section;
-use tl_train::{Conduct, Progress, Task, TrainError, check_resume, fit};
+use tl_train::{Conduct, Progress, Task, check_resume, fit};
 
 use crate::adapters::Adapters;
 use crate::estimate::{Extent, Sample, cache_sizes, costs};
