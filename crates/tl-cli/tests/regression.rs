@@ -58,7 +58,7 @@ const FIGURES: [&str; 7] = [
 #[test]
 fn the_number_of_a_word_is_learnt_and_told_again() {
     let place = place();
-    let fitted = place.json(&fit("rated.csv", "run", &["--epochs", "40"]));
+    let fitted = place.json(&fit("rated.csv", "run", &["--epochs", "20"]));
     assert!(fitted["test"]["r2"].as_f64().unwrap() > 0.9, "{fitted}");
     assert!(fitted["test"].get("accuracy").is_none(), "{fitted}");
     let record: Value = serde_json::from_slice(&place.read("run/run.json")).unwrap();
