@@ -5,19 +5,20 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use tl::adapt::{open_sources, open_texts};
+use tl::burn::tensor::Device;
 use tl::data::text::Tagged;
 use tl::data::{Shift, Skipped};
 use tl::record::Preprocessing;
 use tl::run::Measured;
-use tl::train::metrics::{ClassScore, Entities, Evaluation};
-use tl::{Run, RunRecord};
+use tl::train::metrics::{ClassScore, Entities, Evaluation, Regression};
+use tl::{Examples, Run, RunRecord};
 
 use crate::failure::Failure;
 use crate::flags::Machine;
 use crate::progress::Display;
 use crate::{language, output};
 
-/// Measure a run on labelled images or texts: accuracy with its 95 % interval, scores per class
+/// Measure a run on labelled images or texts: accuracy with its 95 % interval, scores per class; or how near its numbers are
 ///
 /// Of the data that the run was fitted on its test part is measured; of data with a folder `test` that
 /// part; of any other data all. Classes are matched by name.
@@ -66,6 +67,9 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
         return language::evaluate(verb, &device);
     }
     let run = Run::open(&verb.run, &device)?;
+    if run.record.numbers.is_some() {
+        return numbers(verb, &run, &device);
+    }
     let examples = match (&run.record.preprocess, verb.data.as_slice()) {
         (Preprocessing::Texts(options), [name]) if options.tokens => {
             Tagged::open(name.as_ref())?.into()
@@ -92,6 +96,34 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
         });
     }
     output::print(&table(&measured, run.record.preprocess.noun()))
+}
+
+/// What `--json` prints of a run of numbers.
+#[derive(Serialize)]
+struct NumbersAnswer<'a> {
+    run: &'a str,
+    part: &'a str,
+    #[serde(flatten)]
+    found: Regression,
+}
+
+/// Measures a run that answers with numbers.
+fn numbers(verb: &Evaluate, run: &Run, device: &Device) -> Result<(), Failure> {
+    let [name] = verb.data.as_slice() else {
+        return Err(Failure::input("a run of numbers is measured on one file; give one"));
+    };
+    if verb.shift.is_some() {
+        return Err(Failure::input("texts know no shift; leave out --shift"));
+    }
+    let options = run.record.preprocess.texts()?;
+    let examples = Examples::open(name, &run.record.network, options, true)?;
+    output::notes(examples.notes());
+    let (found, part) = run.evaluate_numbers(&examples, device, &mut Display::new())?;
+    if verb.machine.json {
+        let run = &verb.run.to_string_lossy();
+        return output::object(&NumbersAnswer { run, part: &part, found });
+    }
+    output::print(&format!("{found}\n({part})\n"))
 }
 
 /// The result as a person reads it.

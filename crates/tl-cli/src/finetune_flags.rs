@@ -29,6 +29,8 @@ pub enum Kind {
     Language,
     /// Pairs of texts that are to be near each other.
     Embedding,
+    /// Texts that are answered with a number.
+    Regression,
 }
 
 impl Kind {
@@ -38,12 +40,13 @@ impl Kind {
     }
 }
 
-const TASKS: [(&str, Kind); 5] = [
+const TASKS: [(&str, Kind); 6] = [
     ("image", Kind::Image),
     ("text", Kind::Text),
     ("tokens", Kind::Tokens),
     ("lm", Kind::Language),
     ("embedding", Kind::Embedding),
+    ("regression", Kind::Regression),
 ];
 
 /// Fit a pretrained network to your own images or texts
@@ -72,6 +75,7 @@ Examples:
   tl finetune train.conll --task tokens --model bert --weights MiniLM/ --epochs 8 --lr 1e-3
   tl finetune novel.txt --task lm --model gpt2 --weights gpt2/     a language model; then: tl generate
   tl finetune questions.csv --task embedding --text-column question --pair-column answer --model bert --weights MiniLM/
+  tl finetune rated.csv --task regression --label-column rating --model bert --weights MiniLM/     a number for each text
 
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens
 it in Python), report.html, metrics.jsonl, predictions.csv, split.csv, labels.json and a checkpoint.")]
@@ -80,7 +84,8 @@ pub struct Finetune {
     pub data: PathBuf,
 
     /// What the data are: image, text, tokens for words with tags, as of named entities, lm for texts without labels, of which
-    /// a gpt2 learns what comes next, or embedding for pairs of texts whose vectors are to be near each other [default: what the network works on; tokens where the file holds a word and its tag a line]
+    /// a gpt2 learns what comes next, embedding for pairs of texts whose vectors are to be near each other, or regression for texts
+    /// whose labels are numbers, with which others are then answered [default: what the network works on; tokens where the file holds a word and its tag a line]
     #[arg(long, value_parser = one_of(&TASKS))]
     pub task: Option<Kind>,
 
@@ -90,7 +95,7 @@ pub struct Finetune {
     #[command(flatten)]
     pub patches: Patches,
 
-    /// How the network is tuned: auto (a probe, then everything), probe (a new head on frozen stages),
+    /// How the network is tuned: auto (a probe, then everything; of numbers everything), probe (a new head on frozen stages),
     /// finetune (everything), gradual (stage after stage from the last), lora (adapters in frozen stages and a new head)
     /// [default: auto]
     #[arg(long, value_parser = one_of(&Recipe::ALL), help_heading = "Tuning")]
@@ -102,7 +107,7 @@ pub struct Finetune {
     #[arg(long, value_name = "ADAPTER", help_heading = "Tuning")]
     pub adapter: Option<AdapterConfig>,
 
-    /// Epochs of training by gradient; a probe without it is trained to convergence [default: 30 for up
+    /// Epochs of training by gradient; a probe without it is trained to convergence, but for one of numbers, which needs it [default: 30 for up
     /// to 100 training images, 20 for up to 500, 10 for more; of texts 20, 10 and 3]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub epochs: Option<usize>,
@@ -142,7 +147,7 @@ pub struct Finetune {
     #[arg(long, value_name = "D", allow_negative_numbers = true, help_heading = "Tuning")]
     pub ema: Option<f64>,
 
-    /// End a phase after this many epochs without a better validation accuracy [default: never]
+    /// End a phase after this many epochs without a better validation accuracy, or R² of numbers [default: never]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub patience: Option<usize>,
 
@@ -151,7 +156,7 @@ pub struct Finetune {
     #[arg(long, value_parser = one_of(&WEIGHTS), help_heading = "Tuning")]
     pub class_weights: Option<bool>,
 
-    /// Which weights the run keeps: best (by validation accuracy), last, or ema [default: best]
+    /// Which weights the run keeps: best (by validation accuracy, or R² of numbers), last, or ema [default: best]
     #[arg(long, value_parser = one_of(&KEEPS), help_heading = "Tuning")]
     pub keep: Option<Keep>,
 
@@ -262,6 +267,7 @@ impl Finetune {
             || works_on == Kind::Text && !table && Tagged::is_kind_of(&self.data);
         let found = match (tagged, table) {
             _ if options.text.pairs => Kind::Embedding,
+            _ if options.text.numbers => Kind::Regression,
             (true, _) => Kind::Tokens,
             (_, true) => Kind::Text,
             _ => works_on,
@@ -271,7 +277,7 @@ impl Finetune {
             (Kind::Language, Kind::Image) => Err(Failure::input(format!(
                 "{network} works on images; for --task lm give --model gpt2 --weights FOLDER"
             ))),
-            (Kind::Text | Kind::Tokens | Kind::Embedding, Kind::Image) => {
+            (Kind::Text | Kind::Tokens | Kind::Embedding | Kind::Regression, Kind::Image) => {
                 Err(Failure::input(format!(
                     "{network} works on images; for texts give --model bert --weights FOLDER, with the folder of a text \
                  encoder"
@@ -290,6 +296,7 @@ impl Finetune {
                 let usual = options.patches.pooling.filter(|it| *it != TokenPooling::Each);
                 options.text.tokens = task == Kind::Tokens;
                 options.text.pairs = task == Kind::Embedding;
+                options.text.numbers = task == Kind::Regression;
                 if self.task.is_some_and(|task| task != Kind::Language) {
                     options.text.masked = None;
                 }

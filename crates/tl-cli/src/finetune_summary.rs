@@ -4,13 +4,49 @@ use std::path::Path;
 
 use serde::Serialize;
 use tl::core::TrainableReport;
-use tl::data::Skipped;
-use tl::train::metrics::Evaluation;
+use tl::data::{Skipped, Split};
+use tl::numbers::NumbersRecord;
+use tl::train::metrics::{Evaluation, Regression};
+use tl::train::{Dataset, Scale};
 use tl::{Prepared, Run, RunRecord};
 
 use crate::class_counts::{ClassCounts, table};
 use crate::failure::Failure;
 use crate::output;
+
+/// How good a run is, by what it answers with.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Figures {
+    Classes(Box<Evaluation>),
+    Numbers(Regression),
+}
+
+impl Figures {
+    /// Of classes.
+    pub fn classes(&self) -> Option<&Evaluation> {
+        match self {
+            Self::Classes(found) => Some(found),
+            Self::Numbers(_) => None,
+        }
+    }
+
+    /// Of numbers.
+    pub fn numbers(&self) -> Option<&Regression> {
+        match self {
+            Self::Classes(_) => None,
+            Self::Numbers(found) => Some(found),
+        }
+    }
+
+    /// The same of one part for a person.
+    fn line(&self, part: &str) -> String {
+        match self {
+            Self::Classes(found) => format!("{part} accuracy {}\n", output::accuracy(found)),
+            Self::Numbers(found) => format!("{part} {found}\n"),
+        }
+    }
+}
 
 /// A finished run, as `--json` prints it.
 #[derive(Clone, Debug, Serialize)]
@@ -19,8 +55,8 @@ pub struct Outcome {
     pub seed: u64,
     pub network: String,
     /// On the test part, measured once.
-    pub test: Option<Evaluation>,
-    pub validation: Option<Evaluation>,
+    pub test: Option<Figures>,
+    pub validation: Option<Figures>,
     /// Which weights were kept.
     pub kept: Option<String>,
     pub trained_parameters: u64,
@@ -37,12 +73,19 @@ impl Outcome {
 
     /// Of the run with this record in `folder`.
     pub fn of(folder: &Path, record: &RunRecord) -> Self {
+        let [test, validation] = match &record.numbers {
+            Some(NumbersRecord { test, validation, .. }) => {
+                [test, validation].map(|part| part.map(Figures::Numbers))
+            }
+            None => [&record.test, &record.validation]
+                .map(|part| part.clone().map(|found| Figures::Classes(Box::new(found)))),
+        };
         Self {
             run: folder.to_string_lossy().into_owned(),
             seed: record.options.settings.seed,
             network: record.network.clone(),
-            test: record.test.clone(),
-            validation: record.validation.clone(),
+            test,
+            validation,
             kept: record.kept.clone(),
             trained_parameters: record
                 .trainable_report
@@ -56,7 +99,7 @@ impl Outcome {
     }
 
     /// The part that speaks for new data: test where there is one, else validation.
-    pub fn measured(&self) -> Option<(&'static str, &Evaluation)> {
+    pub fn measured(&self) -> Option<(&'static str, &Figures)> {
         let test = self.test.as_ref().map(|found| ("test", found));
         test.or(self.validation.as_ref().map(|found| ("validation", found)))
     }
@@ -65,16 +108,14 @@ impl Outcome {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for (part, found) in [("test", &self.test), ("validation", &self.validation)] {
-            if let Some(found) = found.as_ref().and_then(|it| it.entities.as_ref()) {
+            let entities = found.as_ref().and_then(|it| it.classes()?.entities.as_ref());
+            if let Some(found) = entities {
                 let score = output::share(found.usual.micro.f1, found.interval, found.usual.n);
                 text += &format!("{part} F1 of entities {score}\n");
             }
         }
-        if let Some(found) = &self.test {
-            text += &format!("test accuracy {}\n", output::accuracy(found));
-        }
-        if let Some(found) = &self.validation {
-            text += &format!("validation accuracy {}\n", output::accuracy(found));
+        for (part, found) in [("test", &self.test), ("validation", &self.validation)] {
+            text += &found.as_ref().map_or(String::new(), |found| found.line(part));
         }
         if self.test.is_none() {
             text += "no test part: no figure here speaks for new data\n";
@@ -94,10 +135,13 @@ impl Outcome {
 /// One line before the work begins.
 pub fn headline(prepared: &Prepared, folder: &Path) -> String {
     let RunRecord { network, options, data, labels, device, preprocess, .. } = &prepared.record;
+    let answers = match options.text.numbers {
+        true => "a number".to_string(),
+        false => format!("{} classes", labels.len()),
+    };
     format!(
-        "{network} ({}) on {device}: {} classes, {} training, {} validation and {} test {}; run: {}",
+        "{network} ({}) on {device}: {answers}, {} training, {} validation and {} test {}; run: {}",
         options.weights,
-        labels.len(),
         data.train,
         data.validation,
         data.test,
@@ -114,15 +158,53 @@ struct DryRun<'a> {
     weights: &'a str,
     preprocess: &'a tl::record::Preprocessing,
     classes: Vec<ClassCounts<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbers: Option<NumberCounts>,
     notes: Vec<String>,
     trainable_report: &'a TrainableReport,
     load_report: &'a Option<tl::models::weights::LoadReport>,
 }
 
+/// The texts of each part that are to be answered with numbers, and the mean and deviation of the training part.
+#[derive(Serialize)]
+struct NumberCounts {
+    train: usize,
+    validation: usize,
+    test: usize,
+    #[serde(flatten)]
+    scale: Scale,
+}
+
+impl NumberCounts {
+    fn of(data: &dyn Dataset, split: &Split) -> Option<Self> {
+        let numbers = data.numbers()?;
+        let known = |part: &[usize]| {
+            part.iter()
+                .filter(|item| numbers.values.get(**item).is_some_and(Option::is_some))
+                .count()
+        };
+        let [train, validation, test] =
+            [&split.train, &split.validation, &split.test].map(|it| known(it));
+        Some(Self { train, validation, test, scale: numbers.scale })
+    }
+
+    fn text(&self) -> String {
+        let Self { train, validation, test, scale: Scale { mean, deviation } } = self;
+        format!(
+            "numbers: {train} training, {validation} validation and {test} test; of training the mean {mean:.4}, the deviation \
+             {deviation:.4}\n"
+        )
+    }
+}
+
 /// What would be done, without doing it.
 pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
     let Prepared { data, split, report, record, .. } = prepared;
-    let classes = ClassCounts::all(data.items(), split);
+    let numbers = NumberCounts::of(&**data, split);
+    let classes = match &numbers {
+        Some(_) => Vec::new(),
+        None => ClassCounts::all(data.items(), split),
+    };
     let notes = [split.notes(), data.notes()].concat();
     if json {
         return output::object(&DryRun {
@@ -131,6 +213,7 @@ pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
             weights: &record.options.weights,
             preprocess: &record.preprocess,
             classes,
+            numbers,
             notes,
             trainable_report: report,
             load_report: &record.load_report,
@@ -142,7 +225,7 @@ pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
         record.options.weights,
         record.preprocess,
         record.device,
-        table(&classes)
+        numbers.map_or_else(|| table(&classes), |numbers| numbers.text())
     );
     for note in &notes {
         text += &format!("note: {note}\n");

@@ -8,6 +8,7 @@ use tl::burn::tensor::Device;
 use tl::data::text::{Columns, Sentence, Tagged, TextItem, Texts, words};
 use tl::data::{DataError, Images, Item, Skipped};
 use tl::entities::{Entity, TextEntities, entities};
+use tl::numbers::{NumberPrediction, number_predictions};
 use tl::predict::{Prediction, predictions};
 use tl::record::Preprocessing;
 use tl::{Examples, Run, TextOptions};
@@ -17,7 +18,7 @@ use crate::flags::Machine;
 use crate::output;
 use crate::progress::Display;
 
-/// Label images or texts: the most probable class of each and its probability
+/// Label images or texts: the most probable class of each and its probability, or the number of each text
 ///
 /// A run on texts takes files with a text on each line, or tables like the one that it was fitted on; their lines
 /// are named by their numbers.
@@ -31,7 +32,8 @@ Examples:
 --json prints {\"predictions\": [{\"file\", \"label\", \"probability\", \"probabilities\", \"logits\"}], \"labels\", \"skipped\"};
 probabilities and logits stand in the order of the labels. Of a run on words with tags it prints the entities of each line:
 {\"predictions\": [{\"file\", \"text\", \"entities\": [{\"label\", \"start\", \"end\", \"text\", \"probability\"}]}], \"labels\"}; start and end
-count characters.")]
+count characters. Of a run that answers with numbers it prints {\"predictions\": [{\"file\", \"number\"}], \"labels\"}, with what the
+number is called for a label.")]
 pub struct Predict {
     /// The folder of a finished run
     pub run: PathBuf,
@@ -52,6 +54,13 @@ pub struct Predict {
 #[derive(Serialize)]
 struct EntityAnswer<'a> {
     predictions: &'a [TextEntities],
+    labels: &'a [String],
+}
+
+/// What `--json` prints of a run of numbers.
+#[derive(Serialize)]
+struct NumberAnswer<'a> {
+    predictions: &'a [NumberPrediction],
     labels: &'a [String],
 }
 
@@ -78,6 +87,9 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
     let count = data.items().count();
     let items: Vec<usize> = (0..count).collect();
     let found = run.predict(&*data, &items, &device, &mut Display::new())?;
+    if data.numbers().is_some() {
+        return tell_numbers(&number_predictions(&found, data.items()), &run, verb.machine.json);
+    }
     let answers = predictions(&found, data.items(), &run.record.labels);
     let skipped = data.skipped();
     if let (true, Some(first)) = (answers.is_empty(), skipped.first()) {
@@ -102,6 +114,17 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
         format!("{file:wide$}  {label:narrow$}  {:5.1} %\n", 100.0 * probability)
     });
     output::print(&lines.collect::<String>())
+}
+
+/// A line for each text.
+fn tell_numbers(answers: &[NumberPrediction], run: &Run, json: bool) -> Result<(), Failure> {
+    if json {
+        let labels = &run.record.labels;
+        return output::object(&NumberAnswer { predictions: answers, labels });
+    }
+    let wide = answers.iter().map(|answer| answer.file.chars().count()).max().unwrap_or(0);
+    let line = |answer: &NumberPrediction| format!("{:wide$}  {}\n", answer.file, answer.number);
+    output::print(&answers.iter().map(line).collect::<String>())
 }
 
 /// The entities in the lines of all files.

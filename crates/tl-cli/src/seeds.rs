@@ -7,13 +7,13 @@ use tl::Request;
 use tl::folder::next_folder;
 use tl::record::RUN_FILE;
 use tl::train::files::write_bytes;
-use tl::train::metrics::mean_and_deviation;
+use tl::train::metrics::{Evaluation, Regression, mean_and_deviation};
 use tl::{RunRecord, Status};
 
 use crate::failure::Failure;
 use crate::finetune::{fit, resume_all};
 use crate::finetune_flags::Finetune;
-use crate::finetune_summary::Outcome;
+use crate::finetune_summary::{Figures, Outcome};
 use crate::output;
 use crate::progress::Display;
 
@@ -25,6 +25,22 @@ struct Spread {
     deviation: f64,
 }
 
+/// Over all runs, by what they answer with.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Spreads {
+    Classes {
+        accuracy: Spread,
+        macro_f1: Spread,
+        loss: Spread,
+    },
+    Numbers {
+        /// Nothing where it is not defined for a run.
+        r2: Option<Spread>,
+        root_mean_squared_error: Spread,
+    },
+}
+
 /// `summary.json`, and what `--json` prints.
 #[derive(Serialize)]
 struct Summary {
@@ -32,9 +48,8 @@ struct Summary {
     seeds: Vec<u64>,
     /// The part that was measured.
     part: &'static str,
-    accuracy: Spread,
-    macro_f1: Spread,
-    loss: Spread,
+    #[serde(flatten)]
+    figures: Spreads,
     seconds: Spread,
     runs: Vec<Outcome>,
 }
@@ -108,34 +123,68 @@ fn finished(request: &Request, folder: &Path) -> Option<RunRecord> {
     same.then_some(record)
 }
 
+fn spread(values: impl IntoIterator<Item = f64>) -> Spread {
+    let values: Vec<f64> = values.into_iter().collect();
+    let (mean, deviation) = mean_and_deviation(&values);
+    Spread { mean, deviation }
+}
+
 impl Summary {
     fn new(command: String, runs: Vec<Outcome>) -> Result<Self, Failure> {
         let nothing = || Failure::input("no run has a test or a validation part to be measured on");
         let part = runs.first().and_then(Outcome::measured).ok_or_else(nothing)?.0;
-        let spread = |figure: &dyn Fn(&Outcome) -> f64| {
-            let values: Vec<f64> = runs.iter().map(figure).collect();
-            let (mean, deviation) = mean_and_deviation(&values);
-            Spread { mean, deviation }
+        let seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
+        let found = || runs.iter().filter_map(|run| Some(run.measured()?.1));
+        let numbers: Vec<&Regression> = found().filter_map(Figures::numbers).collect();
+        let classes: Vec<&Evaluation> = found().filter_map(Figures::classes).collect();
+        let of_classes =
+            |figure: fn(&Evaluation) -> f64| spread(classes.iter().map(|it| figure(it)));
+        let figures = match numbers.is_empty() {
+            true => Spreads::Classes {
+                accuracy: of_classes(|found| found.accuracy),
+                macro_f1: of_classes(|found| found.macro_f1),
+                loss: of_classes(|found| found.loss),
+            },
+            false => {
+                let r2: Option<Vec<f64>> = numbers.iter().map(|found| found.r2).collect();
+                let errors = numbers.iter().map(|found| found.root_mean_squared_error);
+                let root_mean_squared_error = spread(errors);
+                Spreads::Numbers { r2: r2.map(spread), root_mean_squared_error }
+            }
         };
-        let of = |run: &Outcome| run.measured().map(|(_, found)| found.clone());
         Ok(Self {
             command,
             seeds: runs.iter().map(|run| run.seed).collect(),
             part,
-            accuracy: spread(&|run| of(run).map_or(f64::NAN, |found| found.accuracy)),
-            macro_f1: spread(&|run| of(run).map_or(f64::NAN, |found| found.macro_f1)),
-            loss: spread(&|run| of(run).map_or(f64::NAN, |found| found.loss)),
-            seconds: spread(&|run| run.seconds),
+            figures,
+            seconds: spread(seconds),
             runs,
         })
     }
 
     /// The same for a person.
     fn text(&self, out: &Path) -> String {
+        let table = match &self.figures {
+            Spreads::Classes { accuracy, macro_f1, .. } => self.of_classes(accuracy, macro_f1),
+            Spreads::Numbers { r2, root_mean_squared_error } => {
+                self.of_numbers(r2.as_ref(), root_mean_squared_error)
+            }
+        };
+        table
+            + &format!(
+                " · {:.1} ± {:.1} s\nruns: {}/seed-N · {}\n",
+                self.seconds.mean,
+                self.seconds.deviation,
+                out.display(),
+                out.join("summary.json").display()
+            )
+    }
+
+    fn of_classes(&self, accuracy: &Spread, macro_f1: &Spread) -> String {
         let mut text = format!("seed  {} accuracy  95 % interval     n  kept\n", self.part);
         let wide = self.part.len() + " accuracy".len();
         for run in &self.runs {
-            if let Some((_, found)) = run.measured() {
+            if let Some(found) = run.measured().and_then(|(_, found)| found.classes()) {
                 text += &format!(
                     "{:>4}  {:>wide$}  {:>5.1}–{:>5.1} %  {:>6}  {}\n",
                     run.seed,
@@ -148,18 +197,31 @@ impl Summary {
             }
         }
         text + &format!(
-            "{} accuracy {:.1} ± {:.1} % (mean ± deviation of {} seeds) · macro F1 {:.3} ± {:.3} · {:.1} ± {:.1} s\n\
-             runs: {}/seed-N · {}\n",
+            "{} accuracy {:.1} ± {:.1} % (mean ± deviation of {} seeds) · macro F1 {:.3} ± {:.3}",
             self.part,
-            100.0 * self.accuracy.mean,
-            100.0 * self.accuracy.deviation,
+            100.0 * accuracy.mean,
+            100.0 * accuracy.deviation,
             self.runs.len(),
-            self.macro_f1.mean,
-            self.macro_f1.deviation,
-            self.seconds.mean,
-            self.seconds.deviation,
-            out.display(),
-            out.join("summary.json").display()
+            macro_f1.mean,
+            macro_f1.deviation,
+        )
+    }
+
+    fn of_numbers(&self, r2: Option<&Spread>, error: &Spread) -> String {
+        let mut text = String::new();
+        for run in &self.runs {
+            if let Some(found) = run.measured().and_then(|(_, found)| found.numbers()) {
+                let kept = run.kept.as_deref().unwrap_or("nothing");
+                text += &format!("seed {}: {} {found}; kept: {kept}\n", run.seed, self.part);
+            }
+        }
+        let r2 = r2.map_or("–".to_string(), |it| format!("{:.3} ± {:.3}", it.mean, it.deviation));
+        text + &format!(
+            "{} R² {r2} (mean ± deviation of {} seeds) · root mean squared error {:.4} ± {:.4}",
+            self.part,
+            self.runs.len(),
+            error.mean,
+            error.deviation
         )
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use support::Place;
-use support::texts::{alphabets, causal, encoder, masked, pairs, reviews, tagged};
+use support::texts::{alphabets, causal, encoder, masked, pairs, rated, reviews, tagged};
 
 /// Frozen stages cached on disk, three unfreezings, augmentation, a moving average, checkpoints amid
 /// epochs.
@@ -35,6 +35,9 @@ const MASKED: &str = "pretrain reviews.csv --method mlm --model bert --weights r
 /// Pairs of texts in batches that belong together.
 const PAIRS: &str = "finetune pairs.csv --task embedding --text-column question --pair-column answer --model bert \
     --weights encoder --lr 3e-3 --epochs 30 --batch-size 16 --checkpoint-every 3 --threads 2 --resume --out";
+/// Numbers, learnt in a scale of their own and told in their unit.
+const NUMBERS: &str = "finetune rated.csv --task regression --label-column rating --model bert --weights encoder \
+    --recipe gradual --lr 3e-3 --epochs 60 --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
 const TAGGED: &str = "finetune words.conll --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 60 \
     --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
 const SENTENCES: &str = "finetune reviews.csv --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 80 \
@@ -150,11 +153,13 @@ fn runs_on_texts_killed_and_resumed_end_with_the_same_bits() {
     place.file("words.conll", tagged(240).as_bytes());
     place.file("reviews.csv", reviews(160).as_bytes());
     place.file("pairs.csv", pairs().as_bytes());
+    place.file("rated.csv", rated(160, 2.5).as_bytes());
     place.file("elsewhere.csv", reviews(90).replace("film", "is the").as_bytes());
     for (command, checkpoints) in [
         (LANGUAGE, &TEXTS[..]),
         (MASKED, &TEXTS),
         (PAIRS, &TEXTS),
+        (NUMBERS, &TEXTS),
         (TAGGED, &TEXTS),
         (SENTENCES, &TEXTS),
         (SENTENCES_ADAPTED, &ADAPTED),

@@ -58,7 +58,7 @@ pub(crate) fn number(said: &Map<String, Value>, key: &str, usual: f64) -> f64 {
     said.get(key).and_then(Value::as_f64).filter(|x| x.is_finite()).unwrap_or(usual)
 }
 
-/// Says that the network is a classifier with these labels.
+/// Says that the network is a classifier with these labels; a single one is what its answer, a number, is called.
 pub(crate) fn put_labels(said: &mut Map<String, Value>, labels: &[String]) {
     let numbered = labels.iter().enumerate();
     let names: Map<String, Value> =
@@ -66,5 +66,27 @@ pub(crate) fn put_labels(said: &mut Map<String, Value>, labels: &[String]) {
     let ids: Map<String, Value> = numbered.map(|(id, label)| (label.clone(), json!(id))).collect();
     said.insert("id2label".into(), Value::Object(names));
     said.insert("label2id".into(), Value::Object(ids));
-    said.insert("problem_type".into(), json!("single_label_classification"));
+    let problem = match labels {
+        [_] => "regression",
+        _ => "single_label_classification",
+    };
+    said.insert("problem_type".into(), json!(problem));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_answer_is_a_number_and_several_are_classes() {
+        let mut said = Map::new();
+        for (labels, problem) in
+            [(&["rating"][..], "regression"), (&["no", "yes"], "single_label_classification")]
+        {
+            let labels: Vec<String> = labels.iter().map(|label| label.to_string()).collect();
+            put_labels(&mut said, &labels);
+            assert_eq!(said["problem_type"], problem);
+            assert_eq!(said["id2label"]["0"], labels[0].as_str());
+        }
+    }
 }

@@ -8,7 +8,7 @@ use tl_core::{Activation, Pieces};
 use tl_data::text::{Blocks, EncodedTagged, EncodedTexts, Encoding, Windows};
 use tl_data::{Batch, Items, Loader, Skipped, View};
 
-use crate::{Answers, TrainError};
+use crate::{Answers, Numbers, TrainError};
 
 /// Some rows by their numbers, as input of a network on the plain device.
 pub type Input = Result<(Vec<usize>, Activation), TrainError>;
@@ -56,9 +56,14 @@ pub trait Dataset: Sync {
         self.windows().map_or_else(|| rows.to_vec(), |windows| windows.texts_of(rows))
     }
 
-    /// The label of every row.
+    /// Where items are answered with a number: those, and the scale in which the network learns them.
+    fn numbers(&self) -> Option<&Numbers> {
+        None
+    }
+
+    /// The label of every row; where it is answered with a number 0 for each whose number is known.
     fn labels(&self) -> Vec<Option<usize>> {
-        let labels = self.items().labels();
+        let labels = self.numbers().map_or_else(|| self.items().labels(), Numbers::labels);
         let of = |item: &usize| labels.get(*item).copied().flatten();
         match self.windows() {
             None => labels,
@@ -141,12 +146,27 @@ fn to_device(batch: Batch, size: usize, device: &Device) -> (Vec<usize>, Activat
 pub struct TextDataset {
     texts: EncodedTexts,
     lengths: Vec<usize>,
+    numbers: Option<Numbers>,
 }
 
 impl TextDataset {
     /// These texts.
     pub fn new(texts: EncodedTexts) -> Self {
-        Self { lengths: texts.lengths(), texts }
+        Self { lengths: texts.lengths(), texts, numbers: None }
+    }
+
+    /// The same texts, each answered with its number.
+    pub fn with_numbers(self, numbers: Numbers) -> Self {
+        Self { numbers: Some(numbers), ..self }
+    }
+
+    /// The same with their numbers, if they have some, [in the scale](Numbers::scaled) of the texts `train`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn scaled(self, train: &[usize], centred: bool) -> Result<Self, TrainError> {
+        let numbers = self.numbers.map(|numbers| numbers.scaled(train, centred)).transpose()?;
+        Ok(Self { numbers, ..self })
     }
 
     /// The texts and their pieces.
@@ -162,11 +182,17 @@ impl Dataset for TextDataset {
 
     fn preprocessing(&self) -> String {
         let EncodedTexts { tokenizer, max_length, windows, .. } = &self.texts;
-        format!("{tokenizer} {max_length}{}", in_windows(windows.as_ref()))
+        let windows = in_windows(windows.as_ref());
+        let numbers = self.numbers.as_ref().map_or(String::new(), |it| format!(" {:?}", it.scale));
+        format!("{tokenizer} {max_length}{windows}{numbers}")
     }
 
     fn windows(&self) -> Option<&Windows> {
         self.texts.windows.as_ref()
+    }
+
+    fn numbers(&self) -> Option<&Numbers> {
+        self.numbers.as_ref()
     }
 
     fn lengths(&self) -> Option<&[usize]> {

@@ -9,9 +9,10 @@
 //! | [`dataset`] | what a run is fitted on: [`Dataset`], [`TextDataset`], [`TaggedDataset`] |
 //! | `features` | the outputs of a frozen prefix, computed once |
 //! | [`ema`] | a moving average of the weights, norm statistics included |
-//! | [`loss`] | cross-entropy, and the value of a loss |
+//! | [`loss`] | cross-entropy, the squared error, and the value of a loss |
 //! | [`logistic`] | a linear head trained to convergence |
-//! | [`metrics`] | accuracy with its interval, scores per class, confusion |
+//! | [`metrics`] | accuracy with its interval, scores per class, confusion; R² of numbers |
+//! | `numbers` | [`Numbers`]: what items are answered with that have no class |
 //! | `pairs` | [`PairDataset`]: texts that belong together, two by two |
 //! | [`progress`] | what a run tells while it goes on; [`EpochRow`] |
 //! | [`report`] | `report.html`, one page that needs nothing else |
@@ -30,6 +31,7 @@ pub mod fit;
 pub mod logistic;
 pub mod loss;
 pub mod metrics;
+mod numbers;
 pub mod options;
 mod pairs;
 pub mod progress;
@@ -42,6 +44,7 @@ pub use dataset::{BlockDataset, Dataset, TaggedDataset, TextDataset};
 pub use error::TrainError;
 pub use features::{FeatureStore, Room};
 pub use fit::{Fitted, Predictions, Task, check_resume, fit, measure_part, plain_device, predict};
+pub use numbers::{Numbers, Scale};
 pub use options::{Conduct, Keep, Settings};
 pub use pairs::PairDataset;
 pub use progress::{EpochRow, Lines, Progress, Silent};

@@ -1,4 +1,4 @@
-//! How good a classifier is: accuracy with its interval, cross-entropy, and scores per class.
+//! How good a classifier is: accuracy with its interval, cross-entropy, and scores per class; and how near numbers are.
 //!
 //! ```
 //! use tl_train::metrics::Evaluation;
@@ -14,6 +14,7 @@ mod confusion;
 mod entities;
 mod measure;
 mod ranking;
+mod regression;
 mod retrieval;
 mod statistics;
 
@@ -21,6 +22,7 @@ pub use confusion::{ClassScore, Confusion};
 pub use entities::{Entities, EntityScores, Pair, Score, Span, spans, strict_spans};
 pub use measure::{Measure, Rows};
 pub use ranking::auroc;
+pub use regression::Regression;
 pub use retrieval::{Retrieval, ranks};
 pub use statistics::{Interval, mean_and_deviation};
 
@@ -46,6 +48,9 @@ pub enum MetricsError {
         "image {image}, class {class}: the score {score} is no {kind}; the weights or the input are damaged"
     )]
     Score { image: usize, class: usize, score: f32, kind: &'static str },
+    /// A number or the answer to it is NaN or infinite.
+    #[error("number {item}: {value} is not finite; the weights or the input are damaged")]
+    Number { item: usize, value: f64 },
 }
 
 /// A classifier measured on one part of a data set.

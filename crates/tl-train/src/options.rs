@@ -12,7 +12,7 @@ use crate::TrainError;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
-    /// Those of the epoch with the best validation accuracy, of tagged words the best F1 of entities (the lower loss decides a tie); the last
+    /// Those of the epoch with the best validation accuracy, of tagged words the best F1 of entities, of numbers the best R² (the lower loss decides a tie); the last
     /// ones where there is no validation part.
     #[default]
     Best,
@@ -31,7 +31,7 @@ pub struct Settings {
     pub keep: Keep,
     /// The decay of a moving average of the weights.
     pub ema: Option<f64>,
-    /// Ends a phase after this many epochs without a better validation accuracy.
+    /// Ends a phase after this many epochs without a better validation accuracy, or what stands for it.
     pub patience: Option<usize>,
     /// Whether the outputs of the frozen prefix are kept.
     pub cache: bool,

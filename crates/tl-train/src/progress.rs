@@ -55,7 +55,13 @@ pub struct EpochRow {
     /// Of the entities, where words have tags; the accuracy is then that of words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_f1: Option<f64>,
+    /// Of numbers, which have no accuracy; the losses are then squared errors in units of their variance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_r2: Option<f64>,
     pub ema_accuracy: Option<f64>,
+    /// Of numbers, with the moving average of the weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema_r2: Option<f64>,
     /// The head's rate at the last step.
     pub learning_rate: f64,
     /// The mean over the epoch's steps.

@@ -1,8 +1,8 @@
-//! The metrics against scikit-learn's, as `xtask/parity/record_metrics.py` records them.
+//! The metrics against scikit-learn's, as `xtask/parity/record_metrics.py` and its neighbours record them.
 
 use serde::Deserialize;
 use tl_data::text::Scheme;
-use tl_train::metrics::{Entities, Evaluation, Score};
+use tl_train::metrics::{Entities, Evaluation, Regression, Score};
 
 #[derive(Deserialize)]
 struct Case {
@@ -48,6 +48,46 @@ fn every_figure_is_scikit_learn_s() {
             .chain(scores(|class| class.f1).zip(case.f1));
         for (number, (ours, theirs)) in pairs.enumerate() {
             assert!((ours - theirs).abs() < 1e-9, "{}, {number}: {ours} and {theirs}", case.name);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct NumberCase {
+    name: String,
+    truth: Vec<f64>,
+    answers: Vec<f64>,
+    r2: f64,
+    root_mean_squared_error: f64,
+    mean_absolute_error: f64,
+    pearson: f64,
+    pearson_interval: [f64; 2],
+    spearman: f64,
+}
+
+#[test]
+fn every_figure_of_numbers_is_scikit_learn_s_or_scipy_s() {
+    let text = include_str!("fixtures/regression.json");
+    let cases: Vec<NumberCase> = serde_json::from_str(text).unwrap();
+    assert_eq!(cases.len(), 7);
+    for case in cases {
+        let found = Regression::of(&case.truth, &case.answers).unwrap();
+        let ([low, high], [lower, higher]) =
+            (found.pearson_interval.unwrap(), case.pearson_interval);
+        for (number, (ours, theirs)) in [
+            (found.r2.unwrap(), case.r2),
+            (found.root_mean_squared_error, case.root_mean_squared_error),
+            (found.mean_absolute_error, case.mean_absolute_error),
+            (found.pearson.unwrap(), case.pearson),
+            (low, lower),
+            (high, higher),
+            (found.spearman.unwrap(), case.spearman),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let off = (ours - theirs).abs() / theirs.abs().max(1.0);
+            assert!(off < 1e-9, "{}, {number}: {ours} and {theirs}", case.name);
         }
     }
 }

@@ -8,7 +8,7 @@ use tl_core::{Backbone, ExpectedInput};
 use tl_data::text::{Columns, Encoding, Tagged, Texts, Tokenizer};
 use tl_data::{DataError, Images, Items, Loader, Shift};
 use tl_models::Architecture;
-use tl_train::{Dataset, TaggedDataset, TextDataset};
+use tl_train::{Dataset, Numbers, TaggedDataset, TextDataset};
 
 use crate::choice::TOKENIZER_FILE;
 use crate::network::works_on_texts;
@@ -95,7 +95,7 @@ impl Examples {
     }
 
     /// What the network called `network` works on, at `name`: images, texts as [`Examples::texts`] reads them, or words with
-    /// their tags where `text` says so.
+    /// their tags or texts with numbers where `text` says so.
     ///
     /// # Errors
     /// As the readers of each.
@@ -107,6 +107,7 @@ impl Examples {
     ) -> Result<Self, Error> {
         match works_on_texts(network) {
             true if text.tokens => Ok(Tagged::open(Path::new(name))?.into()),
+            true if text.numbers => Self::texts_with_numbers(name, &text.columns, labelled),
             true => Self::texts(name, &text.columns, labelled),
             false => Ok(Images::open(Path::new(name))?.into()),
         }
@@ -122,6 +123,17 @@ impl Examples {
             Some(path) => Texts::rated(Path::new(path), NEUTRAL, labelled)?.into(),
             None => Texts::open(Path::new(name), columns, labelled)?.into(),
         })
+    }
+
+    /// The same of texts whose labels are numbers: of rated sentences the ratings are the labels, and none is left out.
+    ///
+    /// # Errors
+    /// As there.
+    fn texts_with_numbers(name: &str, columns: &Columns, labelled: bool) -> Result<Self, Error> {
+        match name.strip_prefix("rated:") {
+            Some(path) => Ok(Texts::ratings(Path::new(path))?.into()),
+            None => Self::texts(name, columns, labelled),
+        }
     }
 
     /// Names, classes and parts.
@@ -201,7 +213,11 @@ impl Examples {
             }
             (Self::Texts(texts), Preprocessing::Texts(options)) if !options.tokens => {
                 let tokenizer = reading.tokenizer()?;
-                Ok(Input::Texts(encoded(texts, &tokenizer, options, network)?))
+                let found = encoded(texts, &tokenizer, options, network)?;
+                Ok(Input::Texts(match options.numbers {
+                    true => found.with_numbers(Numbers::new(self.numbers()?)),
+                    false => found,
+                }))
             }
             (Self::Tagged(tagged), Preprocessing::Texts(options)) if options.tokens => {
                 let tokenizer = reading.tokenizer()?;
@@ -221,6 +237,20 @@ pub enum Input {
     Images(Loader),
     Texts(TextDataset),
     Tagged(TaggedDataset),
+}
+
+impl Input {
+    /// The same, where texts are answered with numbers in the scale of the texts `train`; `centred` where the head can add
+    /// something to its answers.
+    ///
+    /// # Errors
+    /// No number among them, or all of them the same.
+    pub(crate) fn scaled(self, train: &[usize], centred: bool) -> Result<Self, Error> {
+        Ok(match self {
+            Self::Texts(texts) => Self::Texts(texts.scaled(train, centred)?),
+            other => other,
+        })
+    }
 }
 
 impl Deref for Input {

@@ -5,26 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use tl_core::{Backbone, NormPolicy, Plan, TrainableReport};
+use tl_core::{Backbone, Head, NormPolicy, Plan, TrainableReport};
 use tl_data::text::Tokenizer;
 use tl_data::{Augment, CropRange, Split};
 use tl_models::Classifier;
 use tl_train::files::write_bytes;
-use tl_train::metrics::Evaluation;
 use tl_train::report::Section;
-use tl_train::{
-    Conduct, EpochRow, Fitted, Predictions, Progress, Task, TrainError, check_resume, fit, predict,
-};
+use tl_train::{Conduct, Progress, Task, check_resume, fit};
 
 use crate::adapters::Adapters;
 use crate::estimate::{Extent, Sample, cache_sizes, costs};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::claim;
 use crate::network::LSTM;
+pub use crate::outcome::Outcome;
 use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::pretrained_as;
 use crate::text_files::TokenizerFiles;
-use crate::{Error, Examples, FinetuneOptions, Network, Run, highlights};
+use crate::{Error, Examples, FinetuneOptions, Network, Run, highlights, numbers};
 
 /// A fitting that is asked for.
 #[derive(Clone, Debug)]
@@ -109,9 +107,16 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     let options = &request.options;
     options.settings.validate()?;
     let items = request.examples.items();
-    items.require_classes()?;
-    let seed = options.settings.seed;
-    let mut split = Split::of(items, options.split, seed)?;
+    let (seed, numbers) = (options.settings.seed, options.text.numbers);
+    let (labels, mut split) = if numbers {
+        numbers::check(&request.examples, options)?;
+        // Numbers are no classes, of which each would have to be in every part.
+        let undivided = request.examples.unlabelled();
+        (numbers::labels(options), Split::of(undivided.items(), options.split, seed)?)
+    } else {
+        items.require_classes()?;
+        (items.classes().to_vec(), Split::of(items, options.split, seed)?)
+    };
     if options.text.tokens && options.shots.is_some() {
         return Err(Error::options("a sentence has tags of several classes", "leave out --shots"));
     }
@@ -127,12 +132,15 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     let mut found = pretrained_as(
         &choice,
         &options.weights,
-        Some(items.classes().len()),
+        Some(labels.len()),
         options.partial_weights,
         seed,
         &request.device,
     )?;
     let mut tuning = options.tuning.clone();
+    if numbers {
+        tuning = numbers::by_gradient(tuning)?;
+    }
     let adapters = match tuning.adapters()? {
         Some(config) => Some(Adapters::put_into(&mut found, config, seed)?),
         None => None,
@@ -146,6 +154,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         strict: options.strict,
     };
     let data = request.examples.dataset(&preprocess, network, &reading)?;
+    let data = data.scaled(&split.train, found.model.head.has_bias())?;
     let sample = Sample::of(&preprocess, &*data);
     let stages = found.model.backbone.stages();
     if found.report.is_none() {
@@ -160,6 +169,9 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     let mut plan = tuning.plan(&stages, split.train.len())?;
     if let Some(adapters) = &adapters {
         plan = adapters.plan(plan, &found.model.backbone, tuning.augment)?;
+    }
+    if numbers {
+        plan = numbers::without_classes(plan);
     }
     let phases = plan.resolve(&stages)?;
     let mut report = TrainableReport::new(&phases, &found.model);
@@ -176,7 +188,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         command: &request.command,
         device: (&request.device_name, request.threads),
         options: options.clone(),
-        labels: items.classes().to_vec(),
+        labels,
         preprocess,
         plan: &plan,
         data: DataRecord::of(&request.data, items, &split),
@@ -270,28 +282,29 @@ impl Prepared {
     fn carry_out(&mut self, folder: &Path, progress: &mut dyn Progress) -> Result<Run, Error> {
         let outcome = self.train(Some(folder), progress)?;
         let items = self.data.items();
+        let (part, last) = outcome.last();
+        let table = match (self.data.answers(), self.data.numbers()) {
+            (Some(answers), _) => crate::entities::to_csv(last, &self.request.examples, answers),
+            (None, Some(_)) => numbers::to_csv(last, items),
+            (None, None) => crate::predict::to_csv(last, items),
+        };
+        let mut sections = Vec::new();
+        if let Some(found) = &outcome.numbers {
+            sections.extend(numbers::section(last, &*self.data, found, part));
+        }
+        if let Input::Texts(texts) = &self.data {
+            let tokenizer = self.tokenizer.open()?;
+            sections.extend(highlights::section(&outcome.model, texts, last, &tokenizer, part)?);
+        }
+        sections.extend(lengths(self.data.notes()));
         let record = &mut self.record;
         record.kept = Some(outcome.kept);
         record.steps = outcome.steps;
         record.skipped = self.data.skipped();
         record.seconds = outcome.rows.iter().map(|row| row.seconds).sum();
-        let last =
-            if outcome.test.is_some() { &outcome.test_logits } else { &outcome.validation_logits };
-        let table = match self.data.answers() {
-            Some(answers) => crate::entities::to_csv(last, &self.request.examples, answers),
-            None => crate::predict::to_csv(last, items),
-        };
-        let part = if outcome.test.is_some() { "test" } else { "validation" };
-        let mut sections = match &self.data {
-            Input::Texts(texts) => {
-                let tokenizer = self.tokenizer.open()?;
-                highlights::section(&outcome.model, texts.texts(), last, &tokenizer, part)?
-            }
-            _ => Vec::new(),
-        };
-        sections.extend(lengths(self.data.notes()));
         record.validation = outcome.validation;
         record.test = outcome.test;
+        record.numbers = outcome.numbers;
         let model = match &self.adapters {
             Some(adapters) => adapters.finish(folder, outcome.model, &record.options)?,
             None => outcome.model,
@@ -313,39 +326,9 @@ impl Prepared {
     ) -> Result<Outcome, Error> {
         let settings = &self.request.options.settings;
         let (task, conduct) = (self.task(), self.conduct(folder));
-        let Fitted { model, rows, report, kept, steps, .. } =
-            fit(self.model.clone(), &task, &self.plan, settings, &conduct, progress)?;
-        let items = self.data.items();
-        let mut measure = |part: &[usize]| {
-            let (size, device) = (settings.batch_size, &self.request.device);
-            let logits = predict(&model, &*self.data, part, size, device, progress)?;
-            Ok::<_, TrainError>((logits.measure(&*self.data, items.classes(), part)?, logits))
-        };
-        let (validation, validation_logits) = measure(&self.split.validation)?;
-        let (test, test_logits) = measure(&self.split.test)?;
-        Ok(Outcome {
-            model,
-            rows,
-            report,
-            kept,
-            steps,
-            validation,
-            test,
-            validation_logits,
-            test_logits,
-        })
+        let model = self.model.clone();
+        let fitted = fit(model, &task, &self.plan, settings, &conduct, progress)?;
+        let (size, device) = (settings.batch_size, &self.request.device);
+        Outcome::of(fitted, &*self.data, &self.split, size, device, progress)
     }
-}
-
-/// What a fitting gave.
-pub struct Outcome {
-    pub model: Classifier<Network>,
-    pub rows: Vec<EpochRow>,
-    pub report: TrainableReport,
-    pub kept: String,
-    pub steps: u64,
-    pub validation: Option<Evaluation>,
-    pub test: Option<Evaluation>,
-    validation_logits: Predictions,
-    test_logits: Predictions,
 }

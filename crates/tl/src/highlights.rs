@@ -1,4 +1,4 @@
-//! The mistakes that a network of texts is surest of, and what in them spoke for its answer.
+//! The mistakes that a network of texts is surest of, or the largest errors of its numbers, and what spoke for its answer.
 
 use std::ops::Range;
 
@@ -6,16 +6,23 @@ use burn::module::Module;
 use tl_core::parameters::{set_trained, values};
 use tl_core::{Activation, Backbone, Head, Pass, Pieces};
 use tl_data::Items;
-use tl_data::text::{EncodedTexts, Encoding, Tokenizer};
+use tl_data::text::{Encoding, Texts, Tokenizer};
 use tl_models::Classifier;
-use tl_train::Predictions;
 use tl_train::metrics::{argmax, softmax};
 use tl_train::report::{Passage, Section};
+use tl_train::{Dataset, Predictions, Scale, TextDataset};
 
 use crate::{Error, Network};
 
 /// How many are shown.
 const SHOWN: usize = 10;
+
+/// A text that is shown: what is said of its answer, and the place of the answer among the head's.
+struct Shown {
+    item: usize,
+    said: String,
+    answer: usize,
+}
 
 /// The section of the report; nothing where no text of the part is answered wrongly.
 ///
@@ -23,33 +30,23 @@ const SHOWN: usize = 10;
 /// A text that the tokenizer cannot cut, a device that fails.
 pub(crate) fn section(
     model: &Classifier<Network>,
-    texts: &EncodedTexts,
+    data: &TextDataset,
     found: &Predictions,
     tokenizer: &Tokenizer,
     part: &str,
 ) -> Result<Vec<Section>, Error> {
-    let items = &*texts.texts;
-    let mut wrong: Vec<(f64, usize, usize)> = found
-        .rows()
-        .filter_map(|(item, logits)| {
-            let best = argmax(logits);
-            let sure = softmax(logits).get(best).copied()?;
-            (items.label(item)? != best).then_some((sure, item, best))
-        })
-        .collect();
-    wrong.sort_by(|(one, first, _), (other, second, _)| {
-        other.total_cmp(one).then(first.cmp(second))
-    });
-    if wrong.is_empty() {
+    let texts = data.texts();
+    let (title, shown, answer) = match data.numbers() {
+        Some(numbers) => ("Largest errors", farthest(found, &numbers.values), "the answer"),
+        None => ("Most confident mistakes", mistakes(found, &texts.texts), "its logit"),
+    };
+    if shown.is_empty() {
         return Ok(Vec::new());
     }
     let model = set_trained(model.clone().train(), |_, _| false);
     let mut passages = Vec::new();
-    for (sure, item, best) in wrong.into_iter().take(SHOWN) {
-        let class = |class: usize| items.classes.get(class).map_or("", String::as_str);
-        let (answer, truth) = (class(best), items.class(item));
-        let name = format!("{answer} at {:.0} %, but {truth}:", 100.0 * sure);
-        let (Some(text), Some(row)) = (items.items.get(item), texts.first(item)) else {
+    for Shown { item, said: name, answer } in shown {
+        let (Some(text), Some(row)) = (texts.texts.items.get(item), texts.first(item)) else {
             continue;
         };
         let parts = match &text.pair {
@@ -57,24 +54,57 @@ pub(crate) fn section(
             Some(pair) => vec![(format!("{} ‖ {pair}", text.text), 0.0)],
             None => {
                 let spans = tokenizer.spans(&text.text, texts.max_length)?;
-                parts(&text.text, &spans, &shares(&model, row, best)?)
+                parts(&text.text, &spans, &shares(&model, row, answer)?)
             }
         };
         passages.push(Passage { name, parts });
     }
-    let mut line =
-        "What speaks for the answer is underlined, what speaks against it dotted: the gradient of its logit times \
+    let mut line = format!(
+        "What speaks for the answer is underlined, what speaks against it dotted: the gradient of {answer} times \
          the vector of each piece, the strongest piece of a text being 1."
-            .to_string();
+    );
+    if data.numbers().is_some() {
+        line += " For a number speaks what makes it larger.";
+    }
     if texts.windows.is_some() {
         line += " Of a text in several windows the first is looked at.";
     }
     Ok(vec![Section {
-        title: format!("Most confident mistakes on the {part} part"),
+        title: format!("{title} on the {part} part"),
         lines: vec![line],
         passages,
         ..Section::default()
     }])
+}
+
+/// The texts that are answered wrongly, those of the surest answers first.
+fn mistakes(found: &Predictions, items: &Texts) -> Vec<Shown> {
+    let wrong = found.rows().filter_map(|(item, logits)| {
+        let best = argmax(logits);
+        let sure = softmax(logits).get(best).copied()?;
+        let answer = items.classes.get(best).map_or("", String::as_str);
+        let said = format!("{answer} at {:.0} %, but {}:", 100.0 * sure, items.class(item));
+        (items.label(item)? != best).then_some((sure, Shown { item, said, answer: best }))
+    });
+    first_of(wrong.collect())
+}
+
+/// The texts whose answers are farthest from their numbers.
+fn farthest(found: &Predictions, values: &[Option<f64>]) -> Vec<Shown> {
+    let errors = found.numbers(Scale::default()).filter_map(|(item, answer)| {
+        let number = values.get(item).copied().flatten()?;
+        let said = format!("{answer:.4}, but {number}:");
+        Some(((answer - number).abs(), Shown { item, said, answer: 0 }))
+    });
+    first_of(errors.collect())
+}
+
+/// Those that are shown: of the largest figures, of equal ones the first items.
+fn first_of(mut all: Vec<(f64, Shown)>) -> Vec<Shown> {
+    all.sort_by(|(one, first), (other, second)| {
+        other.total_cmp(one).then(first.item.cmp(&second.item))
+    });
+    all.into_iter().take(SHOWN).map(|(_, shown)| shown).collect()
 }
 
 /// How much each piece speaks for the answer `class`, from −1 to 1: gradient times input (Shrikumar et al. 2016, arXiv

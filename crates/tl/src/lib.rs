@@ -17,6 +17,7 @@
 //! | [`probe`](mod@probe) | what features are good for, without tuning: [`ProbeRequest`], [`probe()`] |
 //! | [`run`] | [`Run`]: open, evaluate, predict, export |
 //! | [`language`] | language models: [`prepare_language`], [`LanguageRun`], [`Writer`] |
+//! | [`numbers`] | texts that are answered with a number |
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`predict`] | predictions as people read them |
 //! | [`entities`] | the entities that tags of words make |
@@ -43,7 +44,9 @@ mod highlights;
 pub mod language;
 mod load_script;
 pub mod network;
+pub mod numbers;
 pub mod options;
+mod outcome;
 mod page;
 pub mod predict;
 pub mod pretrain;

@@ -1,6 +1,7 @@
 """Opens this run in PyTorch: python load.py [FILE]
 
-Needs torch and transformers. Prints one line of JSON for each line of the file: its number, logits and label.
+Needs torch and transformers. Prints one line of JSON for each line of the file: its number, logits and label; or, of a run that
+answers with a number, that.
 """
 
 import json
@@ -16,6 +17,7 @@ run = json.loads((folder / "run.json").read_text())
 tokenizer = AutoTokenizer.from_pretrained(folder)
 longest, stride = run["preprocess"]["max_length"], run["preprocess"].get("stride")
 pooling = run["options"]["patches"]["pooling"]
+numbers = run["preprocess"].get("numbers", False)
 kind = json.loads((folder / "config.json").read_text())["model_type"]
 
 
@@ -73,7 +75,7 @@ def pooled(logits):
         return logits[0]
     import windows
 
-    return windows.pooled(logits)
+    return windows.mean(logits) if numbers else windows.pooled(logits)
 
 
 with torch.no_grad():
@@ -85,5 +87,8 @@ with torch.no_grad():
             padding = AutoConfig.from_pretrained(folder).pad_token_id
             inputs = [{"input_ids": torch.tensor([[padding]]), "attention_mask": torch.ones(1, 1, dtype=torch.long)}]
         logits = pooled([answer(window)[0] for window in inputs])
+        if numbers:
+            print(json.dumps({"file": str(number), "number": float(logits[0])}))
+            continue
         label = run["labels"][int(logits.argmax())]
         print(json.dumps({"file": str(number), "logits": logits.tolist(), "label": label}))

@@ -42,6 +42,11 @@ class Windows:
         return [None] * self.head + [row(place) for place in range(self.pieces)] + [None] * self.tail
 
 
+def mean(answers):
+    """Of several windows the mean of their numbers."""
+    return torch.stack(answers).double().mean(0)
+
+
 def pooled(logits):
     """Of several windows the logarithm of the mean of their probabilities; the logits of a single one as they are."""
     if len(logits) == 1:

@@ -29,6 +29,9 @@ pub struct TextOptions {
     /// Both texts of a pair become a vector, and those of one pair are to be near each other.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pairs: bool,
+    /// The labels of the texts are numbers, and a text is answered with one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub numbers: bool,
 }
 
 /// Everything that decides what a fitting does, beside the data.

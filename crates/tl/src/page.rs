@@ -73,7 +73,7 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow], sections: Vec<Sectio
     })
 }
 
-/// What tells how good a language model, vectors of texts or a tagger of entities are, on each part.
+/// What tells how good a language model, vectors of texts, a tagger of entities or answers with numbers are, on each part.
 fn figures(record: &RunRecord) -> Vec<Figure> {
     let mut found = Vec::new();
     let language = record.language.as_ref();
@@ -105,6 +105,7 @@ fn figures(record: &RunRecord) -> Vec<Figure> {
             n: format!("{} entities", it.usual.n),
         }));
     }
+    found.extend(crate::numbers::figures(record));
     found
 }
 

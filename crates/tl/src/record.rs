@@ -14,6 +14,7 @@ use tl_train::metrics::Evaluation;
 use crate::adapt::{AdaptOptions, AdaptRecord};
 use crate::finetune::augment;
 use crate::language::LanguageRecord;
+use crate::numbers::NumbersRecord;
 use crate::pretrain::PretrainRecord;
 use crate::{Error, FinetuneOptions, TextOptions};
 
@@ -158,6 +159,9 @@ pub struct RunRecord {
     /// What a fitting of a language model found; nothing for any other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<LanguageRecord>,
+    /// What a fitting of numbers found; nothing for any other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<NumbersRecord>,
     /// Seconds of all epochs, those before an interruption included.
     pub seconds: f64,
 }
@@ -207,6 +211,7 @@ impl RunRecord {
             adaptation: None,
             pretraining: None,
             language: None,
+            numbers: None,
             seconds: 0.0,
         }
     }

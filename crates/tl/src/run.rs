@@ -197,6 +197,10 @@ impl Run {
         device: &Device,
         progress: &mut dyn Progress,
     ) -> Result<Measured, Error> {
+        if self.record.numbers.is_some() {
+            let mend = "measure it with Run::evaluate_numbers";
+            return Err(Error::options("the run answers with a number, not with a class", mend));
+        }
         let mut examples = examples.into();
         let (items, mut part) = self.part(examples.items())?;
         examples = examples.with_classes(&self.record.labels)?;
@@ -216,7 +220,7 @@ impl Run {
     }
 
     /// Which items of the data are measured, and what they are called.
-    fn part(&self, items: &dyn Items) -> Result<(Vec<usize>, String), Error> {
+    pub(crate) fn part(&self, items: &dyn Items) -> Result<(Vec<usize>, String), Error> {
         if items.fingerprint() == self.record.data.fingerprint {
             let path = self.folder.join("split.csv");
             let text = std::fs::read_to_string(&path)

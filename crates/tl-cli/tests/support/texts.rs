@@ -187,3 +187,20 @@ pub fn pairs() -> String {
     }
     table
 }
+
+/// A table of `count` sentences, each with the number of its "very"s times `unit`.
+pub fn rated(count: usize, unit: f64) -> String {
+    let mut table = String::from("text,rating\n");
+    for number in 0..count {
+        let verys = number * 5 % 6;
+        let filler = ["the film", "a film", "so", "is the"][number / 6 % 4];
+        let word = ["bad", "good", "awful", "fine"][number / 24 % 4];
+        let more = "so ".repeat(number / 96);
+        table += &format!(
+            "{filler} was {more}{}{word},{}\n",
+            "very ".repeat(verys),
+            verys as f64 * unit
+        );
+    }
+    table
+}

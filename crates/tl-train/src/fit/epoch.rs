@@ -14,9 +14,10 @@ use super::head::{Known, features, solve};
 use super::predict::{classify, measure_targets};
 use super::session::Session;
 use super::state::{BestEpoch, EpochSums};
+use super::validated::Validated;
 use crate::ema::{put_back, snapshot};
 use crate::logistic::Options;
-use crate::loss::{cross_entropy, scalar, weighted_cross_entropy};
+use crate::loss::{cross_entropy, scalar, squared_error, weighted_cross_entropy};
 use crate::metrics::Measure;
 use crate::progress::{EpochRow, Progress};
 use crate::resident_bytes;
@@ -124,9 +125,11 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let logits = model.forward_from(cut_input.clone(), from, pass)?;
         let logits = Answers::of(self.task.data.answers(), logits, items);
         let smoothing = phase.phase.label_smoothing;
-        let loss = match &self.class_weights {
-            Some(weights) => weighted_cross_entropy(logits, labels, smoothing, weights),
-            None => cross_entropy(logits, labels, smoothing),
+        let data = self.task.data;
+        let loss = match (data.numbers(), &self.class_weights) {
+            (Some(numbers), _) => squared_error(logits, &numbers.targets(items, data.windows())),
+            (None, Some(weights)) => weighted_cross_entropy(logits, labels, smoothing, weights),
+            (None, None) => cross_entropy(logits, labels, smoothing),
         };
         let value = scalar(loss.clone()).map_err(TrainError::Device)?;
         if !value.is_finite() {
@@ -165,6 +168,11 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
         let started = Instant::now();
+        if self.task.data.numbers().is_some() {
+            let what = "the solver of a head that answers with numbers";
+            let (value, expected) = ("logistic regression".to_string(), "epochs by gradient");
+            return Err(TrainError::BadOption { what, value, expected });
+        }
         let Some(model) = self.model.take() else {
             return Err(TrainError::Device("the model was lost".into()));
         };
@@ -211,16 +219,22 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let plain = model.valid();
         let data = self.task.data;
         let many = data.targets(&[], None).is_some();
-        let mut measure = |model| -> Result<Option<Measure>, TrainError> {
+        let mut measure = |model| -> Result<Option<Validated>, TrainError> {
             let batch_size = self.settings.batch_size;
             if many {
                 let batches = feed.batches(items.clone(), batch_size, None, &self.device);
-                return measure_targets(model, batches, (phase.cut, items.len()), data, progress);
+                let place = (phase.cut, items.len());
+                let found = measure_targets(model, batches, place, data, progress)?;
+                return Ok(found.as_ref().map(Validated::from));
             }
             let place = (phase.cut, data);
             let found = classify(model, feed, place, &items, batch_size, &self.device, progress)?;
+            if let Some(numbers) = data.numbers() {
+                let found = found.regression(&numbers.values, numbers.scale)?;
+                return Ok(found.map(|found| Validated::of_numbers(&found, numbers.scale)));
+            }
             let found = found.measure(data, data.items().classes(), &data.items_of(&items))?;
-            Ok(found.as_ref().map(Measure::from))
+            Ok(found.as_ref().map(Measure::from).as_ref().map(Validated::from))
         };
         let validation = if wanted { measure(&plain)? } else { None };
         let average = match (&self.ema, wanted) {
@@ -234,13 +248,13 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             let better = self.state.best.is_none_or(|best| match many {
                 true => found.loss < best.loss,
                 false => {
-                    found.score() > best.accuracy
-                        || (found.score() == best.accuracy && found.loss < best.loss)
+                    found.score > best.accuracy
+                        || (found.score == best.accuracy && found.loss < best.loss)
                 }
             });
             if better {
                 self.state.best =
-                    Some(BestEpoch { epoch, accuracy: found.score(), loss: found.loss });
+                    Some(BestEpoch { epoch, accuracy: found.score, loss: found.loss });
                 self.best = Some(snapshot(&plain)?);
                 self.state.stale = 0;
             } else {
@@ -266,8 +280,8 @@ fn row(
     epoch: usize,
     step: u64,
     sums: &EpochSums,
-    validation: Option<&Measure>,
-    average: Option<&Measure>,
+    validation: Option<&Validated>,
+    average: Option<&Validated>,
 ) -> EpochRow {
     EpochRow {
         phase: phase.phase.name.clone(),
@@ -275,9 +289,11 @@ fn row(
         step,
         train_loss: sums.loss / sums.images.max(1) as f64,
         validation_loss: validation.map(|found| found.loss),
-        validation_accuracy: validation.map(|found| found.accuracy),
+        validation_accuracy: validation.and_then(|found| found.accuracy),
         validation_f1: validation.and_then(|found| found.entity_f1),
-        ema_accuracy: average.map(|found| found.accuracy),
+        validation_r2: validation.and_then(|found| found.r2),
+        ema_accuracy: average.and_then(|found| found.accuracy),
+        ema_r2: average.and_then(|found| found.r2),
         learning_rate: sums.rate,
         gradient_norm: (sums.steps > 0).then(|| sums.gradient_norm / sums.steps as f64),
         seconds: 0.0,
@@ -288,12 +304,17 @@ fn row(
 /// An epoch in a line; of a language model, which answers with pieces, with its perplexity.
 fn describe(row: &EpochRow, pieces: bool) -> String {
     let mut line = format!("epoch {} ({}): loss {:.4}", row.epoch, row.phase, row.train_loss);
-    if let (Some(loss), Some(accuracy)) = (row.validation_loss, row.validation_accuracy) {
-        line += &format!(" · validation loss {loss:.4}, ");
+    if let Some(loss) = row.validation_loss {
+        line += &format!(" · validation loss {loss:.4}");
         if pieces {
-            line += &format!("perplexity {:.2}, ", loss.exp());
+            line += &format!(", perplexity {:.2}", loss.exp());
         }
-        line += &format!("accuracy {:.1} %", 100.0 * accuracy);
+    }
+    if let Some(accuracy) = row.validation_accuracy {
+        line += &format!(", accuracy {:.1} %", 100.0 * accuracy);
+    }
+    if let Some(r2) = row.validation_r2 {
+        line += &format!(", R² {r2:.3}");
     }
     if let Some(f1) = row.validation_f1 {
         line += &format!(" of words, F1 of entities {:.1} %", 100.0 * f1);

@@ -2,7 +2,7 @@
 //!
 //! [`fit`] goes through the phases of a plan; `epoch` through the batches of an epoch; `feed` hands
 //! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite; `pool` makes one answer
-//! of a text's windows.
+//! of a text's windows; `validated` is what a validation found.
 
 mod epoch;
 mod feed;
@@ -12,6 +12,7 @@ mod pool;
 mod predict;
 mod session;
 mod state;
+mod validated;
 
 use std::collections::BTreeMap;
 
@@ -131,10 +132,13 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             self.close_epoch(phase, &feed, last, progress)?;
         }
         if self.out_of_patience() {
-            progress.say(&format!(
-                "phase {} ends early: no better validation accuracy for {} epochs",
-                phase.phase.name, self.state.stale
-            ));
+            let figure = match self.task.data.numbers() {
+                Some(_) => "R² of the validation part",
+                None => "validation accuracy",
+            };
+            let (name, stale) = (&phase.phase.name, self.state.stale);
+            progress
+                .say(&format!("phase {name} ends early: no better {figure} for {stale} epochs"));
         }
         Ok(bytes)
     }

@@ -5,14 +5,37 @@ use std::collections::HashMap;
 use tl_data::text::Windows;
 
 use super::Predictions;
+use crate::Dataset;
+
+/// What the answer of a text is, given those of its windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pooling {
+    /// The mean of the classes' probabilities.
+    Probabilities,
+    /// The mean of the numbers.
+    Numbers,
+    /// One for each word, which one window answers for.
+    Words,
+}
+
+impl Pooling {
+    /// That of the answers for `data`.
+    pub fn of(data: &dyn Dataset) -> Self {
+        match (data.answers(), data.numbers()) {
+            (Some(_), _) => Self::Words,
+            (None, Some(_)) => Self::Numbers,
+            (None, None) => Self::Probabilities,
+        }
+    }
+}
 
 impl Predictions {
     /// The same for items, where these are for their windows.
     ///
     /// Of a class the probability of a text is the mean over its `k` windows, `p(c) = (p₁(c) + … + pₖ(c)) / k`, and its logit is
-    /// `ln p(c)`; the logits of a text of one window stay what they are. Words, each of which one window answers for, are put
-    /// behind each other.
-    pub(super) fn pooled(self, windows: Option<&Windows>, words: bool) -> Self {
+    /// `ln p(c)`; the logits of a text of one window stay what they are. The number of a text is the mean of its windows'. Words,
+    /// each of which one window answers for, are put behind each other.
+    pub(super) fn pooled(self, windows: Option<&Windows>, how: Pooling) -> Self {
         let Some(windows) = windows else { return self };
         // The items in the order of their first rows, so that sums over items of one window each are what they are without.
         let items = windows.texts_of(&self.items);
@@ -28,15 +51,27 @@ impl Predictions {
             // The windows in their order; the words of a window stay in theirs.
             rows.sort_by_key(|(row, _)| *row);
             let rows: Vec<&[f32]> = rows.into_iter().map(|(_, logits)| logits).collect();
-            let answers = if words { rows.len() } else { 1 };
+            let answers = if how == Pooling::Words { rows.len() } else { 1 };
             found.items.extend(std::iter::repeat_n(item, answers));
-            match words || rows.len() == 1 {
-                true => found.logits.extend(rows.concat()),
-                false => found.logits.extend(log_mean(&rows)),
+            match how {
+                _ if rows.len() == 1 => found.logits.extend(rows.concat()),
+                Pooling::Words => found.logits.extend(rows.concat()),
+                Pooling::Numbers => found.logits.extend(mean(&rows)),
+                Pooling::Probabilities => found.logits.extend(log_mean(&rows)),
             }
         }
         found
     }
+}
+
+/// The mean of the rows, in f64.
+fn mean(rows: &[&[f32]]) -> Vec<f32> {
+    let columns = rows.iter().map(|row| row.len()).min().unwrap_or(0);
+    let mean = |column: usize| {
+        let sum: f64 = rows.iter().map(|row| f64::from(row[column])).sum();
+        (sum / rows.len() as f64) as f32
+    };
+    (0..columns).map(mean).collect()
 }
 
 /// The logarithm of the mean of the rows' probabilities, in f64 and without underflow.
@@ -79,7 +114,7 @@ mod tests {
         // Text 0 has rows 0 to 2, text 1 row 3; they come in another order.
         let windows = Windows::new(1, [3, 1]);
         let rows = [(2, [3.0, -1.0]), (3, [0.1, 0.7]), (0, [0.5, 0.25]), (1, [-2.0, 2.0])];
-        let pooled = found(&rows).pooled(Some(&windows), false);
+        let pooled = found(&rows).pooled(Some(&windows), Pooling::Probabilities);
         assert_eq!(pooled.items, [0, 1]);
         for class in 0..2 {
             let mean = [rows[0], rows[2], rows[3]].map(|(_, row)| softmax(&row)[class]);
@@ -95,26 +130,36 @@ mod tests {
         let rows = [(1, [0.1 + 0.2, -1e-30]), (0, [f32::MAX, 3.4e-12])];
         let plain = found(&rows);
         let windows = Windows::new(3, [1, 1]);
-        let pooled = plain.clone().pooled(Some(&windows), false);
+        let pooled = plain.clone().pooled(Some(&windows), Pooling::Probabilities);
         assert_eq!((&pooled.items, pooled.classes), (&plain.items, 2));
         let bits = |logits: &[f32]| logits.iter().map(|it| it.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&pooled.logits), bits(&plain.logits));
-        assert_eq!(plain.clone().pooled(None, false).logits, plain.logits);
+        let numbers = plain.clone().pooled(Some(&windows), Pooling::Numbers);
+        assert_eq!(bits(&numbers.logits), bits(&pooled.logits));
+        assert_eq!(plain.clone().pooled(None, Pooling::Probabilities).logits, plain.logits);
     }
 
     #[test]
     fn probabilities_that_are_nearly_none_stay_finite() {
         let rows = [(0, [0.0, 900.0]), (1, [0.0, 1000.0])];
-        let pooled = found(&rows).pooled(Some(&Windows::new(0, [2])), false);
+        let pooled = found(&rows).pooled(Some(&Windows::new(0, [2])), Pooling::Probabilities);
         // (e⁻⁹⁰⁰ + e⁻¹⁰⁰⁰) / 2
         assert!((f64::from(pooled.logits[0]) + 900.0 + 2f64.ln()).abs() < 1e-3);
         assert_eq!(pooled.logits[1], 0.0);
     }
 
     #[test]
+    fn the_number_of_a_text_is_the_mean_of_those_of_its_windows() {
+        let rows = vec![5.0, -7.0, 1.5, 0.25];
+        let found = Predictions { items: vec![3, 1, 0, 2], logits: rows, classes: 1 };
+        let pooled = found.pooled(Some(&Windows::new(1, [3, 1])), Pooling::Numbers);
+        assert_eq!((pooled.items, pooled.logits), (vec![0, 1], vec![-1.75, 5.0]));
+    }
+
+    #[test]
     fn words_are_put_behind_each_other_and_none_is_a_mean() {
         let rows = [(1, [4.0, 0.0]), (1, [5.0, 0.0]), (2, [1.0, 0.0]), (0, [3.0, 0.0])];
-        let pooled = found(&rows).pooled(Some(&Windows::new(1, [2, 1])), true);
+        let pooled = found(&rows).pooled(Some(&Windows::new(1, [2, 1])), Pooling::Words);
         assert_eq!(pooled.items, [0, 0, 0, 1]);
         assert_eq!(pooled.logits, [3.0, 0.0, 4.0, 0.0, 5.0, 0.0, 1.0, 0.0]);
     }

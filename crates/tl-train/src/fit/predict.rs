@@ -9,6 +9,7 @@ use tl_core::{Activation, Backbone, Head, Model, Pass};
 use tl_data::text::longest_first;
 
 use super::feed::{Feed, stream};
+use super::pool::Pooling;
 use crate::metrics::{Evaluation, Measure, Rows};
 use crate::progress::Progress;
 use crate::{Answers, Dataset, TrainError};
@@ -93,7 +94,7 @@ pub fn predict<B: Backbone, H: Head>(
     };
     let batches = stream(data, None, sorted, batch_size, None, device);
     let found = collect(model, batches, (0, data.answers()), progress)
-        .map(|found| found.pooled(data.windows(), data.answers().is_some()).in_order_of(items));
+        .map(|found| found.pooled(data.windows(), Pooling::of(data)).in_order_of(items));
     progress.end();
     found
 }
@@ -111,7 +112,7 @@ pub(super) fn classify<B: Backbone, H: Head>(
     progress.begin("validation", rows.len() as u64);
     let batches = feed.batches(rows.to_vec(), batch_size, None, device);
     let found = collect(model, batches, (cut, data.answers()), progress)
-        .map(|found| found.pooled(data.windows(), data.answers().is_some()));
+        .map(|found| found.pooled(data.windows(), Pooling::of(data)));
     progress.end();
     found
 }

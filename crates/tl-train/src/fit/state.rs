@@ -20,7 +20,7 @@ pub(crate) struct State {
     pub sums: EpochSums,
     pub rows: Vec<EpochRow>,
     pub best: Option<BestEpoch>,
-    /// Epochs of the phase without a better validation accuracy.
+    /// Epochs of the phase without a better validation accuracy, or what stands for it.
     pub stale: usize,
     pub finished: bool,
 }
@@ -40,7 +40,7 @@ pub(crate) struct EpochSums {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BestEpoch {
     pub epoch: usize,
-    /// Of tagged words the F1 of entities.
+    /// Of tagged words the F1 of entities, of numbers R².
     pub accuracy: f64,
     pub loss: f64,
 }

@@ -4,26 +4,30 @@
 /// which the positive one has the larger score, equal scores counting half (Mann and Whitney 1947). Nothing where
 /// there is no such pair.
 pub fn auroc(scores: &[f64], positive: &[bool]) -> Option<f64> {
-    let mut order: Vec<usize> = (0..scores.len().min(positive.len())).collect();
-    order.sort_by(|one, other| scores[*one].total_cmp(&scores[*other]));
-    let positives = order.iter().filter(|item| positive[**item]).count() as f64;
-    let others = order.len() as f64 - positives;
+    let count = scores.len().min(positive.len());
+    let positives = positive[..count].iter().filter(|is| **is).count() as f64;
+    let others = count as f64 - positives;
     if positives == 0.0 || others == 0.0 {
         return None;
     }
-    // The sum of the positives' ranks, those of equal scores being their mean.
-    let mut ranks = 0.0;
+    let ranks = mean_ranks(&scores[..count]).into_iter().zip(positive);
+    let sum: f64 = ranks.filter(|(_, is)| **is).map(|(rank, _)| rank).sum();
+    Some((sum - positives * (positives + 1.0) / 2.0) / (positives * others))
+}
+
+/// The rank of each value, 1 for the smallest; those of equal values are their mean.
+pub(super) fn mean_ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|one, other| values[*one].total_cmp(&values[*other]));
+    let mut ranks = vec![0.0; values.len()];
     let mut begin = 0;
-    while begin < order.len() {
-        let score = scores[order[begin]];
-        let equal = order[begin..].iter().take_while(|item| scores[**item] == score).count();
-        let mean = begin as f64 + (equal as f64 + 1.0) / 2.0;
-        let among = order[begin..begin + equal].iter().filter(|item| positive[**item]).count();
-        ranks += mean * among as f64;
-        // A score that is no number equals none, itself included.
-        begin += equal.max(1);
+    // A value that is no number equals none but itself.
+    for equal in order.chunk_by(|one, other| values[*one] == values[*other]) {
+        let mean = begin as f64 + (equal.len() as f64 + 1.0) / 2.0;
+        equal.iter().for_each(|item| ranks[*item] = mean);
+        begin += equal.len();
     }
-    Some((ranks - positives * (positives + 1.0) / 2.0) / (positives * others))
+    ranks
 }
 
 /// The area for the second of two classes, or the mean over the classes, each against all others; nothing unless

@@ -10,7 +10,7 @@ pub struct Interval {
 }
 
 /// The 97.5 % quantile of the standard normal distribution.
-const QUANTILE: f64 = 1.959_963_984_540_054;
+pub(super) const QUANTILE: f64 = 1.959_963_984_540_054;
 
 impl Interval {
     /// The score interval for `correct` of `n` (Wilson, *Probable inference*, JASA 1927); `[0, 1]`

@@ -1,9 +1,9 @@
-//! The course of training: loss and accuracy by epoch.
+//! The course of training: loss and accuracy or R² by epoch.
 
 use std::fmt::Write;
 
 use super::chart::{Chart, Series, Span, plain};
-use super::markup::{counted, escape, percent};
+use super::markup::{counted, escape, number, percent};
 use crate::progress::EpochRow;
 
 /// Two charts side by side, and what the phases are called.
@@ -35,6 +35,17 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
         };
         html.push_str(&chart.render());
     }
+    let determined = points(|row| row.validation_r2);
+    if !determined.is_empty() {
+        let chart = Chart {
+            title: "R²",
+            series: vec![Series { name: "validation", class: "b", points: determined }],
+            spans: &spans,
+            format: plain,
+            bounds: (f64::NEG_INFINITY, 1.0),
+        };
+        html.push_str(&chart.render());
+    }
     html.push_str("</div>");
     if spans.len() > 1 {
         html.push_str("<p class=\"muted\">Phases: ");
@@ -56,17 +67,27 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
 
 /// The epoch that did best on the validation part.
 fn best(rows: &[EpochRow]) -> String {
-    let accuracy = |row: &EpochRow| row.validation_accuracy.filter(|value| value.is_finite());
+    best_by(rows, "accuracy", |row| row.validation_accuracy, percent)
+        + &best_by(rows, "R²", |row| row.validation_r2, number)
+}
+
+fn best_by(
+    rows: &[EpochRow],
+    name: &str,
+    figure: fn(&EpochRow) -> Option<f64>,
+    show: fn(f64) -> String,
+) -> String {
+    let figure = |row: &EpochRow| figure(row).filter(|value| value.is_finite());
     let mut best: Option<(&EpochRow, f64)> = None;
-    for (row, value) in rows.iter().filter_map(|row| Some((row, accuracy(row)?))) {
+    for (row, value) in rows.iter().filter_map(|row| Some((row, figure(row)?))) {
         if best.is_none_or(|(_, highest)| value > highest) {
             best = Some((row, value));
         }
     }
     best.map_or(String::new(), |(row, value)| {
         format!(
-            "<p class=\"muted\">Best validation accuracy: {} in epoch {} of {}.</p>",
-            percent(value),
+            "<p class=\"muted\">Best validation {name}: {} in epoch {} of {}.</p>",
+            show(value),
             row.epoch,
             counted(rows.len() as u64, "epoch")
         )

@@ -67,6 +67,8 @@ pub(super) fn per_class(evaluation: &Evaluation) -> String {
 pub(super) fn epochs(rows: &[EpochRow]) -> String {
     let optional =
         |value: Option<f64>, show: fn(f64) -> String| value.map_or("–".to_string(), show);
+    // Numbers have no accuracy.
+    let numbers = rows.iter().any(|row| row.validation_r2.is_some());
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
@@ -75,7 +77,10 @@ pub(super) fn epochs(rows: &[EpochRow]) -> String {
                 escape(&row.phase),
                 number(row.train_loss),
                 optional(row.validation_loss, number),
-                optional(row.validation_accuracy, percent),
+                match numbers {
+                    true => optional(row.validation_r2, number),
+                    false => optional(row.validation_accuracy, percent),
+                },
                 number(row.learning_rate),
                 duration(row.seconds),
             ]
@@ -86,7 +91,7 @@ pub(super) fn epochs(rows: &[EpochRow]) -> String {
         "phase",
         "training loss#",
         "validation loss#",
-        "validation accuracy#",
+        if numbers { "validation R²#" } else { "validation accuracy#" },
         "rate#",
         "time#",
     ];

@@ -11,6 +11,8 @@ fn epoch(phase: &str, epoch: usize, train_loss: f64, accuracy: Option<f64>) -> E
         validation_loss: accuracy.map(|_| train_loss * 1.25 + 0.05),
         validation_accuracy: accuracy,
         validation_f1: None,
+        validation_r2: None,
+        ema_r2: None,
         ema_accuracy: None,
         gradient_norm: None,
         learning_rate: 1e-3 / epoch as f64,
@@ -255,4 +257,17 @@ fn the_input_survives_json() {
     // The parser may be off by the last bit of a float; what is shown is the same.
     let read: ReportInput = serde_json::from_str(&text).unwrap();
     assert_eq!(render(&read), render(&input));
+}
+
+#[test]
+fn numbers_have_a_curve_of_their_own_and_no_accuracy() {
+    let row = |at: usize, r2: f64| EpochRow {
+        validation_loss: Some(1.0 - r2),
+        validation_r2: Some(r2),
+        ..epoch("finetune", at, 0.5, None)
+    };
+    let curves = vec![row(1, -0.25), row(2, 0.875), row(3, 0.5)];
+    let page = render(&ReportInput { curves, ..ReportInput::default() });
+    assert!(page.contains("Best validation R²: 0.875 in epoch 2 of 3 epochs"));
+    assert!(page.contains("validation R²") && !page.contains("ccuracy"));
 }

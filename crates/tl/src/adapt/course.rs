@@ -313,6 +313,8 @@ fn curve(row: &AdaptRow) -> EpochRow {
         validation_loss: None,
         validation_accuracy: row.scores.get(Validator::SourceAccuracy),
         validation_f1: None,
+        validation_r2: None,
+        ema_r2: None,
         ema_accuracy: None,
         learning_rate: row.learning_rate,
         gradient_norm: Some(row.gradient_norm),

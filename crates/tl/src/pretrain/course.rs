@@ -161,6 +161,8 @@ fn curve(row: &PretrainRow) -> EpochRow {
         validation_loss: None,
         validation_accuracy: None,
         validation_f1: None,
+        validation_r2: None,
+        ema_r2: None,
         ema_accuracy: None,
         learning_rate: row.learning_rate,
         gradient_norm: Some(row.gradient_norm),

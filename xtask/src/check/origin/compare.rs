@@ -15,8 +15,20 @@ const MOST_DEVIATION: f64 = 1e-4;
 #[derive(Deserialize)]
 pub struct Prediction {
     pub file: String,
+    #[serde(default)]
     pub label: String,
+    #[serde(default)]
     pub logits: Vec<f64>,
+    /// In place of both, where a run answers with a number.
+    #[serde(default)]
+    pub number: Option<f64>,
+}
+
+impl Prediction {
+    /// What the head says.
+    fn answers(&self) -> Vec<f64> {
+        self.logits.iter().copied().chain(self.number).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -76,17 +88,18 @@ pub fn most_deviation(ours: &[Prediction], theirs: &[Prediction]) -> Outcome<f64
         let Some(reference) = known.get(found.file.as_str()) else {
             return Err(Failure::new(format!("load.py left out {}", found.file)));
         };
-        if found.logits.len() != reference.logits.len() || found.label != reference.label {
+        let (ours, theirs) = (found.answers(), reference.answers());
+        if ours.len() != theirs.len() || ours.is_empty() || found.label != reference.label {
             return Err(Failure::new(format!(
                 "{}: tl says {} of {}, the origin {} of {}",
                 found.file,
                 found.label,
-                found.logits.len(),
+                ours.len(),
                 reference.label,
-                reference.logits.len()
+                theirs.len()
             )));
         }
-        most = most.max(deviation(&found.logits, &reference.logits));
+        most = most.max(deviation(&ours, &theirs));
     }
     Ok(most)
 }
@@ -96,7 +109,7 @@ mod tests {
     use super::*;
 
     fn prediction(file: &str, label: &str, logits: &[f64]) -> Prediction {
-        Prediction { file: file.into(), label: label.into(), logits: logits.into() }
+        Prediction { file: file.into(), label: label.into(), logits: logits.into(), number: None }
     }
 
     #[test]
@@ -107,6 +120,9 @@ mod tests {
         assert!(most_deviation(&ours, &theirs[..1]).is_err());
         let label = [prediction("a", "y", &[3.0, 4.0])];
         assert!(most_deviation(&label, &theirs).is_err());
+        let one = |number| Prediction { number: Some(number), ..prediction("a", "", &[]) };
+        assert!((most_deviation(&[one(2.2)], &[one(2.0)]).unwrap() - 0.1).abs() < 1e-12);
+        assert!(most_deviation(&[prediction("a", "", &[])], &[one(2.0)]).is_err());
         let number = [prediction("a", "x", &[f64::NAN, 4.0])];
         assert_eq!(most_deviation(&number, &theirs).unwrap(), f64::INFINITY);
     }

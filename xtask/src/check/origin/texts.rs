@@ -7,8 +7,8 @@ use super::same_logits;
 use crate::assets::put_text_encoder;
 use crate::shell::{Outcome, say, write};
 
-/// Fits a text encoder with the origin's pooler, with the mean of its pieces, by adapters, and in windows; returns how many fittings there
-/// were, none where the encoder could not be fetched.
+/// Fits a text encoder with the origin's pooler, with the mean of its pieces, by adapters, in windows, and to numbers; returns how many
+/// fittings there were, none where the encoder could not be fetched.
 ///
 /// # Errors
 /// When a program fails, the folder does not load, or logits differ.
@@ -46,5 +46,19 @@ pub fn run(tl: &Path, python: &Path, folder: &Path) -> Outcome<usize> {
         let name = format!("bert, {way}");
         same_logits(&name, tl, python, &run, std::slice::from_ref(&lines))?;
     }
-    Ok(ways.len())
+    let counted = folder.join("counted.csv");
+    let rows = (0..48).map(|row| {
+        let (words, thing) = ("very ".repeat(row % 6), things[row / 6 % 6]);
+        format!("it was a {words}{} {thing},{}\n", moods[row / 24], 1.5 * (row % 6) as f64 - 2.0)
+    });
+    write(&counted, format!("text,count\n{}", rows.collect::<String>()).as_bytes())?;
+    for (way, more) in [("a number", ""), ("a number in windows", "--max-length 8 --stride 3")] {
+        let run = folder.join(way.replace(' ', "-"));
+        let mut words = vec!["--model", "bert", "--weights", &encoder, "--task", "regression"];
+        words.extend(["--label-column", "count", "--epochs", "1", "--seed", "3"]);
+        words.extend(more.split_whitespace());
+        watch::fit(tl, &counted, &run, &words)?;
+        same_logits(&format!("bert, {way}"), tl, python, &run, std::slice::from_ref(&lines))?;
+    }
+    Ok(ways.len() + 2)
 }

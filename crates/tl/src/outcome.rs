@@ -1,0 +1,81 @@
+//! What a fitting gave: a model, and how good it is.
+
+use burn::tensor::Device;
+use tl_core::TrainableReport;
+use tl_data::Split;
+use tl_models::Classifier;
+use tl_train::metrics::Evaluation;
+use tl_train::{Dataset, EpochRow, Fitted, Predictions, Progress, Scale, predict};
+
+use crate::numbers::{NumbersRecord, into_units};
+use crate::{Error, Network};
+
+/// What a fitting gave.
+pub struct Outcome {
+    pub model: Classifier<Network>,
+    pub rows: Vec<EpochRow>,
+    pub report: TrainableReport,
+    pub kept: String,
+    pub steps: u64,
+    pub validation: Option<Evaluation>,
+    pub test: Option<Evaluation>,
+    /// Of texts that are answered with numbers, in place of both.
+    pub numbers: Option<NumbersRecord>,
+    pub(crate) validation_logits: Predictions,
+    pub(crate) test_logits: Predictions,
+}
+
+impl Outcome {
+    /// Measures what was fitted on the validation part and once on the test part; numbers in their own unit.
+    ///
+    /// # Errors
+    /// A device that fails, an answer that is not finite.
+    pub(crate) fn of(
+        fitted: Fitted<Network, tl_kernels::LinearHead>,
+        data: &dyn Dataset,
+        split: &Split,
+        batch_size: usize,
+        device: &Device,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, Error> {
+        let Fitted { mut model, rows, report, kept, steps, .. } = fitted;
+        if let Some(numbers) = data.numbers() {
+            model = into_units(model, numbers.scale)?;
+        }
+        let mut answer = |part: &[usize]| predict(&model, data, part, batch_size, device, progress);
+        let validation_logits = answer(&split.validation)?;
+        let test_logits = answer(&split.test)?;
+        let (mut validation, mut test, mut numbers) = (None, None, None);
+        if let Some(known) = data.numbers() {
+            let near = |found: &Predictions| found.regression(&known.values, Scale::default());
+            let (validation, test) = (near(&validation_logits)?, near(&test_logits)?);
+            numbers = Some(NumbersRecord { scale: known.scale, validation, test });
+        } else {
+            let classes = data.items().classes();
+            let measure = |found: &Predictions, part| found.measure(data, classes, part);
+            validation = measure(&validation_logits, &split.validation)?;
+            test = measure(&test_logits, &split.test)?;
+        }
+        Ok(Self {
+            model,
+            rows,
+            report,
+            kept,
+            steps,
+            validation,
+            test,
+            numbers,
+            validation_logits,
+            test_logits,
+        })
+    }
+
+    /// The part that speaks for new data, and the answers for it: the test part where it was measured, else validation.
+    pub(crate) fn last(&self) -> (&'static str, &Predictions) {
+        let numbers = self.numbers.as_ref().is_some_and(|found| found.test.is_some());
+        match self.test.is_some() || numbers {
+            true => ("test", &self.test_logits),
+            false => ("validation", &self.validation_logits),
+        }
+    }
+}
