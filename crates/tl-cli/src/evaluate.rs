@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use tl::Run;
 use tl::adapt::{open_sources, open_texts};
 use tl::data::text::Tagged;
 use tl::data::{Shift, Skipped};
 use tl::record::Preprocessing;
 use tl::run::Measured;
 use tl::train::metrics::{ClassScore, Entities, Evaluation};
-use tl::{Run, RunRecord};
 
 use crate::failure::Failure;
 use crate::flags::Machine;
@@ -29,7 +29,7 @@ Examples:
   tl evaluate runs/1 photos/ --shift night:0.7   after `tl adapt --target-shift night:0.7`
   tl evaluate runs/2 reviews.csv --json          a run on texts, read as it read its own")]
 pub struct Evaluate {
-    /// The folder of a finished run
+    /// The folder of a finished run, or of adapters in PEFT's format (adapter:FOLDER,base=SRC on another base)
     pub run: PathBuf,
 
     /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded; several, where the run
@@ -62,7 +62,7 @@ struct Answer<'a> {
 
 pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     let device = verb.machine.start()?;
-    if RunRecord::read(&verb.run)?.language.is_some() {
+    if tl::foreign::holds_language(&verb.run)? {
         return language::evaluate(verb, &device);
     }
     let run = Run::open(&verb.run, &device)?;

@@ -33,7 +33,7 @@ probabilities and logits stand in the order of the labels. Of a run on words wit
 {\"predictions\": [{\"file\", \"text\", \"entities\": [{\"label\", \"start\", \"end\", \"text\", \"probability\"}]}], \"labels\"}; start and end
 count characters.")]
 pub struct Predict {
-    /// The folder of a finished run
+    /// The folder of a finished run, or of adapters in PEFT's format (adapter:FOLDER,base=SRC on another base)
     pub run: PathBuf,
 
     /// Images, or folders of images; files of texts

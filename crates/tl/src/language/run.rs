@@ -8,14 +8,17 @@ use tl_core::Model;
 use tl_data::{Part, Split};
 use tl_models::weights::WeightsFile;
 use tl_models::{Architecture, LoadOptions, NextPiece, Purpose, load, save_backbone};
+use tl_peft::{check_mergeable, detach};
 use tl_train::files::write_bytes;
 use tl_train::metrics::Measure;
 use tl_train::{EpochRow, Progress, measure_part};
 
 use super::data::{LanguageData, vocabulary};
 use crate::choice::said;
+use crate::foreign::Foreign;
 use crate::record::{MODEL_FILE, RunRecord, Status};
-use crate::{Error, Examples, Network, page, text_files};
+use crate::source::Pretrained;
+use crate::{Error, Examples, Network, adapters, page, text_files};
 
 /// How well a language model foresees texts, or finds hidden words of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,6 +86,13 @@ pub(super) fn of_language(network: Network) -> Result<Model<Network, NextPiece>,
     Ok(Model { backbone, head })
 }
 
+/// The network of `model` without adapters, of which the file says that they lie beside it.
+fn write_model(path: &Path, model: &Model<Network, NextPiece>) -> Result<(), Error> {
+    let mut metadata = said(&model.backbone).into_iter().collect();
+    adapters::note_beside(model, &mut metadata);
+    Ok(save_backbone(path, &detach(model.backbone.clone()), &metadata)?)
+}
+
 impl LanguageRun {
     /// Writes everything that the folder of a finished run holds.
     pub(super) fn finish(
@@ -91,14 +101,15 @@ impl LanguageRun {
         model: Model<Network, NextPiece>,
         rows: &[EpochRow],
     ) -> Result<Self, Error> {
-        let metadata = said(&model.backbone).into_iter().collect();
-        save_backbone(&folder.join(MODEL_FILE), &model.backbone, &metadata)?;
+        write_model(&folder.join(MODEL_FILE), &model)?;
         text_files::write_config(&model.backbone, &[], folder)?;
         let load: &[u8] = match &record.options.text.masked {
             Some(_) => include_bytes!("../load_masked.py"),
             None => include_bytes!("../load_language.py"),
         };
-        write_bytes(&folder.join("load.py"), load)?;
+        if check_mergeable(&model).is_ok() {
+            write_bytes(&folder.join("load.py"), load)?;
+        }
         record.status = Status::Finished;
         write_bytes(
             &folder.join("report.html"),
@@ -108,11 +119,20 @@ impl LanguageRun {
         Ok(Self { folder: folder.to_path_buf(), record: record.clone(), model })
     }
 
-    /// Opens the run in `folder`.
+    /// A run that was made elsewhere.
+    pub(crate) fn of(folder: PathBuf, record: RunRecord, network: Network) -> Result<Self, Error> {
+        let record = RunRecord { language: Some(LanguageRecord::default()), ..record };
+        Ok(Self { folder, record, model: of_language(network)? })
+    }
+
+    /// Opens the run in `folder`, or the language model that adapters from elsewhere make of their base.
     ///
     /// # Errors
     /// When it holds no finished run with a language model.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
+        if let Some(adapters) = Foreign::at(folder)? {
+            return adapters.language_run(device);
+        }
         let record = RunRecord::read(folder)?;
         let fault = |problem: &str, mend| Error::Run {
             path: folder.to_path_buf(),
@@ -124,6 +144,12 @@ impl LanguageRun {
             return Err(fault("holds no language model", mend));
         }
         let path = folder.join(MODEL_FILE);
+        let done = |record, model| Ok(Self { folder: folder.to_path_buf(), record, model });
+        if !path.exists() && adapters::lie_in(folder) && record.status == Status::Finished {
+            let language = |found: Pretrained| of_language(found.model.backbone);
+            let model = adapters::on_base(folder, &record, device, language)?;
+            return done(record, model);
+        }
         if !path.exists() {
             let mend = "go on with it: give the command that made it --resume";
             return Err(fault("holds a run that is not finished", mend));
@@ -131,7 +157,22 @@ impl LanguageRun {
         let file = WeightsFile::open(&path)?;
         let network = record.options.choice().build(Some(&file), device)?;
         let (found, _) = load(network.with_head(1, 0, device), &file, LoadOptions::default())?;
-        Ok(Self { folder: folder.to_path_buf(), record, model: of_language(found.backbone)? })
+        let model = of_language(found.backbone)?;
+        let model = match record.options.tuning.adapters()? {
+            // What cannot become part of the weights lies beside them.
+            Some(config) if !config.is_mergeable() => adapters::read(folder, model)?,
+            _ => model,
+        };
+        done(record, model)
+    }
+
+    /// Writes the weights with the names of the network's origin.
+    ///
+    /// # Errors
+    /// When the file cannot be written; adapters that cannot become part of the weights.
+    pub fn export(&self, path: &Path) -> Result<(), Error> {
+        check_mergeable(&self.model)?;
+        write_model(path, &self.model)
     }
 
     /// Measures the run on texts, and says in words on which: of those it was fitted on its test part, or
