@@ -80,8 +80,13 @@ pub fn pretrained_as(
     device: &Device,
 ) -> Result<Pretrained, Error> {
     let found = pretrained_to_use(choice, source, classes, partial, seed, device)?;
-    check_mergeable(&found.model)?;
-    Ok(found)
+    match check_mergeable(&found.model) {
+        Ok(()) => Ok(found),
+        Err(_) => Err(Error::options(
+            format!("{source} holds a prompt, which is no part of the weights that are wanted"),
+            "give the weights that it was made on",
+        )),
+    }
 }
 
 /// [`pretrained_as`] for a network that is used as it is and goes on to no fitting: also one with a prompt.

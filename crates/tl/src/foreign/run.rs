@@ -27,11 +27,12 @@ impl Foreign {
         self.task() == "CAUSAL_LM"
     }
 
-    /// What `config.json` of the base says.
-    fn said_of_base(&self) -> Result<Map<String, Value>, Error> {
+    /// What `config.json` of the base says; `depth` others stand on these adapters.
+    fn said_of_base(&self, depth: usize) -> Result<Map<String, Value>, Error> {
+        self.check_depth(depth)?;
         let base = self.base()?;
         if let Some(other) = Self::of(&base)? {
-            return other.said_of_base();
+            return other.said_of_base(depth + 1);
         }
         let source: Source = base.parse()?;
         let fetched = source.fetch_beside(&[CONFIG_FILE]).and_then(|()| match &source {
@@ -105,7 +106,7 @@ impl Foreign {
             let mend = format!("fit one with `tl finetune DATA --weights {folder}`");
             return Err(self.fault(problem, &mend));
         }
-        let said = self.said_of_base()?;
+        let said = self.said_of_base(0)?;
         let choice = self.network(&said)?;
         let OnBase { mut found, answers } = self.whole(&choice, device)?;
         if !answers {
@@ -128,7 +129,7 @@ impl Foreign {
     /// # Errors
     /// As [`Foreign::on_base`].
     pub fn language_run(&self, device: &Device) -> Result<LanguageRun, Error> {
-        let choice = self.network(&self.said_of_base()?)?;
+        let choice = self.network(&self.said_of_base(0)?)?;
         let mut found = self.on_base(&choice, Some(1), (false, 0), device, 0)?;
         let record = self.record(&mut found, &choice)?;
         LanguageRun::of(self.beside(&found), record, found.model.backbone)
@@ -136,7 +137,7 @@ impl Foreign {
 
     /// Writes base and adapters in one file, with the head that they have.
     fn merge_into(&self, out: &Path, device: &Device) -> Result<(), Error> {
-        let choice = self.network(&self.said_of_base()?)?;
+        let choice = self.network(&self.said_of_base(0)?)?;
         let OnBase { found, answers } = self.whole(&choice, device)?;
         check_mergeable(&found.model)?;
         let metadata = said(&found.model.backbone).into_iter().collect();

@@ -85,6 +85,17 @@ impl Foreign {
         })
     }
 
+    /// Succeeds where `depth` others that stand on these adapters are no circle.
+    pub(super) fn check_depth(&self, depth: usize) -> Result<(), Error> {
+        if depth < DEEPEST {
+            return Ok(());
+        }
+        Err(self.fault(
+            format!("stands on adapters that stand on others, more than {DEEPEST} deep"),
+            "merge some of them with `tl merge`, and give the merged file as their base",
+        ))
+    }
+
     /// `error`, which came of the base: of one that the user did not give, with what names it.
     pub(super) fn about_base(&self, base: &str, error: Error) -> Error {
         match (&self.given, &error) {
@@ -124,12 +135,7 @@ impl Foreign {
         device: &Device,
         depth: usize,
     ) -> Result<OnBase, Error> {
-        if depth >= DEEPEST {
-            return Err(self.fault(
-                format!("stands on adapters that stand on others, more than {DEEPEST} deep"),
-                "merge some of them with `tl merge`, and give the merged file as their base",
-            ));
-        }
+        self.check_depth(depth)?;
         let base = self.base()?;
         let found = pretrained_from(choice, &base, classes, (partial, seed), device, depth + 1);
         let found = found.map_err(|error| self.about_base(&base, error))?;
