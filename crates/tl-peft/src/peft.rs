@@ -317,13 +317,14 @@ fn refuse(said: &Map<String, Value>) -> Result<(), String> {
     };
     let unknown = ["lora_bias", "use_qalora", "use_bdlora", "layer_replication", "megatron_config"]
         .into_iter()
-        .chain(["trainable_token_indices", "target_parameters"]);
+        .chain(["trainable_token_indices", "target_parameters", "alora_invocation_tokens"])
+        .chain(["arrow_config", "kasa_config", "monteclora_config", "velora_config"]);
     if let Some(key) = unknown.into_iter().find(|key| set(key)) {
         return Err(format!("says {key}, which is not known here"));
     }
     // These begin by changing the base, which is not the one that is given here.
     let begun = said.get("init_lora_weights").and_then(Value::as_str).unwrap_or_default();
-    if ["pissa", "olora", "corda", "loftq"].iter().any(|kind| begun.starts_with(kind)) {
+    if ["pissa", "olora", "corda", "loftq", "lora_ga"].iter().any(|kind| begun.starts_with(kind)) {
         return Err(format!("says init_lora_weights \"{begun}\", which is not known here"));
     }
     match said.get("bias").and_then(Value::as_str) {

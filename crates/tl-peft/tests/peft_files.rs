@@ -205,7 +205,12 @@ fn what_is_not_known_here_is_one_line() {
     assert!(fault(&set("lora_alpha", "32".into())).contains("says lora_alpha"));
     assert!(fault(&set("use_rslora", "true".into())).contains("says use_rslora"));
     assert!(fault(&set("lora_dropout", 1.into())).contains("dropout"));
-    assert!(fault(&set("init_lora_weights", "pissa".into())).contains("pissa"));
+    for begun in ["pissa", "pissa_niter_4", "olora", "corda", "loftq", "lora_ga"] {
+        assert!(fault(&set("init_lora_weights", begun.into())).contains(begun));
+    }
+    for key in ["alora_invocation_tokens", "target_parameters"] {
+        assert!(fault(&set(key, vec![1].into())).contains(key));
+    }
     assert!(
         fault(&|fixture| fixture.entries.retain(|name, _| !name.contains("lora_")))
             .contains("no adapter")

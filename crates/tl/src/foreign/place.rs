@@ -70,10 +70,10 @@ fn fetched(source: &Source) -> Result<Option<PathBuf>, Error> {
     Ok(file.as_ref().and_then(|file| file.path()?.parent()).map(Path::to_path_buf))
 }
 
-/// The source of the base that a configuration calls `name`, in its `revision`: a file or folder that is there, or
-/// `owner/repo` of a hub; nothing where it is neither.
+/// The source of the base that a configuration calls `name`, in its `revision`: a file or folder that is there, other
+/// adapters and their base, or `owner/repo` of a hub; nothing where it is none of these.
 pub(super) fn of_base(name: &str, revision: Option<&str>) -> Option<String> {
-    if Path::new(name).exists() {
+    if name.starts_with(PREFIX) || Path::new(name).exists() {
         return Some(name.to_string());
     }
     let hub = match revision {
@@ -94,6 +94,7 @@ mod tests {
         let here = folder.path().to_string_lossy().into_owned();
         assert_eq!(of_base(&here, None), Some(here));
         let of = |name| of_base(name, None);
+        assert_eq!(of("adapter:a,base=b").unwrap(), "adapter:a,base=b");
         assert_eq!(of("owner/repo").unwrap(), "hub:owner/repo/model.safetensors");
         let found = of_base("owner/repo", Some("v2"));
         assert_eq!(found.unwrap(), "hub:owner/repo/model.safetensors@v2");
