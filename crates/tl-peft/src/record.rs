@@ -224,9 +224,10 @@ impl AdapterRecord {
         Ok(found)
     }
 
-    /// How many answers the head in it gives, of a classifier on `backbone`; nothing where it holds none.
+    /// How many answers the head in it gives; nothing where it holds none.
     pub fn answers(&self) -> Option<usize> {
-        self.tensors.get(&format!("{HEAD}.linear.weight"))?.shape.first().copied()
+        let weight = self.tensors.get(&format!("{HEAD}.linear.weight"))?;
+        weight.shape.first().copied().filter(|count| *count > 0)
     }
 
     /// The same without a head, for a network with another task.

@@ -10,7 +10,6 @@ use tl_models::Architecture;
 use tl_train::metrics::softmax;
 
 use super::run::LanguageRun;
-
 use crate::choice::NetworkChoice;
 use crate::examples::tokenizer;
 use crate::network::GPT2;
