@@ -1,12 +1,14 @@
-"""Records PEFT's adapters on small formula-filled text encoders, in f64, for the tests of tl-peft.
+"""Records PEFT's adapters on small formula-filled text encoders and GPT-2, in f64, for the tests of tl-peft.
 
     python xtask/parity/record_peft.py --out crates/tl-peft/tests/fixtures
     python xtask/parity/record_peft.py --check FOLDER
 
 Needs transformers and peft. One JSON file a case: the adapter's configuration as PEFT writes it, the names and shapes of
 its tensors (their values are the formula's), texts as numbers of pieces, logits, and of every trained tensor norm and eight
-projections of its gradient. With --check the script opens adapters that a test of tl-peft wrote, one folder a case, on the
-same base and says how far the logits are from the recorded ones.
+projections of its gradient. Of a language model the logits are those of every piece but a text's last. GPT-2's texts run one
+by one: behind a prompt the origin's classifier does not know where padding begins. One case is kept as PEFT's older file as
+well, `adapter_model.bin`. With --check the script opens adapters that a test of tl-peft wrote, one folder a case, on the
+same base, compares the keys with PEFT's own, and says how far the logits are from the recorded ones.
 """
 
 import argparse
@@ -29,6 +31,7 @@ SIZES = {
     "bert": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64},
     "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64},
 }
+SIZES["gpt2"] = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_inner": 64, "bos_token_id": 59, "eos_token_id": 59, "pad_token_id": 0}
 SIZES["roberta"] = {**SIZES["bert"], "type_vocab_size": 1, "layer_norm_eps": 1e-5}
 LORA = {"r": 4, "lora_alpha": 8, "init_lora_weights": True}
 CASES = {
@@ -43,13 +46,33 @@ CASES = {
         {**LORA, "use_rslora": True, "rank_pattern": {"layer.1.attention.self.query": 2}, "alpha_pattern": {"value": 3}},
     ),
     "distilbert_lora": ("distilbert", peft.LoraConfig, {**LORA, "target_modules": ["q_lin", "v_lin", "ffn.lin1"]}),
+    "gpt2_lora": ("gpt2", peft.LoraConfig, {**LORA, "fan_in_fan_out": True}),
+    "gpt2_dora": (
+        "gpt2",
+        peft.LoraConfig,
+        {**LORA, "fan_in_fan_out": True, "use_dora": True, "target_modules": ["c_attn", "mlp.c_proj"]},
+    ),
+    "gpt2_ia3": ("gpt2", peft.IA3Config, {"fan_in_fan_out": True}),
+    "gpt2_prompt": ("gpt2", peft.PromptTuningConfig, {"num_virtual_tokens": 3}),
+    "gpt2_language_lora": (
+        "gpt2",
+        peft.LoraConfig,
+        {**LORA, "fan_in_fan_out": True, "target_modules": ["c_attn", "c_proj", "c_fc"], "lora_dropout": 0.1},
+    ),
+    "gpt2_language_prompt": ("gpt2", peft.PromptTuningConfig, {"num_virtual_tokens": 3}),
 }
+OLD_FILE = "gpt2_lora"
 
 
-def base(family):
+def is_language(name):
+    return "_language_" in name
+
+
+def base(family, language):
     sizes = {"vocab_size": 60, "max_position_embeddings": 30, "num_labels": CLASSES, "attn_implementation": "eager"}
     config = transformers.AutoConfig.for_model(family, **sizes, **SIZES[family])
-    model = transformers.AutoModelForSequenceClassification.from_config(config).double().eval()
+    kind = transformers.AutoModelForCausalLM if language else transformers.AutoModelForSequenceClassification
+    model = kind.from_config(config).double().eval()
     with torch.no_grad():
         for name, value in model.named_parameters():
             value.copy_(torch.from_numpy(fill(name, tuple(value.shape), 1.0)))
@@ -64,7 +87,11 @@ def filled(name, shape):
     return fill(name, shape, 1.0)
 
 
-def run(model, rows):
+def run(model, rows, language):
+    if model.config.model_type == "gpt2":
+        alone = [model(input_ids=torch.tensor([row])).logits for row in rows]
+        # Behind a prompt its own places come first.
+        return torch.cat([logits[0, -len(row) : -1] if language else logits for row, logits in zip(rows, alone)])
     longest = max(LENGTHS)
     padding = model.config.pad_token_id or 0
     ids = torch.tensor([row + [padding] * (longest - len(row)) for row in rows])
@@ -82,9 +109,11 @@ def saved_name(name):
     return "prompt_embeddings" if name.startswith("prompt_encoder") else name
 
 
-def record(name):
+def record(name, out):
     family, kind, said = CASES[name]
-    model = peft.get_peft_model(base(family), kind(task_type="SEQ_CLS", **said)).double().eval()
+    language = is_language(name)
+    task = "CAUSAL_LM" if language else "SEQ_CLS"
+    model = peft.get_peft_model(base(family, language), kind(task_type=task, **said)).double().eval()
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         config = json.loads((Path(folder) / "adapter_config.json").read_text())
@@ -96,19 +125,25 @@ def record(name):
         for key, value in trained.items():
             value.copy_(values[key].reshape(value.shape))
     rows = texts()
-    logits = run(model, rows)
-    loss = torch.nn.functional.cross_entropy(logits, torch.tensor(LABELS))
+    labels = [piece for row in rows for piece in row[1:]] if language else LABELS
+    logits = run(model, rows, language)
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor(labels))
     gradients = dict(zip(trained, torch.autograd.grad(loss, list(trained.values()))))
-    print(name, f"loss {float(loss):.4g}, {len(shapes)} tensors", flush=True)
-    config = {key: value for key, value in config.items() if key != "peft_version"}
+    if name == OLD_FILE:
+        old = {key: value.float().contiguous() for key, value in values.items()}
+        torch.save(old, out / f"{name}.bin")
+    print(name, f"loss {loss.item():.4g}, {len(shapes)} tensors", flush=True)
+    # PEFT writes sets in any order.
+    config = {key: sorted(value) if key.endswith("_modules") and value else value for key, value in config.items()}
+    config.pop("peft_version", None)
     return {
         "family": family,
         "recorded_with": f"torch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}, f64",
-        "base": json.loads(base(family).config.to_json_string(use_diff=False)),
+        "base": json.loads(base(family, language).config.to_json_string(use_diff=False)),
         "config": config,
         "entries": shapes,
         "texts": rows,
-        "labels": LABELS,
+        "labels": labels,
         "logits": [[rounded(value, 9) for value in row] for row in logits.tolist()],
         "gradients": {key: summary(value.numpy()) for key, value in gradients.items()},
     }
@@ -119,9 +154,13 @@ def check(folder):
     worst = 0.0
     for path in sorted(folder.iterdir()):
         fixture = json.loads((Path("crates/tl-peft/tests/fixtures") / f"{path.name}.json").read_text())
-        model = peft.PeftModel.from_pretrained(base(fixture["family"]), path).double().eval()
+        language = is_language(path.name)
+        model = peft.PeftModel.from_pretrained(base(fixture["family"], language), path).double().eval()
+        odd = set(peft.get_peft_model_state_dict(model)) ^ set(load_file(path / "adapter_model.safetensors"))
+        if odd:
+            raise SystemExit(f"{path.name}: PEFT has other keys: {sorted(odd)}")
         with torch.no_grad():
-            logits = run(model, fixture["texts"]).numpy()
+            logits = run(model, fixture["texts"], language).numpy()
         off = deviation(logits, numpy.array(fixture["logits"]))
         worst = max(worst, off)
         print(f"{path.name:18} logits off by {off:.1e}", flush=True)
@@ -138,7 +177,7 @@ def main():
     if arguments.check:
         return check(arguments.check)
     for name in CASES:
-        lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in record(name).items()]
+        lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in record(name, arguments.out).items()]
         (arguments.out / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 

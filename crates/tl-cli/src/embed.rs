@@ -8,7 +8,7 @@ use serde::Serialize;
 use tl::core::TokenPooling;
 use tl::data::Skipped;
 use tl::train::files::{make_folder, write_bytes};
-use tl::{EMBEDDED_NETWORK, Examples, FinetuneOptions, pretrained_as, works_on_texts};
+use tl::{EMBEDDED_NETWORK, Examples, FinetuneOptions, pretrained_to_use, works_on_texts};
 
 use crate::failure::Failure;
 use crate::flags::{Machine, POOLINGS, TextFlags, WindowFlags, one_of};
@@ -35,7 +35,7 @@ pub struct Embed {
     #[arg(long, value_name = "NAME", default_value = EMBEDDED_NETWORK)]
     pub model: String,
 
-    /// Its weights: a safetensors or PyTorch file, the folder of a run, hub:owner/repo/file, random, or
+    /// Its weights: a safetensors or PyTorch file, the folder of a run or of adapters in PEFT's format, hub:owner/repo/file, random, or
     /// embedded (those of the program, for the default network)
     #[arg(long, value_name = "SRC", default_value = "embedded")]
     pub weights: String,
@@ -104,7 +104,7 @@ pub fn run(verb: &Embed) -> Result<(), Failure> {
     output::notes(examples.notes());
     let count = examples.items().count();
     let (weights, partial) = (&verb.weights, verb.partial);
-    let found = pretrained_as(&asked.choice(), weights, None, partial, 0, &device)?;
+    let found = pretrained_to_use(&asked.choice(), weights, None, partial, 0, &device)?;
     let data = found.dataset(&examples, &asked, verb.machine.threads())?;
     output::notes(&data.notes());
     // Found out now rather than after the last image.

@@ -11,7 +11,7 @@ use tl::data::{Shift, Skipped};
 use tl::record::Preprocessing;
 use tl::run::Measured;
 use tl::train::metrics::{ClassScore, Entities, Evaluation, Regression};
-use tl::{Examples, Run, RunRecord};
+use tl::{Examples, Run};
 
 use crate::failure::Failure;
 use crate::flags::Machine;
@@ -30,7 +30,7 @@ Examples:
   tl evaluate runs/1 photos/ --shift night:0.7   after `tl adapt --target-shift night:0.7`
   tl evaluate runs/2 reviews.csv --json          a run on texts, read as it read its own")]
 pub struct Evaluate {
-    /// The folder of a finished run
+    /// The folder of a finished run, or of adapters in PEFT's format (adapter:FOLDER,base=SRC on another base)
     pub run: PathBuf,
 
     /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded; several, where the run
@@ -63,7 +63,7 @@ struct Answer<'a> {
 
 pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     let device = verb.machine.start()?;
-    if RunRecord::read(&verb.run)?.language.is_some() {
+    if tl::foreign::holds_language(&verb.run)? {
         return language::evaluate(verb, &device);
     }
     let run = Run::open(&verb.run, &device)?;

@@ -22,7 +22,8 @@ Examples:
   tl generate gpt2/ --prompt \"It was a dark\" --temperature 0.8 --top-p 0.9 --seed 3
   tl generate hub:openai-community/gpt2/model.safetensors --prompt \"It was a dark\" --max-tokens 100")]
 pub struct Generate {
-    /// The folder of a run, or one with config.json, tokenizer.json and weights, or hub:owner/repo/file
+    /// The folder of a run, or one with config.json, tokenizer.json and weights, or of adapters in PEFT's format, or
+    /// hub:owner/repo/file
     pub source: String,
 
     /// The text to go on with; an empty one begins anew

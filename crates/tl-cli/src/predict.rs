@@ -35,7 +35,7 @@ probabilities and logits stand in the order of the labels. Of a run on words wit
 count characters. Of a run that answers with numbers it prints {\"predictions\": [{\"file\", \"number\"}], \"labels\"}, with what the
 number is called for a label.")]
 pub struct Predict {
-    /// The folder of a finished run
+    /// The folder of a finished run, or of adapters in PEFT's format (adapter:FOLDER,base=SRC on another base)
     pub run: PathBuf,
 
     /// Images, or folders of images; files of texts

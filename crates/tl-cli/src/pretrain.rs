@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 use tl::data::{Images, Skipped};
+use tl::peft::AdapterConfig;
 use tl::ssl::ViewOptions;
 use tl::train::{Progress, TrainError};
 use tl::{Error, PretrainOptions, PretrainRequest, RunRecord, prepare_pretraining};
@@ -109,7 +110,7 @@ pub struct Pretrain {
     pub optimizer: String,
 
     /// The highest learning rate [default: 1e-3; with lars .3 for every 256 images in a step; of texts 1e-4, of which three tenths
-    /// reach the network as in `tl finetune`]
+    /// reach the network as in `tl finetune`, and with adapters 1e-3]
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Training")]
     pub lr: Option<f64>,
 
@@ -152,6 +153,11 @@ pub struct Pretrain {
 
     #[command(flatten)]
     pub text: TextFlags,
+
+    /// Train these adapters alone, in frozen stages, as `tl finetune --adapter` has them; of mlm also what predicts pieces, where
+    /// the weights lack it [default: none, everything is trained]
+    #[arg(long, value_name = "ADAPTER", help_heading = "Texts")]
+    pub adapter: Option<AdapterConfig>,
 
     /// The shares of training, validation and test part of texts in percent, where they are not divided [default: 90,10,0]
     #[arg(long, value_name = "A,B,C", value_parser = shares, help_heading = "Texts")]

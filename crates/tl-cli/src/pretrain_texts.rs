@@ -60,6 +60,7 @@ pub fn method(verb: &Pretrain) -> Result<Option<Method>, Failure> {
                 ("--label-column", verb.text.label_column.is_some()),
                 ("--max-length", verb.text.max_length.is_some()),
                 ("--split", verb.split.is_some()),
+                ("--adapter", verb.adapter.is_some()),
             ];
             (None, "--method mlm or clm", "images", given.to_vec())
         }
@@ -134,7 +135,8 @@ fn options(verb: &Pretrain, method: Method) -> Result<FinetuneOptions, Failure> 
         weights,
         partial_weights: verb.partial,
         tuning: Tuning {
-            recipe: Recipe::Finetune,
+            recipe: if verb.adapter.is_some() { Recipe::Lora } else { Recipe::Finetune },
+            adapter: verb.adapter.clone(),
             epochs: verb.epochs,
             learning_rate: verb.lr,
             ..Tuning::default()

@@ -6,8 +6,8 @@ use std::fs;
 
 use safetensors::SafeTensors;
 use serde_json::Value;
-use support::Place;
 use support::texts::{encoder, quick, reviews};
+use support::{Place, different};
 
 fn place() -> Place {
     let place = Place::new();
@@ -21,18 +21,6 @@ fn texts<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let words: Vec<&str> =
         words.into_iter().filter(|it| *it != "--recipe" && *it != "finetune").collect();
     [&["finetune"], &words[..], more].concat()
-}
-
-/// The names of tensors that differ between two files.
-fn different(one: &[u8], other: &[u8]) -> Vec<String> {
-    let (one, other) =
-        (SafeTensors::deserialize(one).unwrap(), SafeTensors::deserialize(other).unwrap());
-    let names = one.names().into_iter().map(str::to_string);
-    let mut found: Vec<String> = names
-        .filter(|name| one.tensor(name).unwrap().data() != other.tensor(name).unwrap().data())
-        .collect();
-    found.sort();
-    found
 }
 
 #[test]

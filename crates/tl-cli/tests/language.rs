@@ -2,8 +2,9 @@
 
 mod support;
 
-use support::Place;
+use serde_json::Value;
 use support::texts::{alphabets, causal};
+use support::{Place, different};
 
 fn place() -> Place {
     let place = Place::new();
@@ -92,6 +93,110 @@ fn a_network_without_weights_learns_the_alphabet_and_goes_on_with_it() {
     assert!(third["test"]["perplexity"].is_f64(), "{third}");
 }
 
+/// Lines of letters against the order of the alphabet, all different.
+fn falling() -> String {
+    let backwards = |line: &str| line.chars().rev().collect::<String>() + "\n";
+    alphabets().lines().map(backwards).collect()
+}
+
+/// A fitting of adapters in the run `pre`, on falling letters.
+fn adapt<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let words = fit(out, more).into_iter().map(|word| match word {
+        "random:tiny" => "pre",
+        "letters.txt" => "falling.txt",
+        other => other,
+    });
+    words.collect()
+}
+
+#[test]
+fn adapters_turn_a_language_model_to_other_texts_and_leave_the_base_its_bits() {
+    let place = place();
+    place.file("falling.txt", falling().as_bytes());
+    place.json(&fit("pre", &["--epochs", "12"]));
+    let before = place.json(&["evaluate", "pre", "falling.txt"]);
+    let fitted = place.json(&adapt("run", &["--epochs", "40", "--adapter", "lora:targets=.*"]));
+    let perplexity = |found: &Value| found["perplexity"].as_f64().unwrap();
+    let reached = perplexity(&fitted["test"]);
+    assert!(reached < 0.7 * perplexity(&before), "{before} {fitted}");
+
+    let (base, whole) = (place.read("pre/model.safetensors"), place.read("run/model.safetensors"));
+    let changed = different(&base, &whole);
+    let adapted = |name: &String| name.contains(".c_") && name.ends_with(".weight");
+    assert!(changed.iter().all(adapted) && changed.len() == 2 * 4, "{changed:?}");
+    let config: Value =
+        serde_json::from_slice(&place.read("run/adapter/adapter_config.json")).unwrap();
+    assert_eq!(config["task_type"], "CAUSAL_LM");
+    assert_eq!(config["fan_in_fan_out"], true);
+    assert!(config["modules_to_save"].is_null(), "{config}");
+    let file = place.read("run/adapter/adapter_model.safetensors");
+    let adapter = safetensors::SafeTensors::deserialize(&file).unwrap();
+    assert_eq!(adapter.len(), 2 * 4 * 2);
+    let name = "base_model.model.transformer.h.1.mlp.c_fc.lora_A.weight";
+    assert_eq!(adapter.tensor(name).unwrap().shape(), [8, 32]);
+    let config = String::from_utf8(place.read("run/config.json")).unwrap();
+    assert!(config.contains("GPT2LMHeadModel"), "{config}");
+
+    // The merged run, and the base with its adapters: both are what was fitted.
+    let near = |found: &Value| (perplexity(found) / reached - 1.0).abs() < 1e-4;
+    let measured = place.json(&["evaluate", "run", "falling.txt"]);
+    assert!(near(&measured), "{measured}");
+    let write = ["generate", "run", "--prompt", "xwv", "--max-tokens", "12"];
+    let written = place.json(&write);
+    let uncached = place.json(&[&write[..], &["--no-cache"]].concat());
+    assert_eq!(written["pieces"], uncached["pieces"]);
+    std::fs::remove_file(place.path("run/model.safetensors")).unwrap();
+    assert_eq!(place.json(&["evaluate", "run", "falling.txt"]), measured);
+    assert_eq!(place.json(&write)["pieces"], written["pieces"]);
+    place.json(&["merge", "run", "--out", "whole.safetensors"]);
+    assert!(place.read("whole.safetensors") == whole, "the merged file is another one");
+
+    // The folder of the adapters alone is a source of weights too.
+    let alone = place.json(&["generate", "run/adapter", "--prompt", "xwv", "--max-tokens", "12"]);
+    assert_eq!(alone["pieces"], written["pieces"]);
+    // Other adapters on the same base go on to another result, and are told from these.
+    place.refused_with(
+        &adapt("run", &["--epochs", "40", "--adapter", "lora:rank=2", "--resume"]),
+        &["run", "another"],
+    );
+}
+
+#[test]
+fn a_prompt_in_front_of_a_language_model_lies_beside_its_base() {
+    let place = place();
+    place.file("falling.txt", falling().as_bytes());
+    place.json(&fit("pre", &["--epochs", "12"]));
+    let before = place.json(&["evaluate", "pre", "falling.txt"]);
+    let fitted = place.json(&adapt("run", &["--epochs", "20", "--adapter", "prompt:tokens=4"]));
+    let perplexity = fitted["test"]["perplexity"].as_f64().unwrap();
+    assert!(perplexity < before["perplexity"].as_f64().unwrap(), "{before} {fitted}");
+    let measured = place.json(&["evaluate", "run", "falling.txt"]);
+    assert_eq!(measured["perplexity"], fitted["test"]["perplexity"]);
+    let (base, run) = (place.read("pre/model.safetensors"), place.read("run/model.safetensors"));
+    assert!(different(&base, &run).is_empty());
+    assert!(!place.path("run/load.py").exists());
+
+    let write = |source: &str, more: &[&str]| {
+        let words = ["generate", source, "--prompt", "x", "--max-tokens", "100"];
+        place.json(&[&words[..], more].concat())
+    };
+    let written = write("run", &[]);
+    assert_eq!(written["pieces"], write("run", &["--no-cache"])["pieces"]);
+    assert_eq!(written["pieces"], write("run/adapter", &[])["pieces"]);
+    assert!(written["pieces"].as_array().unwrap().len() <= 64 - 4 - 1, "{written}");
+    for refused in [&["merge", "run", "--out", "w"][..], &["merge", "run/adapter", "--out", "w"]] {
+        place.refused_with(refused, &["a prompt cannot be merged"]);
+    }
+    let again = |weights: &'static str| -> Vec<&'static str> {
+        let words = adapt("second", &["--epochs", "1"]).into_iter();
+        words.map(|word| if word == "pre" { weights } else { word }).collect()
+    };
+    place.refused_with(&again("run"), &["adapters lie beside"]);
+    place.refused_with(&again("run/adapter"), &["holds a prompt"]);
+    let long: Vec<&str> = adapt("second", &["--adapter", "prompt:tokens=40"]);
+    place.refused_with(&long, &["32 pieces do not fit", "24"]);
+}
+
 #[test]
 fn a_classifier_tells_rising_from_falling_letters() {
     let place = place();
@@ -121,6 +226,16 @@ fn a_classifier_tells_rising_from_falling_letters() {
     let measured = place.json(&["evaluate", "probe", "both.csv"]);
     assert_eq!(measured["accuracy"], probed["test"]["accuracy"]);
     assert!(probed["test"]["accuracy"].as_f64().unwrap() > 0.9, "{probed}");
+    // Low-rank paths beside the joint layer of queries, keys and values, in PEFT's format; the head with them.
+    let adapter = ["--adapter", "lora", "--epochs", "12", "--batch-size", "16", "--out", "low"];
+    let low = place.json(&[&words[..4], &["--weights", "pre", "--lr", "1e-2"], &adapter].concat());
+    assert!(low["test"]["accuracy"].as_f64().unwrap() > 0.7, "{low}");
+    let file = place.read("low/adapter/adapter_model.safetensors");
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+    assert_eq!(tensors.len(), 2 * 2 + 1);
+    assert_eq!(tensors.tensor("base_model.model.score.weight").unwrap().shape(), [2, 32]);
+    let measured = place.json(&["evaluate", "low", "both.csv"]);
+    assert_eq!(measured["accuracy"], low["test"]["accuracy"]);
     // Adapters stand behind both branches; sentences without labels are adapted to.
     let adapter = ["--adapter", "bottleneck:width=4", "--epochs", "1", "--out", "adapted"];
     place.json(&[&words[..4], &["--weights", "pre"], &adapter].concat());

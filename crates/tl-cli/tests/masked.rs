@@ -3,8 +3,8 @@
 mod support;
 
 use serde_json::Value;
-use support::Place;
 use support::texts::{alphabets, causal, encoder, masked, reviews};
+use support::{Place, different};
 
 fn place() -> Place {
     let place = Place::new();
@@ -85,6 +85,40 @@ fn a_network_without_weights_learns_hidden_words_and_is_what_a_fitting_begins_wi
 }
 
 #[test]
+fn adapters_find_hidden_words_in_frozen_stages_beside_what_predicts_them() {
+    let place = place();
+    let how = ["--lr", "1e-2", "--batch-size", "16"];
+    let first =
+        words("reviews.csv", "random:tiny", "pre", &[&how[..], &["--epochs", "4"]].concat());
+    let first = place.json(&first);
+    let perplexity = |found: &Value| found["validation"]["perplexity"].as_f64().unwrap();
+    let adapter =
+        [&how[..], &["--adapter", "lora:targets=query+value+inner+outer", "--epochs", "8"]]
+            .concat();
+    let second = place.json(&words("reviews.csv", "pre", "run", &adapter));
+    assert!(perplexity(&second) < perplexity(&first), "{first} {second}");
+    let config = |run: &str| -> Value {
+        let file = place.read(&format!("{run}/adapter/adapter_config.json"));
+        serde_json::from_slice(&file).unwrap()
+    };
+    let said = config("run");
+    assert!(said["task_type"].is_null() && said["modules_to_save"].is_null(), "{said}");
+    let base = place.read("pre/model.safetensors");
+    let changed = different(&base, &place.read("run/model.safetensors"));
+    assert!(changed.iter().all(|name| name.contains("encoder.layer")), "{changed:?}");
+    assert_eq!(changed.len(), 2 * 4);
+
+    // Where the weights lack what predicts pieces, it is fresh, and trained too.
+    let fitted = ["finetune", "reviews.csv", "--model", "bert", "--weights", "pre", "--out", "fit"];
+    place.json(&[&fitted[..], &["--recipe", "probe"]].concat());
+    let third = place.json(&words("reviews.csv", "fit", "third", &adapter));
+    assert!(perplexity(&third) < 17.0, "{third}");
+    let file = place.read("third/adapter/adapter.safetensors");
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+    assert_eq!(tensors.len(), 2 * 4 * 2 + 5);
+}
+
+#[test]
 fn causal_pre_training_is_the_run_that_a_fitting_of_a_language_model_is() {
     let place = place();
     causal(&place, "letters");
@@ -158,6 +192,7 @@ fn what_does_not_fit_is_one_line() {
         ),
         ("pretrain reviews.csv --method mlm --model t5 --weights random:tiny", &["t5", "bert"]),
         ("pretrain photos --method simclr --max-length 5", &["--max-length", "images"]),
+        ("pretrain photos --method simclr --adapter lora", &["--adapter", "--method mlm"]),
     ] {
         place.refused_with(&with(given), parts);
     }

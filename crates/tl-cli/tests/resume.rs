@@ -29,6 +29,9 @@ const ADAPTERS: &str = "finetune photos --image-size 32 --adapter lora:rank=2,dr
 /// Frozen layers cached by their lengths, layers that thaw; of a language model, of tagged words and of sentences.
 const LANGUAGE: &str = "finetune letters.txt --task lm --model gpt2 --weights random:tiny --max-length 32 --lr 1e-2 \
     --batch-size 8 --recipe gradual --epochs 24 --checkpoint-every 2 --threads 2 --resume --out";
+/// Adapters with masks of their own in it.
+const LANGUAGE_ADAPTERS: &str = "finetune letters.txt --task lm --model gpt2 --weights random:tiny --max-length 32 --lr 1e-2 \
+    --batch-size 8 --adapter lora:rank=2,dropout=0.2 --epochs 24 --checkpoint-every 2 --threads 2 --resume --out";
 /// Words that are hidden anew in every epoch, dropout, checkpoints amid epochs.
 const MASKED: &str = "pretrain reviews.csv --method mlm --model bert --weights random:masked --lr 1e-2 --epochs 30 \
     --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
@@ -157,6 +160,7 @@ fn runs_on_texts_killed_and_resumed_end_with_the_same_bits() {
     place.file("elsewhere.csv", reviews(90).replace("film", "is the").as_bytes());
     for (command, checkpoints) in [
         (LANGUAGE, &TEXTS[..]),
+        (LANGUAGE_ADAPTERS, &TEXTS),
         (MASKED, &TEXTS),
         (PAIRS, &TEXTS),
         (NUMBERS, &TEXTS),

@@ -5,16 +5,30 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use burn::tensor::module::embedding;
 
+use crate::adapter::{Site, Slot};
+
 /// One vector for each number, with PyTorch's name: `weight` is `[count, width]`.
 #[derive(Module, Debug)]
 pub struct Embedding {
     pub weight: Param<Tensor<2>>,
+    /// Closed, but for a table of pieces by itself, which a prompt may belong to.
+    pub adapter: Slot,
 }
 
 impl Embedding {
     /// A table of `count` vectors of `width` values, all 0.
     pub fn new(count: usize, width: usize, device: &Device) -> Self {
-        Self { weight: Param::from_tensor(Tensor::zeros([count, width], device)) }
+        Self {
+            weight: Param::from_tensor(Tensor::zeros([count, width], device)),
+            adapter: Slot::new(Site::table(count, width)).closed(),
+        }
+    }
+
+    /// The same with an open slot, for a network that puts what is in it in front of a text's own vectors.
+    pub fn with_prompts(mut self) -> Self {
+        let [count, width] = self.weight.dims();
+        self.adapter = Slot::new(Site::table(count, width));
+        self
     }
 
     /// How many vectors there are.
@@ -51,7 +65,7 @@ mod tests {
     fn table() -> Embedding {
         let values: Vec<f32> = (0..8).map(|value| value as f32).collect();
         let weight = Tensor::from_data(TensorData::new(values, [4, 2]), &Device::flex());
-        Embedding { weight: Param::from_tensor(weight) }
+        Embedding { weight: Param::from_tensor(weight), ..Embedding::new(4, 2, &Device::flex()) }
     }
 
     fn list<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

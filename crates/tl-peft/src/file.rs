@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use tl_core::{Head, Model};
+use tl_models::Architecture;
 use tl_models::weights::{WeightsFile, save_safetensors};
-use tl_models::{Architecture, Classifier};
 
+use crate::folder::{PeftFolder, tensors};
 use crate::record::{AdapterRecord, Held};
 use crate::{AdapterConfig, PeftError, peft};
 
@@ -27,9 +28,10 @@ const SCHEMA: u32 = 1;
 /// Which files are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// With what PEFT calls the task: `SEQ_CLS` for a class for each text, `TOKEN_CLS` for each word.
+    /// With what PEFT calls the task: `SEQ_CLS` for a class for each text, `TOKEN_CLS` for each word, `CAUSAL_LM` for a
+    /// language model; nothing where it has no word for it.
     Peft {
-        task_type: &'static str,
+        task_type: Option<&'static str>,
     },
     Own,
 }
@@ -95,32 +97,26 @@ impl AdapterRecord {
     ///
     /// # Errors
     /// A folder without an adapter, a damaged file, one of another network, kind or later version.
-    pub fn open<B: Architecture>(folder: &Path, model: &Classifier<B>) -> Result<Self, PeftError> {
-        let config = folder.join(PEFT_CONFIG);
+    pub fn open<B: Architecture, H: Head>(
+        folder: &Path,
+        model: &Model<B, H>,
+    ) -> Result<Self, PeftError> {
+        if PeftFolder::lies_in(folder) {
+            return PeftFolder::open(folder)?.read(model);
+        }
         let own = folder.join(OWN_FILE);
         let fault = |path: &Path, problem: String, mend: &str| PeftError::File {
             path: path.to_path_buf(),
             problem,
             mend: mend.to_string(),
         };
-        if config.is_file() {
-            let text = std::fs::read_to_string(&config)
-                .map_err(|error| fault(&config, error.to_string(), "give another folder"))?;
-            let said: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
-                fault(&config, format!("is no configuration ({error})"), "fetch the file anew")
-            })?;
-            let tensors = read(&folder.join(PEFT_MODEL))?.1;
-            return peft::read(model, &said, tensors).map_err(|problem| {
-                let mend = "give a LoRA, DoRA, IA3 or prompt that was made on this network";
-                fault(folder, problem, mend)
-            });
-        }
         if !own.is_file() {
             let problem = format!("holds neither {PEFT_CONFIG} nor {OWN_FILE}");
             return Err(fault(folder, problem, "give the folder of an adapter"));
         }
-        let (metadata, tensors) = read(&own)?;
-        let header = metadata.get("adapter").map(|text| serde_json::from_str::<Header>(text));
+        let file = WeightsFile::open(&own)?;
+        let header =
+            file.metadata().get("adapter").map(|text| serde_json::from_str::<Header>(text));
         let header = match header {
             Some(Ok(header)) => header,
             Some(Err(reason)) => {
@@ -140,18 +136,7 @@ impl AdapterRecord {
         }
         header.config.validate()?;
         let Header { config, whole, scalings, .. } = header;
-        Ok(Self { config, whole, tensors, scalings })
+        let (tensors, passed_over) = (tensors(&file)?, Vec::new());
+        Ok(Self { config, whole, tensors, scalings, passed_over })
     }
-}
-
-type Contents = (BTreeMap<String, String>, BTreeMap<String, Held>);
-
-fn read(path: &Path) -> Result<Contents, PeftError> {
-    let file = WeightsFile::open(path)?;
-    let mut tensors = BTreeMap::new();
-    for name in file.names() {
-        let shape = file.shape(name).unwrap_or_default().to_vec();
-        tensors.insert(name.to_string(), Held { shape, values: file.values(name)? });
-    }
-    Ok((file.metadata().clone(), tensors))
 }

@@ -10,6 +10,7 @@
 //! | [`switch`] | [`Switch`]: several on one base |
 //! | [`record`] | [`AdapterRecord`]: all that was trained, apart from the base |
 //! | [`file`](mod@file) | its folder: PEFT's two files, or one of our own |
+//! | [`folder`] | [`PeftFolder`]: a folder of PEFT's from elsewhere |
 //! | `peft` | the names and the configuration of PEFT |
 
 pub mod attach;
@@ -19,6 +20,7 @@ pub mod config;
 pub mod dora;
 mod error;
 pub mod file;
+pub mod folder;
 pub mod ia3;
 pub mod lora;
 pub mod merge;
@@ -31,6 +33,7 @@ pub mod targets;
 pub use attach::{attach, detach, trained};
 pub use config::AdapterConfig;
 pub use error::PeftError;
+pub use folder::PeftFolder;
 pub use merge::{Merged, check_mergeable, merge};
 pub use record::AdapterRecord;
 pub use switch::Switch;

@@ -11,11 +11,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use tl_core::Pattern;
 use tl_core::parameters::{is_adapter, parameters};
+use tl_core::{Head, Model, Pattern};
 use tl_kernels::adapter::sites;
+use tl_models::Architecture;
 use tl_models::load::origin_name;
-use tl_models::{Architecture, Classifier};
 
 use crate::config::{Ia3, Lora, Prompt};
 use crate::record::{AdapterRecord, Held, SLOT};
@@ -41,7 +41,7 @@ fn beside(config: &AdapterConfig, name: &str) -> String {
 pub(crate) fn written<B: Architecture>(
     record: &AdapterRecord,
     backbone: &B,
-    (base, task_type): (&str, &str),
+    (base, task_type): (&str, Option<&str>),
 ) -> (Vec<(String, Held)>, Value) {
     let mut tensors = Vec::new();
     for (path, held) in &record.tensors {
@@ -76,7 +76,7 @@ pub(crate) fn written<B: Architecture>(
 fn configuration<B: Architecture>(
     record: &AdapterRecord,
     backbone: &B,
-    (base, task_type): (&str, &str),
+    (base, task_type): (&str, Option<&str>),
 ) -> Value {
     let mut said = Map::new();
     let mut put = |key: &str, value: Value| drop(said.insert(key.to_string(), value));
@@ -96,7 +96,11 @@ fn configuration<B: Architecture>(
         let of_head = parts.first() == Some(&root);
         saved.insert(if of_head { root.to_string() } else { parts.join(".") });
     }
-    put("modules_to_save", json!(saved));
+    put("modules_to_save", if saved.is_empty() { Value::Null } else { json!(saved) });
+    // Whether the base keeps the matrices of these layers as `[in, out]`.
+    let turned = |layers: &[&str]| {
+        json!(layers.iter().any(|layer| backbone.is_transposed(&format!("{layer}.weight"))))
+    };
     let slots = |part: &str| -> Vec<&str> {
         let tail = format!("{SLOT}{part}");
         let all = record.tensors.keys().filter_map(|path| path.strip_prefix("backbone."));
@@ -112,7 +116,7 @@ fn configuration<B: Architecture>(
             put("use_rslora", json!(lora.rank_stabilized));
             put("use_dora", json!(lora.dora));
             put("bias", json!("none"));
-            put("fan_in_fan_out", json!(false));
+            put("fan_in_fan_out", turned(&layers));
             put("init_lora_weights", json!(true));
             put("target_modules", json!(names(backbone, &layers)));
             let (mut ranks, mut alphas) = (Map::new(), Map::new());
@@ -133,7 +137,7 @@ fn configuration<B: Architecture>(
             let (inputs, outputs) = (slots("scale_input"), slots("scale_output"));
             let all: Vec<&str> = inputs.iter().chain(&outputs).copied().collect();
             put("peft_type", json!("IA3"));
-            put("fan_in_fan_out", json!(false));
+            put("fan_in_fan_out", turned(&all));
             put("init_ia3_weights", json!(true));
             put("target_modules", json!(names(backbone, &all)));
             put("feedforward_modules", json!(names(backbone, &inputs)));
@@ -177,9 +181,23 @@ fn names<B: Architecture>(backbone: &B, chosen: &[&str]) -> BTreeSet<String> {
     found
 }
 
+fn kind(said: &Map<String, Value>) -> &str {
+    said.get("peft_type").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn unknown_kind(kind: &str) -> String {
+    format!("is of the kind \"{kind}\", which is not known here")
+}
+
+/// Succeeds where the configuration is of adapters that are known here; otherwise what is wrong.
+pub(crate) fn check_kind(said: &Map<String, Value>) -> Result<(), String> {
+    let kind = kind(said);
+    if ["LORA", "IA3", "PROMPT_TUNING"].contains(&kind) { Ok(()) } else { Err(unknown_kind(kind)) }
+}
+
 /// A record of PEFT's tensors and configuration for `model`; otherwise what is wrong.
-pub(crate) fn read<B: Architecture>(
-    model: &Classifier<B>,
+pub(crate) fn read<B: Architecture, H: Head>(
+    model: &Model<B, H>,
     said: &Map<String, Value>,
     mut tensors: BTreeMap<String, Held>,
 ) -> Result<AdapterRecord, String> {
@@ -199,9 +217,8 @@ pub(crate) fn read<B: Architecture>(
         None | Some(Value::Null) => Ok(false),
         Some(value) => value.as_bool().ok_or_else(|| format!("says {key} {value}")),
     };
-    let kind = said.get("peft_type").and_then(Value::as_str).unwrap_or_default();
     let mut record = AdapterRecord {
-        config: match kind {
+        config: match kind(said) {
             "LORA" => {
                 refuse(said)?;
                 AdapterConfig::Lora(Lora {
@@ -217,7 +234,7 @@ pub(crate) fn read<B: Architecture>(
             "PROMPT_TUNING" => {
                 AdapterConfig::Prompt(Prompt { tokens: whole("num_virtual_tokens", 20)? })
             }
-            other => return Err(format!("is of the kind \"{other}\"")),
+            other => return Err(unknown_kind(other)),
         },
         ..AdapterRecord::default()
     };
@@ -272,10 +289,22 @@ pub(crate) fn read<B: Architecture>(
     if !record.tensors.keys().any(|path| is_adapter(path)) {
         return Err(format!("holds no adapter of {}", backbone.name()));
     }
-    match tensors.keys().next() {
+    let (passed, strange): (Vec<String>, Vec<String>) =
+        tensors.into_keys().partition(|name| of_another_task(backbone, said, name));
+    record.passed_over = passed;
+    match strange.first() {
         Some(name) => Err(format!("holds {name}, which has no place in {}", backbone.name())),
         None => Ok(record),
     }
+}
+
+/// Whether the tensor called `name` is part of a classifier that this network is none of: its pooler, its head. What a
+/// language model answers by is no such part: without it the answers would be others.
+fn of_another_task<B: Architecture>(backbone: &B, said: &Map<String, Value>, name: &str) -> bool {
+    let task = said.get("task_type").and_then(Value::as_str).unwrap_or_default();
+    let name = name.strip_prefix(MODEL).or_else(|| name.strip_prefix("base_model."));
+    ["SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS"].contains(&task)
+        && name.is_some_and(|name| backbone.passes_over(&backbone.present_name(name)))
 }
 
 /// What a configuration of LoRA may ask for and is not done here.
@@ -286,15 +315,16 @@ fn refuse(said: &Map<String, Value>) -> Result<(), String> {
                 && value.as_object().is_none_or(|it| !it.is_empty())
         })
     };
-    let unknown = ["lora_bias", "fan_in_fan_out", "use_qalora", "use_bdlora", "layer_replication"]
+    let unknown = ["lora_bias", "use_qalora", "use_bdlora", "layer_replication", "megatron_config"]
         .into_iter()
-        .chain(["megatron_config", "trainable_token_indices", "target_parameters"]);
+        .chain(["trainable_token_indices", "target_parameters", "alora_invocation_tokens"])
+        .chain(["arrow_config", "kasa_config", "monteclora_config", "velora_config"]);
     if let Some(key) = unknown.into_iter().find(|key| set(key)) {
         return Err(format!("says {key}, which is not known here"));
     }
     // These begin by changing the base, which is not the one that is given here.
     let begun = said.get("init_lora_weights").and_then(Value::as_str).unwrap_or_default();
-    if ["pissa", "olora", "corda", "loftq"].iter().any(|kind| begun.starts_with(kind)) {
+    if ["pissa", "olora", "corda", "loftq", "lora_ga"].iter().any(|kind| begun.starts_with(kind)) {
         return Err(format!("says init_lora_weights \"{begun}\", which is not known here"));
     }
     match said.get("bias").and_then(Value::as_str) {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use tl_core::HEAD;
 use tl_core::parameters::{is_adapter, map_values, parameters, values, visit_parameters};
+use tl_core::{HEAD, Head, Model};
 use tl_kernels::adapter::{Adapter, Bottleneck, LowRank, Site, SiteKind, replace, sites};
-use tl_models::{Architecture, Classifier};
+use tl_models::Architecture;
 
 use crate::attach::{check_low_rank, plain_device};
 use crate::{AdapterConfig, PeftError, detach, prompt, trained};
@@ -27,6 +27,8 @@ pub struct AdapterRecord {
     /// The stages that were trained as they are.
     pub whole: Vec<String>,
     pub tensors: BTreeMap<String, Held>,
+    /// What a file held besides, by its names: the parts of another task's network.
+    pub passed_over: Vec<String>,
     /// What low-rank paths are multiplied by, by the path of their layer, where it is not as the configuration says.
     pub(crate) scalings: BTreeMap<String, f64>,
 }
@@ -39,8 +41,8 @@ impl AdapterRecord {
     ///
     /// # Errors
     /// A device that cannot be read.
-    pub fn of<B: Architecture>(
-        model: &Classifier<B>,
+    pub fn of<B: Architecture, H: Head>(
+        model: &Model<B, H>,
         config: &AdapterConfig,
         whole: &[String],
     ) -> Result<Self, PeftError> {
@@ -79,14 +81,18 @@ impl AdapterRecord {
                 }
             }
         }
-        Ok(Self { config: config.clone(), whole: whole.to_vec(), tensors, scalings })
+        let (config, whole) = (config.clone(), whole.to_vec());
+        Ok(Self { config, whole, tensors, scalings, passed_over: Vec::new() })
     }
 
-    /// `model`, a classifier on the plain device with the same base, with what this holds.
+    /// `model`, on the plain device with the same base, with what this holds.
     ///
     /// # Errors
     /// A tensor that has no place in the network or does not fit there.
-    pub fn apply<B: Architecture>(&self, model: Classifier<B>) -> Result<Classifier<B>, PeftError> {
+    pub fn apply<B: Architecture, H: Head>(
+        &self,
+        model: Model<B, H>,
+    ) -> Result<Model<B, H>, PeftError> {
         let device = plain_device(&model);
         let fault = |path: &str, problem: String| PeftError::Config {
             text: self.config.to_string(),
@@ -123,7 +129,7 @@ impl AdapterRecord {
             return Err(fault(path, "has no place".into()));
         }
         let backbone = replace(detach(model.backbone), changes);
-        let model = Classifier { backbone, head: model.head };
+        let model = Model { backbone, head: model.head };
         Ok(map_values(model, |info| match is_adapter(&info.path) {
             true => None,
             false => self.tensors.get(&info.path).map(|held| held.values.clone()),
@@ -216,6 +222,19 @@ impl AdapterRecord {
             _ => None,
         };
         Ok(found)
+    }
+
+    /// How many answers the head in it gives; nothing where it holds none.
+    pub fn answers(&self) -> Option<usize> {
+        let weight = self.tensors.get(&format!("{HEAD}.linear.weight"))?;
+        weight.shape.first().copied().filter(|count| *count > 0)
+    }
+
+    /// The same without a head, for a network with another task.
+    pub fn without_head(mut self) -> Self {
+        let own = format!("{HEAD}.");
+        self.tensors.retain(|path, _| !path.starts_with(&own));
+        self
     }
 
     /// The values that it holds.

@@ -5,7 +5,7 @@ mod support;
 use burn::module::Module;
 use burn::prelude::*;
 use support::formula::{deviation_f32, rows};
-use support::{base_bits, encoder, learned, logits, mobilenet, photos, resnet, texts, vit};
+use support::{base_bits, encoder, gpt2, learned, logits, mobilenet, photos, resnet, texts, vit};
 use tl_core::parameters::{Control, is_adapter, map_values, parameters, set_trained};
 use tl_core::{Activation, Backbone, Pass, Phase, Plan, TrainableReport, apply};
 use tl_kernels::{Linear, cross_entropy, side_by_side};
@@ -24,6 +24,7 @@ fn adapted<B: Architecture>(model: Classifier<B>, text: &str) -> Classifier<B> {
 macro_rules! on_every_network {
     ($check:ident, $($more:expr),*) => {
         $check("bert", encoder(Family::Bert), texts(), $($more),*);
+        $check("gpt2", gpt2(), texts(), $($more),*);
         $check("resnet10", resnet(), photos(), $($more),*);
         $check("mobilenet_v2", mobilenet(), photos(), $($more),*);
         $check("vit", vit(), photos(), $($more),*);
@@ -50,6 +51,7 @@ fn an_adapter_changes_nothing_at_first_and_leaves_the_base_its_bits() {
     }
     on_every_network!(check, &["lora", "bottleneck:width=4", "bitfit"]);
     check("bert", encoder(Family::Bert), texts(), &["dora", "ia3", "lora:rslora,dropout=0.5"]);
+    check("gpt2", gpt2(), texts(), &["dora", "ia3", "lora:targets=mlp.c_proj"]);
     check("vit", vit(), photos(), &["dora", "ia3"]);
 }
 
@@ -70,7 +72,9 @@ fn merged_weights_give_the_same_outputs_and_unmerging_gives_the_bits_back() {
         }
     }
     on_every_network!(check, &["lora:rank=4"]);
-    check("bert", encoder(Family::Bert), texts(), &["dora:targets=.*", "ia3", "lora:targets=.*"]);
+    let everywhere = ["dora:targets=.*", "ia3", "lora:targets=.*"];
+    check("bert", encoder(Family::Bert), texts(), &everywhere);
+    check("gpt2", gpt2(), texts(), &everywhere);
     check("vit", vit(), photos(), &["dora", "ia3", "lora:targets=.*"]);
 }
 
@@ -122,6 +126,7 @@ fn a_compiled_prefix_heeds_the_adapters_in_it() {
     }
     on_every_network!(check, &["lora", "bottleneck:width=4"]);
     check("bert", encoder(Family::Bert), texts(), &["dora", "ia3", "prompt:tokens=3"]);
+    check("gpt2", gpt2(), texts(), &["dora", "ia3", "prompt:tokens=3"]);
 }
 
 #[test]
@@ -229,6 +234,7 @@ fn gradients_are_the_slopes_of_the_loss() {
     }
     on_every_network!(check, &["lora", "bottleneck:width=4"]);
     check("bert", encoder(Family::Bert), texts(), &["ia3", "prompt:tokens=3"]);
+    check("gpt2", gpt2(), texts(), &["ia3", "prompt:tokens=3"]);
 }
 
 #[test]
@@ -299,6 +305,7 @@ fn our_own_file_holds_everything_that_was_trained() {
     }
     on_every_network!(check, &["lora", "bottleneck:width=4", "bitfit"]);
     check("bert", encoder(Family::Bert), texts(), &["dora", "ia3", "prompt:tokens=3"]);
+    check("gpt2", gpt2(), texts(), &["prompt:tokens=3"]);
     let folder = tempfile::tempdir().unwrap();
     let message = AdapterRecord::open(folder.path(), &vit()).unwrap_err().to_string();
     assert!(message.contains("holds neither"), "{message}");

@@ -1,17 +1,20 @@
 //! Adapters in a fitting: into the network before it, into a folder of their own after it, and back from there.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::Device;
-use tl_core::{Backbone, Plan, TokenPooling};
-use tl_models::{Architecture, Classifier};
-use tl_peft::file::{Format, OWN_FILE, PEFT_CONFIG};
-use tl_peft::{AdapterConfig, AdapterRecord, attach, check_mergeable, merge, trained};
+use tl_core::{Backbone, Head, Model, Plan, TokenPooling};
+use tl_models::Architecture;
+use tl_peft::file::{Format, OWN_FILE};
+use tl_peft::{AdapterConfig, AdapterRecord, PeftFolder, attach, check_mergeable, merge, trained};
 
+use crate::network::GPT2;
 use crate::recipe::with_adapters;
 use crate::record::RunRecord;
 use crate::source::{Pretrained, pretrained_as};
-use crate::{Error, FinetuneOptions, Network, text_family};
+use crate::{Error, FinetuneOptions, Network, Tuning, text_family};
 
 /// The folder of the adapters in that of a run. `transformers` takes a folder that holds PEFT's files itself for
 /// adapters and looks for their base, so that they cannot lie beside the merged weights.
@@ -49,29 +52,64 @@ impl Adapters {
     }
 
     /// Writes what was trained into the run's folder, and gives the network with it merged, where that can be done.
-    pub fn finish(
+    pub fn finish<H: Head>(
         &self,
         folder: &Path,
-        model: Classifier<Network>,
+        model: Model<Network, H>,
         options: &FinetuneOptions,
-    ) -> Result<Classifier<Network>, Error> {
+        purpose: Purpose,
+    ) -> Result<Model<Network, H>, Error> {
         let record = AdapterRecord::of(&model, &self.config, &self.whole)?;
-        // PEFT's classes have a pooler and no mean.
-        let classes = options.patches.pooling != Some(TokenPooling::Mean);
-        let text = text_family(&options.network).is_some() && classes;
-        let known = text && self.config.is_known_to_peft();
-        let task_type = match options.text.tokens {
-            true => "TOKEN_CLS",
-            false => "SEQ_CLS",
-        };
-        let format = if known { Format::Peft { task_type } } else { Format::Own };
         let place = folder.join(ADAPTER_FOLDER);
+        let format = self.format(options, purpose);
         record.save(&place, &model.backbone, format, &base_name(&options.weights))?;
         merged(model)
     }
+
+    /// PEFT's format where it has one and transformers a class for the network.
+    fn format(&self, options: &FinetuneOptions, purpose: Purpose) -> Format {
+        let network = options.network.as_str();
+        let texts = text_family(network).is_some() || network == GPT2;
+        let task_type = match purpose {
+            // The classes of texts have a pooler, or the last piece, and no mean.
+            Purpose::Classes if options.patches.pooling == Some(TokenPooling::Mean) => None,
+            Purpose::Classes if options.text.tokens => Some(Some("TOKEN_CLS")),
+            Purpose::Classes => Some(Some("SEQ_CLS")),
+            Purpose::Language if options.text.masked.is_none() => Some(Some("CAUSAL_LM")),
+            // PEFT keeps a module with all that is tied to it, the table of pieces too.
+            Purpose::Language if self.whole.iter().any(|stage| stage == "prediction") => None,
+            Purpose::Language => Some(None),
+        };
+        match task_type.filter(|_| texts && self.config.is_known_to_peft()) {
+            Some(task_type) => Format::Peft { task_type },
+            None => Format::Own,
+        }
+    }
 }
 
-fn merged(model: Classifier<Network>) -> Result<Classifier<Network>, Error> {
+/// What a network with adapters answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Classes,
+    Language,
+}
+
+/// What tells a run with adapters from others that began with the same weights: of another kind, rank or scale they go on
+/// to another result.
+pub(crate) fn keyed(weights_key: &str, adapters: Option<&Adapters>, tuning: &Tuning) -> String {
+    let said = tuning.adapter.as_ref().filter(|_| adapters.is_some());
+    said.map_or(weights_key.to_string(), |config| format!("{weights_key} {config}"))
+}
+
+/// Notes in the metadata of a file that it is a base, where the adapters of `model` are no part of the weights.
+pub(crate) fn note_beside<M: Module>(model: &M, metadata: &mut BTreeMap<String, String>) {
+    if check_mergeable(model).is_err() {
+        metadata.insert(BESIDE.to_string(), "true".to_string());
+    }
+}
+
+/// `model` with its adapters in its weights, where that can be done.
+pub(crate) fn merged<H: Head>(model: Model<Network, H>) -> Result<Model<Network, H>, Error> {
     match check_mergeable(&model) {
         Ok(()) => Ok(merge(model)?.module),
         Err(_) => Ok(model),
@@ -110,26 +148,29 @@ fn fresh_stages(found: &Pretrained) -> Vec<String> {
 /// Whether the folder of a run holds adapters.
 pub(crate) fn lie_in(folder: &Path) -> bool {
     let place = folder.join(ADAPTER_FOLDER);
-    place.join(PEFT_CONFIG).is_file() || place.join(OWN_FILE).is_file()
+    PeftFolder::lies_in(&place) || place.join(OWN_FILE).is_file()
 }
 
 /// `model`, the base of a run, with the adapters in its folder.
-pub(crate) fn read(
+pub(crate) fn read<H: Head>(
     folder: &Path,
-    model: Classifier<Network>,
-) -> Result<Classifier<Network>, Error> {
+    model: Model<Network, H>,
+) -> Result<Model<Network, H>, Error> {
     let record = AdapterRecord::open(&folder.join(ADAPTER_FOLDER), &model)?;
     Ok(record.apply(model)?)
 }
 
-/// The network of a run whose merged weights are gone: its base, loaded anew, with its adapters merged into it.
-pub(crate) fn on_base(
+/// The network of a run whose merged weights are gone: its base, loaded anew and made by `of` into what was fitted, with
+/// its adapters merged into it.
+pub(crate) fn on_base<H: Head>(
     folder: &Path,
     record: &RunRecord,
     device: &Device,
-) -> Result<Classifier<Network>, Error> {
+    of: impl FnOnce(Pretrained) -> Result<Model<Network, H>, Error>,
+) -> Result<Model<Network, H>, Error> {
     let options = &record.options;
-    let classes = Some(record.labels.len());
+    // A language model has no labels, and its head is none.
+    let classes = Some(record.labels.len().max(1));
     let (partial, seed) = (options.partial_weights, options.settings.seed);
     let found = pretrained_as(&options.choice(), &options.weights, classes, partial, seed, device)?;
     if found.key != record.weights_key {
@@ -139,5 +180,5 @@ pub(crate) fn on_base(
             mend: "put the weights back that the run began with",
         });
     }
-    merged(read(folder, found.model)?)
+    merged(read(folder, of(found)?)?)
 }

@@ -26,6 +26,8 @@ pub enum Error {
     Adapt(tl_adapt::AdaptError),
     #[error(transparent)]
     Pretrain(tl_ssl::SslError),
+    #[error("{} on the base {base}: {reason}", folder.display())]
+    Foreign { folder: PathBuf, base: String, reason: tl_peft::PeftError },
     #[error("device \"{name}\": {problem}; {mend}")]
     Device { name: String, problem: String, mend: String },
     #[error("no network is called \"{name}\"; the networks are: {}", known.join(", "))]

@@ -13,7 +13,7 @@ use tl_train::files::write_bytes;
 use tl_train::report::Section;
 use tl_train::{Conduct, Progress, Task, check_resume, fit};
 
-use crate::adapters::Adapters;
+use crate::adapters::{Adapters, Purpose, keyed};
 use crate::estimate::{Extent, Sample, cache_sizes, costs};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::claim;
@@ -249,11 +249,9 @@ impl Prepared {
     }
 
     fn conduct(&self, folder: Option<&Path>) -> Conduct {
-        // Adapters of another kind, rank or scale go on to another result.
-        let adapter =
-            self.record.options.tuning.adapter.as_ref().filter(|_| self.adapters.is_some());
-        let adapter = adapter.map_or(String::new(), |config| format!(" {config}"));
-        self.request.conduct(folder, &format!("{}{adapter}", self.record.weights_key))
+        let RunRecord { weights_key, options, .. } = &self.record;
+        let key = keyed(weights_key, self.adapters.as_ref(), &options.tuning);
+        self.request.conduct(folder, &key)
     }
 
     /// Trains, keeps the weights that the settings say, measures them once on the test part, and writes
@@ -306,7 +304,9 @@ impl Prepared {
         record.test = outcome.test;
         record.numbers = outcome.numbers;
         let model = match &self.adapters {
-            Some(adapters) => adapters.finish(folder, outcome.model, &record.options)?,
+            Some(adapters) => {
+                adapters.finish(folder, outcome.model, &record.options, Purpose::Classes)?
+            }
             None => outcome.model,
         };
         let run = Run::finish(folder, record, model, &table, &outcome.rows, sections)?;

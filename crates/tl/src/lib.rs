@@ -11,6 +11,7 @@
 //! | [`examples`] | [`Examples`]: images or texts |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
 //! | [`adapters`] | LoRA and its kin in a fitting, and from a run |
+//! | [`foreign`] | adapters from elsewhere, in PEFT's format |
 //! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
 //! | [`folder`] | where a run goes |
 //! | [`pretrain`](mod@pretrain) | without labels: [`PretrainRequest`], [`prepare_pretraining`], [`pretrain()`] |
@@ -40,6 +41,7 @@ mod estimate;
 pub mod examples;
 pub mod finetune;
 pub mod folder;
+pub mod foreign;
 mod highlights;
 pub mod language;
 mod load_script;
@@ -74,7 +76,7 @@ pub use probe::{ProbeRequest, Probed, probe};
 pub use recipe::{Recipe, Tuning};
 pub use record::{RunRecord, Status};
 pub use run::Run;
-pub use source::{preprocess, pretrained, pretrained_as};
+pub use source::{preprocess, pretrained, pretrained_as, pretrained_to_use};
 
 pub use burn;
 pub use {

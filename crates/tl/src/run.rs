@@ -15,6 +15,7 @@ use tl_train::{Dataset, EpochRow, Predictions, Progress, predict};
 
 use crate::choice::said;
 use crate::examples::{Input, Reading};
+use crate::foreign::Foreign;
 use crate::record::{MODEL_FILE, RunRecord, Status};
 use crate::{Error, Examples, Network, adapters, load_script, page, text_files};
 
@@ -69,11 +70,14 @@ impl Run {
         Ok(Self { record: record.clone(), ..run })
     }
 
-    /// Opens the run in `folder`.
+    /// Opens the run in `folder`, or the classifier that adapters from elsewhere make of their base.
     ///
     /// # Errors
     /// When it holds no finished run, or one of a later version.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
+        if let Some(adapters) = Foreign::at(folder)? {
+            return adapters.run(device);
+        }
         let record = RunRecord::read(folder)?;
         if record.pretraining.is_some() {
             return Err(Error::Run {
@@ -91,7 +95,7 @@ impl Run {
         }
         let path = folder.join(MODEL_FILE);
         if !path.exists() && adapters::lie_in(folder) && record.status == Status::Finished {
-            let model = adapters::on_base(folder, &record, device)?;
+            let model = adapters::on_base(folder, &record, device, |found| Ok(found.model))?;
             return Ok(Self::new(folder, record, model));
         }
         if !path.exists() {
@@ -133,10 +137,7 @@ impl Run {
         let mut metadata: BTreeMap<String, String> =
             said(&self.model.backbone).into_iter().collect();
         metadata.insert("labels".to_string(), labels);
-        if tl_peft::check_mergeable(&self.model).is_err() {
-            // The file alone is not what was fitted.
-            metadata.insert(adapters::BESIDE.to_string(), "true".to_string());
-        }
+        adapters::note_beside(&self.model, &mut metadata);
         Ok(save(path, &tl_peft::detach(self.model.clone()), &metadata)?)
     }
 

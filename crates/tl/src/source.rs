@@ -7,10 +7,12 @@ use tl_core::Backbone;
 use tl_data::{Interpolation, Preprocess};
 use tl_models::weights::{LoadReport, Source};
 use tl_models::{Architecture, Classifier, LoadOptions, load};
+use tl_peft::check_mergeable;
 
 use crate::adapters::BESIDE;
 use crate::choice::{CONFIG_FILE, TOKENIZER_FILE};
 use crate::examples::{Input, Reading, preprocessing};
+use crate::foreign::Foreign;
 use crate::network::{LSTM, works_on_texts};
 use crate::record::MODEL_FILE;
 use crate::{EMBEDDED_NETWORK, Error, Examples, FinetuneOptions, Network, NetworkChoice, embedded};
@@ -68,7 +70,7 @@ pub fn pretrained(
 /// [`pretrained`] for a network about which more than its name is said.
 ///
 /// # Errors
-/// As [`pretrained`] and [`NetworkChoice::build`].
+/// As [`pretrained`] and [`NetworkChoice::build`]; a prompt, which is no part of the weights.
 pub fn pretrained_as(
     choice: &NetworkChoice,
     source: &str,
@@ -77,9 +79,46 @@ pub fn pretrained_as(
     seed: u64,
     device: &Device,
 ) -> Result<Pretrained, Error> {
-    let name = &choice.name;
+    let found = pretrained_to_use(choice, source, classes, partial, seed, device)?;
+    match check_mergeable(&found.model) {
+        Ok(()) => Ok(found),
+        Err(_) => Err(Error::options(
+            format!("{source} holds a prompt, which is no part of the weights that are wanted"),
+            "give the weights that it was made on",
+        )),
+    }
+}
+
+/// [`pretrained_as`] for a network that is used as it is and goes on to no fitting: also one with a prompt.
+///
+/// # Errors
+/// As [`pretrained_as`].
+pub fn pretrained_to_use(
+    choice: &NetworkChoice,
+    source: &str,
+    classes: Option<usize>,
+    partial: bool,
+    seed: u64,
+    device: &Device,
+) -> Result<Pretrained, Error> {
     // A name that does not exist is told before a file that does not.
-    Network::check_name(name)?;
+    Network::check_name(&choice.name)?;
+    pretrained_from(choice, source, classes, (partial, seed), device, 0)
+}
+
+/// The same where `depth` adapters stand on the source.
+pub(crate) fn pretrained_from(
+    choice: &NetworkChoice,
+    source: &str,
+    classes: Option<usize>,
+    (partial, seed): (bool, u64),
+    device: &Device,
+    depth: usize,
+) -> Result<Pretrained, Error> {
+    if let Some(adapters) = Foreign::of(source)? {
+        return adapters.on_base(choice, classes, (partial, seed), device, depth);
+    }
+    let name = &choice.name;
     let parsed: Source = source.parse()?;
     let file = match parsed {
         Source::Embedded if name.as_str() != EMBEDDED_NETWORK => {

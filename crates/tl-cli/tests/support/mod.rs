@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use safetensors::SafeTensors;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -152,6 +153,17 @@ pub fn quick<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 /// Says that something was not tested, past the harness that keeps back what a good test prints.
 pub fn aloud(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The names of tensors that differ between two files of the same names.
+pub fn different(one: &[u8], other: &[u8]) -> Vec<String> {
+    let [one, other] = [one, other].map(|file| SafeTensors::deserialize(file).unwrap());
+    let names = one.names().into_iter().map(str::to_string);
+    let mut found: Vec<String> = names
+        .filter(|name| one.tensor(name).unwrap().data() != other.tensor(name).unwrap().data())
+        .collect();
+    found.sort();
+    found
 }
 
 /// Every file below `folder` and its bytes.

@@ -4,8 +4,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use tl::burn::module::Module;
 use tl::burn::tensor::Device;
-use tl::models::{Architecture, Encoder, EncoderConfig, Family, save};
+use tl::core::parameters::map_values;
+use tl::core::rng;
+use tl::models::{
+    Architecture, Encoder, EncoderConfig, Family, Gpt2, Gpt2Config, save, save_backbone,
+};
 
 use super::Place;
 
@@ -160,6 +165,24 @@ pub fn causal(place: &Place, folder: &str) {
     });
     place.file(&format!("{folder}/config.json"), config.to_string().as_bytes());
     place.file(&format!("{folder}/tokenizer.json"), tokenizer.to_string().as_bytes());
+}
+
+/// Writes the model.safetensors of the GPT-2 in `folder`, as [`causal`] wrote it.
+pub fn causal_weights(place: &Place, folder: &str) {
+    let path = place.path(&format!("{folder}/config.json"));
+    let device = Device::flex();
+    let network = Gpt2::new(Gpt2Config::read(&path).unwrap(), &device);
+    let network = drawn(network.with_head(1, 7, &device).backbone, 0.5, |_| true);
+    save_backbone(&path.with_file_name("model.safetensors"), &network, &BTreeMap::new()).unwrap();
+}
+
+/// `module` with values up to `bound` either way, by its paths, at those that `chosen` accepts.
+pub fn drawn<M: Module>(module: M, bound: f64, chosen: impl Fn(&str) -> bool) -> M {
+    map_values(module, |info| {
+        let mut random = rng(3, &info.path, 0, 0);
+        let value = |_| random.between(-bound, bound) as f32;
+        chosen(&info.path).then(|| (0..info.elements()).map(value).collect())
+    })
 }
 
 /// Lines of letters in the order of the alphabet, all different.

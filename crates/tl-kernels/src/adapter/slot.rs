@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+    Param,
 };
 use burn::prelude::*;
 use tl_core::parameters::ModulePath;
@@ -73,6 +74,23 @@ impl Slot {
     /// What is in it.
     pub fn get(&self) -> Option<&Adapter> {
         self.adapter.as_ref()
+    }
+
+    fn prompt(&self) -> Option<&Param<Tensor<2>>> {
+        self.adapter.as_ref()?.prompt.as_ref()
+    }
+
+    /// How many vectors of a prompt stand in front of each text; 0 without one.
+    pub fn prompt_length(&self) -> usize {
+        self.prompt().map_or(0, |prompt| prompt.dims()[0])
+    }
+
+    /// The vectors of its prompt, if it has one, and `words` behind them: `[batch, pieces, width]` to
+    /// `[batch, prompt + pieces, width]`.
+    pub fn in_front_of(&self, words: Tensor<3>) -> Tensor<3> {
+        let Some(prompt) = self.prompt() else { return words };
+        let prompt = prompt.val().unsqueeze::<3>().repeat_dim(0, words.dims()[0]);
+        Tensor::cat(vec![prompt, words], 1)
     }
 }
 

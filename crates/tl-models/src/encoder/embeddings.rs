@@ -1,6 +1,5 @@
 //! From pieces to vectors.
 
-use burn::module::Param;
 use burn::prelude::*;
 use tl_core::{CoreError, Pass, Pieces};
 use tl_kernels::adapter::Site;
@@ -33,13 +32,9 @@ impl Embeddings {
         }
     }
 
-    fn prompt(&self) -> Option<&Param<Tensor<2>>> {
-        self.adapter.get()?.prompt.as_ref()
-    }
-
     /// How many vectors stand in front of each text.
     pub(super) fn before(&self) -> usize {
-        self.prompt().map_or(0, |prompt| prompt.dims()[0])
+        self.adapter.prompt_length()
     }
 
     /// `[texts, longest, width]`, and the length of each text; what stands behind a text is padding.
@@ -51,7 +46,7 @@ impl Embeddings {
     ) -> Result<(Tensor<3>, Vec<usize>), CoreError> {
         let lengths: Vec<usize> = texts.iter().map(|text| text.ids.len()).collect();
         let longest = lengths.iter().copied().max().unwrap_or(0).max(1);
-        let (prompt, before) = (self.prompt(), self.before());
+        let before = self.before();
         check(texts, longest + before, config)?;
         let padded = |numbers: &dyn Fn(&Pieces) -> &[u32]| -> Vec<u32> {
             let rows = texts.iter().flat_map(|text| {
@@ -60,16 +55,13 @@ impl Embeddings {
             });
             rows.collect()
         };
-        let mut words = self.word.forward(&padded(&|text| &text.ids), texts.len());
-        if let Some(prompt) = prompt {
-            let prompt = prompt.val().unsqueeze::<3>().repeat_dim(0, texts.len());
-            words = Tensor::cat(vec![prompt, words], 1);
-        }
+        let words = self.word.forward(&padded(&|text| &text.ids), texts.len());
+        let words = self.adapter.in_front_of(words);
         let mut sum = words + self.position.rows(config.first_position, longest + before);
         if let Some(segment) = &self.segment {
             // Behind vectors of their own texts are one segment, as PEFT has it.
             let one = config.segments == 1
-                || prompt.is_some()
+                || before > 0
                 || texts.iter().all(|text| text.segments.iter().all(|segment| *segment == 0));
             let segments = match one {
                 true => segment.rows(0, 1),

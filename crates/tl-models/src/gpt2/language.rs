@@ -9,7 +9,7 @@ use crate::Architecture;
 
 impl Gpt2 {
     /// The logits of the piece behind each, `[pieces, vocabulary]`, text after text; a text's last piece, which
-    /// nothing follows, has none.
+    /// nothing follows, has none. Neither has a prompt in front of a text.
     pub(super) fn next_pieces(&self, tokens: &Tokens) -> Result<Tensor<2>, CoreError> {
         let [batch, longest, width] = tokens.hidden.dims();
         let whole = vec![longest; batch];
@@ -18,7 +18,7 @@ impl Gpt2 {
             .iter()
             .enumerate()
             .flat_map(|(text, length)| {
-                (1..*length).map(move |next| (text * longest + next - 1) as i64)
+                (tokens.prefix + 1..*length).map(move |next| (text * longest + next - 1) as i64)
             })
             .collect();
         if places.is_empty() {
@@ -38,9 +38,14 @@ impl CausalCache for Gpt2 {
         if pieces.is_empty() {
             return Err(CoreError::Empty { what: "the prompt".into(), needs: "piece" });
         }
-        self.check(pieces, past.pieces)?;
-        let words = self.wte.forward(pieces, 1);
-        let mut hidden = words + self.wpe.rows(past.pieces, pieces.len());
+        let mut place = self.before() + past.pieces;
+        self.check(pieces, place)?;
+        let mut words = self.wte.forward(pieces, 1);
+        if past.pieces == 0 {
+            (words, place) = (self.wte.adapter.in_front_of(words), 0);
+        }
+        let [_, count, _] = words.dims();
+        let mut hidden = words + self.wpe.rows(place, count);
         let mut before = std::mem::take(&mut past.layers).into_iter();
         for block in &self.h {
             let mut layer: Option<PastLayer> = before.next();
@@ -48,7 +53,7 @@ impl CausalCache for Gpt2 {
             past.layers.extend(layer);
         }
         past.pieces += pieces.len();
-        let last = hidden.narrow(1, pieces.len() - 1, 1).reshape([1, self.config.width]);
+        let last = hidden.narrow(1, count - 1, 1).reshape([1, self.config.width]);
         Ok(self.wte.scores(self.ln_f.forward(last)))
     }
 }

@@ -22,7 +22,8 @@ pub use config::{Gpt2Config, Purpose};
 ///
 /// It works on [`Activation::Texts`]. A token sees those up to itself, and padding stands behind a text: no token of
 /// it is ever seen. What stands at padded places is never read. As a language model it answers by the table of the
-/// pieces, which belongs to `embeddings`: trained there, it is trained by both its uses.
+/// pieces, which belongs to `embeddings`: trained there, it is trained by both its uses. A prompt stands in front of each
+/// text; the pieces see it, and none of it answers.
 #[derive(Module, Debug)]
 pub struct Gpt2 {
     pub wte: Embedding,
@@ -38,7 +39,7 @@ impl Gpt2 {
     /// A network with all linear weights and tables 0.
     pub fn new(config: Gpt2Config, device: &Device) -> Self {
         Self {
-            wte: Embedding::new(config.vocabulary, config.width, device),
+            wte: Embedding::new(config.vocabulary, config.width, device).with_prompts(),
             wpe: Embedding::new(config.positions, config.width, device),
             embedding_dropout: Dropout::new("embeddings.dropout", config.embedding_dropout),
             h: (0..config.depth).map(|at| Block::new(&config, at, device)).collect(),
@@ -58,28 +59,39 @@ impl Gpt2 {
         self
     }
 
+    /// How many vectors of a prompt stand in front of each text.
+    fn before(&self) -> usize {
+        self.wte.adapter.prompt_length()
+    }
+
     /// Texts beside each other, padded at their ends.
     fn embed_texts(&self, texts: &[Pieces], pass: Pass) -> Result<Tokens, CoreError> {
         let lengths: Vec<usize> = texts.iter().map(|text| text.ids.len()).collect();
         let longest = lengths.iter().copied().max().unwrap_or(0).max(1);
-        texts.iter().try_for_each(|text| self.check(&text.ids, 0))?;
+        let before = self.before();
+        texts.iter().try_for_each(|text| self.check(&text.ids, before))?;
         let padded = texts.iter().flat_map(|text| {
             let padding = std::iter::repeat(&self.config.padding);
             text.ids.iter().chain(padding).take(longest).copied()
         });
         let words = self.wte.forward(&padded.collect::<Vec<_>>(), texts.len());
-        let hidden = self.embedding_dropout.forward(words + self.wpe.rows(0, longest), pass);
+        let words = self.wte.adapter.in_front_of(words);
+        let positions = self.wpe.rows(0, before + longest);
+        let hidden = self.embedding_dropout.forward(words + positions, pass);
+        let lengths = lengths.into_iter().map(|length| before + length).collect();
         let pooling = match self.config.purpose {
             Purpose::Vectors(pooling) => pooling,
             Purpose::Language => TokenPooling::Last,
         };
-        Ok(Tokens { hidden, prefix: 0, pooling, lengths: Some(lengths), asked: Vec::new() })
+        let prefix = before;
+        Ok(Tokens { hidden, prefix, pooling, lengths: Some(lengths), asked: Vec::new() })
     }
 
     /// Whether there is a place for the pieces behind `before` others, and a row for each.
     fn check(&self, pieces: &[u32], before: usize) -> Result<(), CoreError> {
         let place = || self.name().to_string();
-        let (found, most) = (before + pieces.len(), self.config.positions);
+        // A batch of empty texts has one place of padding.
+        let (found, most) = (before + pieces.len().max(1), self.config.positions);
         if found > most {
             return Err(CoreError::TooLong { place: place(), found, most });
         }
@@ -146,7 +158,8 @@ impl Backbone for Gpt2 {
     }
 
     fn expected_input(&self) -> ExpectedInput {
-        let Gpt2Config { vocabulary, positions: longest, .. } = self.config;
+        let Gpt2Config { vocabulary, positions, .. } = self.config;
+        let longest = positions.saturating_sub(self.before());
         ExpectedInput::Texts(ExpectedTexts { vocabulary, longest })
     }
 }

@@ -3,6 +3,7 @@
 
 #[path = "../../../tl-models/tests/formula/mod.rs"]
 pub mod formula;
+pub mod recorded;
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,10 @@ use burn::prelude::*;
 use burn::tensor::Gradients;
 use formula::{Rule, filled, images, rows};
 use tl_core::parameters::{ModulePath, is_adapter, map_values, values, visit_parameters};
-use tl_core::{Activation, Pass, Pieces};
+use tl_core::{Activation, Head, Model, Pass, Pieces};
 use tl_models::{
-    Architecture, Classifier, Encoder, EncoderConfig, Family, MobileNetV2, ResNet, ResNetDepth,
-    Vit, VitConfig, VitSize,
+    Architecture, Classifier, Encoder, EncoderConfig, Family, Gpt2, Gpt2Config, MobileNetV2,
+    Purpose, ResNet, ResNetDepth, Vit, VitConfig, VitSize, Weightless,
 };
 use tl_random::rng;
 
@@ -24,6 +25,19 @@ pub fn encoder(family: Family) -> Classifier<Encoder> {
     (config.depth, config.hidden) = (2, 64);
     config.positions = 40 + config.first_position;
     filled(Encoder::new(config, &Device::flex()), 3, &Rule::plain())
+}
+
+pub fn gpt2() -> Classifier<Gpt2> {
+    let mut config = Gpt2Config::default();
+    (config.vocabulary, config.positions, config.width) = (50, 20, 32);
+    (config.heads, config.depth, config.hidden) = (4, 2, 64);
+    (config.end, config.padding) = (49, 49);
+    filled(Gpt2::new(config, &Device::flex()), 3, &Rule::plain())
+}
+
+pub fn language() -> Model<Gpt2, Weightless> {
+    let backbone = gpt2().backbone.for_purpose(Purpose::Language);
+    Model { head: Weightless::pieces(backbone.config().vocabulary), backbone }
 }
 
 pub fn resnet() -> Classifier<ResNet> {
@@ -52,7 +66,7 @@ pub fn photos() -> Activation {
     Activation::image(images("input", [2, 3, 32, 32]))
 }
 
-pub fn logits<B: Architecture>(model: &Classifier<B>, input: Activation) -> Vec<f32> {
+pub fn logits<B: Architecture, H: Head>(model: &Model<B, H>, input: Activation) -> Vec<f32> {
     let found = model.forward(input, Pass::default()).unwrap().without_autodiff();
     rows(Activation::Vector(found))
 }

@@ -1,17 +1,20 @@
 //! Going on with a text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use tl_core::{Activation, CausalCache, Past, rng};
+use tl_core::{Activation, Backbone, CausalCache, Past, rng};
 use tl_data::text::Tokenizer;
 use tl_kernels::StandingWeights;
+use tl_models::Architecture;
 use tl_train::metrics::softmax;
 
+use super::run::LanguageRun;
 use crate::choice::NetworkChoice;
 use crate::examples::tokenizer;
 use crate::network::GPT2;
-use crate::source::pretrained_as;
+use crate::record::{MODEL_FILE, RunRecord};
+use crate::source::pretrained_to_use;
 use crate::{Error, Network};
 
 /// How the next piece is chosen.
@@ -107,8 +110,15 @@ impl Writer {
     /// # Errors
     /// A source that cannot be opened, or is of no causal network.
     pub fn open(source: &str, device: &Device) -> Result<Self, Error> {
+        // What of a run is no part of its weights lies beside them.
+        let folder = Path::new(source);
+        let record = RunRecord::read(folder).ok().filter(|record| record.language.is_some());
+        if record.is_some_and(|record| record.network == GPT2) {
+            let run = LanguageRun::open(folder, device)?;
+            return Self::new(run.model.backbone, tokenizer(Some(&folder.join(MODEL_FILE)))?);
+        }
         let choice = NetworkChoice::named(GPT2);
-        let found = pretrained_as(&choice, source, Some(1), false, 0, device)?;
+        let found = pretrained_to_use(&choice, source, Some(1), false, 0, device)?;
         let tokenizer = tokenizer(found.path.as_deref())?;
         Self::new(found.model.backbone, tokenizer)
     }
@@ -118,8 +128,9 @@ impl Writer {
     /// # Errors
     /// A network that is not causal.
     pub fn new(network: Network, tokenizer: Tokenizer) -> Result<Self, Error> {
-        let config = network.causal()?.config();
-        let (end, room) = (config.end, config.positions);
+        let end = network.causal()?.config().end;
+        // A prompt takes some of the positions.
+        let room = network.expected_input().texts(network.name())?.longest;
         Ok(Self { network, tokenizer, end, room })
     }
 

@@ -10,6 +10,7 @@ use tl_train::{Conduct, Fitted, Progress, Task, check_resume, fit};
 
 use super::data::LanguageData;
 use super::run::{LanguageRecord, LanguageRun, measure, without_weights};
+use crate::adapters::{Adapters, Purpose, keyed};
 use crate::examples::preprocessing;
 use crate::folder::claim;
 use crate::record::{Beginning, DataRecord, RunRecord};
@@ -25,6 +26,7 @@ pub struct PreparedLanguage {
     pub split: Split,
     pub report: TrainableReport,
     pub record: RunRecord,
+    adapters: Option<Adapters>,
     weights: Option<PathBuf>,
     folder: Option<PathBuf>,
 }
@@ -48,8 +50,15 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
     }
     let (seed, choice) = (options.settings.seed, options.choice());
     let partial = options.partial_weights;
-    let found = pretrained_as(&choice, &options.weights, Some(1), partial, seed, &request.device)?;
-    let model = without_weights(found.model.backbone, options)?;
+    let mut found =
+        pretrained_as(&choice, &options.weights, Some(1), partial, seed, &request.device)?;
+    let mut tuning = options.tuning.clone();
+    // Adapters beside another recipe are told here.
+    let adapters = match tuning.adapters()? {
+        Some(config) => Some(Adapters::put_into(&mut found, config, seed)?),
+        None => None,
+    };
+    let model = without_weights(found.model.backbone, &options.text)?;
     let preprocess = preprocessing(&model.backbone, options)?;
     let text = preprocess.texts()?;
     let weights = found.path;
@@ -63,9 +72,6 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
             "give a file with more text in it",
         ));
     }
-    let mut tuning = options.tuning.clone();
-    // Adapters beside another recipe are told here.
-    tuning.adapters()?;
     match tuning.recipe {
         // There is no new head that would have to be found first.
         Recipe::Auto => tuning.recipe = Recipe::Finetune,
@@ -75,16 +81,13 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
                 "give --recipe finetune or gradual",
             ));
         }
-        Recipe::Lora => {
-            return Err(Error::options(
-                "adapters are not fitted in a language model yet",
-                "give --recipe finetune or gradual",
-            ));
-        }
-        Recipe::Finetune | Recipe::Gradual => {}
+        Recipe::Finetune | Recipe::Gradual | Recipe::Lora => {}
     }
-    let plan =
+    let mut plan =
         tuning.for_texts(split.train.len(), false, false).plan(&stages, split.train.len())?;
+    if let Some(adapters) = &adapters {
+        plan = adapters.plan(plan, &model.backbone, false)?;
+    }
     let plan = with_something_trained(plan, &stages)?;
     let report = TrainableReport::new(&plan.resolve(&stages)?, &model);
     let load_report = found.report.map(|mut report| {
@@ -114,6 +117,7 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
         split,
         report,
         record,
+        adapters,
         weights,
         folder: None,
     })
@@ -159,7 +163,9 @@ impl PreparedLanguage {
     }
 
     fn conduct(&self, folder: &Path) -> Conduct {
-        self.request.conduct(Some(folder), &self.record.weights_key)
+        let RunRecord { weights_key, options, .. } = &self.record;
+        let key = keyed(weights_key, self.adapters.as_ref(), &options.tuning);
+        self.request.conduct(Some(folder), &key)
     }
 
     /// Trains, keeps the weights that the settings say, measures them once on the test part, and writes the run's folder.
@@ -196,6 +202,10 @@ impl PreparedLanguage {
         record.steps = steps;
         record.seconds = rows.iter().map(|row| row.seconds).sum();
         record.language = Some(LanguageRecord { validation, test });
+        let model = match &self.adapters {
+            Some(adapters) => adapters.finish(folder, model, &record.options, Purpose::Language)?,
+            None => model,
+        };
         let run = LanguageRun::finish(folder, record, model, &rows)?;
         // A cache serves a resume, and there is nothing left to resume.
         let _ = std::fs::remove_dir_all(folder.join("cache"));

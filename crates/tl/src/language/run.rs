@@ -8,6 +8,7 @@ use tl_core::Model;
 use tl_data::{Part, Split};
 use tl_models::weights::WeightsFile;
 use tl_models::{Architecture, LoadOptions, Purpose, Weightless, load, save_backbone};
+use tl_peft::{check_mergeable, detach};
 use tl_train::files::write_bytes;
 use tl_train::metrics::{Measure, Retrieval, ranks};
 use tl_train::{Dataset, EpochRow, PairDataset, Progress, TrainError, measure_part};
@@ -15,8 +16,10 @@ use tl_train::{Dataset, EpochRow, PairDataset, Progress, TrainError, measure_par
 use super::data::{LanguageData, vocabulary};
 use crate::choice::said;
 use crate::embed::embed_items;
+use crate::foreign::Foreign;
 use crate::record::{MODEL_FILE, RunRecord, Status};
-use crate::{Error, Examples, FinetuneOptions, Network, page, text_files};
+use crate::source::Pretrained;
+use crate::{Error, Examples, Network, TextOptions, adapters, page, text_files};
 
 /// How well a language model foresees texts, or finds hidden words of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,10 +98,10 @@ pub struct LanguageRun {
 /// `network` as one that tells the next piece; one that was built to find hidden pieces as it is, and one that makes vectors.
 pub(super) fn without_weights(
     network: Network,
-    options: &FinetuneOptions,
+    text: &TextOptions,
 ) -> Result<Model<Network, Weightless>, Error> {
     let pieces = vocabulary(&network)?;
-    if options.text.pairs {
+    if text.pairs {
         return Ok(Model { backbone: network, head: Weightless::pairs() });
     }
     let head = Weightless::pieces(pieces);
@@ -110,6 +113,13 @@ pub(super) fn without_weights(
     Ok(Model { backbone, head })
 }
 
+/// The network of `model` without adapters, of which the file says that they lie beside it.
+fn write_model(path: &Path, model: &Model<Network, Weightless>) -> Result<(), Error> {
+    let mut metadata = said(&model.backbone).into_iter().collect();
+    adapters::note_beside(model, &mut metadata);
+    Ok(save_backbone(path, &detach(model.backbone.clone()), &metadata)?)
+}
+
 impl LanguageRun {
     /// Writes everything that the folder of a finished run holds.
     pub(super) fn finish(
@@ -118,8 +128,7 @@ impl LanguageRun {
         model: Model<Network, Weightless>,
         rows: &[EpochRow],
     ) -> Result<Self, Error> {
-        let metadata = said(&model.backbone).into_iter().collect();
-        save_backbone(&folder.join(MODEL_FILE), &model.backbone, &metadata)?;
+        write_model(&folder.join(MODEL_FILE), &model)?;
         text_files::write_config(&model.backbone, &[], folder)?;
         let text = &record.options.text;
         let load: &[u8] = match &text.masked {
@@ -127,7 +136,9 @@ impl LanguageRun {
             None if text.pairs => include_bytes!("../load_vectors.py"),
             None => include_bytes!("../load_language.py"),
         };
-        write_bytes(&folder.join("load.py"), load)?;
+        if check_mergeable(&model).is_ok() {
+            write_bytes(&folder.join("load.py"), load)?;
+        }
         record.status = Status::Finished;
         write_bytes(
             &folder.join("report.html"),
@@ -137,11 +148,20 @@ impl LanguageRun {
         Ok(Self { folder: folder.to_path_buf(), record: record.clone(), model })
     }
 
-    /// Opens the run in `folder`.
+    /// A run that was made elsewhere.
+    pub(crate) fn of(folder: PathBuf, record: RunRecord, network: Network) -> Result<Self, Error> {
+        let record = RunRecord { language: Some(LanguageRecord::default()), ..record };
+        Ok(Self { folder, record, model: without_weights(network, &TextOptions::default())? })
+    }
+
+    /// Opens the run in `folder`, or the language model that adapters from elsewhere make of their base.
     ///
     /// # Errors
     /// When it holds no finished run with a language model.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
+        if let Some(adapters) = Foreign::at(folder)? {
+            return adapters.language_run(device);
+        }
         let record = RunRecord::read(folder)?;
         let fault = |problem: &str, mend| Error::Run {
             path: folder.to_path_buf(),
@@ -153,6 +173,13 @@ impl LanguageRun {
             return Err(fault("holds no language model and no vectors of texts", mend));
         }
         let path = folder.join(MODEL_FILE);
+        let done = |record, model| Ok(Self { folder: folder.to_path_buf(), record, model });
+        if !path.exists() && adapters::lie_in(folder) && record.status == Status::Finished {
+            let text = record.options.text.clone();
+            let language = |found: Pretrained| without_weights(found.model.backbone, &text);
+            let model = adapters::on_base(folder, &record, device, language)?;
+            return done(record, model);
+        }
         if !path.exists() {
             let mend = "go on with it: give the command that made it --resume";
             return Err(fault("holds a run that is not finished", mend));
@@ -161,8 +188,22 @@ impl LanguageRun {
         let file = WeightsFile::open(&path)?;
         let network = record.options.choice().build(Some(&file), device)?;
         let (found, _) = load(network.with_head(1, 0, device), &file, LoadOptions::default())?;
-        let model = without_weights(found.backbone, &record.options)?;
-        Ok(Self { folder: folder.to_path_buf(), record, model })
+        let model = without_weights(found.backbone, &record.options.text)?;
+        let model = match record.options.tuning.adapters()? {
+            // What cannot become part of the weights lies beside them.
+            Some(config) if !config.is_mergeable() => adapters::read(folder, model)?,
+            _ => model,
+        };
+        done(record, model)
+    }
+
+    /// Writes the weights with the names of the network's origin.
+    ///
+    /// # Errors
+    /// When the file cannot be written; adapters that cannot become part of the weights.
+    pub fn export(&self, path: &Path) -> Result<(), Error> {
+        check_mergeable(&self.model)?;
+        write_model(path, &self.model)
     }
 
     /// Measures the run on texts, and says in words on which: of those it was fitted on its test part, or
