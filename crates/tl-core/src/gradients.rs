@@ -1,4 +1,4 @@
-//! The norm of all gradients together.
+//! The norm of all gradients together, and their change before a step.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
@@ -74,4 +74,45 @@ pub fn gradient_norm<M: Module>(
         Some(reason) => Err(reason),
         None => Ok(GradientNorm { norm: visitor.squares.sqrt(), not_finite: visitor.not_finite }),
     }
+}
+
+/// Replaces gradients of `module`: `change` gets the path, the value and the gradient of each trained parameter that has one, flat
+/// and plain, and answers the new gradient, or nothing to leave it as it is.
+pub fn change_gradients<M: Module>(
+    module: &M,
+    gradients: &mut Gradients,
+    change: impl FnMut(&str, Tensor<1>, Tensor<1>) -> Option<Tensor<1>>,
+) {
+    struct Visitor<'a, F> {
+        path: ModulePath,
+        gradients: &'a mut Gradients,
+        change: F,
+    }
+    impl<F> ModuleVisitor for Visitor<'_, F>
+    where
+        F: FnMut(&str, Tensor<1>, Tensor<1>) -> Option<Tensor<1>>,
+    {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if !param.is_require_grad() {
+                return;
+            }
+            let value = param.val();
+            let Some(gradient) = value.grad(self.gradients) else {
+                return;
+            };
+            let (dims, count) = (value.dims(), value.shape().num_elements());
+            let plain = value.clone().without_autodiff().reshape([count]);
+            let gradient = gradient.without_autodiff().reshape([count]);
+            if let Some(changed) = (self.change)(&self.path.joined(), plain, gradient) {
+                value.grad_replace(self.gradients, changed.reshape(dims));
+            }
+        }
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.enter(name);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+    }
+    module.visit(&mut Visitor { path: ModulePath::default(), gradients, change });
 }

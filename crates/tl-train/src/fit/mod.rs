@@ -1,13 +1,15 @@
 //! The training loop, from the first phase to the weights that are kept.
 //!
 //! [`fit`] goes through the phases of a plan; `epoch` through the batches of an epoch; `feed` hands
-//! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite; `pool` makes one answer
+//! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite; `interpolate` goes
+//! back part of the way at the end; `pool` makes one answer
 //! of a text's windows.
 
 mod epoch;
 mod feed;
 mod guard;
 mod head;
+mod interpolate;
 mod pool;
 mod predict;
 mod session;
@@ -33,6 +35,7 @@ use crate::{Conduct, Dataset, Keep, Settings, TrainError};
 /// The snapshots in a checkpoint.
 const MODEL: &str = "model";
 const BEST: &str = "best";
+const FIRST: &str = "first_weights";
 
 /// The data of a task and how they are divided.
 pub struct Task<'a> {
@@ -82,7 +85,7 @@ where
     let mut session = Session::begin(model, task, plan, settings, conduct, progress)?;
     let first = session.state.phase;
     for (index, phase) in phases.iter().enumerate().skip(first) {
-        session.enter(index, phase);
+        session.enter(index, phase)?;
         let bytes = session.run_phase(phase, progress)?;
         report.phases[index].cached_bytes = bytes;
     }
@@ -91,7 +94,8 @@ where
 
 impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
     /// Sets the flags of a phase, and its counters unless it was begun before.
-    fn enter(&mut self, index: usize, phase: &ResolvedPhase) {
+    fn enter(&mut self, index: usize, phase: &ResolvedPhase) -> Result<(), TrainError> {
+        self.note_first(phase)?;
         if self.state.phase != index {
             self.state.phase = index;
             self.state.epoch = 0;
@@ -100,6 +104,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             self.state.stale = 0;
         }
         self.model = self.model.take().map(|model| apply(phase, model));
+        Ok(())
     }
 
     /// Runs what is left of a phase; answers the bytes of its cache.
@@ -165,6 +170,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             }
             _ => (plain, "last".to_string()),
         };
+        let (model, kept) = self.interpolated(model, kept, progress)?;
         Ok(Fitted {
             model,
             rows: self.state.rows.clone(),
@@ -185,6 +191,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let mut snapshots = BTreeMap::from([(MODEL.to_string(), snapshot(model)?)]);
         snapshots.extend(self.best.clone().map(|best| (BEST.to_string(), best)));
+        snapshots.extend(self.first.clone().map(|first| (FIRST.to_string(), first)));
         let checkpoint = Checkpoint {
             state: &self.state,
             snapshots,
