@@ -7,6 +7,7 @@ use tl::core::{NormPolicy, Regulariser, TokenPooling};
 use tl::data::text::Tagged;
 use tl::peft::AdapterConfig;
 use tl::train::Keep;
+use tl::train::regularise::Measure;
 use tl::{FinetuneOptions, Recipe, RunRecord, works_on_texts};
 
 use crate::failure::Failure;
@@ -132,9 +133,15 @@ pub struct Finetune {
 
     /// What is added to the loss so that the network keeps what it knows, as KIND or KIND:KEY=VALUE,…; may be given several
     /// times: l2_sp (weights stay near their first values: strength, head), delta (outputs of stages do, of images: strength,
-    /// head), bss (the smallest singular values of a batch's features shrink: strength, count) [default: none]
+    /// head), bss (the smallest singular values of a batch's features shrink: strength, count), ewc and mas (weights stay that earlier
+    /// tasks hang on: strength) [default: none]
     #[arg(long, value_name = "TERM", help_heading = "Tuning")]
     pub regularise: Vec<Regulariser>,
+
+    /// At the end, measure on the training part how much each weight matters, so that a next task can hold on to it with
+    /// --weights RUN --regularise: ewc (Fisher information), mas (how far answers move) [default: nothing]
+    #[arg(long, value_name = "MEASURE", value_parser = one_of(&Measure::ALL), help_heading = "Tuning")]
+    pub importance: Option<Measure>,
 
     /// At the end, go back part of the way to the first weights, as far as the validation part chooses (WiSE-FT)
     #[arg(long, help_heading = "Tuning")]
@@ -212,6 +219,7 @@ impl Finetune {
         self.set_task(&mut options)?;
         options.shots = self.data_flags.shots.or(options.shots);
         options.strict |= self.data_flags.strict;
+        options.importance = self.importance.or(options.importance);
         options.split = self.split.unwrap_or(options.split);
         let tuning = &mut options.tuning;
         tuning.recipe = self.recipe.unwrap_or(tuning.recipe);

@@ -14,7 +14,7 @@
 //! | [`metrics`] | accuracy with its interval, scores per class, confusion |
 //! | `pairs` | [`PairDataset`]: texts that belong together, two by two |
 //! | [`progress`] | what a run tells while it goes on; [`EpochRow`] |
-//! | `regularise` | terms beside the loss: L2-SP, DELTA, batch spectral shrinkage |
+//! | [`regularise`] | terms beside the loss: L2-SP, DELTA, batch spectral shrinkage, EWC, MAS |
 //! | [`report`] | `report.html`, one page that needs nothing else |
 //! | `resident` | how much memory the program holds |
 //! | `tensor_file` | named values and numbers in one file |
@@ -34,7 +34,7 @@ pub mod metrics;
 pub mod options;
 mod pairs;
 pub mod progress;
-mod regularise;
+pub mod regularise;
 pub mod report;
 mod resident;
 pub mod tensor_file;

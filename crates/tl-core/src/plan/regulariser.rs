@@ -25,9 +25,13 @@ pub enum Regulariser {
     Delta { strength: f64, head: f64 },
     /// Makes the smallest singular values of a batch's features smaller (Chen et al. 2019).
     Bss { strength: f64, count: usize },
+    /// Holds weights that earlier tasks hang on, by the Fisher information (Kirkpatrick et al. 2017).
+    Ewc { strength: f64 },
+    /// The same by how far the answers move with a weight (Aljundi et al. 2018).
+    Mas { strength: f64 },
 }
 
-const KINDS: &str = "l2_sp (strength, head), delta (strength, head), bss (strength, count)";
+const KINDS: &str = "l2_sp (strength, head), delta (strength, head), bss (strength, count), ewc (strength), mas (strength)";
 
 impl Regulariser {
     /// The word by which it is asked for.
@@ -36,6 +40,8 @@ impl Regulariser {
             Self::L2Sp { .. } => "l2_sp",
             Self::Delta { .. } => "delta",
             Self::Bss { .. } => "bss",
+            Self::Ewc { .. } => "ewc",
+            Self::Mas { .. } => "mas",
         }
     }
 
@@ -44,7 +50,9 @@ impl Regulariser {
         match *self {
             Self::L2Sp { strength, .. }
             | Self::Delta { strength, .. }
-            | Self::Bss { strength, .. } => strength,
+            | Self::Bss { strength, .. }
+            | Self::Ewc { strength }
+            | Self::Mas { strength } => strength,
         }
     }
 
@@ -64,7 +72,7 @@ impl Regulariser {
             Self::Bss { count: 0, .. } => {
                 Err(CoreError::Empty { what: "bss".into(), needs: "singular value" })
             }
-            Self::Bss { .. } => Ok(()),
+            Self::Bss { .. } | Self::Ewc { .. } | Self::Mas { .. } => Ok(()),
         }
     }
 }
@@ -75,6 +83,7 @@ impl fmt::Display for Regulariser {
         match self {
             Self::L2Sp { head, .. } | Self::Delta { head, .. } => write!(out, ",head={head}"),
             Self::Bss { count, .. } => write!(out, ",count={count}"),
+            Self::Ewc { .. } | Self::Mas { .. } => Ok(()),
         }
     }
 }
@@ -94,6 +103,8 @@ impl FromStr for Regulariser {
             "l2_sp" => Self::L2Sp { strength: 0.1, head: 0.01 },
             "delta" => Self::Delta { strength: 0.01, head: 0.01 },
             "bss" => Self::Bss { strength: 1e-3, count: 1 },
+            "ewc" => Self::Ewc { strength: 1000.0 },
+            "mas" => Self::Mas { strength: 1.0 },
             _ => return Err(fault(format!("there is no {kind:?}"))),
         };
         for pair in rest.split(',').filter(|pair| !pair.is_empty()) {
@@ -104,7 +115,9 @@ impl FromStr for Regulariser {
                 (
                     Self::L2Sp { strength, .. }
                     | Self::Delta { strength, .. }
-                    | Self::Bss { strength, .. },
+                    | Self::Bss { strength, .. }
+                    | Self::Ewc { strength }
+                    | Self::Mas { strength },
                     "strength",
                 ) => *strength = number,
                 (Self::L2Sp { head, .. } | Self::Delta { head, .. }, "head") => *head = number,
@@ -125,7 +138,14 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_as_the_same() {
-        for text in ["l2_sp", "l2_sp:strength=0", "delta:strength=0.5,head=0", "bss:count=3"] {
+        for text in [
+            "l2_sp",
+            "l2_sp:strength=0",
+            "delta:strength=0.5,head=0",
+            "bss:count=3",
+            "ewc",
+            "mas:strength=2",
+        ] {
             let found: Regulariser = text.parse().unwrap();
             assert_eq!(found.to_string().parse::<Regulariser>().unwrap(), found);
             let json = serde_json::to_string(&found).unwrap();

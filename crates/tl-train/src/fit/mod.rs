@@ -30,6 +30,7 @@ use crate::checkpoint::{CHECKPOINT, Checkpoint};
 use crate::ema::{put_back, snapshot};
 use crate::files::write_rows;
 use crate::progress::{EpochRow, METRICS, Progress};
+use crate::regularise::Importance;
 use crate::{Conduct, Dataset, Keep, Settings, TrainError};
 
 /// The snapshots in a checkpoint.
@@ -43,6 +44,8 @@ pub struct Task<'a> {
     pub split: &'a Split,
     /// How images are varied in the phases that ask for it.
     pub augment: Augment,
+    /// What earlier tasks left, for the regularisers that hold on to it.
+    pub earlier: Option<&'a Importance>,
 }
 
 /// A fitted model and what is known about its fitting.

@@ -16,7 +16,7 @@ use crate::ema::{MovingAverage, Snapshot, put_back};
 use crate::features::{FeatureStore, Room, key_of};
 use crate::logistic::balanced;
 use crate::progress::Progress;
-use crate::regularise::Beginning;
+use crate::regularise::{Beginning, Importance};
 use crate::{Conduct, Settings, TrainError};
 
 pub(crate) struct Session<'a, B: Module, H: Module> {
@@ -67,7 +67,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         }
         let class_weights =
             settings.balanced.then(|| class_weights(task, &labels, model.head.classes()));
-        let beginning = Beginning::of(&model, plan);
+        let beginning = Beginning::of(&model, plan, task.earlier, &device)?;
         let mut session = Self {
             optimizer: Optimizer::new(plan.optimizer).with_kernel(&Fused),
             ema: None,
@@ -260,6 +260,7 @@ fn identity(task: &Task<'_>, plan: &Plan, settings: &Settings, conduct: &Conduct
         ("settings", text(serde_json::to_string(settings))),
         ("data set", format!("{} {split}", task.data.items().fingerprint())),
         ("weights", conduct.weights_key.clone()),
+        ("importance of weights", task.earlier.map(Importance::fingerprint).unwrap_or_default()),
         ("preprocessing", format!("{} {:?}", task.data.preprocessing(), task.augment)),
     ])
 }

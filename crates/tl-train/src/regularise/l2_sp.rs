@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::prelude::*;
 use burn::tensor::Gradients;
-use tl_core::gradients::change_gradients;
+
+use super::quadratic;
 
 /// Adds the term's gradients to those of the parameters of `module` that are trained; `first` are the values of the stages by path
 /// when the run began.
@@ -19,15 +20,10 @@ pub(super) fn add<M: Module>(
     first: &BTreeMap<String, Tensor<1>>,
     (strength, head): (f64, f64),
 ) {
-    change_gradients(module, gradients, |path, value, gradient| {
-        let (pull, strength) = match first.get(path) {
-            Some(first) => (value - first.clone(), strength),
-            None if path.starts_with("head.") => (value, head),
-            None => return None,
-        };
-        // Nothing is added at 0, not even a zero.
-        (strength > 0.0).then(|| gradient + pull.mul_scalar(strength))
+    quadratic::add(module, gradients, strength, |path| {
+        first.get(path).cloned().map(|it| (it, None))
     });
+    quadratic::shrink(module, gradients, head, |path| path.starts_with("head."));
 }
 
 #[cfg(test)]
