@@ -63,6 +63,27 @@ fn a_term_of_strength_0_changes_no_bit_and_a_strong_one_holds_the_weights() {
 }
 
 #[test]
+fn what_an_earlier_task_hangs_on_is_held_in_the_next() {
+    let place = Place::with_photos(3, 12);
+    for measure in ["ewc", "mas"] {
+        let how = ["--epochs", "2", "--importance", measure];
+        place.json(&words("random", "finetune", "first", &how));
+        assert!(place.path("first/importance.safetensors").is_file());
+        place.json(&fit("plain", &[]));
+        let term = format!("{measure}:strength=1e8");
+        place.json(&fit("held", &["--regularise", &term, "--importance", measure]));
+        let [held, plain] = ["held", "plain"].map(|run| distance(&place, run));
+        assert!(held < plain, "{measure}: {held} is not below {plain}");
+        assert!(place.path("held/importance.safetensors").is_file());
+        let other = if measure == "ewc" { "mas" } else { "ewc" };
+        place.refused_with(&fit("out", &["--regularise", other]), &["--importance", other]);
+        for run in ["first", "plain", "held"] {
+            std::fs::remove_dir_all(place.path(run)).unwrap();
+        }
+    }
+}
+
+#[test]
 fn interpolated_weights_lie_between_the_first_and_the_last() {
     let place = place();
     place.json(&fit("plain", &[]));
