@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let phases = plan.resolve(&found.model.backbone.stages())?;
     print!("{}", TrainableReport::new(&phases, &found.model));
 
-    let task = Task { data: &loader, split: &split, augment: Augment::none() };
+    let task = Task { data: &loader, split: &split, augment: Augment::none(), earlier: None };
     let settings = Settings { seed: arguments.seed, validate_every: 3, ..Settings::default() };
     let fitted = fit(found.model, &task, &plan, &settings, &Conduct::default(), &mut Lines)?;
 

@@ -1,12 +1,14 @@
 //! `cargo xtask table`: the tables of the docs, cell by cell.
 
 mod adapt;
+mod careful;
 mod cell;
 mod demo;
 mod runner;
 mod ssl;
 mod store;
 mod texts;
+mod ways;
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,8 +16,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::shell::{During, Failure, Outcome, cargo, read, root, say, watched, write};
+use careful::Careful;
 use cell::{Entry, Pattern};
 use store::Store;
+use texts::Texts;
+use ways::{Of, Ways};
 
 /// Compute the missing cells of a table of the docs, and write its page.
 ///
@@ -28,7 +33,7 @@ use store::Store;
     after_help = "Examples:\n  cargo xtask table demo --cells 'probe:5' --minutes 10\n  cargo xtask table adapt --cells 'uci::0'\n  cargo xtask table demo --verify-one"
 )]
 pub struct Arguments {
-    /// The table: demo, adapt, ssl or texts
+    /// The table: demo, adapt, ssl, texts or careful
     name: String,
     /// Compute one cheap cell again and compare it with the recorded one
     #[arg(long, conflicts_with_all = ["cells", "minutes"])]
@@ -37,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", requires = "verify_one")]
     seed: Option<u64>,
     /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED, ssl:
-    /// NETWORK:METHOD:SHOTS:SEED, texts: TASK:WAY:SHOTS:SEED); `*` or nothing stands for any (`*:5`, `probe`)
+    /// NETWORK:METHOD:SHOTS:SEED, texts and careful: TASK:WAY:SHOTS:SEED); `*` or nothing stands for any (`*:5`, `probe`)
     #[arg(long, value_name = "PATTERN")]
     cells: Option<String>,
     /// Begin no cell after so many minutes
@@ -83,10 +88,11 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
         demo::Demo::NAME => carry_out::<demo::Demo>(arguments),
         adapt::Adapt::NAME => carry_out::<adapt::Adapt>(arguments),
         ssl::Ssl::NAME => carry_out::<ssl::Ssl>(arguments),
-        texts::Texts::NAME => carry_out::<texts::Texts>(arguments),
-        name => {
-            Err(Failure::new(format!("no table \"{name}\"; there are demo, adapt, ssl and texts")))
-        }
+        Texts::NAME => carry_out::<Of<Texts>>(arguments),
+        Careful::NAME => carry_out::<Of<Careful>>(arguments),
+        name => Err(Failure::new(format!(
+            "no table \"{name}\"; there are demo, adapt, ssl, texts and careful"
+        ))),
     }
 }
 

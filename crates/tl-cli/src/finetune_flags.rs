@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tl::core::{NormPolicy, TokenPooling};
+use tl::core::{NormPolicy, Regulariser, TokenPooling};
 use tl::data::text::Tagged;
 use tl::peft::AdapterConfig;
 use tl::train::Keep;
+use tl::train::regularise::Measure;
 use tl::{FinetuneOptions, Recipe, RunRecord, works_on_texts};
 
 use crate::failure::Failure;
@@ -135,6 +136,22 @@ pub struct Finetune {
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Tuning")]
     pub clip: Option<f64>,
 
+    /// What is added to the loss so that the network keeps what it knows, as KIND or KIND:KEY=VALUE,…; may be given several
+    /// times: l2_sp (weights stay near their first values: strength, head), delta (outputs of stages do, of images: strength,
+    /// head), bss (the smallest singular values of a batch's features shrink: strength, count), ewc and mas (weights stay that earlier
+    /// tasks hang on: strength) [default: none]
+    #[arg(long, value_name = "TERM", help_heading = "Tuning")]
+    pub regularise: Vec<Regulariser>,
+
+    /// At the end, measure on the training part how much each weight matters, so that a next task can hold on to it with
+    /// --weights RUN --regularise: ewc (Fisher information), mas (how far answers move) [default: nothing]
+    #[arg(long, value_name = "MEASURE", value_parser = one_of(&Measure::ALL), help_heading = "Tuning")]
+    pub importance: Option<Measure>,
+
+    /// At the end, go back part of the way to the first weights, as far as the validation part chooses (WiSE-FT)
+    #[arg(long, help_heading = "Tuning")]
+    pub interpolate: bool,
+
     /// Cut and mirror training images at random, in phases that freeze no stage
     #[arg(long, help_heading = "Tuning")]
     pub augment: bool,
@@ -207,6 +224,7 @@ impl Finetune {
         self.set_task(&mut options)?;
         options.shots = self.data_flags.shots.or(options.shots);
         options.strict |= self.data_flags.strict;
+        options.importance = self.importance.or(options.importance);
         options.split = self.split.unwrap_or(options.split);
         let tuning = &mut options.tuning;
         tuning.recipe = self.recipe.unwrap_or(tuning.recipe);
@@ -230,6 +248,9 @@ impl Finetune {
         tuning.norm = self.norm.or(tuning.norm);
         tuning.clip_norm = self.clip.or(tuning.clip_norm);
         tuning.augment |= self.augment;
+        if !self.regularise.is_empty() {
+            tuning.regularisers.clone_from(&self.regularise);
+        }
         let settings = &mut options.settings;
         settings.seed = self.run.seed.unwrap_or(settings.seed);
         settings.batch_size = self.batch_size.unwrap_or(settings.batch_size);
@@ -237,6 +258,7 @@ impl Finetune {
         settings.ema = self.ema.or(settings.ema);
         settings.patience = self.patience.or(settings.patience);
         settings.balanced = self.class_weights.unwrap_or(settings.balanced);
+        settings.interpolate |= self.interpolate;
         settings.cache &= !self.no_cache;
         settings.half_prefix |= self.half_prefix;
         Ok(options)

@@ -12,10 +12,11 @@ use serde_json::Value;
 use support::Place;
 use support::texts::{alphabets, causal, encoder, masked, pairs, rated, reviews, tagged};
 
-/// Frozen stages cached on disk, three unfreezings, augmentation, a moving average, checkpoints amid
-/// epochs.
+/// Frozen stages cached on disk, three unfreezings, augmentation, a moving average, terms beside the loss, the way back to the
+/// first weights, checkpoints amid epochs.
 const WORDS: &str = "finetune photos --image-size 32 --weights random --recipe gradual --epochs 3 --lr 0.01 \
-    --batch-size 8 --checkpoint-every 2 --ema 0.9 --augment --cache-memory 0 --threads 2 --resume --out";
+    --batch-size 8 --checkpoint-every 2 --ema 0.9 --augment --cache-memory 0 --threads 2 --regularise l2_sp \
+    --regularise bss:count=2 --interpolate --resume --out";
 
 /// Pseudo-labels that are found when an epoch begins, checkpoints amid epochs.
 const ADAPTATION: &str = "adapt --source photos --target-shift night:0.3 --model small_conv --weights random \

@@ -60,6 +60,9 @@ pub enum CoreError {
         "the visible patches are no {kept} different ones of {patches} for each of {batch} images"
     )]
     BadVisible { kept: usize, patches: usize, batch: usize },
+    /// A term beside the loss that is not known, or has no such number.
+    #[error("the regulariser {text:?}: {problem}; there are {known}")]
+    BadRegulariser { text: String, problem: String, known: &'static str },
     /// Stages were asked for that do not exist.
     #[error("stages {start}..{end} were asked for, the network has {stages}")]
     BadRange { start: usize, end: usize, stages: usize },

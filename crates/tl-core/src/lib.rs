@@ -11,7 +11,7 @@
 //! | [`optimizer`] | SGD and AdamW by path: [`Optimizer`], [`OptimizerConfig`] |
 //! | [`rows`] | activations as rows of numbers: [`RowShape`] |
 //! | [`schedule`] | [`Schedule`]: one-cycle, warm-up and cosine, slanted triangular |
-//! | [`gradients`] | the norm of all gradients together, for clipping and for finding what is not finite |
+//! | [`gradients`] | the norm of all gradients together, for clipping and for finding what is not finite; their change |
 //! | [`pattern`] | names by regular expression |
 //! | [`parameters`] | walking over the parameters of a module by path |
 
@@ -38,7 +38,8 @@ pub use error::CoreError;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use pattern::Pattern;
 pub use plan::{
-    Freeze, NormPolicy, Phase, Plan, ResolvedPhase, Solver, TrainableReport, Trained, apply,
+    Freeze, NormPolicy, Phase, Plan, Regulariser, ResolvedPhase, Solver, TrainableReport, Trained,
+    apply,
 };
 pub use rows::RowShape;
 pub use schedule::Schedule;

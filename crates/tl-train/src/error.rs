@@ -33,6 +33,11 @@ pub enum TrainError {
     /// A part of the data has nothing that can be used.
     #[error("the {part} part holds nothing that has a label and can be read; {mend}")]
     NothingToUse { part: &'static str, mend: &'static str },
+    /// Weights are to be held for earlier tasks, and nothing tells which.
+    #[error(
+        "{kind} holds weights by their importance, which nothing tells; give --weights the folder of a run that was made with --importance {kind}"
+    )]
+    NoImportance { kind: &'static str },
     /// The backend failed.
     #[error("the device failed: {0}; try --device flex")]
     Device(String),

@@ -15,6 +15,7 @@
 //! | `numbers` | [`Numbers`]: what items are answered with that have no class |
 //! | `pairs` | [`PairDataset`]: texts that belong together, two by two |
 //! | [`progress`] | what a run tells while it goes on; [`EpochRow`] |
+//! | [`regularise`] | terms beside the loss: L2-SP, DELTA, batch spectral shrinkage, EWC, MAS |
 //! | [`report`] | `report.html`, one page that needs nothing else |
 //! | `resident` | how much memory the program holds |
 //! | `tensor_file` | named values and numbers in one file |
@@ -35,6 +36,7 @@ mod numbers;
 pub mod options;
 mod pairs;
 pub mod progress;
+pub mod regularise;
 pub mod report;
 mod resident;
 pub mod tensor_file;

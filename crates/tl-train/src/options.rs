@@ -42,6 +42,10 @@ pub struct Settings {
     /// class)` for each example, as scikit-learn's `class_weight="balanced"`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub balanced: bool,
+    /// Whether the weights that are kept at the end go back part of the way to the first ones, as far as the validation part
+    /// likes it (WiSE-FT).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interpolate: bool,
     /// Epochs between two validations; the last one of a phase is always validated.
     pub validate_every: usize,
 }
@@ -57,6 +61,7 @@ impl Default for Settings {
             cache: true,
             half_prefix: false,
             balanced: false,
+            interpolate: false,
             validate_every: 1,
         }
     }

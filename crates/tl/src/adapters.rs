@@ -75,6 +75,8 @@ impl Adapters {
             Purpose::Classes if options.patches.pooling == Some(TokenPooling::Mean) => None,
             Purpose::Classes if options.text.tokens => Some(Some("TOKEN_CLS")),
             Purpose::Classes => Some(Some("SEQ_CLS")),
+            // No class of transformers makes vectors of texts by their mean.
+            Purpose::Language if options.text.pairs => None,
             Purpose::Language if options.text.masked.is_none() => Some(Some("CAUSAL_LM")),
             // PEFT keeps a module with all that is tied to it, the table of pieces too.
             Purpose::Language if self.whole.iter().any(|stage| stage == "prediction") => None,

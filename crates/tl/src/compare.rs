@@ -66,7 +66,7 @@ fn logits(device: &Device) -> Result<Vec<f32>, Error> {
 /// The weights after one step on sixteen images of 16 pixels.
 fn step(phase: Phase, device: &Device) -> Result<Vec<f32>, Error> {
     let (loader, split) = data(16, 16)?;
-    let task = Task { data: &loader, split: &split, augment: Augment::none() };
+    let task = Task { data: &loader, split: &split, augment: Augment::none(), earlier: None };
     let plan = Plan::new(vec![phase.rates(0.1, 0.1)]).optimizer(OptimizerConfig::sgd());
     let settings = Settings { batch_size: 16, ..Settings::default() };
     let model = tiny(loader.images().classes.len(), device);

@@ -10,6 +10,7 @@ use tl_data::text::Tokenizer;
 use tl_data::{Augment, CropRange, Split};
 use tl_models::Classifier;
 use tl_train::files::write_bytes;
+use tl_train::regularise::{Importance, importance_of};
 use tl_train::report::Section;
 use tl_train::{Conduct, Progress, Task, check_resume, fit};
 
@@ -82,6 +83,9 @@ impl Request {
     }
 }
 
+/// How much each weight matters to the tasks so far, beside a run's weights.
+pub const IMPORTANCE_FILE: &str = "importance.safetensors";
+
 /// The most pieces of words that a recurrent network learns from its training texts.
 const LEARNED_PIECES: usize = 8000;
 
@@ -97,6 +101,8 @@ pub struct Prepared {
     adapters: Option<Adapters>,
     tokenizer: TokenizerFiles,
     folder: Option<PathBuf>,
+    /// What the run that the weights come from says matters.
+    earlier: Option<Importance>,
 }
 
 /// Checks a request and lays it out: network, weights, split, plan.
@@ -195,12 +201,29 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         weights: (found.key, found.report),
         trainable_report: Some(report.clone()),
     });
+    let beside = found.path.as_deref().map(|path| path.with_file_name(IMPORTANCE_FILE));
+    let earlier = match beside.filter(|path| path.is_file()) {
+        Some(path) => Some(Importance::open(&path)?),
+        None => None,
+    };
     let tokenizer = match own {
         Some(own) => TokenizerFiles::Learned(Box::new(own)),
         None => TokenizerFiles::Beside(found.path),
     };
     let (model, folder) = (found.model, None);
-    Ok(Prepared { model, plan, data, split, report, record, adapters, request, tokenizer, folder })
+    Ok(Prepared {
+        model,
+        plan,
+        data,
+        split,
+        report,
+        record,
+        adapters,
+        request,
+        tokenizer,
+        folder,
+        earlier,
+    })
 }
 
 /// How training images are varied, where that is `wanted`.
@@ -245,7 +268,8 @@ impl Prepared {
     }
 
     fn task(&self) -> Task<'_> {
-        Task { data: &*self.data, split: &self.split, augment: self.record.augment.clone() }
+        let (augment, earlier) = (self.record.augment.clone(), self.earlier.as_ref());
+        Task { data: &*self.data, split: &self.split, augment, earlier }
     }
 
     fn conduct(&self, folder: Option<&Path>) -> Conduct {
@@ -303,6 +327,15 @@ impl Prepared {
         record.validation = outcome.validation;
         record.test = outcome.test;
         record.numbers = outcome.numbers;
+        if let Some(measure) = self.request.options.importance {
+            let (train, seed) = (&self.split.train, record.options.settings.seed);
+            let found = importance_of(&outcome.model, &*self.data, train, measure, seed)?;
+            let found = match self.earlier.take().filter(|it| it.measure == measure) {
+                Some(earlier) => found.with_earlier(earlier, 1.0),
+                None => found,
+            };
+            found.write(&folder.join(IMPORTANCE_FILE))?;
+        }
         let model = match &self.adapters {
             Some(adapters) => {
                 adapters.finish(folder, outcome.model, &record.options, Purpose::Classes)?

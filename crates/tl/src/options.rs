@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tl_data::text::Columns;
 use tl_ssl::methods::MaskedLanguage;
+use tl_train::regularise::Measure;
 use tl_train::{Keep, Settings};
 
 use crate::recipe::Tuning;
@@ -58,6 +59,9 @@ pub struct FinetuneOptions {
     /// The shares of training, validation and test part, where the data is not divided already.
     pub split: [f64; 3],
     pub settings: Settings,
+    /// Measure at the end how much each weight matters, so that a later task can hold on to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub importance: Option<Measure>,
     /// An image that cannot be read is an error instead of being skipped.
     pub strict: bool,
     /// Of texts; it says nothing to networks of images.
@@ -82,6 +86,7 @@ impl Default for FinetuneOptions {
             shots: None,
             split: [0.7, 0.15, 0.15],
             settings: Settings { keep: Keep::Best, ..Settings::default() },
+            importance: None,
             strict: false,
             text: TextOptions::default(),
         }

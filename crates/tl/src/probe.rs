@@ -312,7 +312,7 @@ fn attend(
     let head = AttentiveHead::new(backbone.head_input_width(), classes, seed, device);
     let phase = Phase::probe(epochs).named("attentive").rates(ATTENTIVE_RATE, ATTENTIVE_RATE);
     let settings = Settings { seed, batch_size: ATTENTIVE_BATCH, ..Settings::default() };
-    let task = Task { data, split, augment: Augment::none() };
+    let task = Task { data, split, augment: Augment::none(), earlier: None };
     let (plan, conduct) = (Plan::new(vec![phase]), Conduct::default());
     let model = Model { backbone, head };
     let fitted = fit(model, &task, &plan, &settings, &conduct, progress)?;

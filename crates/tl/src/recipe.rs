@@ -1,7 +1,7 @@
 //! Recipes: how a network is tuned, as plans.
 
 use serde::{Deserialize, Serialize};
-use tl_core::{Freeze, NormPolicy, Phase, Plan, Solver, Stage, Trained};
+use tl_core::{Freeze, NormPolicy, Phase, Plan, Regulariser, Solver, Stage, Trained};
 
 use tl_peft::AdapterConfig;
 
@@ -62,6 +62,9 @@ pub struct Tuning {
     pub clip_norm: Option<f64>,
     /// Whether training images are cut and mirrored at random.
     pub augment: bool,
+    /// What is added to the loss in phases that train stages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub regularisers: Vec<Regulariser>,
 }
 
 /// The head's rate where none is given, and the stages' share of it.
@@ -130,6 +133,12 @@ impl Tuning {
         if self.epochs == Some(0) {
             return Err(Error::options("0 epochs train nothing", "give --epochs from 1"));
         }
+        if let (Recipe::Probe, [first, ..]) = (self.recipe, &self.regularisers[..]) {
+            return Err(Error::options(
+                format!("{} says nothing to a probe, which trains no stage", first.kind()),
+                "leave out --regularise, or give --recipe finetune",
+            ));
+        }
         let frozen = self.frozen(stages)?;
         let names: Vec<String> = stages.iter().map(|stage| stage.name.clone()).collect();
         let epochs = self.epochs.unwrap_or(match images {
@@ -180,6 +189,9 @@ impl Tuning {
             phase = phase.norm(policy);
         }
         phase.clip_norm = self.clip_norm;
+        if phase.freeze != Freeze::Backbone {
+            phase.regularisers.clone_from(&self.regularisers);
+        }
         match &phase.freeze {
             Freeze::Nothing => {
                 if let Some(stage) = &self.freeze_through {

@@ -1,10 +1,12 @@
 //! A plan: what happens to each stage, phase after phase, as a value.
 
 mod phase;
+mod regulariser;
 mod report;
 mod resolve;
 
 pub use phase::{Freeze, NormPolicy, Phase, Rates, Solver, Trained};
+pub use regulariser::Regulariser;
 pub use report::{PhaseReport, StageRow, TrainableReport};
 pub use resolve::{ParameterRates, ResolvedPhase, StageSetting, apply};
 

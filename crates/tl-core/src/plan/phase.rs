@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Regulariser;
 use crate::parameters::is_adapter;
 use crate::{CoreError, Schedule};
 
@@ -127,6 +128,9 @@ pub struct Phase {
     pub clip_norm: Option<f64>,
     /// Whether images are varied at random; only where no stage is frozen at the input.
     pub augment: bool,
+    /// What is added to the loss.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regularisers: Vec<Regulariser>,
 }
 
 impl Phase {
@@ -143,6 +147,7 @@ impl Phase {
             label_smoothing: 0.0,
             clip_norm: None,
             augment: false,
+            regularisers: Vec::new(),
         }
     }
 
@@ -249,6 +254,12 @@ impl Phase {
         self
     }
 
+    /// Adds a term to the loss.
+    pub fn regularised(mut self, regulariser: Regulariser) -> Self {
+        self.regularisers.push(regulariser);
+        self
+    }
+
     pub(super) fn validate(&self) -> Result<(), CoreError> {
         if self.epochs == 0 {
             return Err(CoreError::Empty {
@@ -256,6 +267,7 @@ impl Phase {
                 needs: "epoch",
             });
         }
+        self.regularisers.iter().try_for_each(Regulariser::validate)?;
         let positive = |what: &str, value: f64| {
             if value.is_finite() && value > 0.0 {
                 return Ok(());

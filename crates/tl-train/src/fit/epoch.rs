@@ -20,6 +20,7 @@ use crate::logistic::Options;
 use crate::loss::{cross_entropy, scalar, squared_error, weighted_cross_entropy};
 use crate::metrics::Measure;
 use crate::progress::{EpochRow, Progress};
+use crate::regularise::Forward;
 use crate::resident_bytes;
 use crate::{Answers, TrainError};
 
@@ -122,7 +123,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let cut_input = input.autodiff();
         // With every stage frozen the input is what the head multiplies already.
         let from = phase.cut.min(stages);
-        let logits = model.forward_from(cut_input.clone(), from, pass)?;
+        let regularisers = &phase.phase.regularisers;
+        let Forward { logits, terms } =
+            self.beginning.forward(&model, cut_input.clone(), from, pass, regularisers)?;
         let logits = Answers::of(self.task.data.answers(), logits, items);
         let smoothing = phase.phase.label_smoothing;
         let data = self.task.data;
@@ -135,7 +138,12 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         if !value.is_finite() {
             return Err(failed("the loss", first_not_finite(&model, cut_input, from)));
         }
+        let loss = match terms {
+            Some(terms) => loss + terms,
+            None => loss,
+        };
         let mut gradients = loss.backward();
+        self.beginning.add_gradients(&model, &mut gradients, regularisers);
         let norm = gradient_norm(&model, &gradients, &Fused).map_err(TrainError::Device)?;
         if !norm.not_finite.is_empty() {
             return Err(failed("a gradient", stage_of(&norm.not_finite, phase)));

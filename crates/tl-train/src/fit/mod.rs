@@ -1,13 +1,14 @@
 //! The training loop, from the first phase to the weights that are kept.
 //!
 //! [`fit`] goes through the phases of a plan; `epoch` through the batches of an epoch; `feed` hands
-//! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite; `pool` makes one answer
-//! of a text's windows; `validated` is what a validation found.
+//! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite; `interpolate` goes
+//! back part of the way at the end; `pool` makes one answer of a text's windows; `validated` is what a validation found.
 
 mod epoch;
 mod feed;
 mod guard;
 mod head;
+mod interpolate;
 mod pool;
 mod predict;
 mod session;
@@ -29,11 +30,13 @@ use crate::checkpoint::{CHECKPOINT, Checkpoint};
 use crate::ema::{put_back, snapshot};
 use crate::files::write_rows;
 use crate::progress::{EpochRow, METRICS, Progress};
+use crate::regularise::Importance;
 use crate::{Conduct, Dataset, Keep, Settings, TrainError};
 
 /// The snapshots in a checkpoint.
 const MODEL: &str = "model";
 const BEST: &str = "best";
+const FIRST: &str = "first_weights";
 
 /// The data of a task and how they are divided.
 pub struct Task<'a> {
@@ -41,6 +44,8 @@ pub struct Task<'a> {
     pub split: &'a Split,
     /// How images are varied in the phases that ask for it.
     pub augment: Augment,
+    /// What earlier tasks left, for the regularisers that hold on to it.
+    pub earlier: Option<&'a Importance>,
 }
 
 /// A fitted model and what is known about its fitting.
@@ -83,7 +88,7 @@ where
     let mut session = Session::begin(model, task, plan, settings, conduct, progress)?;
     let first = session.state.phase;
     for (index, phase) in phases.iter().enumerate().skip(first) {
-        session.enter(index, phase);
+        session.enter(index, phase)?;
         let bytes = session.run_phase(phase, progress)?;
         report.phases[index].cached_bytes = bytes;
     }
@@ -92,7 +97,8 @@ where
 
 impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
     /// Sets the flags of a phase, and its counters unless it was begun before.
-    fn enter(&mut self, index: usize, phase: &ResolvedPhase) {
+    fn enter(&mut self, index: usize, phase: &ResolvedPhase) -> Result<(), TrainError> {
+        self.note_first(phase)?;
         if self.state.phase != index {
             self.state.phase = index;
             self.state.epoch = 0;
@@ -101,6 +107,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             self.state.stale = 0;
         }
         self.model = self.model.take().map(|model| apply(phase, model));
+        Ok(())
     }
 
     /// Runs what is left of a phase; answers the bytes of its cache.
@@ -169,6 +176,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             }
             _ => (plain, "last".to_string()),
         };
+        let (model, kept) = self.interpolated(model, kept, progress)?;
         Ok(Fitted {
             model,
             rows: self.state.rows.clone(),
@@ -189,6 +197,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let mut snapshots = BTreeMap::from([(MODEL.to_string(), snapshot(model)?)]);
         snapshots.extend(self.best.clone().map(|best| (BEST.to_string(), best)));
+        snapshots.extend(self.first.clone().map(|first| (FIRST.to_string(), first)));
         let checkpoint = Checkpoint {
             state: &self.state,
             snapshots,

@@ -10,12 +10,13 @@ use tl_kernels::Fused;
 use super::Task;
 use super::feed::{Feed, stream};
 use super::state::State;
-use super::{BEST, MODEL};
+use super::{BEST, FIRST, MODEL};
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::ema::{MovingAverage, Snapshot, put_back};
 use crate::features::{FeatureStore, Room, key_of};
 use crate::logistic::balanced;
 use crate::progress::Progress;
+use crate::regularise::{Beginning, Importance};
 use crate::{Conduct, Settings, TrainError};
 
 pub(crate) struct Session<'a, B: Module, H: Module> {
@@ -24,6 +25,8 @@ pub(crate) struct Session<'a, B: Module, H: Module> {
     pub optimizer: Optimizer,
     pub ema: Option<MovingAverage>,
     pub best: Option<Snapshot>,
+    /// The weights before the first phase that trains a stage, where they are asked for at the end.
+    pub first: Option<Snapshot>,
     pub identity: Identity,
     pub state: State,
     pub task: &'a Task<'a>,
@@ -35,6 +38,8 @@ pub(crate) struct Session<'a, B: Module, H: Module> {
     pub labels: Vec<Option<usize>>,
     /// How much each class weighs in the loss, where that differs.
     pub class_weights: Option<Vec<f32>>,
+    /// How the network was when the run began.
+    pub beginning: Beginning<B>,
     pub resumed: bool,
 }
 
@@ -62,10 +67,12 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         }
         let class_weights =
             settings.balanced.then(|| class_weights(task, &labels, model.head.classes()));
+        let beginning = Beginning::of(&model, plan, task.earlier, &device)?;
         let mut session = Self {
             optimizer: Optimizer::new(plan.optimizer).with_kernel(&Fused),
             ema: None,
             best: None,
+            first: None,
             identity: identity(task, plan, settings, conduct),
             state: State::default(),
             model: Some(model.train()),
@@ -75,6 +82,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             device,
             labels,
             class_weights,
+            beginning,
             resumed: false,
         };
         if let (Some(decay), Some(model)) = (settings.ema, &session.model) {
@@ -96,6 +104,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         self.optimizer =
             Optimizer::restore(plan.optimizer, saved.optimizer, &self.device).with_kernel(&Fused);
         self.best = saved.snapshots.remove(BEST);
+        self.first = saved.snapshots.remove(FIRST);
         if let (Some(decay), Some((steps, averages))) = (self.settings.ema, &saved.average) {
             self.ema = Some(MovingAverage::restore(decay, *steps, averages, &self.device));
         }
@@ -251,6 +260,7 @@ fn identity(task: &Task<'_>, plan: &Plan, settings: &Settings, conduct: &Conduct
         ("settings", text(serde_json::to_string(settings))),
         ("data set", format!("{} {split}", task.data.items().fingerprint())),
         ("weights", conduct.weights_key.clone()),
+        ("importance of weights", task.earlier.map(Importance::fingerprint).unwrap_or_default()),
         ("preprocessing", format!("{} {:?}", task.data.preprocessing(), task.augment)),
     ])
 }

@@ -159,7 +159,7 @@ impl PreparedLanguage {
     }
 
     fn task(&self) -> Task<'_> {
-        Task { data: &*self.data, split: &self.split, augment: Augment::none() }
+        Task { data: &*self.data, split: &self.split, augment: Augment::none(), earlier: None }
     }
 
     fn conduct(&self, folder: &Path) -> Conduct {
