@@ -11,14 +11,12 @@ use tl_kernels::Fused;
 use super::feed::{Feed, view};
 use super::guard::{first_not_finite, stage_of};
 use super::head::{Known, features, solve};
-use super::predict::{classify, measure_targets};
 use super::session::Session;
 use super::state::{BestEpoch, EpochSums};
 use super::validated::Validated;
 use crate::ema::{put_back, snapshot};
 use crate::logistic::Options;
 use crate::loss::{cross_entropy, scalar, squared_error, weighted_cross_entropy};
-use crate::metrics::Measure;
 use crate::progress::{EpochRow, Progress};
 use crate::regularise::Forward;
 use crate::resident_bytes;
@@ -226,24 +224,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let wanted = (last || due) && !items.is_empty();
         let plain = model.valid();
         let data = self.task.data;
-        let many = data.targets(&[], None).is_some();
-        let mut measure = |model| -> Result<Option<Validated>, TrainError> {
-            let batch_size = self.settings.batch_size;
-            if many {
-                let batches = feed.batches(items.clone(), batch_size, None, &self.device);
-                let place = (phase.cut, items.len());
-                let found = measure_targets(model, batches, place, data, progress)?;
-                return Ok(found.as_ref().map(Validated::from));
-            }
-            let place = (phase.cut, data);
-            let found = classify(model, feed, place, &items, batch_size, &self.device, progress)?;
-            if let Some(numbers) = data.numbers() {
-                let found = found.regression(&numbers.values, numbers.scale)?;
-                return Ok(found.map(|found| Validated::of_numbers(&found, numbers.scale)));
-            }
-            let found = found.measure(data, data.items().classes(), &data.items_of(&items))?;
-            Ok(found.as_ref().map(Measure::from).as_ref().map(Validated::from))
-        };
+        let mut measure = |model| self.validate(model, feed, phase.cut, &items, progress);
         let validation = if wanted { measure(&plain)? } else { None };
         let average = match (&self.ema, wanted) {
             (Some(average), true) => measure(&put_back(plain.clone(), &average.save()?.1))?,
@@ -253,13 +234,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let sums = std::mem::take(&mut self.state.sums);
         let epoch = self.state.rows.len() + 1;
         if let Some(found) = &validation {
-            let better = self.state.best.is_none_or(|best| match many {
-                true => found.loss < best.loss,
-                false => {
-                    found.score > best.accuracy
-                        || (found.score == best.accuracy && found.loss < best.loss)
-                }
-            });
+            let best = self.state.best.map(|best| (best.accuracy, best.loss));
+            let better = found.is_better(best, self.task.data);
             if better {
                 self.state.best =
                     Some(BestEpoch { epoch, accuracy: found.score, loss: found.loss });

@@ -6,11 +6,11 @@
 
 use tl_core::{Backbone, Head, Model, ResolvedPhase};
 
-use super::predict::predict;
+use super::feed::Feed;
 use super::session::Session;
+use super::validated::Validated;
 use crate::TrainError;
 use crate::ema::{Snapshot, put_back, snapshot};
-use crate::metrics::Measure;
 use crate::progress::Progress;
 
 /// Steps from one end to the other.
@@ -58,25 +58,23 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         kept: String,
         progress: &mut dyn Progress,
     ) -> Result<(Model<B, H>, String), TrainError> {
-        let items = &self.task.split.validation;
-        let Some(first) = self.first.as_ref().filter(|_| !items.is_empty()) else {
+        let rows = self.sorted(self.labelled(&self.task.split.validation));
+        let Some(first) = self.first.as_ref().filter(|_| !rows.is_empty()) else {
             return Ok((model, kept));
         };
         let data = self.task.data;
+        // What frozen stages gave is kept no more.
+        let feed = Feed::Streamed { data, prefix: None };
         let last = snapshot(&model)?;
-        let mut best: Option<(f64, Measure)> = None;
+        let mut best: Option<(f64, Validated)> = None;
         for step in (0..=STEPS).rev() {
             let share = f64::from(step) / f64::from(STEPS);
             let candidate = put_back(model.clone(), &between(first, &last, share));
-            let size = self.settings.batch_size;
-            let found = predict(&candidate, data, items, size, &self.device, progress)?;
-            let found = found.measure(data, data.items().classes(), items)?;
-            let Some(found) = found.as_ref().map(Measure::from) else { continue };
-            let better = best.as_ref().is_none_or(|(_, best)| {
-                found.score() > best.score()
-                    || found.score() == best.score() && found.loss < best.loss
-            });
-            if better {
+            let Some(found) = self.validate(&candidate, &feed, 0, &rows, progress)? else {
+                continue;
+            };
+            let known = best.as_ref().map(|(_, best)| (best.score, best.loss));
+            if found.is_better(known, data) {
                 best = Some((share, found));
             }
         }
