@@ -155,8 +155,19 @@ fn a_classifier_s_adapters_are_asked_measured_embedded_merged_and_gone_on_from()
 fn the_adapters_of_a_run_by_themselves_are_merged_into_what_the_run_is() {
     let place = place();
     place.file("words.conll", tagged(120).as_bytes());
-    for (data, out) in [("words.conll", "tags"), ("reviews.csv", "classes")] {
-        let words = ["finetune", data, "--model", "bert", "--weights", "encoder", "--out", out];
+    let rated = |(number, line): (usize, &str)| {
+        let text = line.rsplit_once(',').unwrap().0;
+        format!("{text},{}\n", number % 7)
+    };
+    let rated: String = reviews(60).lines().skip(1).enumerate().map(rated).collect();
+    place.file("rated.csv", format!("text,label\n{rated}").as_bytes());
+    for (data, task, out) in [
+        ("words.conll", "tokens", "tags"),
+        ("reviews.csv", "text", "classes"),
+        ("rated.csv", "regression", "numbers"),
+    ] {
+        let words = ["finetune", data, "--task", task, "--model", "bert", "--weights", "encoder"];
+        let words = [&words[..], &["--out", out]].concat();
         place.json(&[&words[..], &["--adapter", TARGETS, "--epochs", "1"]].concat());
         place.json(&["merge", out, "--out", "run.safetensors"]);
         place.json(&["merge", &format!("{out}/adapter"), "--out", "adapter.safetensors"]);
@@ -165,6 +176,12 @@ fn the_adapters_of_a_run_by_themselves_are_merged_into_what_the_run_is() {
         assert_eq!(count(&run), count(&adapter), "{out}");
         assert!(different(&run, &adapter).is_empty(), "{out}: {:?}", different(&run, &adapter));
     }
+    let answers = |run: &str| place.json(&["predict", run, "lines.txt"])["predictions"].clone();
+    assert_eq!(answers("numbers/adapter"), answers("numbers"));
+    let measured = |run: &str| place.json(&["evaluate", run, "lines-rated.csv"])["r2"].clone();
+    place.file("lines-rated.csv", b"text,label\nso very good,1.5\nthe film,-2\na bad film,0\n");
+    assert_eq!(measured("numbers/adapter"), measured("numbers"));
+    assert!(measured("numbers").is_f64());
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::Foreign;
 use super::source::OnBase;
 use crate::choice::{CONFIG_FILE, said};
 use crate::examples::preprocessing;
+use crate::numbers::NumbersRecord;
 use crate::record::{Beginning, DataRecord, RunRecord, Status};
 use crate::source::Pretrained;
 use crate::{Error, FinetuneOptions, LanguageRun, Network, NetworkChoice, Run};
@@ -65,7 +66,13 @@ impl Foreign {
         Ok(choice)
     }
 
-    fn record(&self, found: &mut Pretrained, choice: &NetworkChoice) -> Result<RunRecord, Error> {
+    /// Of a run whose texts are answered as `choice` says, or with `numbers`.
+    fn record(
+        &self,
+        found: &mut Pretrained,
+        choice: &NetworkChoice,
+        numbers: bool,
+    ) -> Result<RunRecord, Error> {
         let mut options = FinetuneOptions {
             network: choice.name.clone(),
             weights: self.words(),
@@ -73,6 +80,7 @@ impl Foreign {
             ..FinetuneOptions::default()
         };
         options.text.tokens = choice.patches.pooling == Some(TokenPooling::Each);
+        options.text.numbers = numbers;
         let preprocess = preprocessing(&found.model.backbone, &options)?;
         let record = RunRecord::begun(Beginning {
             command: "",
@@ -85,7 +93,8 @@ impl Foreign {
             weights: (std::mem::take(&mut found.key), found.report.take()),
             trainable_report: None,
         });
-        Ok(RunRecord { status: Status::Finished, ..record })
+        let numbers = numbers.then(NumbersRecord::default);
+        Ok(RunRecord { status: Status::Finished, numbers, ..record })
     }
 
     /// The folder in which the tokenizer lies.
@@ -119,8 +128,10 @@ impl Foreign {
                 ),
             ));
         }
-        let labels = labels(&said, found.model.head.classes());
-        let record = RunRecord { labels, ..self.record(&mut found, &choice)? };
+        let answers = found.model.head.classes();
+        // One answer for a text is a number, as transformers has it.
+        let record = self.record(&mut found, &choice, task == "SEQ_CLS" && answers == 1)?;
+        let record = RunRecord { labels: labels(&said, answers), ..record };
         Ok(Run::new(&self.beside(&found), record, found.model))
     }
 
@@ -131,7 +142,7 @@ impl Foreign {
     pub fn language_run(&self, device: &Device) -> Result<LanguageRun, Error> {
         let choice = self.network(&self.said_of_base(0)?)?;
         let mut found = self.on_base(&choice, Some(1), (false, 0), device, 0)?;
-        let record = self.record(&mut found, &choice)?;
+        let record = self.record(&mut found, &choice, false)?;
         LanguageRun::of(self.beside(&found), record, found.model.backbone)
     }
 
