@@ -45,7 +45,7 @@ pub fn probe(request: &Request, threads: usize) -> Outcome<Box<dyn FnMut() -> Ou
     plan.optimizer = OptimizerConfig::sgd();
     let settings = Settings { batch_size: request.batch, ..Settings::default() };
     Ok(Box::new(move || {
-        let task = Task { data: &loader, split: &split, augment: Augment::none() };
+        let task = Task { data: &loader, split: &split, augment: Augment::none(), earlier: None };
         let conduct = Conduct::default();
         fit(model.clone(), &task, &plan, &settings, &conduct, &mut Silent)?;
         Ok(())
