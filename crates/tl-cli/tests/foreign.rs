@@ -209,7 +209,7 @@ fn a_language_model_s_adapters_write_and_are_measured() {
     for source in ["poems", "prompts"] {
         assert_eq!(write(source, &[]), write(source, &["--no-cache"]), "{source}");
         let found = measured(source);
-        assert!((found / plain - 1.0).abs() > 0.01, "{source}: {found}, {plain}");
+        assert!((found / plain - 1.0).abs() > 0.001, "{source}: {found}, {plain}");
     }
     for name in ["config.json", "tokenizer.json"] {
         place.file(&format!("whole/{name}"), &place.read(&format!("tiny/{name}")));

@@ -27,7 +27,7 @@ pub enum Error {
     #[error(transparent)]
     Pretrain(tl_ssl::SslError),
     #[error("{} on the base {base}: {reason}", folder.display())]
-    Foreign { folder: PathBuf, base: String, reason: tl_peft::PeftError },
+    Foreign { folder: PathBuf, base: String, reason: Box<tl_peft::PeftError> },
     #[error("device \"{name}\": {problem}; {mend}")]
     Device { name: String, problem: String, mend: String },
     #[error("no network is called \"{name}\"; the networks are: {}", known.join(", "))]

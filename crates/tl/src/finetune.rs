@@ -10,7 +10,7 @@ use tl_data::text::Tokenizer;
 use tl_data::{Augment, CropRange, Split};
 use tl_models::Classifier;
 use tl_train::files::write_bytes;
-use tl_train::regularise::{Importance, importance_of};
+use tl_train::regularise::{Importance, check_earlier, importance_of};
 use tl_train::report::Section;
 use tl_train::{Conduct, Progress, Task, check_resume, fit};
 
@@ -206,6 +206,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         Some(path) => Some(Importance::open(&path)?),
         None => None,
     };
+    check_earlier(&plan, earlier.as_ref())?;
     let tokenizer = match own {
         Some(own) => TokenizerFiles::Learned(Box::new(own)),
         None => TokenizerFiles::Beside(found.path),

@@ -153,7 +153,7 @@ mod tests {
         let rows = vec![5.0, -7.0, 1.5, 0.25];
         let found = Predictions { items: vec![3, 1, 0, 2], logits: rows, classes: 1 };
         let pooled = found.pooled(Some(&Windows::new(1, [3, 1])), Pooling::Numbers);
-        assert_eq!((pooled.items, pooled.logits), (vec![0, 1], vec![-1.75, 5.0]));
+        assert_eq!((pooled.items, pooled.logits), (vec![1, 0], vec![5.0, -1.75]));
     }
 
     #[test]

@@ -111,7 +111,7 @@ mod tests {
     fn an_answer_ranks_behind_those_that_are_nearer() {
         let queries = [1.0, 0.0, 0.0, 2.0, 1.0, 1.0];
         let answers = [3.0, 0.1, 1.0, 0.9, 0.0, 5.0];
-        assert_eq!(ranks_of(&queries, &answers, &[0, 1, 2]), [1, 2, 2]);
+        assert_eq!(ranks_of(&queries, &answers, &[0, 1, 2]), [1, 2, 3]);
     }
 
     #[test]

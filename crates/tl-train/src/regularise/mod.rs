@@ -53,10 +53,7 @@ impl<B: Backbone> Beginning<B> {
         earlier: Option<&Importance>,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        let asked = |kind: &str| {
-            let mut all = plan.phases.iter().flat_map(|phase| &phase.regularisers);
-            all.any(|regulariser| regulariser.kind() == kind)
-        };
+        let asked = |kind: &str| asks_for(plan, kind);
         let mut weights = BTreeMap::new();
         if asked("l2_sp") {
             visit_parameters(model, |info, value| {
@@ -65,15 +62,9 @@ impl<B: Backbone> Beginning<B> {
                 }
             });
         }
-        let mut held = BTreeMap::new();
-        for (kind, measure) in Measure::ALL {
-            if !asked(kind) {
-                continue;
-            }
-            let found = earlier.filter(|found| found.measure == measure);
-            let found = found.ok_or(TrainError::NoImportance { kind })?;
-            held = on_device(found, device);
-        }
+        check_earlier(plan, earlier)?;
+        let held = earlier.filter(|found| asked(found.measure.name()));
+        let held = held.map_or(BTreeMap::new(), |found| on_device(found, device));
         Ok(Self { weights, network: asked("delta").then(|| model.backbone.valid()), held })
     }
 
@@ -144,6 +135,24 @@ impl<B: Backbone> Beginning<B> {
             }
         }
     }
+}
+
+fn asks_for(plan: &Plan, kind: &str) -> bool {
+    let mut all = plan.phases.iter().flat_map(|phase| &phase.regularisers);
+    all.any(|regulariser| regulariser.kind() == kind)
+}
+
+/// Succeeds where earlier tasks left what `plan` holds on to.
+///
+/// # Errors
+/// A plan that asks for an importance that is not there, or was measured otherwise.
+pub fn check_earlier(plan: &Plan, earlier: Option<&Importance>) -> Result<(), TrainError> {
+    for (kind, measure) in Measure::ALL {
+        if asks_for(plan, kind) && earlier.is_none_or(|found| found.measure != measure) {
+            return Err(TrainError::NoImportance { kind });
+        }
+    }
+    Ok(())
 }
 
 fn on_device(found: &Importance, device: &Device) -> BTreeMap<String, (Tensor<1>, Tensor<1>)> {

@@ -152,10 +152,11 @@ impl Foreign {
         let OnBase { found, answers } = self.whole(&choice, device)?;
         check_mergeable(&found.model)?;
         let metadata = said(&found.model.backbone).into_iter().collect();
-        Ok(match answers && !self.is_language() {
+        match answers && !self.is_language() {
             true => save(out, &found.model, &metadata)?,
             false => save_backbone(out, &found.model.backbone, &metadata)?,
-        })
+        }
+        Ok(())
     }
 }
 

@@ -141,7 +141,11 @@ impl Foreign {
         let found = found.map_err(|error| self.about_base(&base, error))?;
         self.put_on(found, classes.is_some(), device).map_err(|error| match error {
             Error::Peft(reason @ (PeftError::Config { .. } | PeftError::WrongSite { .. })) => {
-                Error::Foreign { folder: self.folder.path().to_path_buf(), base, reason }
+                Error::Foreign {
+                    folder: self.folder.path().to_path_buf(),
+                    base,
+                    reason: Box::new(reason),
+                }
             }
             other => other,
         })

@@ -120,7 +120,7 @@ impl Reading<'_> {
             texts.is_some_and(|texts| texts.iter().all(|text| !text.trim().is_empty()))
         };
         let all: Vec<usize> = (0..pairs.items.len()).collect();
-        if !all.iter().any(|index| full(index)) {
+        if !all.iter().any(full) {
             return Err(Error::options(
                 "no text has a second one that belongs to it",
                 "name the columns of both with --text-column and --pair-column",
