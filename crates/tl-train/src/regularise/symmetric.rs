@@ -82,8 +82,8 @@ mod tests {
             let eigenvalue: f64 = (0..rows).map(|row| times(row) * vector[row]).sum();
             assert!(eigenvalue >= last, "{eigenvalue} stands behind {last}");
             last = eigenvalue;
-            for row in 0..rows {
-                assert!((times(row) - eigenvalue * vector[row]).abs() < 1e-9);
+            for (row, value) in vector.iter().enumerate() {
+                assert!((times(row) - eigenvalue * value).abs() < 1e-9);
             }
             assert!((vector.iter().map(|it| it * it).sum::<f64>() - 1.0).abs() < 1e-12);
         }
