@@ -4,7 +4,7 @@ mod support;
 
 use safetensors::SafeTensors;
 use support::Place;
-use support::texts::{encoder, quick as quick_text, reviews};
+use support::texts::{encoder, quick as quick_text, reviews, tagged};
 
 fn words<'a>(weights: &'a str, recipe: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let words =
@@ -107,6 +107,18 @@ fn what_makes_no_sense_is_one_line() {
         &["finetune", "photos", "--recipe", "probe", "--regularise", "bss"],
         &["bss says nothing to a probe", "--recipe finetune"],
     );
+    // What has no place in a task is told before anything is written.
+    let adapters = ["finetune", "photos", "--adapter", "lora", "--out", "out"];
+    let with = |more: &[&'static str]| [&adapters[..], more].concat();
+    place.refused_with(&with(&["--regularise", "l2_sp"]), &["l2_sp", "adapters leave"]);
+    place.refused_with(&with(&["--importance", "mas"]), &["--importance", "adapters leave"]);
+    place.file("words.conll", tagged(40).as_bytes());
+    let words =
+        ["finetune", "words.conll", "--model", "bert", "--weights", "encoder", "--out", "out"];
+    let with = |more: &[&'static str]| [&words[..], more].concat();
+    place.refused_with(&with(&["--importance", "ewc"]), &["--importance", "one class"]);
+    place.refused_with(&with(&["--regularise", "bss"]), &["bss", "one vector"]);
+    assert!(!place.path("out").exists());
     let texts = quick_text("reviews.csv", "out", &["--regularise", "delta"]);
     place.refused_with(&texts, &["delta", "feature maps"]);
     // Of texts the others make sense.

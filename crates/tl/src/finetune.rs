@@ -112,6 +112,7 @@ pub struct Prepared {
 pub fn prepare(request: Request) -> Result<Prepared, Error> {
     let options = &request.options;
     options.settings.validate()?;
+    options.check_terms(!options.text.tokens && !options.text.numbers)?;
     let items = request.examples.items();
     let (seed, numbers) = (options.settings.seed, options.text.numbers);
     let (labels, mut split) = if numbers {
@@ -329,8 +330,10 @@ impl Prepared {
         record.test = outcome.test;
         record.numbers = outcome.numbers;
         if let Some(measure) = self.request.options.importance {
-            let (train, seed) = (&self.split.train, record.options.settings.seed);
-            let found = importance_of(&outcome.model, &*self.data, train, measure, seed)?;
+            // Of texts in windows each window is an example.
+            let train = self.data.rows(&self.split.train);
+            let seed = record.options.settings.seed;
+            let found = importance_of(&outcome.model, &*self.data, &train, measure, seed)?;
             let found = match self.earlier.take().filter(|it| it.measure == measure) {
                 Some(earlier) => found.with_earlier(earlier, 1.0),
                 None => found,

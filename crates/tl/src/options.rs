@@ -1,13 +1,14 @@
 //! What a fitting may be told, as one value that a run keeps and a later one can take over.
 
 use serde::{Deserialize, Serialize};
+use tl_core::Regulariser;
 use tl_data::text::Columns;
 use tl_ssl::methods::MaskedLanguage;
 use tl_train::regularise::Measure;
 use tl_train::{Keep, Settings};
 
-use crate::recipe::Tuning;
-use crate::{EMBEDDED_NETWORK, NetworkChoice, PatchOptions};
+use crate::recipe::{Recipe, Tuning};
+use crate::{EMBEDDED_NETWORK, Error, NetworkChoice, PatchOptions};
 
 /// What is said about texts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -94,6 +95,50 @@ impl Default for FinetuneOptions {
 }
 
 impl FinetuneOptions {
+    /// Refuses terms beside the loss, and a measure of importance, that the task has no place for; `classes` says whether each example
+    /// is answered with one class.
+    ///
+    /// # Errors
+    /// The first of them, by its flag.
+    pub(crate) fn check_terms(&self, classes: bool) -> Result<(), Error> {
+        let adapters = self.tuning.recipe == Recipe::Lora;
+        for term in &self.tuning.regularisers {
+            let kind = term.kind();
+            let fault = match term {
+                _ if adapters && !matches!(term, Regulariser::Bss { .. }) => {
+                    Some("adapters leave the weights where they are")
+                }
+                Regulariser::Bss { .. } if !classes && !self.text.numbers => {
+                    Some("not every example has one vector")
+                }
+                Regulariser::Ewc { .. } | Regulariser::Mas { .. }
+                    if !classes && !self.text.numbers =>
+                {
+                    Some("only tasks of one answer for each example are held on to")
+                }
+                _ => None,
+            };
+            if let Some(fault) = fault {
+                return Err(Error::options(
+                    format!("{kind} has no place here: {fault}"),
+                    format!("leave out --regularise {kind}"),
+                ));
+            }
+        }
+        if self.importance.is_some() && (!classes || adapters) {
+            let fault = if adapters {
+                "adapters leave the weights where they are"
+            } else {
+                "not every example has one class"
+            };
+            return Err(Error::options(
+                format!("importance cannot be measured here: {fault}"),
+                "leave out --importance",
+            ));
+        }
+        Ok(())
+    }
+
     /// The network that is asked for.
     pub fn choice(&self) -> NetworkChoice {
         let (name, image_size) = (self.network.clone(), self.image_size);

@@ -39,6 +39,7 @@ pub struct PreparedLanguage {
 pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
     let options = &request.options;
     options.settings.validate()?;
+    options.check_terms(false)?;
     if options.shots.is_some() {
         return Err(Error::options("these texts have no classes", "leave out --shots"));
     }
