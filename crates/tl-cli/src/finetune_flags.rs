@@ -168,6 +168,11 @@ pub struct Finetune {
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub patience: Option<usize>,
 
+    /// Measure the validation part after every N epochs and after a phase's last: worth it where that takes longer than an
+    /// epoch, and --keep last chooses no epoch [default: 1]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
+    pub validate_every: Option<usize>,
+
     /// What the classes weigh in the loss: even (each example the same), or balanced (each class the same, however few
     /// examples it has) [default: even]
     #[arg(long, value_parser = one_of(&WEIGHTS), help_heading = "Tuning")]
@@ -257,6 +262,7 @@ impl Finetune {
         settings.keep = self.keep.unwrap_or(settings.keep);
         settings.ema = self.ema.or(settings.ema);
         settings.patience = self.patience.or(settings.patience);
+        settings.validate_every = self.validate_every.unwrap_or(settings.validate_every);
         settings.balanced = self.class_weights.unwrap_or(settings.balanced);
         settings.interpolate |= self.interpolate;
         settings.cache &= !self.no_cache;
@@ -348,6 +354,7 @@ impl Finetune {
             ("--layer-decay", self.layer_decay.is_some()),
             ("--clip", self.clip.is_some()),
             ("--patience", self.patience.is_some()),
+            ("--validate-every", self.validate_every.is_some()),
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((flag, _)) => Err(Failure::input(format!(
