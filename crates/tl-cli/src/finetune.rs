@@ -92,6 +92,7 @@ pub fn fit(
     output::notes(&prepared.data.notes());
     let folder = prepared.claim()?;
     progress.say(&summary::headline(&prepared, &folder));
+    summary::earlier(&prepared).iter().for_each(|line| progress.say(line));
     prepared.fit(progress).map_err(|error| match error {
         Error::Train(TrainError::Interrupted { .. }) => {
             Failure::interrupted(format!("{error}; go on with: {}", resume(&folder)))

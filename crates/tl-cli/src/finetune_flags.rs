@@ -76,6 +76,7 @@ Examples:
   tl finetune train.conll --task tokens --model bert --weights MiniLM/ --epochs 8 --lr 1e-3
   tl finetune novel.txt --task lm --model gpt2 --weights gpt2/     a language model; then: tl generate
   tl finetune questions.csv --task embedding --text-column question --pair-column answer --model bert --weights MiniLM/
+  tl finetune next/ --weights runs/1 --regularise lwf --regularise rehearsal     what runs/1 learnt is not forgotten
   tl finetune rated.csv --task regression --label-column rating --model bert --weights MiniLM/     a number for each text
 
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens

@@ -89,6 +89,9 @@ impl<'a> Memories<'a> {
             let size = rows.len();
             for batch in task.feed.batches(rows, size, None, device) {
                 let (rows, input) = batch?;
+                if rows.is_empty() {
+                    continue;
+                }
                 let output = pass.during(|| {
                     model.backbone.forward_stages(input.autodiff(), from..stages, pass)
                 })?;
