@@ -200,6 +200,24 @@ fn texts_are_held_to_earlier_ones_too() {
 }
 
 #[test]
+fn examples_that_cannot_be_read_any_more_are_one_line() {
+    let place = place(&[]);
+    for class in 0..3 {
+        for number in 0..12 {
+            place.file(&format!("photos/class-{class}/{number:02}.png"), b"no image");
+        }
+    }
+    for (pick, cache) in [("reservoir", None), ("reservoir", Some("--no-cache")), ("herding", None)]
+    {
+        let term = format!("rehearsal:pick={pick}");
+        let more: Vec<&str> = ["--regularise", &term].into_iter().chain(cache).collect();
+        let out = format!("out-{pick}-{}", cache.is_some());
+        let fitting = words("next", "first", &out, &more);
+        place.refused_with(&fitting, &["no example of earlier task 1 can be read"]);
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_one_line() {
     let place = place(&[]);
     let with = |more: &[&'static str]| words("next", "first", "out", more);

@@ -7,7 +7,7 @@ use tl_core::parameters::{values, visit_parameters};
 use tl_core::{OptimizerConfig, Phase, Plan, Schedule};
 use tl_data::{Augment, Split};
 use tl_kernels::LinearHead;
-use tl_train::regularise::features_of;
+use tl_train::regularise::{Importance, Measure, features_of};
 use tl_train::{Conduct, Earlier, EarlierHead, Fitted, Keep, Memory, Settings, Silent, Task, fit};
 use toy::{LABELS, Matrix, VECTORS, Vectors, WEIGHT, logits, model, near};
 
@@ -15,6 +15,16 @@ const RATE: f64 = 0.5;
 
 /// A fitting by plain steps over all vectors at once, with these terms.
 fn fitted(terms: &[&str], epochs: usize, clip: Option<f64>) -> Fitted<Matrix, LinearHead> {
+    fitted_after(None, terms, epochs, clip)
+}
+
+/// The same after a task to which the weights matter so.
+fn fitted_after(
+    importance: Option<&Importance>,
+    terms: &[&str],
+    epochs: usize,
+    clip: Option<f64>,
+) -> Fitted<Matrix, LinearHead> {
     let data = Vectors::new();
     let mut phase = Phase::finetune(epochs).rates(RATE, RATE).label_smoothing(0.0);
     phase = phase.schedule(Schedule::Constant);
@@ -26,7 +36,7 @@ fn fitted(terms: &[&str], epochs: usize, clip: Option<f64>) -> Fitted<Matrix, Li
     let plan = Plan::new(vec![phase]).optimizer(optimizer);
     let head = EarlierHead { weight: vec![1.0, 0.0, 0.0, 1.0], bias: vec![0.0; 2], classes: 2 };
     let memory = Memory { data: &data, items: vec![1, 3], head: 0 };
-    let earlier = Earlier { importance: None, heads: vec![head], memory: vec![memory] };
+    let earlier = Earlier { importance, heads: vec![head], memory: vec![memory] };
     let split = Split { train: vec![0, 1, 2, 3], ..Split::default() };
     let task = Task { data: &data, split: &split, augment: Augment::none(), earlier };
     let settings =
@@ -97,6 +107,25 @@ fn examples_that_are_shown_again_pull_as_their_loss_does_and_are_no_part_of_the_
     assert!(near(&weight(&found), &[0, 1, 2, 3].map(|it| WEIGHT[it] - RATE * whole[it])));
     let expected = [0, 1, 2, 3].map(|it| matters(RATE * own[it] * whole[it], RATE * whole[it]));
     assert!(near(&found.importance.unwrap()["backbone.weight"], &expected));
+}
+
+#[test]
+fn what_mattered_on_its_way_is_held_without_the_half_of_its_kin() {
+    let (own, held, matters) = (gradient(&ALL), [0.5, -0.5, 1.0, 0.0], [2.0, 0.0, 1.0, 0.5]);
+    let of = |values: [f64; 4]| {
+        let values = values.map(|value| value as f32).to_vec();
+        [("backbone.weight".to_string(), values)].into()
+    };
+    for (measure, term, factor) in
+        [(Measure::Si, "si:strength=0.3", 0.6), (Measure::Mas, "mas:strength=0.3", 0.3)]
+    {
+        let importance = Importance { measure, weights: of(held), importance: of(matters) };
+        let found = weight(&fitted_after(Some(&importance), &[term], 1, None));
+        let expected = [0, 1, 2, 3].map(|it| {
+            WEIGHT[it] - RATE * (own[it] + factor * matters[it] * (WEIGHT[it] - held[it]))
+        });
+        assert!(near(&found, &expected), "{term}: {found:?} {expected:?}");
+    }
 }
 
 #[test]

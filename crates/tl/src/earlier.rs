@@ -140,7 +140,7 @@ impl EarlierTasks {
         (size, pick): (usize, Pick),
         request: &Request,
     ) -> Result<(), Error> {
-        let chosen = match pick {
+        let chosen: Vec<Vec<usize>> = match pick {
             Pick::Reservoir => {
                 let seed = request.options.settings.seed;
                 let counts: Vec<usize> = tasks.iter().map(|task| task.items.len()).collect();
@@ -156,7 +156,6 @@ impl EarlierTasks {
             }
             Pick::Herding => by_herding(&tasks, size, &request.device)?,
         };
-        let chosen: Vec<Vec<usize>> = chosen;
         for (head, (task, items)) in tasks.into_iter().zip(chosen).enumerate() {
             let rows = task.data.rows(&items);
             if let Some(record) = self.records.get_mut(head) {
@@ -266,6 +265,9 @@ fn by_herding(tasks: &[Candidate], size: usize, device: &Device) -> Result<Vec<V
     for (number, Candidate { run, data, items }) in tasks.iter().enumerate() {
         let batch = run.record.options.settings.batch_size.max(1);
         let found = features_of(&run.model, &**data, items, batch, device)?;
+        if found.is_empty() {
+            return Err(TrainError::NothingRemembered { task: number + 1 }.into());
+        }
         let begin = classes.len();
         classes.extend(run.record.labels.iter().map(|_| (number, Vec::new(), Vec::new())));
         for (item, vector) in found {

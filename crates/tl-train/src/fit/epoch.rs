@@ -19,7 +19,7 @@ use crate::ema::{put_back, snapshot};
 use crate::logistic::Options;
 use crate::loss::{cross_entropy, scalar, squared_error, weighted_cross_entropy};
 use crate::progress::{EpochRow, Progress};
-use crate::regularise::{Forward, Leaving, PathIntegral};
+use crate::regularise::{Forward, Leaving, PathIntegral, go_through};
 use crate::resident_bytes;
 use crate::{Answers, TrainError};
 
@@ -123,9 +123,16 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         // With every stage frozen the input is what the head multiplies already.
         let from = phase.cut.min(stages);
         let regularisers = &phase.phase.regularisers;
+        let smoothing = phase.phase.label_smoothing;
+        // A path counts what the loss of the labels alone does: where terms go through the network too, that is differentiated by
+        // itself, in a copy whose statistics nobody keeps.
+        let alone = (self.path.is_some() && go_through(regularisers)).then(|| {
+            let logits = model.clone().forward_from(cut_input.clone(), from, pass)?;
+            Ok::<_, TrainError>(self.loss(logits, items, labels, smoothing).backward())
+        });
+        let alone = alone.transpose()?;
         let Forward { logits, terms } =
             self.beginning.forward(&model, cut_input.clone(), from, pass, regularisers)?;
-        let smoothing = phase.phase.label_smoothing;
         let loss = self.loss(logits, items, labels, smoothing);
         let value = scalar(loss.clone()).map_err(TrainError::Device)?;
         if !value.is_finite() {
@@ -139,13 +146,6 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             None => None,
         };
         let terms = [terms, rehearsed].into_iter().flatten().reduce(|sum, term| sum + term);
-        // A path counts what the loss of the labels alone does: where terms go through the network too, that is differentiated by
-        // itself, in a copy whose statistics nobody keeps.
-        let alone = (self.path.is_some() && terms.is_some()).then(|| {
-            let logits = model.clone().forward_from(cut_input, from, pass)?;
-            Ok::<_, TrainError>(self.loss(logits, items, labels, smoothing).backward())
-        });
-        let alone = alone.transpose()?;
         let loss = match terms {
             Some(terms) => loss + terms,
             None => loss,

@@ -209,6 +209,20 @@ impl<B: Backbone> Beginning<B> {
     }
 }
 
+/// Whether a term needs a pass through the network.
+pub(crate) fn go_through(regularisers: &[Regulariser]) -> bool {
+    active(regularisers).any(|regulariser| match regulariser {
+        Regulariser::Delta { .. }
+        | Regulariser::Bss { .. }
+        | Regulariser::Lwf { .. }
+        | Regulariser::Rehearsal { .. } => true,
+        Regulariser::L2Sp { .. }
+        | Regulariser::Ewc { .. }
+        | Regulariser::Mas { .. }
+        | Regulariser::Si { .. } => false,
+    })
+}
+
 /// Whether a term shows examples of earlier tasks again.
 pub(crate) fn rehearses(regularisers: &[Regulariser]) -> bool {
     active(regularisers).any(|regulariser| matches!(regulariser, Regulariser::Rehearsal { .. }))

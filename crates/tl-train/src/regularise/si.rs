@@ -138,17 +138,19 @@ impl PathIntegral {
             Some(path) => path.clone(),
             None => self.so_far()?,
         };
-        let of = |(path, sums): (String, Vec<f32>)| {
-            let (first, last) = (self.first.get(&path)?, last.get(&path)?);
-            let moved = first.iter().zip(last);
-            let matters = sums.iter().zip(moved).map(|(sum, (first, last))| {
+        // What was never trained did nothing, and may matter to an earlier task.
+        let of = |(name, first): (&String, &Vec<f32>)| {
+            let (sums, last) = (path.get(name), last.get(name)?);
+            let did = |place: usize| sums.and_then(|sums| sums.get(place)).copied().unwrap_or(0.0);
+            let moved = first.iter().zip(last).enumerate();
+            let matters = moved.map(|(place, (first, last))| {
                 let moved = f64::from(*last) - f64::from(*first);
-                (f64::from(*sum).max(0.0) / (moved * moved + DAMPING)) as f32
+                (f64::from(did(place)).max(0.0) / (moved * moved + DAMPING)) as f32
             });
             let matters = matters.collect();
-            Some((path, matters))
+            Some((name.clone(), matters))
         };
-        Ok(path.into_iter().filter_map(of).collect())
+        Ok(self.first.iter().filter_map(of).collect())
     }
 }
 
@@ -177,6 +179,12 @@ mod tests {
         for (found, expected) in found["backbone.w"].iter().zip(expected) {
             assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} is not {expected}");
         }
+    }
+
+    #[test]
+    fn what_was_never_trained_is_known_to_have_done_nothing() {
+        let path = PathIntegral { sums: BTreeMap::new(), ..path() };
+        assert_eq!(path.importance(&one([1.0, 2.0, 3.0]), true).unwrap(), one([0.0, 0.0, 0.0]));
     }
 
     #[test]
