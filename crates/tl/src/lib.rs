@@ -8,6 +8,7 @@
 //! | [`source`] | from the name of a network and of its weights to a classifier |
 //! | [`recipe`] | [`Recipe`] and [`Tuning`]: how a network is tuned, as plans |
 //! | [`options`] | [`FinetuneOptions`] |
+//! | [`earlier`] | what a fitting takes over from the runs of earlier tasks: [`EarlierTask`] |
 //! | [`examples`] | [`Examples`]: images or texts |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
 //! | [`adapters`] | LoRA and its kin in a fitting, and from a run |
@@ -33,6 +34,7 @@ pub mod choice;
 pub mod compare;
 pub mod demo;
 pub mod device;
+pub mod earlier;
 pub mod embed;
 pub mod embedded;
 pub mod entities;
@@ -62,6 +64,7 @@ mod text_files;
 pub use adapt::{AdaptOptions, AdaptRequest, PreparedAdaptation, adapt, prepare_adaptation};
 pub use choice::{NetworkChoice, PatchOptions};
 pub use device::device;
+pub use earlier::EarlierTask;
 pub use embed::embed;
 pub use error::Error;
 pub use examples::Examples;
