@@ -16,14 +16,18 @@
 mod chart;
 mod confusion;
 mod curves;
+mod heat;
+mod lines;
 mod markup;
 mod page;
 mod scatter;
 mod sections;
 mod tables;
 
+pub use heat::Heat;
+pub use lines::{Line, Plot};
 pub use page::render;
-pub use sections::{Cloud, Map, Passage, PictureRow, Section, Table};
+pub use sections::{Cloud, Link, Map, Passage, PictureRow, Section, Table};
 
 use std::collections::BTreeMap;
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use burn::tensor::activation::log_softmax;
+use sha2::{Digest, Sha256};
 use tl_core::{Activation, Backbone, Head, Model, Pass};
 use tl_data::text::longest_first;
 
@@ -29,6 +30,16 @@ impl Predictions {
     /// The logits of each item.
     pub fn rows(&self) -> impl Iterator<Item = (usize, &[f32])> {
         self.items.iter().copied().zip(self.logits.chunks(self.classes.max(1)))
+    }
+
+    /// A hash over items and bits of the logits, 64 hexadecimal digits: equal where no bit differs.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (item, row) in self.rows() {
+            hasher.update((item as u64).to_le_bytes());
+            row.iter().for_each(|logit| hasher.update(logit.to_le_bytes()));
+        }
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The same in the order of `items`.
