@@ -5,7 +5,7 @@ use std::path::Path;
 use tl::ChainRecord;
 use tl::chain::CHAIN_FILE;
 
-use crate::output::thousands;
+use crate::output::{share, thousands};
 
 /// The matrix and its figures for a person.
 pub fn text(record: &ChainRecord, folder: &Path) -> String {
@@ -13,6 +13,13 @@ pub fn text(record: &ChainRecord, folder: &Path) -> String {
     table(&mut text, record, &record.matrix);
     text += "\naccuracy among the classes of all tasks so far\n";
     table(&mut text, record, &record.single_head);
+    text += "\nin the end, with the head of the task\n";
+    let last = record.matrix.last().into_iter().flatten();
+    for (((name, accuracy), interval), n) in
+        record.names.iter().zip(last).zip(&record.intervals).zip(&record.n)
+    {
+        text += &format!("{name}: {}\n", share(*accuracy, *interval, *n));
+    }
     text += &format!("\naverage accuracy {:.1} %", 100.0 * record.average_accuracy);
     text += &format!(", among all classes {:.1} %", 100.0 * record.average_single_head);
     let figures = [
@@ -66,7 +73,8 @@ mod tests {
     fn columns_stand_under_their_names() {
         let record: ChainRecord = serde_json::from_value(serde_json::json!({
             "schema": 1, "begin": "previous", "names": ["birds", "flowering"],
-            "matrix": [[0.9], [0.855, 1.0]], "single_head": [[0.9], [0.5, 0.25]], "n": [20, 4],
+            "matrix": [[0.9], [0.855, 1.0]], "single_head": [[0.9], [0.5, 0.25]],
+            "intervals": [[0.7, 0.95], [0.5, 1.0]], "n": [20, 4],
             "average_accuracy": 0.9275, "average_single_head": 0.375, "backward_transfer": -0.045,
             "forward_transfer": null, "forgetting": 0.045, "probe_before": [], "probe_base": [],
             "unchanged": false, "unchanged_tasks": [false, true], "memory_bytes": 12345,
@@ -79,6 +87,8 @@ mod tests {
         assert_eq!(lines[1], "                   birds  flowering");
         assert_eq!(lines[2], "after birds       90.0 %");
         assert_eq!(lines[3], "after flowering   85.5 %    100.0 %");
+        let last = "birds: 85.5 % (95 % interval 70.0–95.0 %, n = 20)\n";
+        assert!(text.contains(last), "{text}");
         assert!(text.contains("forgetting +4.5 points") && !text.contains("forward"), "{text}");
         assert!(text.contains("unchanged: false · kept for them: 12,345 bytes"), "{text}");
     }

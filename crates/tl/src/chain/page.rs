@@ -102,12 +102,23 @@ fn lines(record: &ChainRecord) -> Section {
 /// Each task, and what is kept for all of them.
 fn numbers(record: &ChainRecord) -> Section {
     let or_dash = |value: Option<f64>| value.map_or("–".to_string(), share);
-    let columns = ["task", "test examples#", "probe before#", "probe on the base#", "unchanged"];
+    let columns = [
+        "task",
+        "in the end#",
+        "95 % interval#",
+        "test examples#",
+        "probe before#",
+        "probe on the base#",
+        "unchanged",
+    ];
     let row = |(at, name): (usize, &String)| {
         let probe = |of: &[Option<f64>]| or_dash(of.get(at).copied().flatten());
+        let interval = record.intervals.get(at).map(|it| it.map(|share| 100.0 * share));
         let unchanged = record.unchanged_tasks.get(at).copied().unwrap_or_default();
         vec![
             name.clone(),
+            or_dash(record.matrix.last().and_then(|row| row.get(at)).copied()),
+            interval.map_or("–".to_string(), |[low, high]| format!("{low:.1}–{high:.1}")),
             record.n.get(at).copied().unwrap_or_default().to_string(),
             probe(&record.probe_before),
             probe(&record.probe_base),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tl_train::files::write_bytes;
 
 use super::figures::{average_accuracy, backward_transfer, forgetting, forward_transfer};
-use super::{Begin, Kept, Row};
+use super::{Begin, Cell, Kept};
 use crate::adapters::ADAPTER_FOLDER;
 use crate::finetune::IMPORTANCE_FILE;
 use crate::{Error, RunRecord};
@@ -37,6 +37,8 @@ pub struct ChainRecord {
     pub matrix: Vec<Vec<f64>>,
     /// The same where the task is not known: among the classes of all tasks up to `t`.
     pub single_head: Vec<Vec<f64>>,
+    /// The 95 % intervals of the last row of `matrix`.
+    pub intervals: Vec<[f64; 2]>,
     /// Test examples of each task.
     pub n: Vec<u64>,
     /// The mean of the last row of `matrix`.
@@ -65,7 +67,7 @@ pub struct ChainRecord {
 impl ChainRecord {
     /// Of a chain whose links lie in these folders of `folder`.
     pub(super) fn of(kept: &Kept, folder: &Path, runs: Vec<String>) -> Result<Self, Error> {
-        let figures = |of: fn(&super::Cell) -> f64| -> Vec<Vec<f64>> {
+        let figures = |of: fn(&Cell) -> f64| -> Vec<Vec<f64>> {
             kept.rows.iter().map(|row| row.cells.iter().map(of).collect()).collect()
         };
         let (matrix, single_head) =
@@ -81,7 +83,7 @@ impl ChainRecord {
         for run in &folders {
             seconds += RunRecord::read(run)?.seconds;
         }
-        let last = kept.rows.last().map(|row: &Row| row.cells.iter().map(|cell| cell.n).collect());
+        let last: &[Cell] = kept.rows.last().map(|row| row.cells.as_slice()).unwrap_or_default();
         Ok(Self {
             schema: SCHEMA,
             begin: kept.asked.begin,
@@ -93,7 +95,8 @@ impl ChainRecord {
             forgetting: forgetting(&matrix),
             matrix,
             single_head,
-            n: last.unwrap_or_default(),
+            intervals: last.iter().map(|cell| cell.interval).collect(),
+            n: last.iter().map(|cell| cell.n).collect(),
             probe_before: kept.probes.iter().map(|found| found.before).collect(),
             probe_base: kept.probes.iter().map(|found| found.base).collect(),
             unchanged: unchanged_tasks.iter().all(|unchanged| *unchanged),
