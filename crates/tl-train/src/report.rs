@@ -1,6 +1,6 @@
 //! `report.html`: what a run did and how well, in one file that needs nothing else.
 //!
-//! The page holds no script and refers to no other file: it opens from a disk, a mail or an archive,
+//! The page holds no script and needs no other file: it opens from a disk, a mail or an archive,
 //! follows the reader's light or dark setting, and fits a telephone. All text is escaped.
 //!
 //! ```

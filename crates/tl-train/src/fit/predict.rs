@@ -209,3 +209,22 @@ pub fn measure_part<B: Backbone, H: Head>(
     let batches = stream(data, None, items.to_vec(), batch_size, None, device);
     measure_targets(model, batches, (0, items.len()), data, progress)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart_by_one_bit() {
+        let of = |items: &[usize], last: f32| {
+            let logits = vec![0.5, -1.0, 2.0, last];
+            Predictions { items: items.to_vec(), logits, classes: 2 }.fingerprint()
+        };
+        let next = f32::from_bits(1.5_f32.to_bits() + 1);
+        assert_eq!(of(&[3, 4], 1.5), of(&[3, 4], 1.5));
+        assert_ne!(of(&[3, 4], 1.5), of(&[3, 4], next));
+        assert_ne!(of(&[3, 4], 0.0), of(&[3, 4], -0.0));
+        assert_ne!(of(&[3, 4], 1.5), of(&[4, 3], 1.5));
+        assert_eq!(of(&[3, 4], 1.5).len(), 64);
+    }
+}

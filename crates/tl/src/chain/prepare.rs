@@ -192,7 +192,8 @@ fn importance_of_the_one_before(links: &[Link]) -> Result<(), Error> {
     for (before, link) in links.iter().zip(links.iter().skip(1)) {
         let measured = before.request.options.importance.map_or("nothing", Measure::name);
         let terms = &link.request.options.tuning.regularisers;
-        let lacking = terms.iter().find(|term| is_of_earlier(term) && term.kind() != measured);
+        let by_importance = |kind: &str| Measure::ALL.iter().any(|(name, _)| *name == kind);
+        let lacking = terms.iter().find(|it| by_importance(it.kind()) && it.kind() != measured);
         if let Some(term) = lacking {
             let kind = term.kind();
             return Err(Error::options(

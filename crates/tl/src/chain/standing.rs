@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use tl_core::parameters::is_adapter;
-use tl_core::{Backbone, Head, Model};
+use tl_core::{Head, Model};
 use tl_kernels::LinearHead;
 use tl_peft::{AdapterRecord, Switch};
 use tl_train::{Predictions, Progress, TrainError, predict};
