@@ -32,7 +32,7 @@ A chain.toml; paths are relative to it:
   weights = \"resnet18.pth\"   # of the first task; the others begin with what the one before left
   recipe = \"finetune\"
   importance = \"ewc\"
-  regularise = [\"ewc\"]       # of the first task, which has none before it, it is left out
+  regularise = [\"ewc\"]       # or si, mas, lwf, rehearsal; of the first task, which has none before it, it is left out
 
   [[task]]
   name = \"birds\"

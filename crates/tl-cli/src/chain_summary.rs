@@ -78,7 +78,7 @@ mod tests {
             "average_accuracy": 0.9275, "average_single_head": 0.375, "backward_transfer": -0.045,
             "forward_transfer": null, "forgetting": 0.045, "probe_before": [], "probe_base": [],
             "unchanged": false, "unchanged_tasks": [false, true], "memory_bytes": 12345,
-            "memory": {"importance": 12345, "adapters": 0}, "seconds": 1.0,
+            "memory": {"examples": 0, "importance": 12345, "adapters": 0}, "seconds": 1.0,
             "runs": ["01-birds", "02-flowering"]
         }))
         .unwrap();

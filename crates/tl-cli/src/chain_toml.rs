@@ -26,8 +26,8 @@ pub struct Task {
 }
 
 /// Flags of `tl finetune` that are no key: the chain's command line says them, or they say nothing here.
-const NO_KEYS: [&str; 8] =
-    ["out", "resume", "seeds", "dry-run", "config", "device", "threads", "json"];
+const NO_KEYS: [&str; 9] =
+    ["out", "resume", "seeds", "dry-run", "config", "device", "threads", "json", "earlier"];
 
 /// Says which file and which table a fault is in.
 struct Place<'a> {
@@ -160,7 +160,7 @@ fn flags() -> Command {
 fn known(key: &str, command: &Command, place: &Place<'_>) -> Result<(), Failure> {
     if NO_KEYS.contains(&key) {
         return Err(place.fault(format!(
-            "{key} is said on the command line of tl chain, or not at all; leave it out"
+            "{key} is no key here: tl chain, or its command line, says it; leave it out"
         )));
     }
     let mut all = command.get_arguments().filter_map(|flag| flag.get_long());
@@ -315,7 +315,7 @@ mod tests {
             (with("epochs = 'many'"), &["task \"a\"", "'many'", "--epochs"]),
             (with("epochs = true"), &["epochs is true"]),
             (with("augment = 1"), &["augment is 1", "true or false"]),
-            (with("out = 'x'"), &["out is said on the command line"]),
+            (with("out = 'x'"), &["out is no key here"]),
             (with("[defaults]\nepoch = 3"), &["[defaults]", "no key \"epoch\""]),
             (with("[chain]\nbegin = 'again'"), &["[chain]", "\"previous\" or \"base\""]),
             (with("[chain]\nprobe = 1"), &["[chain]", "true or false"]),

@@ -59,7 +59,8 @@ fn near(found: &Value, expected: f64) {
 
 #[test]
 fn each_task_begins_with_what_the_one_before_left_and_all_are_measured_after_each() {
-    let head = format!("{SMALL} importance = \"ewc\"\n regularise = [\"ewc:strength=10\"]\n");
+    let terms = "importance = \"ewc\"\nregularise = [\"ewc:strength=10\", \"rehearsal:size=6\"]\n";
+    let head = format!("{SMALL}{terms}");
     let place = place(&["a", "b", "c"], &head);
     let words = ["chain", "chain.toml", "--out", "chained"];
     let ended = place.good(&[&words[..], &["--json"]].concat());
@@ -87,7 +88,11 @@ fn each_task_begins_with_what_the_one_before_left_and_all_are_measured_after_eac
         let weights = ["random", "chained/01-a", "chained/02-b"][at];
         assert_eq!(run["options"]["weights"], weights);
         let terms = run["options"]["tuning"]["regularisers"].as_array().map_or(0, Vec::len);
-        assert_eq!(terms, usize::from(at > 0), "{name}");
+        assert_eq!(terms, [0, 2, 2][at], "{name}");
+        // Each is shown examples of all before it.
+        let earlier = run["earlier"].as_array().cloned().unwrap_or_default();
+        let earlier: Vec<&str> = earlier.iter().map(|it| it["run"].as_str().unwrap()).collect();
+        assert_eq!(earlier, ["chained/01-a", "chained/02-b"][..at]);
     }
     let last = &multi[2];
     near(&found["average_accuracy"], (last[0] + last[1] + last[2]) / 3.0);
@@ -96,7 +101,9 @@ fn each_task_begins_with_what_the_one_before_left_and_all_are_measured_after_eac
     near(&found["forgetting"], (best - last[0] + multi[1][1] - last[1]) / 2.0);
     assert_eq!(found["unchanged"], false);
     let importance = place.read("chained/03-c/importance.safetensors").len();
-    assert_eq!(found["memory_bytes"], importance);
+    // Six images of 3 · 28 · 28 numbers of four bytes.
+    assert_eq!(found["memory"]["examples"], 6 * 3 * 28 * 28 * 4);
+    assert_eq!(found["memory_bytes"], importance + 6 * 3 * 28 * 28 * 4);
 
     // What a probe says of the network before the second task.
     let [before, base] = ["probe_before", "probe_base"]
@@ -209,10 +216,10 @@ const KILLED: &str = "
     checkpoint-every = 3
     augment = true
     importance = \"ewc\"
-    regularise = [\"ewc:strength=10\"]
+    regularise = [\"ewc:strength=10\", \"lwf\", \"rehearsal:size=8\"]
 ";
 
-/// Kills a chain once `file` is there; a chain that ends before is made again. Whether it could be done.
+/// Kills a chain once `file` is there; a chain that ends before is made again.
 fn kill(place: &Place, out: &str, file: &str) {
     let words = ["chain", "chain.toml", "--threads", "2", "--resume", "--out", out];
     for _ in 0..20 {

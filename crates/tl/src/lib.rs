@@ -9,6 +9,7 @@
 //! | [`source`] | from the name of a network and of its weights to a classifier |
 //! | [`recipe`] | [`Recipe`] and [`Tuning`]: how a network is tuned, as plans |
 //! | [`options`] | [`FinetuneOptions`] |
+//! | [`earlier`] | what a fitting takes over from the runs of earlier tasks: [`EarlierTask`] |
 //! | [`examples`] | [`Examples`]: images or texts |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
 //! | [`adapters`] | LoRA and its kin in a fitting, and from a run |
@@ -35,6 +36,7 @@ pub mod choice;
 pub mod compare;
 pub mod demo;
 pub mod device;
+pub mod earlier;
 pub mod embed;
 pub mod embedded;
 pub mod entities;
@@ -65,6 +67,7 @@ pub use adapt::{AdaptOptions, AdaptRequest, PreparedAdaptation, adapt, prepare_a
 pub use chain::{ChainRecord, ChainRequest, PreparedChain, chain, prepare_chain};
 pub use choice::{NetworkChoice, PatchOptions};
 pub use device::device;
+pub use earlier::EarlierTask;
 pub use embed::embed;
 pub use error::Error;
 pub use examples::Examples;

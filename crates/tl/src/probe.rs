@@ -11,7 +11,7 @@ use tl_ssl::knn::{Labelled, Neighbours, predict};
 use tl_train::fit::{CANDIDATES, Task};
 use tl_train::logistic::{Examples as Rows, Options, SparseRows, fit_chosen, fit_chosen_sparse};
 use tl_train::metrics::{Evaluation, Interval};
-use tl_train::{Conduct, Dataset, Progress, Settings, fit};
+use tl_train::{Conduct, Dataset, Earlier, Progress, Settings, fit};
 
 use crate::embed::embed_items;
 use crate::examples::Input;
@@ -321,7 +321,7 @@ fn attend(
     let head = AttentiveHead::new(backbone.head_input_width(), classes, seed, device);
     let phase = Phase::probe(epochs).named("attentive").rates(ATTENTIVE_RATE, ATTENTIVE_RATE);
     let settings = Settings { seed, batch_size: ATTENTIVE_BATCH, ..Settings::default() };
-    let task = Task { data, split, augment: Augment::none(), earlier: None };
+    let task = Task { data, split, augment: Augment::none(), earlier: Earlier::default() };
     let (plan, conduct) = (Plan::new(vec![phase]), Conduct::default());
     let model = Model { backbone, head };
     let fitted = fit(model, &task, &plan, &settings, &conduct, progress)?;

@@ -237,7 +237,7 @@ fn nice(step: f64) -> f64 {
 }
 
 /// Two to eight round numbers that enclose the finite `values`, within `bounds` where they are.
-fn ticks(values: &[f64], bounds: (f64, f64)) -> Vec<f64> {
+pub(super) fn ticks(values: &[f64], bounds: (f64, f64)) -> Vec<f64> {
     let mut low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let mut high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     // A flat line runs in the middle of a small span.

@@ -68,6 +68,9 @@ pub struct Table {
 pub struct Map {
     pub title: String,
     pub clouds: Vec<Cloud>,
+    /// Whether both directions are in one unit: its numbers stand at the axes, and a line where both are equal.
+    #[serde(default)]
+    pub of_one_unit: bool,
 }
 
 /// Points that belong together.
@@ -187,6 +190,7 @@ mod tests {
             warnings: vec!["harm & more".to_string()],
             lines: vec!["a line".to_string()],
             maps: vec![Map {
+                of_one_unit: false,
                 title: "before".to_string(),
                 clouds: vec![cloud("source", 0.0), cloud("target", 5.0)],
             }],

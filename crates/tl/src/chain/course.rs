@@ -9,9 +9,8 @@ use tl_train::{Progress, TrainError};
 
 use super::prepare::is_of_earlier;
 use super::standing::Standing;
-use super::{
-    Asked, Begin, ChainRecord, ChainRequest, Earlier, KEPT_FILE, Kept, Link, Probes, page,
-};
+use super::{Asked, Begin, ChainRecord, ChainRequest, KEPT_FILE, Kept, Link, Probes, page};
+use crate::earlier::EarlierTask;
 use crate::folder::next_folder;
 use crate::network::works_on_texts;
 use crate::probe::probe_on;
@@ -144,19 +143,21 @@ impl PreparedChain {
         folder.join(self.run_name(at))
     }
 
-    /// The tasks before the one numbered `at`, oldest first: their runs, their examples, and what these are called.
-    pub fn earlier_of(&self, at: usize, folder: &Path) -> Vec<Earlier> {
+    /// The tasks before the one numbered `at`, the oldest first.
+    fn earlier_of(&self, at: usize, folder: &Path) -> Vec<EarlierTask> {
         let links = self.request.links.iter().enumerate().take(at);
-        let earlier = links.map(|(at, Link { request, .. })| {
-            (self.run_folder(folder, at), request.examples.clone(), request.data.clone())
+        let earlier = links.map(|(at, Link { request, .. })| EarlierTask {
+            run: self.run_folder(folder, at),
+            examples: Some(request.examples.clone()),
+            data: request.data.clone(),
         });
         earlier.collect()
     }
 
     /// Where the weights come from that a task begins with.
-    fn weights_of(&self, at: usize, earlier: &[Earlier]) -> String {
+    fn weights_of(&self, at: usize, earlier: &[EarlierTask]) -> String {
         match (self.request.begin, earlier.last()) {
-            (Begin::Previous, Some((run, _, _))) => run.to_string_lossy().into_owned(),
+            (Begin::Previous, Some(task)) => task.run.to_string_lossy().into_owned(),
             _ => {
                 let link = self.request.links.get(at);
                 link.map(|link| link.request.options.weights.clone()).unwrap_or_default()
@@ -182,7 +183,7 @@ impl PreparedChain {
         request.options.weights = self.weights_of(at, &earlier);
         request.out = Some(own.clone());
         request.resume = resuming;
-        // A request that takes earlier tasks is given `earlier` here.
+        request.earlier = earlier;
         let mut prepared = prepare(request)?;
         prepared.claim()?;
         let data = &prepared.record.data;
@@ -212,8 +213,8 @@ impl PreparedChain {
     ) -> Result<Probes, Error> {
         let base = self.probe(at, &self.weights_of(0, &[]), progress)?;
         let before = match (self.request.begin, self.earlier_of(at, folder).last()) {
-            (Begin::Previous, Some((run, _, _))) => {
-                self.probe(at, &run.to_string_lossy(), progress)?
+            (Begin::Previous, Some(task)) => {
+                self.probe(at, &task.run.to_string_lossy(), progress)?
             }
             // The task begins with the base itself.
             _ => base,

@@ -30,7 +30,7 @@ pub use course::PreparedChain;
 pub use kept::{Asked, AskedTask, Cell, KEPT_FILE, Kept, Probes, Row};
 pub use prepare::prepare_chain;
 pub use record::{CHAIN_FILE, ChainRecord, Memory};
-pub use request::{Begin, ChainRequest, Earlier, Link};
+pub use request::{Begin, ChainRequest, Link};
 
 use tl_train::Progress;
 

@@ -128,10 +128,11 @@ fn numbers(record: &ChainRecord) -> Section {
     Section {
         title: "Tasks".to_string(),
         lines: vec![format!(
-            "Average accuracy among the classes of all tasks {}. For earlier tasks {} bytes are kept: {} of importance, {} of \
-             adapters; the heads are not counted.",
+            "Average accuracy among the classes of all tasks {}. For earlier tasks {} bytes are kept: {} of examples, {} of \
+             importance, {} of adapters; the heads are not counted.",
             share(record.average_single_head),
             record.memory_bytes,
+            record.memory.examples,
             record.memory.importance,
             record.memory.adapters
         )],

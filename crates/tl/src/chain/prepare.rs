@@ -163,28 +163,27 @@ fn same_weights(one: &FinetuneOptions, other: &FinetuneOptions) -> bool {
 
 /// Whether a term holds on to earlier tasks.
 pub(super) fn is_of_earlier(term: &Regulariser) -> bool {
-    matches!(term, Regulariser::Ewc { .. } | Regulariser::Mas { .. })
+    by_importance(term) || matches!(term, Regulariser::Lwf { .. } | Regulariser::Rehearsal { .. })
 }
 
-/// Takes from the first task the terms that hold on to earlier ones, of which there are none: its weights are of no run that
-/// measured what matters. Tells which.
+/// Whether a term holds on by how much each weight matters.
+fn by_importance(term: &Regulariser) -> bool {
+    Measure::ALL.iter().any(|(name, _)| *name == term.kind())
+}
+
+/// Takes from the first task the terms that hold on to earlier ones of the chain, of which there are none, but for those by
+/// the importance that lies beside its weights. Tells which.
 fn without_earlier(first: &mut Link) -> Option<String> {
     let options = &mut first.request.options;
-    if has_importance(&options.weights) {
-        return None;
-    }
+    let known = has_importance(&options.weights);
+    let idle = |term: &Regulariser| is_of_earlier(term) && !(known && by_importance(term));
     let terms = &mut options.tuning.regularisers;
-    let gone: Vec<&str> =
-        terms.iter().filter(|term| is_of_earlier(term)).map(|term| term.kind()).collect();
-    let name = &first.name;
-    let note = (!gone.is_empty()).then(|| {
-        format!(
-            "nothing was learnt before task \"{name}\"; {} begins with the next",
-            gone.join(" and ")
-        )
-    });
-    terms.retain(|term| !is_of_earlier(term));
-    note
+    let gone: Vec<&str> = terms.iter().filter(|term| idle(term)).map(|term| term.kind()).collect();
+    terms.retain(|term| !idle(term));
+    (!gone.is_empty()).then(|| {
+        let (name, gone) = (&first.name, gone.join(" and "));
+        format!("nothing was learnt before task \"{name}\": it is fitted without {gone}")
+    })
 }
 
 /// Succeeds where each task is left the importance that the next one holds on by.
@@ -192,8 +191,7 @@ fn importance_of_the_one_before(links: &[Link]) -> Result<(), Error> {
     for (before, link) in links.iter().zip(links.iter().skip(1)) {
         let measured = before.request.options.importance.map_or("nothing", Measure::name);
         let terms = &link.request.options.tuning.regularisers;
-        let by_importance = |kind: &str| Measure::ALL.iter().any(|(name, _)| *name == kind);
-        let lacking = terms.iter().find(|it| by_importance(it.kind()) && it.kind() != measured);
+        let lacking = terms.iter().find(|term| by_importance(term) && term.kind() != measured);
         if let Some(term) = lacking {
             let kind = term.kind();
             return Err(Error::options(

@@ -20,6 +20,8 @@ const SCHEMA: u32 = 1;
 /// Bytes that are kept for tasks that were learnt, beside one network and the heads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
+    /// The examples of earlier tasks that the last one was shown again, as a network's input.
+    pub examples: u64,
     /// The newest file of how much each weight matters, in which those before it are added up.
     pub importance: u64,
     /// The adapters of all tasks, where each has its own.
@@ -78,10 +80,12 @@ impl ChainRecord {
         let unchanged_tasks: Vec<bool> =
             (0..count).map(|task| (task..count).all(|row| kept.unchanged(row, task))).collect();
         let folders: Vec<PathBuf> = runs.iter().map(|run| folder.join(run)).collect();
-        let memory = Memory::of(kept.asked.begin, &folders);
+        let mut memory = Memory::of(kept.asked.begin, &folders);
         let mut seconds = 0.0;
         for run in &folders {
-            seconds += RunRecord::read(run)?.seconds;
+            let record = RunRecord::read(run)?;
+            seconds += record.seconds;
+            memory.examples = record.earlier.iter().map(|task| task.bytes).sum();
         }
         let last: &[Cell] = kept.rows.last().map(|row| row.cells.as_slice()).unwrap_or_default();
         Ok(Self {
@@ -131,13 +135,13 @@ impl Memory {
             Begin::Previous => 0,
             Begin::Base => runs.iter().map(|run| bytes_in(&run.join(ADAPTER_FOLDER))).sum(),
         };
-        Self { importance, adapters }
+        Self { examples: 0, importance, adapters }
     }
 
     /// All of it.
     pub fn total(self) -> u64 {
-        let Self { importance, adapters } = self;
-        importance + adapters
+        let Self { examples, importance, adapters } = self;
+        examples + importance + adapters
     }
 }
 

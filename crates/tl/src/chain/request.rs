@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Examples, Request};
+use crate::Request;
 
 /// Which weights a task begins with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,3 @@ impl ChainRequest {
         }
     }
 }
-
-/// What a task may be told of an earlier one: its run, its examples, and what these are called.
-pub type Earlier = (PathBuf, Examples, String);
