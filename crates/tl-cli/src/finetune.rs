@@ -13,6 +13,7 @@ use tl::{EarlierTask, Error, Examples, FinetuneOptions, Run, prepare};
 use crate::failure::Failure;
 use crate::finetune_flags::Finetune;
 use crate::finetune_summary::{self as summary, Outcome};
+use crate::flags::Machine;
 use crate::progress::Display;
 use crate::{interruption, language, output, seeds};
 
@@ -38,7 +39,11 @@ pub fn run(verb: &Finetune) -> Result<(), Failure> {
 
 /// What the flags ask for; the data is listed here.
 fn request(verb: &Finetune) -> Result<Request, Failure> {
-    let device: Device = verb.machine.start()?;
+    request_on(verb, &verb.machine, verb.machine.start()?)
+}
+
+/// The same on a device of `machine` that was opened already.
+pub fn request_on(verb: &Finetune, machine: &Machine, device: Device) -> Result<Request, Failure> {
     let options = verb.options()?;
     let name = verb.data.to_string_lossy();
     let labelled = !verb.is_unlabelled()?;
@@ -52,8 +57,8 @@ fn request(verb: &Finetune) -> Result<Request, Failure> {
         data: name.into_owned(),
         out: verb.run.out.clone(),
         device,
-        device_name: verb.machine.device.clone(),
-        threads: verb.machine.threads(),
+        device_name: machine.device.clone(),
+        threads: machine.threads(),
         checkpoint_every: verb.run.checkpoint_every,
         resume: verb.run.resume,
         cache_memory: verb.run.cache_bytes(),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`device`](mod@device) | the one place where the name of a backend is read |
 //! | [`network`] | [`Network`]: the networks by name |
+//! | [`chain`](mod@chain) | tasks one after another, and what is forgotten: [`ChainRequest`], [`prepare_chain`], [`chain()`] |
 //! | [`choice`] | [`NetworkChoice`]: a name and what may be said beside it |
 //! | [`source`] | from the name of a network and of its weights to a classifier |
 //! | [`recipe`] | [`Recipe`] and [`Tuning`]: how a network is tuned, as plans |
@@ -30,6 +31,7 @@
 
 pub mod adapt;
 pub mod adapters;
+pub mod chain;
 pub mod choice;
 pub mod compare;
 pub mod demo;
@@ -62,6 +64,7 @@ pub mod source;
 mod text_files;
 
 pub use adapt::{AdaptOptions, AdaptRequest, PreparedAdaptation, adapt, prepare_adaptation};
+pub use chain::{ChainRecord, ChainRequest, PreparedChain, chain, prepare_chain};
 pub use choice::{NetworkChoice, PatchOptions};
 pub use device::device;
 pub use earlier::EarlierTask;

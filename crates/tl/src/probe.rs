@@ -113,6 +113,15 @@ pub struct Probed {
 /// # Errors
 /// Anything that is wrong with the data, the weights or an option.
 pub fn probe(request: &ProbeRequest, progress: &mut dyn Progress) -> Result<Probed, Error> {
+    probe_on(request, request.seed, progress)
+}
+
+/// The same of a network whose weights, where they are drawn, are those of `drawn`.
+pub(crate) fn probe_on(
+    request: &ProbeRequest,
+    drawn: u64,
+    progress: &mut dyn Progress,
+) -> Result<Probed, Error> {
     let items = request.examples.items();
     items.require_classes()?;
     if request.batch_size == 0 || request.neighbours.count == 0 {
@@ -126,7 +135,7 @@ pub fn probe(request: &ProbeRequest, progress: &mut dyn Progress) -> Result<Prob
         split = split.shots(items, shots, seed)?;
     }
     let (choice, partial) = (&request.choice, request.partial_weights);
-    let found = pretrained_as(choice, &request.weights, None, partial, seed, &request.device)?;
+    let found = pretrained_as(choice, &request.weights, None, partial, drawn, &request.device)?;
     let options = FinetuneOptions {
         image_size: choice.image_size,
         resize: request.resize,

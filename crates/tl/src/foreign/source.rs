@@ -206,7 +206,7 @@ impl Foreign {
 }
 
 /// A head for so many answers, as it stands before it is filled.
-fn head_of(network: &Network, answers: usize, device: &Device) -> LinearHead {
+pub(crate) fn head_of(network: &Network, answers: usize, device: &Device) -> LinearHead {
     let (width, dropout) = (network.head_input_width(), network.head_dropout());
     let head = LinearHead::new(width, answers, dropout, device);
     if network.head_has_bias() { head } else { head.without_bias() }
