@@ -1,0 +1,164 @@
+//! The methods, each as the chain's file that asks for it.
+
+use super::tasks::{SHOTS, TASKS};
+
+/// A way through the tasks.
+pub struct Method {
+    pub name: &'static str,
+    /// Each task begins from the one before it; else from the first weights.
+    pub onward: bool,
+    /// What is said of every task beside [`COMMON`], a key and its value a line.
+    pub all: &'static str,
+    /// The term that holds what was learnt, from the second task on: the first has nothing behind it, and comes out the
+    /// same with every method that goes onward.
+    pub term: Option<&'static str>,
+}
+
+/// What is said of every task of every method.
+const COMMON: &str = "model = \"mobilenet_v2\"\nweights = \"embedded\"\nimage-size = 64\nepochs = 5\nbatch-size = 32\n";
+const FULL: &str = "recipe = \"finetune\"\n";
+
+/// Each strength was fixed before any chain was run: it is the one that the program takes without a number. To try others, look at
+/// validation parts, never at this table.
+pub const METHODS: &[Method] = &[
+    Method { name: PLAIN, onward: true, all: FULL, term: None },
+    Method { name: "l2_sp", onward: true, all: FULL, term: Some("l2_sp:strength=0.1") },
+    Method {
+        name: "ewc",
+        onward: true,
+        all: "recipe = \"finetune\"\nimportance = \"ewc\"\n",
+        term: Some("ewc:strength=1000"),
+    },
+    Method {
+        name: "mas",
+        onward: true,
+        all: "recipe = \"finetune\"\nimportance = \"mas\"\n",
+        term: Some("mas:strength=1"),
+    },
+    Method {
+        name: "si",
+        onward: true,
+        all: "recipe = \"finetune\"\nimportance = \"si\"\n",
+        term: Some("si:strength=1"),
+    },
+    Method { name: "lwf", onward: true, all: FULL, term: Some("lwf:strength=1,temperature=2") },
+    Method {
+        name: "rehearsal_reservoir",
+        onward: true,
+        all: FULL,
+        term: Some("rehearsal:strength=1,size=200,pick=reservoir"),
+    },
+    Method {
+        name: "rehearsal_herding",
+        onward: true,
+        all: FULL,
+        term: Some("rehearsal:strength=1,size=200,pick=herding"),
+    },
+    Method { name: "lora", onward: false, all: "adapter = \"lora\"\n", term: None },
+    Method { name: "bottleneck", onward: false, all: "adapter = \"bottleneck\"\n", term: None },
+];
+
+/// Each task after the other without anything that holds: what the others are compared with.
+pub const PLAIN: &str = "plain";
+
+impl Method {
+    /// Whether earlier tasks are left as they are by its very nature.
+    pub fn leaves_all(&self) -> bool {
+        !self.onward
+    }
+
+    /// The chain's file, with the tasks' data below `folder`.
+    pub fn chain(&self, folder: &str, seed: u64) -> String {
+        let begin = if self.onward { "previous" } else { "base" };
+        let mut text = format!(
+            "[chain]\nbegin = \"{begin}\"\nprobe = true\n\n[defaults]\n{COMMON}{}shots = {SHOTS}\nseed = {seed}\n",
+            self.all
+        );
+        for (place, task) in TASKS.iter().enumerate() {
+            let data = literal(&format!("{folder}/{}", task.name));
+            text += &format!("\n[[task]]\nname = \"{}\"\ndata = {data}\n", task.name);
+            if let Some(term) = self.term.filter(|_| place > 0) {
+                text += &format!("regularise = [\"{term}\"]\n");
+            }
+        }
+        text
+    }
+}
+
+/// A text as TOML writes it.
+fn literal(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use toml::{Table, Value};
+
+    use super::*;
+
+    fn parsed(method: &Method, folder: &str) -> Table {
+        toml::from_str(&method.chain(folder, 2)).unwrap()
+    }
+
+    #[test]
+    fn every_file_holds_the_five_tasks_in_their_order_and_what_all_methods_share() {
+        for method in METHODS {
+            let chain = parsed(method, "/data");
+            assert_eq!(chain["chain"]["probe"], Value::Boolean(true), "{}", method.name);
+            let defaults = &chain["defaults"];
+            assert_eq!(defaults["seed"].as_integer(), Some(2));
+            assert_eq!(defaults["shots"].as_integer(), Some(60));
+            assert_eq!(defaults["image-size"].as_integer(), Some(64));
+            assert_eq!(defaults["weights"].as_str(), Some("embedded"));
+            let tasks = chain["task"].as_array().unwrap();
+            let data: Vec<&str> = tasks.iter().filter_map(|task| task["data"].as_str()).collect();
+            let wanted = ["/data/tops", "/data/coats", "/data/bags", "/data/mnist", "/data/uci"];
+            assert_eq!(data, wanted, "{}", method.name);
+        }
+    }
+
+    #[test]
+    fn what_holds_is_added_from_the_second_task_on() {
+        for method in METHODS {
+            let chain = parsed(method, "/data");
+            let tasks = chain["task"].as_array().unwrap();
+            let terms: Vec<Option<&str>> = tasks
+                .iter()
+                .map(|task| task.get("regularise").and_then(|terms| terms[0].as_str()))
+                .collect();
+            assert_eq!(terms[0], None, "{}", method.name);
+            assert!(terms[1..].iter().all(|term| *term == method.term), "{}", method.name);
+        }
+    }
+
+    #[test]
+    fn a_term_that_needs_importance_has_its_own_measured() {
+        for method in METHODS {
+            let kind = method.term.map_or("", |term| term.split(':').next().unwrap_or(term));
+            let importance = parsed(method, "/data")["defaults"]
+                .get("importance")
+                .and_then(|measure| measure.as_str().map(str::to_string));
+            let needed = ["ewc", "mas", "si"].contains(&kind).then(|| kind.to_string());
+            assert_eq!(importance, needed, "{}", method.name);
+        }
+    }
+
+    #[test]
+    fn adapters_begin_anew_and_leave_the_recipe_to_themselves() {
+        for method in METHODS {
+            let chain = parsed(method, "/data");
+            let adapted = chain["defaults"].get("adapter").is_some();
+            let begin = if adapted { "base" } else { "previous" };
+            assert_eq!(chain["chain"]["begin"].as_str(), Some(begin), "{}", method.name);
+            assert_ne!(chain["defaults"].get("recipe").is_some(), adapted, "{}", method.name);
+            assert_eq!(method.leaves_all(), adapted, "{}", method.name);
+        }
+    }
+
+    #[test]
+    fn a_folder_with_odd_letters_is_written_so_that_it_can_be_read() {
+        let folder = "C:\\my \"own\" data";
+        let chain = parsed(&METHODS[0], folder);
+        assert_eq!(chain["task"][0]["data"].as_str(), Some(&*format!("{folder}/tops")));
+    }
+}
