@@ -84,53 +84,55 @@ pub struct Counts {
     pub test: usize,
 }
 
-/// The images of some classes by part, each with its new label: its class's place in `classes`.
-type Picked = Vec<(Part, Vec<(usize, u8)>)>;
+/// The places of images by part.
+type Picked = Vec<(Part, Vec<usize>)>;
 
-/// Picks as many of each of `classes` as `counts` says, or as many as there are.
-fn pick(images: &Images, classes: &[usize], counts: Counts) -> Picked {
+/// Picks as many of each class as `counts` says, or as many as there are.
+fn pick(images: &Images, counts: Counts) -> Picked {
     let mut picked: Picked = PARTS.iter().map(|(part, _)| (*part, Vec::new())).collect();
-    for (label, class) in classes.iter().enumerate() {
+    for label in 0..images.classes.len() {
         let of = |part: Part| {
             let own = move |index: &usize| {
-                images.label(*index) == Some(*class) && images.part(*index) == Some(part)
+                images.label(*index) == Some(label) && images.part(*index) == Some(part)
             };
             (0..images.count()).filter(own)
         };
-        let training = || of(Part::Train).skip(counts.validation).take(counts.training);
         for (part, into) in &mut picked {
-            let with_label = |index: usize| (index, label as u8);
             match part {
-                Part::Train => into.extend(training().map(with_label)),
-                Part::Validation => {
-                    into.extend(of(Part::Train).take(counts.validation).map(with_label));
+                Part::Validation => into.extend(of(Part::Train).take(counts.validation)),
+                Part::Train => {
+                    into.extend(of(Part::Train).skip(counts.validation).take(counts.training));
                 }
-                Part::Test => into.extend(of(Part::Test).take(counts.test).map(with_label)),
+                Part::Test => into.extend(of(Part::Test).take(counts.test)),
             }
         }
     }
     picked
 }
 
-/// Writes `folder` with those of `images` that are of `classes`, unless it is there.
+/// Writes `folder` with those of `images` that are of `classes`, numbered in that order, unless it is there.
 ///
 /// # Errors
-/// When an image cannot be read, images have different sizes, a part that is asked for would be empty, or the folder cannot be written.
+/// When the images lack a class, one cannot be read, they have different sizes, a part that is asked for would be empty, or the folder
+/// cannot be written.
 pub fn put(folder: &Path, images: &Images, classes: &[usize], counts: Counts) -> Outcome<()> {
     let done = folder.join("classes.txt");
     if done.exists() {
         return Ok(());
     }
-    let names = classes.iter().map(|class| images.classes.get(*class).map(String::as_str));
-    let names: Option<Vec<&str>> = names.collect();
-    let names = names.ok_or_else(|| Failure::new("the data lack a class that was asked for"))?;
-    for (part, picked) in pick(images, classes, counts) {
+    let name = |class: &usize| {
+        let name = images.classes.get(*class).cloned();
+        name.ok_or_else(|| Failure::new(format!("the images have no class {class}")))
+    };
+    let names: Vec<String> = classes.iter().map(name).collect::<Outcome<_>>()?;
+    let images = images.only(&names).during(folder.display())?;
+    for (part, picked) in pick(&images, counts) {
         if part == Part::Validation && counts.validation == 0 {
             continue;
         }
         let name = PARTS.iter().find(|(known, _)| *known == part).map_or("", |(_, name)| name);
         let [pixels, labels] =
-            idx(images, &picked).during(format_args!("{}, the {part} part", folder.display()))?;
+            idx(&images, &picked).during(format_args!("{}, the {part} part", folder.display()))?;
         write(&folder.join(format!("{name}-images-idx3-ubyte")), &pixels)?;
         write(&folder.join(format!("{name}-labels-idx1-ubyte")), &labels)?;
     }
@@ -138,10 +140,10 @@ pub fn put(folder: &Path, images: &Images, classes: &[usize], counts: Counts) ->
 }
 
 /// The two files of a part: pixels and labels.
-fn idx(images: &Images, picked: &[(usize, u8)]) -> Outcome<[Vec<u8>; 2]> {
+fn idx(images: &Images, picked: &[usize]) -> Outcome<[Vec<u8>; 2]> {
     let mut side = None;
     let mut pixels: Vec<u8> = Vec::new();
-    for (index, _) in picked {
+    for index in picked {
         let image = images.decode(*index).during("an image")?;
         let own = (image.height(), image.width());
         if *side.get_or_insert(own) != own {
@@ -158,7 +160,7 @@ fn idx(images: &Images, picked: &[(usize, u8)]) -> Outcome<[Vec<u8>; 2]> {
     let mut file = header(3, &[picked.len(), height, width]);
     file.extend(pixels);
     let mut labels = header(1, &[picked.len()]);
-    labels.extend(picked.iter().map(|(_, label)| label));
+    labels.extend(picked.iter().filter_map(|index| images.label(*index)).map(|label| label as u8));
     Ok([file, labels])
 }
 
@@ -227,7 +229,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let counts = Counts { validation: 1, training: 1, test: 1 };
         let unknown = put(folder.path(), &origin(), &[0, 3], counts).unwrap_err().to_string();
-        assert!(unknown.contains("lack a class"), "{unknown}");
+        assert!(unknown.contains("no class 3"), "{unknown}");
         assert!(put(folder.path(), &origin(), &[0], Counts { test: 0, ..counts }).is_err());
         put(folder.path(), &origin(), &[0, 1], counts).unwrap();
         put(folder.path(), &origin(), &[2, 1], counts).unwrap();
