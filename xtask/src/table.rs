@@ -47,7 +47,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", requires = "verify_one")]
     seed: Option<u64>,
     /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED, ssl:
-    /// NETWORK:METHOD:SHOTS:SEED, texts, careful and specific: TASK:WAY:SHOTS:SEED, chain: METHOD:SEED); `*` or nothing stands for any (`*:5`, `probe`)
+    /// NETWORK:METHOD:SHOTS:SEED, texts, careful and specific: TASK:WAY:SHOTS:SEED, chain: METHOD:SEED, choice:METHOD:STRENGTH); `*` or nothing stands for any (`*:5`, `probe`)
     #[arg(long, value_name = "PATTERN")]
     cells: Option<String>,
     /// Begin no cell after so many minutes

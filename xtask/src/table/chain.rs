@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::Table;
 use super::cell::Entry;
 use super::runner::{Places, noted};
-use crate::shell::{During, Failure, Outcome, target, write};
+use crate::shell::{Failure, Outcome, target, write};
 use methods::{METHODS, Method};
 
 const SEEDS: u64 = 3;
@@ -25,12 +25,34 @@ const TOLERANCE: f64 = 0.08;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     method: String,
+    /// The term that holds what was learnt.
+    term: Option<String>,
+    /// Measured on training images that were set apart: so a strength is chosen.
+    #[serde(default)]
+    choice: bool,
     seed: u64,
+}
+
+impl Cell {
+    fn of(method: &Method, seed: u64) -> Self {
+        let (name, term) = (method.name.to_string(), method.term.map(str::to_string));
+        Self { method: name, term, choice: false, seed }
+    }
+
+    /// A trial of `term`, or of none, on images set apart.
+    fn trial(method: &Method, term: Option<&str>) -> Self {
+        Self { term: term.map(str::to_string), choice: true, ..Self::of(method, 0) }
+    }
 }
 
 impl fmt::Display for Cell {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}", self.method, self.seed)
+        let Self { method, term, choice, seed } = self;
+        match (choice, term.as_deref().and_then(|term| term.split_once(':'))) {
+            (false, _) => write!(out, "{method}:{seed}"),
+            (true, Some((_, numbers))) => write!(out, "choice:{method}:{numbers}"),
+            (true, None) => write!(out, "choice:{method}"),
+        }
     }
 }
 
@@ -53,7 +75,7 @@ pub struct Record {
     forgetting: Option<f64>,
     /// Whether the answers for earlier tasks are the same bits at the end.
     #[serde(default)]
-    unchanged: Value,
+    unchanged: Option<bool>,
     /// What is carried from task to task beside the network.
     #[serde(default)]
     memory_bytes: Option<u64>,
@@ -73,21 +95,6 @@ impl Record {
     /// The mean accuracy at the end where the task is not told.
     fn untold(&self) -> Option<f64> {
         mean(self.single_head.as_ref()?.last()?.iter().copied())
-    }
-
-    /// Whether everything stayed as it was; nothing where it was not looked at.
-    fn is_unchanged(&self) -> Option<bool> {
-        fn all(value: &Value) -> Option<bool> {
-            match value {
-                Value::Bool(same) => Some(*same),
-                Value::Array(parts) => {
-                    let known: Vec<bool> = parts.iter().filter_map(all).collect();
-                    (!known.is_empty()).then(|| known.into_iter().all(|same| same))
-                }
-                _ => None,
-            }
-        }
-        all(&self.unchanged)
     }
 }
 
@@ -124,11 +131,10 @@ impl Table for Chain {
     type Cell = Cell;
     type Record = Record;
 
-    /// Seed by seed, so that the table grows evenly.
+    /// Trials first, then seed by seed, so that the table grows evenly.
     fn cells() -> Vec<Cell> {
-        let of =
-            |seed| METHODS.iter().map(move |method| Cell { method: method.name.to_string(), seed });
-        (0..SEEDS).flat_map(of).collect()
+        let own = |seed| METHODS.iter().map(move |method| Cell::of(method, seed));
+        trials().into_iter().chain((0..SEEDS).flat_map(own)).collect()
     }
 
     fn compute(cells: &[Cell]) -> Outcome<Vec<Value>> {
@@ -142,6 +148,16 @@ impl Table for Chain {
     fn page(records: &[Record], _: &[Record]) -> String {
         page::page(records)
     }
+}
+
+/// Plain tuning, and every term that is tried.
+fn trials() -> Vec<Cell> {
+    let plain = METHODS.iter().filter(|method| method.name == methods::PLAIN);
+    let plain = plain.map(|method| Cell::trial(method, None));
+    let of = |method: &'static Method| {
+        method.tried.iter().map(move |term| Cell::trial(method, Some(term)))
+    };
+    plain.chain(METHODS.iter().flat_map(of)).collect()
 }
 
 fn method(cell: &Cell) -> Outcome<&'static Method> {
@@ -164,11 +180,14 @@ const FIELDS: [&str; 8] = [
 /// Runs the program for one cell.
 fn compute(cell: &Cell) -> Outcome<Value> {
     let folder = target().join("table").join(Chain::NAME);
-    std::fs::create_dir_all(&folder).during("cannot make a folder")?;
-    let n = tasks::put(&folder)?;
+    let (place, counts) = match cell.choice {
+        false => (folder.join("data"), tasks::COUNTS),
+        true => (folder.join("apart"), tasks::APART),
+    };
+    let n = tasks::put(&place, counts)?;
     let started = Instant::now();
-    let name = cell.to_string().replace(':', "-");
-    let chain = method(cell)?.chain(&folder.to_string_lossy(), cell.seed);
+    let name = cell.to_string().replace([':', '=', ','], "-");
+    let chain = method(cell)?.chain(&place.to_string_lossy(), cell.term.as_deref(), cell.seed);
     write(&folder.join(format!("{name}.toml")), chain.as_bytes())?;
     let out = folder.join(&name);
     let _ = std::fs::remove_dir_all(&out);
@@ -189,13 +208,17 @@ fn compute(cell: &Cell) -> Outcome<Value> {
 #[cfg(test)]
 impl Record {
     /// A chain of two tasks: the first learnt to .9, the second to `learnt`, and the first lost `lost` by it.
-    fn example(method: &str, seed: u64, learnt: f64, lost: f64) -> Self {
+    fn example(name: &str, seed: u64, learnt: f64, lost: f64) -> Self {
         let line = json!({
-            "method": method, "seed": seed, "matrix": [[0.9], [0.9 - lost, learnt]], "single_head": [[0.9], [0.5, 0.25]],
-            "average_accuracy": (0.9 - lost + learnt) / 2.0, "backward_transfer": -lost, "forward_transfer": null,
-            "forgetting": lost, "unchanged": false, "memory_bytes": 2_000_000, "n": 100, "seconds": 60.0, "cores": 2
+            "method": name, "term": null, "seed": seed, "matrix": [[0.9], [0.9 - lost, learnt]],
+            "single_head": [[0.9], [0.5, 0.25]], "average_accuracy": (0.9 - lost + learnt) / 2.0,
+            "backward_transfer": -lost, "forward_transfer": null, "forgetting": lost, "unchanged": false,
+            "memory_bytes": 2_000_000, "n": 100, "seconds": 60.0, "cores": 2
         });
-        serde_json::from_value(line).unwrap()
+        let mut record: Self = serde_json::from_value(line).unwrap();
+        let known = method(&record.cell).unwrap();
+        record.cell = Cell::of(known, seed);
+        record
     }
 }
 
@@ -204,12 +227,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cell_has_a_method_and_the_seeds_come_one_after_another() {
+    fn every_cell_has_a_method_and_a_name_of_its_own_and_trials_come_first() {
         let cells = Chain::cells();
-        assert_eq!(cells.len(), METHODS.len() * 3);
+        let trials = trials();
+        // Plain tuning, and three strengths of five methods.
+        assert_eq!(trials.len(), 1 + 5 * 3);
+        assert_eq!(cells.len(), trials.len() + METHODS.len() * 3);
         assert!(cells.iter().all(|cell| method(cell).is_ok()));
-        assert_eq!((cells[0].to_string(), cells[METHODS.len()].seed), ("plain:0".to_string(), 1));
-        assert!(method(&Cell { method: "nonsense".into(), seed: 0 }).is_err());
+        let mut names: Vec<String> = cells.iter().map(Cell::to_string).collect();
+        assert_eq!(
+            names[..3],
+            ["choice:plain", "choice:l2_sp:strength=0.01", "choice:l2_sp:strength=0.1"]
+        );
+        assert_eq!(names[trials.len()], "plain:0");
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), cells.len());
+        assert!(method(&Cell { method: "nonsense".into(), ..cells[0].clone() }).is_err());
+    }
+
+    #[test]
+    fn a_cell_with_another_strength_is_another_cell() {
+        let known = Record::example("ewc", 0, 0.7, 0.3).cell;
+        let other = Cell { term: Some("ewc:strength=7".into()), ..known.clone() };
+        assert_ne!(known, other);
+        assert!(Chain::cells().contains(&known) && !Chain::cells().contains(&other));
     }
 
     #[test]
@@ -217,20 +259,5 @@ mod tests {
         let record = Record::example("plain", 0, 0.7, 0.3);
         assert!((record.learnt().unwrap() - 0.8).abs() < 1e-12);
         assert!((record.untold().unwrap() - 0.375).abs() < 1e-12);
-    }
-
-    #[test]
-    fn one_task_that_changed_is_a_change() {
-        let mut record = Record::example("lora", 0, 0.7, 0.0);
-        for (value, same) in [
-            (json!(true), Some(true)),
-            (json!([true, true]), Some(true)),
-            (json!([[true], [true, false]]), Some(false)),
-            (json!(null), None),
-            (json!([]), None),
-        ] {
-            record.unchanged = value.clone();
-            assert_eq!(record.is_unchanged(), same, "{value}");
-        }
     }
 }

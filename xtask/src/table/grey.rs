@@ -80,8 +80,10 @@ pub struct Counts {
     pub validation: usize,
     /// and after them those that are trained on.
     pub training: usize,
-    /// Of the origin's test part.
+    /// Of the origin's test part, or after the others
     pub test: usize,
+    /// of its training part, so that the test part is not looked at.
+    pub apart: bool,
 }
 
 /// The places of images by part.
@@ -102,6 +104,10 @@ fn pick(images: &Images, counts: Counts) -> Picked {
                 Part::Validation => into.extend(of(Part::Train).take(counts.validation)),
                 Part::Train => {
                     into.extend(of(Part::Train).skip(counts.validation).take(counts.training));
+                }
+                Part::Test if counts.apart => {
+                    let used = counts.validation.saturating_add(counts.training);
+                    into.extend(of(Part::Train).skip(used).take(counts.test));
                 }
                 Part::Test => into.extend(of(Part::Test).take(counts.test)),
             }
@@ -201,7 +207,7 @@ mod tests {
     #[test]
     fn classes_are_numbered_anew_and_each_part_holds_the_first_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        let counts = Counts { validation: 1, training: 2, test: 1 };
+        let counts = Counts { validation: 1, training: 2, test: 1, apart: false };
         put(folder.path(), &origin(), &[2, 1], counts).unwrap();
         let written = Images::open(folder.path()).unwrap();
         assert_eq!(written.classes, ["c", "b"]);
@@ -215,7 +221,7 @@ mod tests {
     #[test]
     fn without_any_that_choose_there_is_no_such_part() {
         let folder = tempfile::tempdir().unwrap();
-        let counts = Counts { validation: 0, training: usize::MAX, test: usize::MAX };
+        let counts = Counts { validation: 0, training: usize::MAX, test: usize::MAX, apart: false };
         put(folder.path(), &origin(), &[0, 2], counts).unwrap();
         let written = Images::open(folder.path()).unwrap();
         let first = [(0, "a"), (5, "a"), (2, "c"), (3, "c"), (6, "c"), (7, "c")];
@@ -225,9 +231,22 @@ mod tests {
     }
 
     #[test]
+    fn set_apart_the_test_part_of_the_origin_is_not_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let counts = Counts { validation: 1, training: 1, test: 1, apart: true };
+        put(folder.path(), &origin(), &[2], counts).unwrap();
+        let written = Images::open(folder.path()).unwrap();
+        let parts = [Part::Validation, Part::Train, Part::Test];
+        assert_eq!(parts.map(|part| greys(&written, part)[0].0), [2, 3, 6]);
+        // Of "b" there are two, and none is left.
+        let other = tempfile::tempdir().unwrap();
+        assert!(put(other.path(), &origin(), &[1], counts).is_err());
+    }
+
+    #[test]
     fn what_is_there_stays_and_an_empty_part_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let counts = Counts { validation: 1, training: 1, test: 1 };
+        let counts = Counts { validation: 1, training: 1, test: 1, apart: false };
         let unknown = put(folder.path(), &origin(), &[0, 3], counts).unwrap_err().to_string();
         assert!(unknown.contains("no class 3"), "{unknown}");
         assert!(put(folder.path(), &origin(), &[0], Counts { test: 0, ..counts }).is_err());

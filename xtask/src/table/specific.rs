@@ -49,13 +49,13 @@ impl Ways for Specific {
             let fashion = Origin::Fashion.images()?;
             let (apart, general): (Vec<usize>, Vec<usize>) =
                 (0..CLASSES).partition(|class| APART.contains(class));
-            let counts = Counts { validation: 38, training: ALL, test: ALL };
+            let counts = Counts { validation: 38, training: ALL, test: ALL, apart: false };
             put(&folder.join("clothes"), &fashion, &general, counts)?;
             put(&folder.join("shoes"), &fashion, &apart, Counts { validation: 0, ..counts })?;
         }
         if missing("digits") {
             let all: Vec<usize> = (0..CLASSES).collect();
-            let counts = Counts { validation: 0, training: ALL, test: ALL };
+            let counts = Counts { validation: 0, training: ALL, test: ALL, apart: false };
             put(&folder.join("digits"), &Origin::Mnist.images()?, &all, counts)?;
         }
         Ok(())

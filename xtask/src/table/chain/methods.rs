@@ -12,50 +12,79 @@ pub struct Method {
     /// The term that holds what was learnt, from the second task on: the first has nothing behind it, and comes out the
     /// same with every method that goes onward.
     pub term: Option<&'static str>,
+    /// Such terms that are tried on training images alone, the one above among them.
+    pub tried: &'static [&'static str],
 }
 
 /// What is said of every task of every method.
 const COMMON: &str = "model = \"mobilenet_v2\"\nweights = \"embedded\"\nimage-size = 64\nepochs = 5\nbatch-size = 32\n";
 const FULL: &str = "recipe = \"finetune\"\n";
 
-/// Each strength was fixed before any chain was run: it is the one that the program takes without a number. To try others, look at
-/// validation parts, never at this table.
+/// Each strength is the one that the program takes without a number, fixed before any chain was run. To change one, look at the cells
+/// `choice`, never at the others; those that it holds for are then computed anew.
 pub const METHODS: &[Method] = &[
-    Method { name: PLAIN, onward: true, all: FULL, term: None },
-    Method { name: "l2_sp", onward: true, all: FULL, term: Some("l2_sp:strength=0.1") },
+    Method { name: PLAIN, onward: true, all: FULL, term: None, tried: &[] },
+    Method {
+        name: "l2_sp",
+        onward: true,
+        all: FULL,
+        term: Some("l2_sp:strength=0.1"),
+        tried: &["l2_sp:strength=0.01", "l2_sp:strength=0.1", "l2_sp:strength=1"],
+    },
     Method {
         name: "ewc",
         onward: true,
         all: "recipe = \"finetune\"\nimportance = \"ewc\"\n",
         term: Some("ewc:strength=1000"),
+        tried: &["ewc:strength=100", "ewc:strength=1000", "ewc:strength=10000"],
     },
     Method {
         name: "mas",
         onward: true,
         all: "recipe = \"finetune\"\nimportance = \"mas\"\n",
         term: Some("mas:strength=1"),
+        tried: &["mas:strength=0.1", "mas:strength=1", "mas:strength=10"],
     },
     Method {
         name: "si",
         onward: true,
         all: "recipe = \"finetune\"\nimportance = \"si\"\n",
         term: Some("si:strength=1"),
+        tried: &["si:strength=0.1", "si:strength=1", "si:strength=10"],
     },
-    Method { name: "lwf", onward: true, all: FULL, term: Some("lwf:strength=1,temperature=2") },
+    Method {
+        name: "lwf",
+        onward: true,
+        all: FULL,
+        term: Some("lwf:strength=1,temperature=2"),
+        tried: &[
+            "lwf:strength=0.3,temperature=2",
+            "lwf:strength=1,temperature=2",
+            "lwf:strength=3,temperature=2",
+        ],
+    },
     Method {
         name: "rehearsal_reservoir",
         onward: true,
         all: FULL,
         term: Some("rehearsal:strength=1,size=200,pick=reservoir"),
+        tried: &[],
     },
     Method {
         name: "rehearsal_herding",
         onward: true,
         all: FULL,
         term: Some("rehearsal:strength=1,size=200,pick=herding"),
+        tried: &[],
     },
-    Method { name: "lora", onward: false, all: "adapter = \"lora\"\n", term: None },
-    Method { name: "bottleneck", onward: false, all: "adapter = \"bottleneck\"\n", term: None },
+    Method { name: "lora", onward: false, all: "adapter = \"lora\"\n", term: None, tried: &[] },
+    Method {
+        name: "bottleneck",
+        onward: false,
+        all: "adapter = \"bottleneck\"\n",
+        term: None,
+        tried: &[],
+    },
 ];
 
 /// Each task after the other without anything that holds: what the others are compared with.
@@ -67,8 +96,8 @@ impl Method {
         !self.onward
     }
 
-    /// The chain's file, with the tasks' data below `folder`.
-    pub fn chain(&self, folder: &str, seed: u64) -> String {
+    /// The chain's file, with the tasks' data below `folder` and `term` in place of the method's own.
+    pub fn chain(&self, folder: &str, term: Option<&str>, seed: u64) -> String {
         let begin = if self.onward { "previous" } else { "base" };
         let mut text = format!(
             "[chain]\nbegin = \"{begin}\"\nprobe = true\n\n[defaults]\n{COMMON}{}shots = {SHOTS}\nseed = {seed}\n",
@@ -77,7 +106,7 @@ impl Method {
         for (place, task) in TASKS.iter().enumerate() {
             let data = literal(&format!("{folder}/{}", task.name));
             text += &format!("\n[[task]]\nname = \"{}\"\ndata = {data}\n", task.name);
-            if let Some(term) = self.term.filter(|_| place > 0) {
+            if let Some(term) = term.filter(|_| place > 0) {
                 text += &format!("regularise = [\"{term}\"]\n");
             }
         }
@@ -97,7 +126,7 @@ mod tests {
     use super::*;
 
     fn parsed(method: &Method, folder: &str) -> Table {
-        toml::from_str(&method.chain(folder, 2)).unwrap()
+        toml::from_str(&method.chain(folder, method.term, 2)).unwrap()
     }
 
     #[test]
@@ -128,6 +157,16 @@ mod tests {
                 .collect();
             assert_eq!(terms[0], None, "{}", method.name);
             assert!(terms[1..].iter().all(|term| *term == method.term), "{}", method.name);
+        }
+    }
+
+    #[test]
+    fn what_is_tried_are_strengths_of_the_same_term_its_own_among_them() {
+        for method in METHODS.iter().filter(|method| !method.tried.is_empty()) {
+            let term = method.term.unwrap();
+            assert!(method.tried.contains(&term), "{term}");
+            let kind = |term: &str| term.split(':').next().map(str::to_string);
+            assert!(method.tried.iter().all(|tried| kind(tried) == kind(term)), "{term}");
         }
     }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::methods::{METHODS, Method};
-use super::tasks::{COUNTS, SHOTS, TASKS};
+use super::tasks::{APART, COUNTS, SHOTS, TASKS};
 use super::verdict::verdicts;
-use super::{Chain, Record, SEEDS, Table};
+use super::{Cell, Chain, Record, SEEDS, Table, trials};
 use crate::table::cell::mean_and_deviation;
 
 type Value = fn(&Record) -> Option<f64>;
@@ -32,8 +32,14 @@ pub fn page(records: &[Record]) -> String {
         Some(_) => text += &format!(" on {} cores", named.join(" or ")),
     }
     let all = Chain::cells();
-    let missing =
-        all.iter().filter(|cell| !records.iter().any(|record| record.cell == **cell)).count();
+    // Those of strengths that the table no longer has say nothing of it.
+    let (tried, records): (Vec<Record>, Vec<Record>) = records
+        .iter()
+        .filter(|record| all.contains(&record.cell))
+        .cloned()
+        .partition(|record| record.cell.choice);
+    let (tried, records) = (&tried[..], &records[..]);
+    let missing = all.len() - tried.len() - records.len();
     if missing > 0 {
         text += &format!(". {missing} of {} chains are not computed yet", all.len());
     }
@@ -58,7 +64,7 @@ pub fn page(records: &[Record]) -> String {
     for method in METHODS {
         text += &row(records, method);
     }
-    text += &methods();
+    text += &methods(tried);
     let verdicts = verdicts(records);
     if !verdicts.is_empty() {
         text += "\nForgetting is to be cut by half or more against plain tuning, at no more than 2 points of a new task's accuracy; adapters are to \
@@ -93,21 +99,62 @@ fn row(records: &[Record], method: &Method) -> String {
     text + &format!(" {bytes} | {seconds} |\n")
 }
 
-/// What is said of each method beyond what all share, and one file whole.
-fn methods() -> String {
+/// What is said of each method beyond what all share, how its strength came about, and one file whole.
+fn methods(tried: &[Record]) -> String {
     let terms: Vec<String> =
         METHODS.iter().filter_map(|method| Some(format!("`{}`", method.term?))).collect();
     let mut text = format!(
-        "\nWhat holds, from the second task on: {}. Each strength was fixed before any chain was run, and none was chosen by these figures. \
-         `plain` has no such term; adapters begin from the pretrained network in every task.",
+        "\nWhat holds, from the second task on: {}. `plain` has no such term; adapters begin from the pretrained network in every task.\n",
         terms.join(", ")
     );
+    text += &choice(tried);
     if let Some(method) = METHODS.iter().find(|method| method.name == "ewc") {
         text += &format!(
-            "\n\nThe chain of `{}` with seed 0:\n\n```toml\n{}```\n",
+            "\nThe chain of `{}` with seed 0:\n\n```toml\n{}```\n",
             method.name,
-            method.chain("data", 0)
+            method.chain("data", method.term, 0)
         );
+    }
+    text
+}
+
+/// What strengths come to on training images that were set apart, and whether those of the table are the best there.
+fn choice(tried: &[Record]) -> String {
+    if tried.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\nStrengths are tried on training images alone: one chain each, where {} images of each class of the training parts stand in the \
+         place of the test parts.\n\n| tried | average accuracy | a new task, just learnt | forgetting |\n|---|---|---|---|\n",
+        APART.test
+    );
+    let of = |cell: &Cell| tried.iter().find(|record| record.cell == *cell);
+    for record in trials().iter().filter_map(of) {
+        let shown = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.3}"));
+        text += &format!(
+            "| {} | {:.3} | {} | {} |\n",
+            record.cell.term.as_deref().unwrap_or(&record.cell.method),
+            record.average_accuracy,
+            shown(record.learnt()),
+            shown(record.forgetting)
+        );
+    }
+    for method in METHODS.iter().filter(|method| !method.tried.is_empty()) {
+        let found: Option<Vec<(&str, f64)>> = method
+            .tried
+            .iter()
+            .map(|term| Some((*term, of(&Cell::trial(method, Some(term)))?.average_accuracy)))
+            .collect();
+        let best = found.and_then(|all| {
+            all.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best })
+        });
+        let (Some((best, _)), Some(own)) = (best, method.term) else { continue };
+        text += &match best == own {
+            true => format!("\nOf these `{best}` is the best of its kind, and the table's.\n"),
+            false => {
+                format!("\nOf these `{best}` is the best of its kind; the table's is `{own}`.\n")
+            }
+        };
     }
     text
 }
@@ -139,5 +186,42 @@ mod tests {
         }
         assert!(text.contains("```toml\n[chain]\nbegin = \"previous\"\n"), "{text}");
         assert!(!text.contains("cut by half"), "{text}");
+    }
+
+    /// A trial of `term` that came to this average accuracy.
+    fn trial(name: &str, term: &str, average: f64) -> Record {
+        let method = METHODS.iter().find(|method| method.name == name).unwrap();
+        let cell = Cell::trial(method, Some(term));
+        Record { cell, average_accuracy: average, ..Record::example(name, 0, 0.7, 0.3) }
+    }
+
+    #[test]
+    fn the_best_strength_on_images_set_apart_is_told_beside_the_one_that_is_used() {
+        let mut records = vec![
+            trial("ewc", "ewc:strength=100", 0.5),
+            trial("ewc", "ewc:strength=1000", 0.625),
+            trial("ewc", "ewc:strength=10000", 0.5),
+            trial("mas", "mas:strength=0.1", 0.9),
+        ];
+        let text = page(&records);
+        assert!(text.contains("| ewc:strength=1000 | 0.625 | 0.800 | 0.300 |\n"), "{text}");
+        assert!(text.contains("`ewc:strength=1000` is the best of its kind, and the table's."));
+        // Two of three are not tried yet.
+        assert!(!text.contains("`mas:strength=0.1` is the best"), "{text}");
+        // No trial counts among the chains themselves.
+        assert!(text.contains("| ewc | – | – |"), "{text}");
+        records[0].average_accuracy = 0.75;
+        let text = page(&records);
+        let told =
+            "`ewc:strength=100` is the best of its kind; the table's is `ewc:strength=1000`.";
+        assert!(text.contains(told), "{text}");
+    }
+
+    #[test]
+    fn a_chain_with_a_strength_that_the_table_no_longer_has_is_left_out() {
+        let mut record = Record::example("ewc", 0, 0.7, 0.3);
+        assert!(page(std::slice::from_ref(&record)).contains("| ewc | 0.650 (1) |"));
+        record.cell.term = Some("ewc:strength=7".into());
+        assert!(page(&[record]).contains("| ewc | – | – |"));
     }
 }

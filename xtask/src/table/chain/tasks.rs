@@ -48,7 +48,9 @@ pub const TASKS: [Task; 5] = [
 ];
 
 /// Images of each class; of the UCI digits there are 21 to 52 for test. Of those for training [`SHOTS`] are drawn.
-pub const COUNTS: Counts = Counts { validation: 20, training: 100, test: 100 };
+pub const COUNTS: Counts = Counts { validation: 20, training: 100, test: 100, apart: false };
+/// The same where strengths are tried: of training parts alone.
+pub const APART: Counts = Counts { validation: 20, training: 60, test: 40, apart: true };
 /// Training images of each class, drawn anew with each seed.
 pub const SHOTS: usize = 60;
 
@@ -56,7 +58,7 @@ pub const SHOTS: usize = 60;
 ///
 /// # Errors
 /// When an origin cannot be fetched or read, or the folder not be written.
-pub fn put(folder: &Path) -> Outcome<u64> {
+pub fn put(folder: &Path, counts: Counts) -> Outcome<u64> {
     let mut read = None;
     let mut count = 0;
     for task in &TASKS {
@@ -66,7 +68,7 @@ pub fn put(folder: &Path) -> Outcome<u64> {
                 Some((origin, images)) if origin == task.origin => images,
                 _ => task.origin.images()?,
             };
-            grey::put(&own, &images, task.classes, COUNTS)?;
+            grey::put(&own, &images, task.classes, counts)?;
             read = Some((task.origin, images));
         }
         count += grey::tests(&own)? as u64;
@@ -94,6 +96,8 @@ mod tests {
 
     #[test]
     fn there_are_as_many_images_as_are_drawn() {
-        assert!(SHOTS <= COUNTS.training);
+        assert!(SHOTS <= COUNTS.training && SHOTS <= APART.training);
+        // The rarest UCI digit has 127 images in the training part.
+        assert!(APART.validation + APART.training + APART.test <= 127 && APART.apart);
     }
 }

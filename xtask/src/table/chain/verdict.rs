@@ -8,7 +8,7 @@ const SHARE: f64 = 0.5;
 /// and be so far below it on a new task.
 const LESS: f64 = 0.02;
 
-/// A line for each method that has chains beside plain ones with the same seeds.
+/// A line for each method that has chains beside plain ones with the same seeds; trials are not among `records`.
 pub fn verdicts(records: &[Record]) -> String {
     let methods = METHODS.iter().filter(|method| method.name != PLAIN);
     methods
@@ -19,12 +19,11 @@ pub fn verdicts(records: &[Record]) -> String {
 
 fn verdict(records: &[Record], method: &Method) -> Option<String> {
     let of = |name: &str, seed: u64| {
-        let own = |record: &&Record| record.cell.method == name && record.cell.seed == seed;
-        records.iter().find(own)
+        records.iter().find(|record| record.cell.method == name && record.cell.seed == seed)
     };
     let own = records.iter().filter(|record| record.cell.method == method.name);
     if method.leaves_all() {
-        let known: Vec<bool> = own.filter_map(Record::is_unchanged).collect();
+        let known: Vec<bool> = own.filter_map(|record| record.unchanged).collect();
         let same = known.iter().filter(|same| **same).count();
         let end = if same == known.len() { "As it should be." } else { "**It should be in all.**" };
         return (!known.is_empty()).then(|| {
@@ -131,10 +130,10 @@ mod tests {
         let mut records =
             [Record::example("lora", 0, 0.7, 0.0), Record::example("lora", 1, 0.7, 0.0)];
         for record in &mut records {
-            record.unchanged = true.into();
+            record.unchanged = Some(true);
         }
         assert!(line(&records, "lora").contains("unchanged in 2 of 2 chains. As it should be."));
-        records[1].unchanged = false.into();
+        records[1].unchanged = Some(false);
         assert!(line(&records, "lora").contains("unchanged in 1 of 2 chains. **It should"));
         assert_eq!(verdicts(&[]), "");
     }
