@@ -1,12 +1,10 @@
 //! The page of the table in Markdown.
 
-use std::collections::BTreeSet;
-
 use super::methods::{METHODS, Method};
 use super::tasks::{APART, COUNTS, SHOTS, TASKS};
 use super::verdict::verdicts;
 use super::{Cell, Chain, Record, SEEDS, Table, trials};
-use crate::table::cell::mean_and_deviation;
+use crate::table::cell::{on_cores, summary};
 
 type Value = fn(&Record) -> Option<f64>;
 
@@ -24,13 +22,7 @@ const COLUMNS: [(&str, Value); 6] = [
 pub fn page(records: &[Record]) -> String {
     let minutes = records.iter().map(|record| record.seconds).sum::<f64>() / 60.0;
     let mut text = format!("Made by `cargo xtask table chain` in {minutes:.0} minutes");
-    let cores: BTreeSet<u64> = records.iter().filter_map(|record| record.cores).collect();
-    let named: Vec<String> = cores.iter().map(u64::to_string).collect();
-    match cores.last() {
-        None => {}
-        Some(1) => text += " on one core",
-        Some(_) => text += &format!(" on {} cores", named.join(" or ")),
-    }
+    text += &on_cores(records.iter().filter_map(|record| record.cores));
     let all = Chain::cells();
     // Those of strengths that the table no longer has say nothing of it.
     let (tried, records): (Vec<Record>, Vec<Record>) = records
@@ -39,7 +31,8 @@ pub fn page(records: &[Record]) -> String {
         .cloned()
         .partition(|record| record.cell.choice);
     let (tried, records) = (&tried[..], &records[..]);
-    let missing = all.len() - tried.len() - records.len();
+    let there = |cell: &&Cell| tried.iter().chain(records).any(|record| record.cell == **cell);
+    let missing = all.len() - all.iter().filter(there).count();
     if missing > 0 {
         text += &format!(". {missing} of {} chains are not computed yet", all.len());
     }
@@ -80,15 +73,7 @@ fn row(records: &[Record], method: &Method) -> String {
     let mut text = format!("| {} |", method.name);
     for (_, value) in COLUMNS {
         let values: Vec<f64> = own.iter().filter_map(|record| value(record)).collect();
-        let few = match (values.len() as u64) < SEEDS {
-            true => format!(" ({})", values.len()),
-            false => String::new(),
-        };
-        text += &match mean_and_deviation(&values) {
-            None => " – |".to_string(),
-            Some((mean, None)) => format!(" {mean:.3}{few} |"),
-            Some((mean, Some(deviation))) => format!(" {mean:.3} ± {deviation:.3}{few} |"),
-        };
+        text += &format!(" {} |", summary(&values, SEEDS));
     }
     let rounded = |value: Value, digits: usize| {
         let found = super::mean(own.iter().filter_map(|record| value(record)));

@@ -1,7 +1,7 @@
 //! The page of the table in Markdown.
 
 use super::{Asked, Of, Record, Table, Task, Ways};
-use crate::table::cell::mean_and_deviation;
+use crate::table::cell::{mean_and_deviation, summary};
 
 /// The whole page.
 pub fn page<W: Ways>(records: &[Record], peers: &[Record]) -> String {
@@ -64,15 +64,7 @@ fn section(records: &[Record], peers: &[Record], task: &Task) -> String {
             let cell = |shots: &usize| {
                 let found = of(records, *shots);
                 let values: Vec<f64> = found.iter().filter_map(value).collect();
-                let few = match (values.len() as u64) < task.seeds {
-                    true => format!(" ({})", values.len()),
-                    false => String::new(),
-                };
-                match mean_and_deviation(&values) {
-                    None => " – |".to_string(),
-                    Some((mean, None)) => format!(" {mean:.3}{few} |"),
-                    Some((mean, Some(deviation))) => format!(" {mean:.3} ± {deviation:.3}{few} |"),
-                }
+                format!(" {} |", summary(&values, task.seeds))
             };
             task.shots.iter().map(cell).collect()
         };
