@@ -9,6 +9,8 @@ pub struct Method {
     pub onward: bool,
     /// What is said of every task beside [`COMMON`], a key and its value a line.
     pub all: &'static str,
+    /// How much each weight matters, measured after every task but the last.
+    pub measure: Option<&'static str>,
     /// The term that holds what was learnt, from the second task on: the first has nothing behind it, and comes out the
     /// same with every method that goes onward.
     pub term: Option<&'static str>,
@@ -20,71 +22,63 @@ pub struct Method {
 const COMMON: &str = "model = \"mobilenet_v2\"\nweights = \"embedded\"\nimage-size = 64\nepochs = 5\nbatch-size = 32\n";
 const FULL: &str = "recipe = \"finetune\"\n";
 
+/// Each task begins from the one before it, and `term` holds; `tried` are other strengths of it.
+const fn onward(
+    name: &'static str,
+    measure: Option<&'static str>,
+    term: &'static str,
+    tried: &'static [&'static str],
+) -> Method {
+    Method { name, onward: true, all: FULL, measure, term: Some(term), tried }
+}
+
+/// Each task has adapters of its own beside the first weights.
+const fn beside(name: &'static str, all: &'static str) -> Method {
+    Method { name, onward: false, all, measure: None, term: None, tried: &[] }
+}
+
 /// Each strength is the one that the program takes without a number, fixed before any chain was run. To change one, look at the cells
 /// `choice`, never at the others; those that it holds for are then computed anew.
 pub const METHODS: &[Method] = &[
-    Method { name: PLAIN, onward: true, all: FULL, term: None, tried: &[] },
-    Method {
-        name: "l2_sp",
-        onward: true,
-        all: FULL,
-        term: Some("l2_sp:strength=0.1"),
-        tried: &["l2_sp:strength=0.01", "l2_sp:strength=0.1", "l2_sp:strength=1"],
-    },
-    Method {
-        name: "ewc",
-        onward: true,
-        all: "recipe = \"finetune\"\nimportance = \"ewc\"\n",
-        term: Some("ewc:strength=1000"),
-        tried: &["ewc:strength=100", "ewc:strength=1000", "ewc:strength=10000"],
-    },
-    Method {
-        name: "mas",
-        onward: true,
-        all: "recipe = \"finetune\"\nimportance = \"mas\"\n",
-        term: Some("mas:strength=1"),
-        tried: &["mas:strength=0.1", "mas:strength=1", "mas:strength=10"],
-    },
-    Method {
-        name: "si",
-        onward: true,
-        all: "recipe = \"finetune\"\nimportance = \"si\"\n",
-        term: Some("si:strength=1"),
-        tried: &["si:strength=0.1", "si:strength=1", "si:strength=10"],
-    },
-    Method {
-        name: "lwf",
-        onward: true,
-        all: FULL,
-        term: Some("lwf:strength=1,temperature=2"),
-        tried: &[
+    Method { name: PLAIN, onward: true, all: FULL, measure: None, term: None, tried: &[] },
+    onward(
+        "l2_sp",
+        None,
+        "l2_sp:strength=0.1",
+        &["l2_sp:strength=0.01", "l2_sp:strength=0.1", "l2_sp:strength=1"],
+    ),
+    onward(
+        "ewc",
+        Some("ewc"),
+        "ewc:strength=1000",
+        &["ewc:strength=100", "ewc:strength=1000", "ewc:strength=10000"],
+    ),
+    onward(
+        "mas",
+        Some("mas"),
+        "mas:strength=1",
+        &["mas:strength=0.1", "mas:strength=1", "mas:strength=10"],
+    ),
+    onward(
+        "si",
+        Some("si"),
+        "si:strength=1",
+        &["si:strength=0.1", "si:strength=1", "si:strength=10"],
+    ),
+    onward(
+        "lwf",
+        None,
+        "lwf:strength=1,temperature=2",
+        &[
             "lwf:strength=0.3,temperature=2",
             "lwf:strength=1,temperature=2",
             "lwf:strength=3,temperature=2",
         ],
-    },
-    Method {
-        name: "rehearsal_reservoir",
-        onward: true,
-        all: FULL,
-        term: Some("rehearsal:strength=1,size=200,pick=reservoir"),
-        tried: &[],
-    },
-    Method {
-        name: "rehearsal_herding",
-        onward: true,
-        all: FULL,
-        term: Some("rehearsal:strength=1,size=200,pick=herding"),
-        tried: &[],
-    },
-    Method { name: "lora", onward: false, all: "adapter = \"lora\"\n", term: None, tried: &[] },
-    Method {
-        name: "bottleneck",
-        onward: false,
-        all: "adapter = \"bottleneck\"\n",
-        term: None,
-        tried: &[],
-    },
+    ),
+    onward("rehearsal_reservoir", None, "rehearsal:strength=1,size=200,pick=reservoir", &[]),
+    onward("rehearsal_herding", None, "rehearsal:strength=1,size=200,pick=herding", &[]),
+    beside("lora", "adapter = \"lora\"\n"),
+    beside("bottleneck", "adapter = \"bottleneck\"\n"),
 ];
 
 /// Each task after the other without anything that holds: what the others are compared with.
@@ -106,6 +100,9 @@ impl Method {
         for (place, task) in TASKS.iter().enumerate() {
             let data = literal(&format!("{folder}/{}", task.name));
             text += &format!("\n[[task]]\nname = \"{}\"\ndata = {data}\n", task.name);
+            if let Some(measure) = self.measure.filter(|_| place + 1 < TASKS.len()) {
+                text += &format!("importance = \"{measure}\"\n");
+            }
             if let Some(term) = term.filter(|_| place > 0) {
                 text += &format!("regularise = [\"{term}\"]\n");
             }
@@ -174,11 +171,17 @@ mod tests {
     fn a_term_that_needs_importance_has_its_own_measured() {
         for method in METHODS {
             let kind = method.term.map_or("", |term| term.split(':').next().unwrap_or(term));
-            let importance = parsed(method, "/data")["defaults"]
-                .get("importance")
-                .and_then(|measure| measure.as_str().map(str::to_string));
-            let needed = ["ewc", "mas", "si"].contains(&kind).then(|| kind.to_string());
-            assert_eq!(importance, needed, "{}", method.name);
+            let needed = ["ewc", "mas", "si"].contains(&kind).then_some(kind);
+            let chain = parsed(method, "/data");
+            let measured: Vec<Option<&str>> = chain["task"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|task| task.get("importance").and_then(Value::as_str))
+                .collect();
+            // After the last nothing is learnt that could hang on it.
+            let wanted = [needed, needed, needed, needed, None];
+            assert_eq!(measured, wanted, "{}", method.name);
         }
     }
 
