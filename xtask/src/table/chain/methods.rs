@@ -11,8 +11,8 @@ pub struct Method {
     pub all: &'static str,
     /// How much each weight matters, measured after every task but the last.
     pub measure: Option<&'static str>,
-    /// The term that holds what was learnt, from the second task on: the first has nothing behind it, and comes out the
-    /// same with every method that goes onward.
+    /// The term that holds what was learnt, from the second task on: the first has nothing behind it, and is fitted
+    /// alike by every method that goes onward.
     pub term: Option<&'static str>,
     /// Such terms that are tried on training images alone, the one above among them.
     pub tried: &'static [&'static str],
