@@ -3,8 +3,11 @@
 mod adapt;
 mod careful;
 mod cell;
+mod chain;
 mod demo;
+mod grey;
 mod runner;
+mod specific;
 mod ssl;
 mod store;
 mod texts;
@@ -18,6 +21,8 @@ use serde_json::Value;
 use crate::shell::{During, Failure, Outcome, cargo, read, root, say, watched, write};
 use careful::Careful;
 use cell::{Entry, Pattern};
+use chain::Chain;
+use specific::Specific;
 use store::Store;
 use texts::Texts;
 use ways::{Of, Ways};
@@ -33,7 +38,7 @@ use ways::{Of, Ways};
     after_help = "Examples:\n  cargo xtask table demo --cells 'probe:5' --minutes 10\n  cargo xtask table adapt --cells 'uci::0'\n  cargo xtask table demo --verify-one"
 )]
 pub struct Arguments {
-    /// The table: demo, adapt, ssl, texts or careful
+    /// The table: demo, adapt, ssl, texts, careful, chain or specific
     name: String,
     /// Compute one cheap cell again and compare it with the recorded one
     #[arg(long, conflicts_with_all = ["cells", "minutes"])]
@@ -42,7 +47,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", requires = "verify_one")]
     seed: Option<u64>,
     /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED, ssl:
-    /// NETWORK:METHOD:SHOTS:SEED, texts and careful: TASK:WAY:SHOTS:SEED); `*` or nothing stands for any (`*:5`, `probe`)
+    /// NETWORK:METHOD:SHOTS:SEED, texts, careful and specific: TASK:WAY:SHOTS:SEED, chain: METHOD:SEED, choice:METHOD:STRENGTH); `*` or nothing stands for any (`*:5`, `probe`)
     #[arg(long, value_name = "PATTERN")]
     cells: Option<String>,
     /// Begin no cell after so many minutes
@@ -90,8 +95,10 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
         ssl::Ssl::NAME => carry_out::<ssl::Ssl>(arguments),
         Texts::NAME => carry_out::<Of<Texts>>(arguments),
         Careful::NAME => carry_out::<Of<Careful>>(arguments),
+        Chain::NAME => carry_out::<Chain>(arguments),
+        Specific::NAME => carry_out::<Of<Specific>>(arguments),
         name => Err(Failure::new(format!(
-            "no table \"{name}\"; there are demo, adapt, ssl, texts and careful"
+            "no table \"{name}\"; there are demo, adapt, ssl, texts, careful, chain and specific"
         ))),
     }
 }
@@ -222,7 +229,7 @@ mod tests {
             run(&Arguments { name, verify_one: false, seed: None, cells, minutes: None })
         };
         assert!(run("nonsense", None).is_err());
-        for table in ["demo", "adapt"] {
+        for table in ["demo", "adapt", "chain", "specific"] {
             let message = run(table, Some("nonsense")).unwrap_err().to_string();
             assert!(message.contains("has no cell nonsense"), "{message}");
         }
