@@ -20,7 +20,7 @@ use tl_core::parameters::{
 use tl_core::{Activation, Pass};
 use tl_models::load::{origin_name, origin_shape};
 use tl_models::{Architecture, Classifier};
-use training::cross_entropy;
+use training::{cross_entropy, is_random};
 
 const MOST_LOGIT_DEVIATION: f64 = 1e-4;
 const MOST_GRADIENT_DEVIATION: f64 = 1e-3;
@@ -63,7 +63,7 @@ fn check_pass<B: Architecture>(
 ) {
     let model = set_trained(model.clone().train(), |path, control| match control {
         Control::Gradient => !is_statistic(path),
-        Control::Flag => training && !path.contains("dropout"),
+        Control::Flag => training && !is_random(path),
     });
     let logits = logits(&model, fixture.batch(mode).autodiff());
     let off = logit_deviation(logits.clone(), &mode.logits);

@@ -197,8 +197,8 @@ fn said_by(path: &Path) -> String {
 /// Pixels below which nothing of an image is cut away: for networks of such images and for transformers.
 const SMALL: usize = 64;
 
-/// How images become a network's input at `size` pixels: the shorter side is resized to `resize`, or to
-/// 256/224 of the size as its weights were evaluated; to the size itself for the networks of small images.
+/// How images become a network's input at `size` pixels: the shorter side is resized to `resize`, or in proportion to the
+/// size as its weights were evaluated, 256/224 of it as a rule; to the size itself for the networks of small images.
 ///
 /// # Errors
 /// A size that the network's stages cannot work on.
@@ -215,13 +215,17 @@ pub fn preprocess(
             format!("give --image-size from {}", expected.smallest),
         ));
     }
+    let evaluation = network.evaluation();
     let usual = match network {
         // Digits and icons fill their frame: nothing of it is cut away.
         _ if expected.size < SMALL => size,
         Network::Vit(_) if size < SMALL => size,
         // timm's crop of nine tenths.
         Network::Vit(_) => size.saturating_mul(10) / 9,
-        _ => size.saturating_mul(256) / 224,
+        _ => {
+            let (resized, cut) = evaluation.resize.map_or((256, 224), |it| (it, expected.size));
+            size.saturating_mul(resized) / cut.max(1)
+        }
     };
     let preprocess = Preprocess {
         resize: resize.unwrap_or(usual),
@@ -230,6 +234,7 @@ pub fn preprocess(
         std: expected.std,
         interpolation: match network {
             Network::Vit(_) => Interpolation::Bicubic,
+            _ if evaluation.bicubic => Interpolation::Bicubic,
             _ => Interpolation::Bilinear,
         },
     };
