@@ -40,8 +40,8 @@ MOST_LOGIT_DEVIATION, MOST_GRADIENT_DEVIATION = 1e-5, 1e-4
 
 
 def shape(architecture):
-    """64 pixels; of Inception the fewest that leave more than one pixel of each image to the last norms."""
-    side = 107 if architecture == "inception_v3" else 64
+    """64 pixels; of Inception those of which 3 x 3 are left to the last norms, where a variance of fewer is near nothing."""
+    side = 139 if architecture == "inception_v3" else 64
     return (2, 3, side, side)
 
 

@@ -241,3 +241,42 @@ pub fn preprocess(
     preprocess.validate()?;
     Ok(preprocess)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// torchvision's transforms of its default weights: the shorter side, the cut, the filter; of an Inception the mean that
+    /// its `transform_input` comes to.
+    #[test]
+    fn images_are_prepared_as_torchvisions_default_weights_were_evaluated() {
+        let (linear, cubic) = (Interpolation::Bilinear, Interpolation::Bicubic);
+        for (name, resize, crop, filter) in [
+            ("squeezenet1_1", 256, 224, linear),
+            ("densenet121", 256, 224, linear),
+            ("resnext50_32x4d", 232, 224, linear),
+            ("wide_resnet101_2", 232, 224, linear),
+            ("efficientnet_b0", 256, 224, cubic),
+            ("efficientnet_b1", 255, 240, linear),
+            ("efficientnet_b2", 288, 288, cubic),
+            ("efficientnet_b3", 320, 300, cubic),
+            ("efficientnet_b4", 384, 380, cubic),
+            ("convnext_tiny", 236, 224, linear),
+            ("convnext_small", 230, 224, linear),
+            ("inception_v3", 342, 299, linear),
+            ("mobilenet_v2", 256, 224, linear),
+        ] {
+            let network = Network::by_name(name, &Device::flex()).unwrap();
+            let found = preprocess(&network, None, None).unwrap();
+            let of = (found.resize, found.crop, found.interpolation);
+            assert_eq!(of, (resize, crop, filter), "{name}");
+            let mean = if name == "inception_v3" { 0.5 } else { 0.485 };
+            assert_eq!(found.mean[0], mean, "{name}");
+        }
+        // Of other sizes in proportion: 128 · 320 / 300.
+        let network = Network::by_name("efficientnet_b3", &Device::flex()).unwrap();
+        assert_eq!(preprocess(&network, Some(128), None).unwrap().resize, 136);
+        let small = preprocess(&network, Some(16), None).unwrap_err().to_string();
+        assert!(small.contains("too small for efficientnet_b3"), "{small}");
+    }
+}

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use tl_core::parameters::parameters;
 use tl_core::HEAD;
+use tl_core::parameters::parameters;
 use tl_models::Architecture;
 use tl_models::load::origin_name;
 use tl_peft::file::PEFT_CONFIG;
