@@ -129,8 +129,18 @@ pub(crate) fn affine_unit(
         let shape = ConvShape { groups: channels, ..ConvShape::POINTWISE };
         return conv2d_unit(x, scale, Some(shift), None, shape, act);
     }
-    let each = |values: Tensor<4>| values.swap_dims(0, 1);
-    finish(x * each(scale) + each(shift.reshape([channels, 1, 1, 1])), None, act)
+    composed_affine(x, scale, shift, act)
+}
+
+/// The same of Burn's operations; `scale` is `[channels, 1, 1, 1]`.
+fn composed_affine(
+    x: Tensor<4>,
+    scale: Tensor<4>,
+    shift: Tensor<1>,
+    act: Nonlinearity,
+) -> Tensor<4> {
+    let shift = shift.reshape([1, scale.dims()[0], 1, 1]);
+    finish(x * scale.swap_dims(0, 1) + shift, None, act)
 }
 
 /// `x·wᵀ + b + more`: `x` is `[rows, in]`, `w` `[out, in]`, `b` `[out]`, `more` `[rows, out]`.
@@ -206,6 +216,11 @@ pub(crate) fn window_mean_unit(
         let shape = ConvShape { stride, padding, dilation: [1; 2], groups: channels };
         return conv2d_unit(x, weight, None, None, shape, Nonlinearity::None);
     }
+    composed_window_mean(x, kernel, stride, padding)
+}
+
+/// The same of Burn's operations.
+fn composed_window_mean(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
     let options =
         AvgPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
     module::avg_pool2d(x, options)

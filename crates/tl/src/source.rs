@@ -255,7 +255,7 @@ mod tests {
             ("squeezenet1_1", 256, 224, linear),
             ("densenet121", 256, 224, linear),
             ("resnext50_32x4d", 232, 224, linear),
-            ("wide_resnet101_2", 232, 224, linear),
+            ("wide_resnet50_2", 232, 224, linear),
             ("efficientnet_b0", 256, 224, cubic),
             ("efficientnet_b1", 255, 240, linear),
             ("efficientnet_b2", 288, 288, cubic),

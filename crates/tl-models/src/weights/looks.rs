@@ -72,12 +72,9 @@ fn resnet(file: &WeightsFile) -> Guess {
 
 fn squeezenet(file: &WeightsFile) -> Guess {
     let first = |width, kernel| has(file, "features.0.weight", &[width, 0, kernel, kernel]);
-    let name = match file.contains("features.3.squeeze.weight") {
-        true if first(96, 7) => "squeezenet1_0",
-        true if first(64, 3) => "squeezenet1_1",
-        _ => return None,
-    };
-    Some((name.to_owned(), "classifier.1.weight"))
+    let name = if first(96, 7) { "squeezenet1_0" } else { "squeezenet1_1" };
+    let found = file.contains("features.3.squeeze.weight") && (first(96, 7) || first(64, 3));
+    found.then(|| (name.to_owned(), "classifier.1.weight"))
 }
 
 /// By today's names or those of old files.
