@@ -144,7 +144,8 @@ impl ConvNeXt {
         1 + self.layers.len() + self.downsamples.len()
     }
 
-    fn map(&self, map: Tensor<4>, stage: usize, pass: Pass) -> Tensor<4> {
+    /// One of the stages before the last norm.
+    fn run(&self, stage: usize, map: Tensor<4>, pass: Pass) -> Tensor<4> {
         match stage {
             0 => {
                 let stem = conv(&self.stem, map, Nonlinearity::None);
@@ -193,7 +194,7 @@ impl Backbone for ConvNeXt {
             input = if stage == last {
                 Activation::Vector(self.norm.forward(Activation::Image(map).pooled()?))
             } else {
-                Activation::image(self.map(map.into_channels_first(), stage, pass))
+                Activation::image(self.run(stage, map.into_channels_first(), pass))
             };
         }
         Ok(input)
