@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use tl_core::parameters::is_adapter;
 use tl_core::{Head, Model};
 use tl_kernels::LinearHead;
+use tl_models::Architecture;
 use tl_peft::{AdapterRecord, Switch};
 use tl_train::{Predictions, Progress, TrainError, predict};
 
@@ -14,7 +15,6 @@ use super::heads::{Heads, apart, together};
 use super::{Begin, Cell, Link, Row};
 use crate::adapters::ADAPTER_FOLDER;
 use crate::examples::Input;
-use crate::foreign::head_of;
 use crate::source::pretrained_as;
 use crate::{Error, Network, Run, RunRecord};
 
@@ -116,7 +116,7 @@ impl Standing {
                 mend: "put the weights back that the chain began with",
             });
         }
-        let head = head_of(&trunk.network, record.labels.len(), &self.device);
+        let head = trunk.network.zero_head(record.labels.len(), &self.device);
         let model = Model { backbone: trunk.network.clone(), head };
         let adapters = AdapterRecord::open(&folder.join(ADAPTER_FOLDER), &model)?;
         let model = adapters.apply(model)?;

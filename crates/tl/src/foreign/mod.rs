@@ -11,4 +11,4 @@ mod run;
 mod source;
 
 pub use run::{holds_language, merge_into};
-pub(crate) use source::{Foreign, head_of};
+pub(crate) use source::Foreign;

@@ -76,6 +76,10 @@ pub fn put(folder: &Path, counts: Counts) -> Outcome<u64> {
     Ok(count)
 }
 
+// As many images are there as are drawn; the rarest UCI digit has 127 in the training part.
+const _: () = assert!(SHOTS <= COUNTS.training && SHOTS <= APART.training);
+const _: () = assert!(APART.validation + APART.training + APART.test <= 127 && APART.apart);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,12 +96,5 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), TASKS.len());
-    }
-
-    #[test]
-    fn there_are_as_many_images_as_are_drawn() {
-        assert!(SHOTS <= COUNTS.training && SHOTS <= APART.training);
-        // The rarest UCI digit has 127 images in the training part.
-        assert!(APART.validation + APART.training + APART.test <= 127 && APART.apart);
     }
 }
