@@ -160,7 +160,7 @@ mod tests {
 
     fn record(way: &str, seed: u64, value: f64) -> Record {
         let line = serde_json::json!({
-            "task": "movie", "way": way, "shots": 0, "seed": seed, "value": value, "n": 100, "seconds": 60.0,
+            "task": "amazon", "way": way, "shots": 0, "seed": seed, "value": value, "n": 100, "seconds": 60.0,
             "words": (way == "probe").then_some(0.5), "trained_parameters": (way != "probe").then_some(7)
         });
         serde_json::from_value(line).unwrap()
@@ -203,7 +203,7 @@ mod tests {
             "| words | 0.500 (1) |  | | |",
             "| finetune | 0.850 ± 0.071 (2) | 7 | 60 |",
             "| finetune in PyTorch | 0.820 ± 0.000 |  | | |",
-            "`rated:movieReviewSnippets_GroundTruth.txt`, 100 in the test part; accuracy.",
+            "`rated:amazonReviewSnippets_GroundTruth.txt`, 100 in the test part; accuracy.",
         ] {
             assert!(text.contains(line), "{line} is not in {text}");
         }
