@@ -13,6 +13,7 @@
 //! assert!(page.contains("<title>cats &amp; dogs</title>"));
 //! ```
 
+mod bars;
 mod chart;
 mod confusion;
 mod curves;
@@ -23,7 +24,7 @@ mod sections;
 mod tables;
 
 pub use page::render;
-pub use sections::{Cloud, Map, Passage, PictureRow, Section, Table};
+pub use sections::{Bars, Cloud, Map, Passage, PictureRow, Section, Table};
 
 use std::collections::BTreeMap;
 
