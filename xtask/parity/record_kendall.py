@@ -1,6 +1,6 @@
-"""Records SciPy's weighted Kendall tau, for the tests of `tl-train`'s.
+"""Records SciPy's weighted Kendall tau, for the test of the table of rankings.
 
-    python xtask/parity/record_kendall.py --out crates/tl-train/tests/fixtures/kendall.json
+    python xtask/parity/record_kendall.py --out xtask/tests/fixtures/kendall.json
 
 Needs scipy. Values are small whole numbers of quarters, so that ties occur in one of both lists and in both.
 """
@@ -24,7 +24,7 @@ def case(name, count, steps, pull):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("crates/tl-train/tests/fixtures/kendall.json"))
+    parser.add_argument("--out", type=Path, default=Path("xtask/tests/fixtures/kendall.json"))
     arguments = parser.parse_args()
     cases = [
         case("few", 3, 1000, 1),

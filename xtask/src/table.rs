@@ -4,6 +4,7 @@ mod adapt;
 mod careful;
 mod cell;
 mod demo;
+mod rank;
 mod runner;
 mod ssl;
 mod store;
@@ -18,6 +19,7 @@ use serde_json::Value;
 use crate::shell::{During, Failure, Outcome, cargo, read, root, say, watched, write};
 use careful::Careful;
 use cell::{Entry, Pattern};
+use rank::Rank;
 use store::Store;
 use texts::Texts;
 use ways::{Of, Ways};
@@ -33,7 +35,7 @@ use ways::{Of, Ways};
     after_help = "Examples:\n  cargo xtask table demo --cells 'probe:5' --minutes 10\n  cargo xtask table adapt --cells 'uci::0'\n  cargo xtask table demo --verify-one"
 )]
 pub struct Arguments {
-    /// The table: demo, adapt, ssl, texts or careful
+    /// The table: demo, adapt, ssl, texts, careful or rank
     name: String,
     /// Compute one cheap cell again and compare it with the recorded one
     #[arg(long, conflicts_with_all = ["cells", "minutes"])]
@@ -42,7 +44,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", requires = "verify_one")]
     seed: Option<u64>,
     /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED, ssl:
-    /// NETWORK:METHOD:SHOTS:SEED, texts and careful: TASK:WAY:SHOTS:SEED); `*` or nothing stands for any (`*:5`, `probe`)
+    /// NETWORK:METHOD:SHOTS:SEED, texts and careful: TASK:WAY:SHOTS:SEED, rank: DATA:CANDIDATE:SEED); `*` or nothing stands for any (`*:5`, `probe`)
     #[arg(long, value_name = "PATTERN")]
     cells: Option<String>,
     /// Begin no cell after so many minutes
@@ -90,8 +92,9 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
         ssl::Ssl::NAME => carry_out::<ssl::Ssl>(arguments),
         Texts::NAME => carry_out::<Of<Texts>>(arguments),
         Careful::NAME => carry_out::<Of<Careful>>(arguments),
+        Rank::NAME => carry_out::<Rank>(arguments),
         name => Err(Failure::new(format!(
-            "no table \"{name}\"; there are demo, adapt, ssl, texts and careful"
+            "no table \"{name}\"; there are demo, adapt, ssl, texts, careful and rank"
         ))),
     }
 }

@@ -26,7 +26,8 @@ Examples:
   tl rank photos/ --models resnet50=resnet50.pth --out ranked      the page is ranked/report.html
   tl rank reviews.csv --models bert=MiniLM/,distilbert=distilbert/ --shots 50")]
 pub struct Rank {
-    /// A folder with one folder of images per class, or IDX files; for networks of texts a table or a folder of texts
+    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; for
+    /// networks of texts a table or a folder of texts
     pub data: PathBuf,
 
     /// Networks divided by commas, each NAME, NAME=WEIGHTS (what --weights takes), NAME@STAGE or NAME@STAGE=WEIGHTS: its

@@ -12,7 +12,6 @@
 
 mod confusion;
 mod entities;
-mod kendall;
 mod measure;
 mod ranking;
 mod regression;
@@ -21,7 +20,6 @@ mod statistics;
 
 pub use confusion::{ClassScore, Confusion};
 pub use entities::{Entities, EntityScores, Pair, Score, Span, spans, strict_spans};
-pub use kendall::weighted_tau;
 pub use measure::{Measure, Rows};
 pub use ranking::auroc;
 pub use regression::Regression;

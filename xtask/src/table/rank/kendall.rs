@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_correlation_is_scipy_s() {
-        let text = include_str!("../../tests/fixtures/kendall.json");
+        let text = include_str!("../../../tests/fixtures/kendall.json");
         let cases: Vec<Case> = serde_json::from_str(text).unwrap();
         assert_eq!(cases.len(), 6);
         for Case { name, one, other, tau } in cases {
