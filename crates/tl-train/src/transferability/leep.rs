@@ -54,7 +54,8 @@ fn check<T: Copy + Into<f64>>(probabilities: &[T], examples: usize) -> Result<us
         let row = || row.iter().map(number);
         let (sum, negative) = (row().sum::<f64>(), row().any(|value| value < 0.0));
         // A sum that is no number is not near 1 either.
-        if negative || !((sum - 1.0).abs() <= SLACK) {
+        let near = (sum - 1.0).abs() <= SLACK;
+        if negative || !near {
             return Err(ScoreError::Probabilities { example });
         }
     }

@@ -18,7 +18,7 @@ use tl_train::Progress;
 pub use candidate::Candidate;
 pub use cost::Cost;
 pub use page::{RANKING_FILE, REPORT_FILE, check_folder, write};
-use pass::{Passed, pass};
+use pass::pass;
 pub use score::Score;
 use score::{Described, Found};
 
@@ -152,60 +152,56 @@ pub fn rank(request: &RankRequest, progress: &mut dyn Progress) -> Result<Rankin
         skipped: Vec::new(),
     };
     for group in groups(&request.candidates) {
-        let started = Instant::now();
-        let Passed { vectors, places, has_head, data } = pass(request, &group, &known, progress)?;
-        let pass_seconds = started.elapsed().as_secs_f64();
-        if vectors.items.is_empty() {
+        let passed = pass(request, &group, &known, progress)?;
+        let read = &passed.vectors.items;
+        if read.is_empty() {
             return Err(Error::options(
                 "the training and the validation part hold nothing that has a label and can be read",
                 "give images in one folder for each class, or texts with labels",
             ));
         }
-        let labels: Vec<usize> = vectors.items.iter().filter_map(|it| items.label(*it)).collect();
-        let own: Vec<bool> = vectors.items.iter().map(|it| trained.contains(it)).collect();
+        let labels: Vec<usize> = read.iter().filter_map(|item| items.label(*item)).collect();
+        let own: Vec<bool> = read.iter().map(|item| trained.contains(item)).collect();
         found.train = own.iter().filter(|own| **own).count();
         found.validation = own.len() - found.train;
-        found.skipped = data.skipped();
-        for (candidate, place) in group.into_iter().zip(places) {
-            let started = Instant::now();
-            let values = |place: usize| vectors.values.get(place).map(Vec::as_slice);
-            let features = values(place).unwrap_or_default();
-            let probabilities = has_head.then(|| vectors.values.last().map(Vec::as_slice));
-            let described = Described {
-                features,
-                // A network cut short has the head of the whole one no longer.
-                probabilities: probabilities.flatten().filter(|_| candidate.stage.is_none()),
-                labels: &labels,
-                trained: &own,
-                classes: found.classes,
-            };
+        found.skipped = passed.data.skipped();
+        for (number, candidate) in group.into_iter().enumerate() {
+            let described = passed.describe(number, candidate, &labels, &own, found.classes);
             progress.say(&format!("{candidate}: scores"));
-            let Found { values, missing } =
-                described.score(&request.scores, request.neighbours, &request.device)?;
-            found.candidates.push(Ranked {
-                candidate: candidate.to_string(),
-                network: candidate.network.clone(),
-                stage: candidate.stage.clone(),
-                weights: candidate.weights.clone(),
-                rank: None,
-                scores: values,
-                missing,
-                width: features.len() / labels.len().max(1),
-                pass_seconds,
-                score_seconds: started.elapsed().as_secs_f64(),
-                cost: None,
-            });
-            if request.costs {
+            found.candidates.push(ranked(request, candidate, &described, passed.seconds)?);
+            if let (true, Some(last)) = (request.costs, found.candidates.last_mut()) {
                 progress.say(&format!("{candidate}: what fine-tuning would cost"));
-                let cost = cost::cost(request, candidate)?;
-                if let Some(last) = found.candidates.last_mut() {
-                    last.cost = Some(cost);
-                }
+                last.cost = Some(cost::cost(request, candidate)?);
             }
         }
     }
     in_order(&mut found.candidates, ranking)?;
     Ok(found)
+}
+
+/// What the scores say of `candidate`; its rank and cost are not known yet.
+fn ranked(
+    request: &RankRequest,
+    candidate: &Candidate,
+    described: &Described<'_>,
+    pass_seconds: f64,
+) -> Result<Ranked, Error> {
+    let started = Instant::now();
+    let Found { values, missing } =
+        described.score(&request.scores, request.neighbours, &request.device)?;
+    Ok(Ranked {
+        candidate: candidate.to_string(),
+        network: candidate.network.clone(),
+        stage: candidate.stage.clone(),
+        weights: candidate.weights.clone(),
+        rank: None,
+        scores: values,
+        missing,
+        width: described.features.len() / described.labels.len().max(1),
+        pass_seconds,
+        score_seconds: started.elapsed().as_secs_f64(),
+        cost: None,
+    })
 }
 
 /// The score that ranks, where the request makes sense.

@@ -1,5 +1,7 @@
 //! One pass of a network over the examples: the features of all its candidates, and the answers of its own head.
 
+use std::time::Instant;
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
@@ -7,6 +9,7 @@ use tl_core::{Activation, Backbone, FrozenPrefix, Head, Pass};
 use tl_models::Architecture;
 use tl_train::Progress;
 
+use super::score::Described;
 use super::{Candidate, RankRequest};
 use crate::embed::{Vectors, vectors_of};
 use crate::examples::Input;
@@ -18,9 +21,36 @@ pub(super) struct Passed {
     /// The features of each candidate, then the probabilities of the source's classes where the weights bring a head.
     pub vectors: Vectors,
     /// Which of them are each candidate's features.
-    pub places: Vec<usize>,
-    pub has_head: bool,
+    places: Vec<usize>,
+    has_head: bool,
     pub data: Input,
+    /// Of the pass itself, once the weights are there.
+    pub seconds: f64,
+}
+
+impl Passed {
+    /// The features of the candidate of this `number`, and what is known of the examples.
+    pub fn describe<'a>(
+        &'a self,
+        number: usize,
+        candidate: &Candidate,
+        labels: &'a [usize],
+        trained: &'a [bool],
+        classes: usize,
+    ) -> Described<'a> {
+        let place = self.places.get(number).copied();
+        let features = place.and_then(|place| self.vectors.values.get(place));
+        // A network cut short has the head of the whole one no longer.
+        let answers = self.has_head && candidate.stage.is_none();
+        let probabilities = self.vectors.values.last().filter(|_| answers);
+        Described {
+            features: features.map_or(&[], Vec::as_slice),
+            probabilities: probabilities.map(Vec::as_slice),
+            labels,
+            trained,
+            classes,
+        }
+    }
 }
 
 /// Embeds `items` by the network that all of `candidates` are of, with the weights that all have.
@@ -76,10 +106,12 @@ pub(super) fn pass(
         Ok(made)
     };
     progress.begin(&first.network, data.rows(items).len() as u64);
+    let started = Instant::now();
     let vectors = vectors_of(&*data, items, request.batch_size, device, progress, forward)?;
+    let seconds = started.elapsed().as_secs_f64();
     let place = |cut: &usize| ends.iter().position(|end| end == cut).unwrap_or(0);
     let places = cuts.iter().map(place).collect();
-    Ok(Passed { vectors, places, has_head, data })
+    Ok(Passed { vectors, places, has_head, data, seconds })
 }
 
 /// Whether the weights hold a head of several classes, rather than the network a fresh one.

@@ -1,5 +1,7 @@
 //! How alike two rankings are, where their tops count most.
 
+use std::cmp::Ordering;
+
 /// The weighted Kendall τ of two lists of values of the same things (Vigna 2015, *A Weighted Correlation Index for Rankings with
 /// Ties*): 1 where larger values in one are larger in the other, −1 where they are smaller.
 ///
@@ -21,20 +23,21 @@ fn by_ranks_of(first: &[f64], second: &[f64]) -> Option<f64> {
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by(|&a, &b| {
         let descending = |values: &[f64]| values[b].partial_cmp(&values[a]);
-        let first = descending(first).unwrap_or(std::cmp::Ordering::Equal);
-        first.then(descending(second).unwrap_or(std::cmp::Ordering::Equal))
+        let first = descending(first).unwrap_or(Ordering::Equal);
+        first.then(descending(second).unwrap_or(Ordering::Equal))
     });
     let mut weights = vec![0.0; count];
     for (rank, item) in order.into_iter().enumerate() {
         weights[item] = 1.0 / (rank as f64 + 1.0);
     }
-    let [mut together, mut of_first, mut of_second] = [0.0; 3];
-    for a in 0..count {
-        for b in 0..a {
-            let weight = weights[a] + weights[b];
-            let sign = |values: &[f64]| {
-                f64::from(i8::from(values[a] > values[b]))
-                    - f64::from(i8::from(values[a] < values[b]))
+    let [mut together, mut of_first, mut of_second] = [0.0f64; 3];
+    for (a, own) in weights.iter().enumerate() {
+        for (b, other) in weights[..a].iter().enumerate() {
+            let weight = own + other;
+            let sign = |values: &[f64]| match values[a].partial_cmp(&values[b]) {
+                Some(Ordering::Greater) => 1.0,
+                Some(Ordering::Less) => -1.0,
+                _ => 0.0,
             };
             let (first, second) = (sign(first), sign(second));
             together += weight * first * second;
