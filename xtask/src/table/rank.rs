@@ -1,5 +1,6 @@
 //! The table of `tl rank`: does a score of features foretell which network will be best once it is fine-tuned?
 
+mod candidates;
 mod kendall;
 mod page;
 
@@ -15,6 +16,7 @@ use super::cell::Entry;
 use super::runner::{Places, noted};
 use crate::assets::{chosen, fetched};
 use crate::shell::{Failure, Outcome, cache, target};
+use candidates::{CANDIDATES, DATA, Data, Weights};
 
 const SEEDS: u64 = 3;
 /// Every score of `tl rank`, by name.
@@ -22,110 +24,10 @@ const SCORES: [&str; 8] =
     ["logme", "h_score", "shrunk_h_score", "leep", "nce", "transrate", "knn", "probe"];
 /// What is said to every ranking and fitting: 20 training images of each class, a twentieth of what is for fitting to choose by.
 const WORDS: &str = "--image-size 48 --shots 20 --split 95,5,0";
-/// What is said to every fitting.
-const FITTING: &str = "--recipe finetune --epochs 10";
 /// What is said to the fittings that candidates come from, on all training images of another set.
 const BEFORE: &str = "--image-size 48 --split 95,5,0 --weights random --recipe finetune --epochs 4";
 /// How far an accuracy may lie from the recorded one on another machine.
 const TOLERANCE: f64 = 0.08;
-
-/// Images to rank on.
-struct Data {
-    name: &'static str,
-    title: &'static str,
-    /// The word of a command.
-    word: &'static str,
-    /// The fetched files that it needs.
-    assets: &'static [&'static str],
-}
-
-const MNIST: [&str; 10] = [
-    "mnist-0.json",
-    "mnist-1.json",
-    "mnist-2.json",
-    "mnist-3.json",
-    "mnist-4.json",
-    "mnist-5.json",
-    "mnist-6.json",
-    "mnist-7.json",
-    "mnist-8.json",
-    "mnist-9.json",
-];
-
-const DATA: [Data; 3] = [
-    Data { name: "fashion", title: "Clothes", word: "assets/fashion_mnist", assets: &[] },
-    Data { name: "mnist", title: "MNIST", word: "mnist:$TL_CACHE", assets: &MNIST },
-    Data {
-        name: "uci",
-        title: "UCI digits",
-        word: "uci:$TL_CACHE",
-        assets: &["uci-digits.csv.gz"],
-    },
-];
-
-/// A network with its weights, as the program's flags say it.
-struct Candidate {
-    name: &'static str,
-    network: &'static str,
-    weights: Weights,
-    /// Features after this stage; fine-tuned with everything up to it frozen.
-    stage: Option<&'static str>,
-}
-
-/// Where a candidate's weights come from.
-enum Weights {
-    Embedded,
-    Random,
-    /// A fitting on other data, which this table makes first; no candidate on those data.
-    FittedOn(&'static str),
-}
-
-const fn candidate(name: &'static str, network: &'static str, weights: Weights) -> Candidate {
-    Candidate { name, network, weights, stage: None }
-}
-
-/// Networks with other published weights belong here as well.
-const CANDIDATES: [Candidate; 9] = [
-    candidate("mobilenet_v2", "mobilenet_v2", Weights::Embedded),
-    cut("mobilenet_v2 to features.14", "features.14"),
-    cut("mobilenet_v2 to features.7", "features.7"),
-    cut("mobilenet_v2 to features.3", "features.3"),
-    candidate("mobilenet_v2 untrained", "mobilenet_v2", Weights::Random),
-    candidate("resnet10 untrained", "resnet10", Weights::Random),
-    candidate("resnet18 untrained", "resnet18", Weights::Random),
-    candidate("resnet10 from clothes", "resnet10", Weights::FittedOn("fashion")),
-    candidate("resnet10 from MNIST", "resnet10", Weights::FittedOn("mnist")),
-];
-
-const fn cut(name: &'static str, stage: &'static str) -> Candidate {
-    let whole = candidate(name, "mobilenet_v2", Weights::Embedded);
-    Candidate { stage: Some(stage), ..whole }
-}
-
-impl Candidate {
-    fn is_for(&self, data: &Data) -> bool {
-        !matches!(self.weights, Weights::FittedOn(other) if other == data.name)
-    }
-
-    /// What `--weights` takes.
-    fn weights(&self) -> String {
-        match self.weights {
-            Weights::Embedded => "embedded".to_string(),
-            Weights::Random => "random".to_string(),
-            Weights::FittedOn(data) => format!("$TABLE/{}-{data}", self.network),
-        }
-    }
-
-    fn ranking(&self) -> String {
-        let stage = self.stage.map_or(String::new(), |stage| format!("@{stage}"));
-        format!("--models {}{stage}={} --only", self.network, self.weights())
-    }
-
-    fn fitting(&self) -> String {
-        let frozen = self.stage.map_or(String::new(), |stage| format!(" --freeze-through {stage}"));
-        format!("--model {} --weights {}{frozen} {FITTING}", self.network, self.weights())
-    }
-}
 
 /// One candidate on one data set with one seed, which is that of the draw of the training images and of the fitting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -100,7 +100,7 @@ fn what_says_the_same_scores_the_same() {
     for (name, score) in &OF_FEATURES[1..3] {
         near(score(&small).unwrap(), score(&one).unwrap(), name);
     }
-    assert!((log_me(&small).unwrap() - log_me(&one).unwrap()).abs() < 1e-3);
+    assert!((log_me(&small).unwrap() - log_me(&one).unwrap()).abs() < 1e-2);
 }
 
 /// Features that hold the classes score higher than the same ones under labels dealt anew.

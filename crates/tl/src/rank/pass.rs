@@ -14,7 +14,7 @@ use super::{Candidate, RankRequest};
 use crate::embed::{Vectors, vectors_of};
 use crate::examples::Input;
 use crate::source::{Pretrained, pretrained_as};
-use crate::{Error, FinetuneOptions, NetworkChoice};
+use crate::{Error, NetworkChoice};
 
 /// What a pass made.
 pub(super) struct Passed {
@@ -120,24 +120,4 @@ fn has_head(found: &Pretrained) -> bool {
     let name = format!("{}.weight", found.model.backbone.head_name());
     let fresh = report.missing.contains(&name) || report.reshaped.iter().any(|it| it.name == name);
     !fresh && found.model.head.classes() > 1
-}
-
-impl RankRequest {
-    /// What a fitting of `candidate` would be told; the preprocessing of the pass follows from it too.
-    pub(super) fn options(&self, candidate: &Candidate) -> FinetuneOptions {
-        let mut options = FinetuneOptions {
-            network: candidate.network.clone(),
-            weights: candidate.weights.clone(),
-            partial_weights: self.partial_weights,
-            image_size: self.image_size,
-            resize: self.resize,
-            shots: self.shots,
-            split: self.split,
-            text: self.text.clone(),
-            strict: self.strict,
-            ..FinetuneOptions::default()
-        };
-        options.settings.seed = self.seed;
-        options
-    }
 }

@@ -1,7 +1,8 @@
 //! The page of the table in Markdown.
 
+use super::candidates::{CANDIDATES, DATA, Data, FITTING};
 use super::kendall::weighted_tau;
-use super::{CANDIDATES, DATA, Data, FITTING, Rank, Record, SCORES, SEEDS, Table, WORDS};
+use super::{Rank, Record, SCORES, SEEDS, Table, WORDS};
 use crate::table::cell::mean_and_deviation;
 
 /// Fewer candidates are no ranking.
