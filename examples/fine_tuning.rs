@@ -14,7 +14,7 @@ use tl::core::TrainableReport;
 use tl::data::{Augment, Loader, Preprocess};
 use tl::embedded;
 use tl::prelude::*;
-use tl::train::{Conduct, Settings, Task, fit, predict};
+use tl::train::{Conduct, Earlier, Settings, Task, fit, predict};
 
 #[derive(Parser)]
 struct Arguments {
@@ -50,7 +50,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let phases = plan.resolve(&found.model.backbone.stages())?;
     print!("{}", TrainableReport::new(&phases, &found.model));
 
-    let task = Task { data: &loader, split: &split, augment: Augment::none(), earlier: None };
+    let task = Task {
+        data: &loader,
+        split: &split,
+        augment: Augment::none(),
+        earlier: Earlier::default(),
+    };
     let settings = Settings { seed: arguments.seed, validate_every: 3, ..Settings::default() };
     let fitted = fit(found.model, &task, &plan, &settings, &Conduct::default(), &mut Lines)?;
 

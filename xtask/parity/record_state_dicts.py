@@ -2,7 +2,7 @@
 
     python xtask/parity/record_state_dicts.py --out crates/tl-cli/tests/fixtures/state_dicts.json
 
-Needs torch and torchvision. One network of each family, with three classes; types by their names in safetensors.
+Needs torch and torchvision. Networks with and without norms, and one whose head is a convolution, with three classes; types by their names in safetensors.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import torchvision
 
-NETWORKS = ["mobilenet_v2", "resnet18", "vgg11"]
+NETWORKS = ["mobilenet_v2", "resnet18", "squeezenet1_1", "vgg11"]
 CLASSES = 3
 TYPES = {torch.float32: "F32", torch.int64: "I64"}
 

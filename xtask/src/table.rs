@@ -3,9 +3,12 @@
 mod adapt;
 mod careful;
 mod cell;
+mod chain;
 mod demo;
+mod grey;
 mod rank;
 mod runner;
+mod specific;
 mod ssl;
 mod store;
 mod texts;
@@ -19,7 +22,9 @@ use serde_json::Value;
 use crate::shell::{During, Failure, Outcome, cargo, read, root, say, watched, write};
 use careful::Careful;
 use cell::{Entry, Pattern};
+use chain::Chain;
 use rank::Rank;
+use specific::Specific;
 use store::Store;
 use texts::Texts;
 use ways::{Of, Ways};
@@ -35,7 +40,7 @@ use ways::{Of, Ways};
     after_help = "Examples:\n  cargo xtask table demo --cells 'probe:5' --minutes 10\n  cargo xtask table adapt --cells 'uci::0'\n  cargo xtask table demo --verify-one"
 )]
 pub struct Arguments {
-    /// The table: demo, adapt, ssl, texts, careful or rank
+    /// The table: demo, adapt, ssl, texts, careful, chain, specific or rank
     name: String,
     /// Compute one cheap cell again and compare it with the recorded one
     #[arg(long, conflicts_with_all = ["cells", "minutes"])]
@@ -44,7 +49,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", requires = "verify_one")]
     seed: Option<u64>,
     /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED, ssl:
-    /// NETWORK:METHOD:SHOTS:SEED, texts and careful: TASK:WAY:SHOTS:SEED, rank: DATA:CANDIDATE:SEED); `*` or nothing stands for any (`*:5`, `probe`)
+    /// NETWORK:METHOD:SHOTS:SEED, texts, careful and specific: TASK:WAY:SHOTS:SEED, chain: METHOD:SEED, choice:METHOD:STRENGTH, rank: DATA:CANDIDATE:SEED); `*` or nothing stands for any (`*:5`, `probe`)
     #[arg(long, value_name = "PATTERN")]
     cells: Option<String>,
     /// Begin no cell after so many minutes
@@ -92,9 +97,11 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
         ssl::Ssl::NAME => carry_out::<ssl::Ssl>(arguments),
         Texts::NAME => carry_out::<Of<Texts>>(arguments),
         Careful::NAME => carry_out::<Of<Careful>>(arguments),
+        Chain::NAME => carry_out::<Chain>(arguments),
+        Specific::NAME => carry_out::<Of<Specific>>(arguments),
         Rank::NAME => carry_out::<Rank>(arguments),
         name => Err(Failure::new(format!(
-            "no table \"{name}\"; there are demo, adapt, ssl, texts, careful and rank"
+            "no table \"{name}\"; there are demo, adapt, ssl, texts, careful, chain, specific and rank"
         ))),
     }
 }
@@ -225,7 +232,7 @@ mod tests {
             run(&Arguments { name, verify_one: false, seed: None, cells, minutes: None })
         };
         assert!(run("nonsense", None).is_err());
-        for table in ["demo", "adapt"] {
+        for table in ["demo", "adapt", "chain", "specific"] {
             let message = run(table, Some("nonsense")).unwrap_err().to_string();
             assert!(message.contains("has no cell nonsense"), "{message}");
         }

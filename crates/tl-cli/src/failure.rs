@@ -24,10 +24,28 @@ impl Failure {
         Self { message: message.into(), code: INPUT }
     }
 
+    /// The same, after what it came of.
+    pub fn of(self, what: &str) -> Self {
+        Self { message: format!("{what}: {}", self.message), ..self }
+    }
+
     /// An end by Ctrl-C: exit code 130.
     pub fn interrupted(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: INTERRUPTED }
     }
+}
+
+/// What clap says in one line, before it repeats the usage, which `--help` shows.
+pub fn said(message: &clap::Error) -> String {
+    let text = message.render().to_string();
+    let said: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let said = said.join(" ").replace(" tip:", "; tip:");
+    said.strip_prefix("error: ").unwrap_or(&said).to_string()
 }
 
 impl fmt::Display for Failure {

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tl::burn::tensor::Device;
+use tl::core::Regulariser;
 use tl::finetune::Request;
 use tl::train::{Progress, TrainError};
-use tl::{Error, Examples, Run, prepare};
+use tl::{EarlierTask, Error, Examples, FinetuneOptions, Run, prepare};
 
 use crate::failure::Failure;
 use crate::finetune_flags::Finetune;
 use crate::finetune_summary::{self as summary, Outcome};
+use crate::flags::Machine;
 use crate::progress::Display;
 use crate::{interruption, language, output, seeds};
 
@@ -37,26 +39,52 @@ pub fn run(verb: &Finetune) -> Result<(), Failure> {
 
 /// What the flags ask for; the data is listed here.
 fn request(verb: &Finetune) -> Result<Request, Failure> {
-    let device: Device = verb.machine.start()?;
+    request_on(verb, &verb.machine, verb.machine.start()?)
+}
+
+/// The same on a device of `machine` that was opened already.
+pub fn request_on(verb: &Finetune, machine: &Machine, device: Device) -> Result<Request, Failure> {
     let options = verb.options()?;
     let name = verb.data.to_string_lossy();
     let labelled = !verb.is_unlabelled()?;
     let examples = Examples::open(&name, &options.network, &options.text, labelled)?;
     output::notes(examples.notes());
+    let earlier = earlier(verb, &options)?;
     Ok(Request {
+        earlier,
         options,
         examples,
         data: name.into_owned(),
         out: verb.run.out.clone(),
         device,
-        device_name: verb.machine.device.clone(),
-        threads: verb.machine.threads(),
+        device_name: machine.device.clone(),
+        threads: machine.threads(),
         checkpoint_every: verb.run.checkpoint_every,
         resume: verb.run.resume,
         cache_memory: verb.run.cache_bytes(),
         stop: Arc::new(AtomicBool::new(false)),
         command: output::command_line(&words()),
     })
+}
+
+/// The earlier tasks that are named, each as `RUN` or `RUN=DATA`.
+fn earlier(verb: &Finetune, options: &FinetuneOptions) -> Result<Vec<EarlierTask>, Failure> {
+    let holds = |term: &Regulariser| {
+        matches!(term, Regulariser::Lwf { .. } | Regulariser::Rehearsal { .. })
+    };
+    if !verb.earlier.is_empty() && !options.tuning.regularisers.iter().any(holds) {
+        return Err(Failure::input(
+            "--earlier says nothing without --regularise lwf or rehearsal; add one of them, or leave it out",
+        ));
+    }
+    let task = |text: &String| {
+        let (run, data) = match text.split_once('=') {
+            Some((run, data)) if !Path::new(text).is_dir() => (run, Some(data)),
+            _ => (text.as_str(), None),
+        };
+        Ok(EarlierTask::of(Path::new(run), data)?)
+    };
+    verb.earlier.iter().map(task).collect()
 }
 
 /// Fits; an interruption is told with the command that goes on.
@@ -69,6 +97,7 @@ pub fn fit(
     output::notes(&prepared.data.notes());
     let folder = prepared.claim()?;
     progress.say(&summary::headline(&prepared, &folder));
+    summary::earlier(&prepared).iter().for_each(|line| progress.say(line));
     prepared.fit(progress).map_err(|error| match error {
         Error::Train(TrainError::Interrupted { .. }) => {
             Failure::interrupted(format!("{error}; go on with: {}", resume(&folder)))

@@ -76,6 +76,7 @@ Examples:
   tl finetune train.conll --task tokens --model bert --weights MiniLM/ --epochs 8 --lr 1e-3
   tl finetune novel.txt --task lm --model gpt2 --weights gpt2/     a language model; then: tl generate
   tl finetune questions.csv --task embedding --text-column question --pair-column answer --model bert --weights MiniLM/
+  tl finetune next/ --weights runs/1 --regularise lwf --regularise rehearsal     what runs/1 learnt is not forgotten
   tl finetune rated.csv --task regression --label-column rating --model bert --weights MiniLM/     a number for each text
 
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens
@@ -140,14 +141,22 @@ pub struct Finetune {
     /// What is added to the loss so that the network keeps what it knows, as KIND or KIND:KEY=VALUE,…; may be given several
     /// times: l2_sp (weights stay near their first values: strength, head), delta (outputs of stages do, of images: strength,
     /// head), bss (the smallest singular values of a batch's features shrink: strength, count), ewc and mas (weights stay that earlier
-    /// tasks hang on: strength) [default: none]
+    /// tasks hang on: strength), si (the same, by --importance si: strength), lwf (heads of earlier tasks answer as they did: strength,
+    /// temperature), rehearsal (examples of earlier tasks are shown again: strength, size of all that are kept, batch, pick=reservoir
+    /// or herding) [default: none]
     #[arg(long, value_name = "TERM", help_heading = "Tuning")]
     pub regularise: Vec<Regulariser>,
 
     /// At the end, measure on the training part how much each weight matters, so that a next task can hold on to it with
-    /// --weights RUN --regularise: ewc (Fisher information), mas (how far answers move) [default: nothing]
+    /// --weights RUN --regularise: ewc (Fisher information), mas (how far answers move), si (what it did for the loss, noted while
+    /// the network is trained) [default: nothing]
     #[arg(long, value_name = "MEASURE", value_parser = one_of(&Measure::ALL), help_heading = "Tuning")]
     pub importance: Option<Measure>,
+
+    /// The run of an earlier task that lwf or rehearsal holds the network to, the oldest first, with its data where its record does
+    /// not say where they lie now; may be given several times [default: that of --weights, where it is a run with classes]
+    #[arg(long, value_name = "RUN[=DATA]", help_heading = "Tuning")]
+    pub earlier: Vec<String>,
 
     /// At the end, go back part of the way to the first weights, as far as the validation part chooses (WiSE-FT)
     #[arg(long, help_heading = "Tuning")]
@@ -168,6 +177,11 @@ pub struct Finetune {
     /// End a phase after this many epochs without a better validation accuracy, or R² of numbers [default: never]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub patience: Option<usize>,
+
+    /// Measure the validation part after every N epochs and after a phase's last: worth it where that takes longer than an
+    /// epoch, and --keep last chooses no epoch [default: 1]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
+    pub validate_every: Option<usize>,
 
     /// What the classes weigh in the loss: even (each example the same), or balanced (each class the same, however few
     /// examples it has) [default: even]
@@ -258,6 +272,7 @@ impl Finetune {
         settings.keep = self.keep.unwrap_or(settings.keep);
         settings.ema = self.ema.or(settings.ema);
         settings.patience = self.patience.or(settings.patience);
+        settings.validate_every = self.validate_every.unwrap_or(settings.validate_every);
         settings.balanced = self.class_weights.unwrap_or(settings.balanced);
         settings.interpolate |= self.interpolate;
         settings.cache &= !self.no_cache;
@@ -349,6 +364,7 @@ impl Finetune {
             ("--layer-decay", self.layer_decay.is_some()),
             ("--clip", self.clip.is_some()),
             ("--patience", self.patience.is_some()),
+            ("--validate-every", self.validate_every.is_some()),
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((flag, _)) => Err(Failure::input(format!(

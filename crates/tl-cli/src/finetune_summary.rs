@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use tl::core::TrainableReport;
 use tl::data::{Skipped, Split};
+use tl::earlier::EarlierRecord;
 use tl::numbers::NumbersRecord;
 use tl::train::metrics::{Evaluation, Regression};
 use tl::train::{Dataset, Scale};
@@ -150,6 +151,20 @@ pub fn headline(prepared: &Prepared, folder: &Path) -> String {
     )
 }
 
+/// The earlier tasks that a run is held to, in a line; nothing where there is none.
+pub fn earlier(prepared: &Prepared) -> Option<String> {
+    let tasks = &prepared.record.earlier;
+    let each = tasks.iter().map(|task| match task.examples {
+        0 => format!("{} ({} classes)", task.run, task.classes),
+        kept => format!("{} ({} classes, {kept} examples kept)", task.run, task.classes),
+    });
+    let each: Vec<String> = each.collect();
+    let line = format!("held to earlier tasks: {}", each.join(", "));
+    let bytes: u64 = tasks.iter().map(|task| task.bytes).sum();
+    let room = if bytes > 0 { format!("; {:.1} kB", bytes as f64 / 1e3) } else { String::new() };
+    (!tasks.is_empty()).then(|| line + &room)
+}
+
 /// What `--dry-run --json` prints.
 #[derive(Serialize)]
 struct DryRun<'a> {
@@ -161,6 +176,8 @@ struct DryRun<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     numbers: Option<NumberCounts>,
     notes: Vec<String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    earlier: &'a [EarlierRecord],
     trainable_report: &'a TrainableReport,
     load_report: &'a Option<tl::models::weights::LoadReport>,
 }
@@ -215,6 +232,7 @@ pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
             classes,
             numbers,
             notes,
+            earlier: &record.earlier,
             trainable_report: report,
             load_report: &record.load_report,
         });
@@ -230,6 +248,7 @@ pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
     for note in &notes {
         text += &format!("note: {note}\n");
     }
+    text += &earlier(prepared).map_or(String::new(), |line| line + "\n");
     if let Some(load) = &record.load_report {
         text += &format!("\n{}\n", load.to_string().trim_end());
     }

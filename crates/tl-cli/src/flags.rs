@@ -14,8 +14,10 @@ use crate::failure::Failure;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkFlags {
-    /// The network: mobilenet_v2, resnet18 to resnet152, vgg11 to vgg19 and vgg11_bn to vgg19_bn, vit_tiny, vit_small and
-    /// vit_base, or resnet10 and small_conv for digits and other small images; for texts bert, roberta, distilbert and gpt2
+    /// The network: convnext_tiny and convnext_small, densenet121, efficientnet_b0 to efficientnet_b4, inception_v3,
+    /// mobilenet_v2, resnet18 to resnet152, resnext50_32x4d and resnext101_32x8d, wide_resnet50_2 and wide_resnet101_2,
+    /// squeezenet1_0 and squeezenet1_1, vgg11 to vgg19 and vgg11_bn to vgg19_bn, vit_tiny, vit_small and vit_base, or
+    /// resnet10 and small_conv for digits and other small images; for texts bert, roberta, distilbert and gpt2
     /// [default: mobilenet_v2]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,

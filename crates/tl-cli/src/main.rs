@@ -4,6 +4,9 @@ mod adapt;
 mod adapt_flags;
 mod adapt_seeds;
 mod adapt_summary;
+mod chain;
+mod chain_summary;
+mod chain_toml;
 mod class_counts;
 mod demo;
 mod demo_table;
@@ -55,6 +58,7 @@ Examples:
   tl evaluate runs/1 more-photos/          accuracy with its 95 % interval
   tl predict runs/1 new.jpg holidays/      a label and its probability for every image
   tl finetune photos/ --recipe probe       a new head on frozen features, the fastest
+  tl chain chain.toml                      several tasks one after another, and what is forgotten
   tl adapt --source day/ --target night/   to images without labels from elsewhere
   tl pretrain images/                      on images or texts without labels; the result is a source of weights
   tl probe photos/                         what features are good for: k-NN, a linear head
@@ -70,6 +74,7 @@ Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
 enum Verb {
     Demo(demo::Demo),
     Finetune(Box<finetune_flags::Finetune>),
+    Chain(chain::Chain),
     Adapt(Box<adapt_flags::Adapt>),
     Pretrain(Box<pretrain::Pretrain>),
     Probe(probe::Probe),
@@ -103,12 +108,16 @@ fn run() -> Result<(), Failure> {
         Ok(program) => program,
         Err(message) => return usage(&message),
     };
-    if !matches!(program.verb, Verb::Finetune(_) | Verb::Adapt(_) | Verb::Pretrain(_)) {
+    if !matches!(
+        program.verb,
+        Verb::Finetune(_) | Verb::Chain(_) | Verb::Adapt(_) | Verb::Pretrain(_)
+    ) {
         interruption::end_at_once();
     }
     match program.verb {
         Verb::Demo(verb) => demo::run(&verb),
         Verb::Finetune(verb) => finetune::run(&verb),
+        Verb::Chain(verb) => chain::run(&verb),
         Verb::Adapt(verb) => adapt::run(&verb),
         Verb::Pretrain(verb) => pretrain::run(&verb),
         Verb::Probe(verb) => probe::run(&verb),
@@ -131,16 +140,7 @@ fn usage(message: &clap::Error) -> Result<(), Failure> {
             Err(Failure::input("no verb was given; see `tl --help`"))
         }
         _ => {
-            let text = text.to_string();
-            // What clap says before it repeats the usage, which `--help` shows.
-            let said: Vec<&str> = text
-                .lines()
-                .map(str::trim)
-                .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
-                .filter(|line| !line.is_empty())
-                .collect();
-            let said = said.join(" ").replace(" tip:", "; tip:");
-            let said = said.strip_prefix("error: ").unwrap_or(&said);
+            let said = failure::said(message);
             Err(Failure::input(format!("{said}; see `tl --help` and `tl VERB --help`")))
         }
     }

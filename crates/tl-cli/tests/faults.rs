@@ -202,6 +202,7 @@ fn numbers_that_make_no_sense_are_refused() {
         ("--batch-size", "-3", "'-3'"),
         ("--epochs", "0", "--epochs from 1"),
         ("--patience", "0", "patience is 0"),
+        ("--validate-every", "0", "between two validations is 0"),
         ("--checkpoint-every", "0", "--checkpoint-every"),
         ("--shots", "0", "0 shots"),
         ("--shots", "500", "500 shots"),
@@ -230,9 +231,13 @@ fn numbers_that_make_no_sense_are_refused() {
 #[test]
 fn flags_that_the_recipe_would_leave_without_an_effect_are_refused() {
     let place = Place::with_photos(2, 6);
-    for (flag, value) in
-        [("--lr", "0.1"), ("--layer-decay", "0.7"), ("--clip", "1"), ("--patience", "3")]
-    {
+    for (flag, value) in [
+        ("--lr", "0.1"),
+        ("--layer-decay", "0.7"),
+        ("--clip", "1"),
+        ("--patience", "3"),
+        ("--validate-every", "2"),
+    ] {
         place.refused_with(&quick("run", &[flag, value]), &[flag, "--epochs N"]);
     }
     place.refused_with(&quick("run", &["--augment"]), &["--augment varies nothing"]);

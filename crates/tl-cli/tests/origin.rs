@@ -56,11 +56,13 @@ fn a_fine_tuned_run_holds_the_names_types_and_shapes_of_torchvision() {
 
 // Saved as a run saves it, without the minutes that fitting 129 million parameters takes.
 #[test]
-fn a_network_without_norms_is_saved_with_the_names_of_torchvision() {
+fn networks_without_norms_are_saved_with_the_names_of_torchvision() {
     let place = Place::new();
     let device = tl::device("flex").unwrap();
-    let network = tl::pretrained("vgg11", "random", Some(3), false, 0, &device).unwrap();
-    let path = place.path("vgg11.safetensors");
-    save(&path, &network.model, &BTreeMap::new()).unwrap();
-    assert_eq!(entries(&path), recorded("vgg11"));
+    for name in ["squeezenet1_1", "vgg11"] {
+        let network = tl::pretrained(name, "random", Some(3), false, 0, &device).unwrap();
+        let path = place.path(&format!("{name}.safetensors"));
+        save(&path, &network.model, &BTreeMap::new()).unwrap();
+        assert_eq!(entries(&path), recorded(name), "{name}");
+    }
 }

@@ -226,3 +226,16 @@ fn help_teaches_with_examples_and_defaults() {
         assert!(one.contains(part), "{part:?} is not in: {one}");
     }
 }
+
+#[test]
+fn validations_come_as_seldom_as_is_asked_and_after_the_last_epoch() {
+    let place = Place::with_photos(2, 8);
+    let words = "finetune photos --image-size 32 --recipe finetune --epochs 5 --validate-every 2 --keep last --out run";
+    place.good(&words.split(' ').collect::<Vec<_>>());
+    let rows = String::from_utf8(place.read("run/metrics.jsonl")).unwrap();
+    let validated = rows.lines().map(|row| {
+        let row: Value = serde_json::from_str(row).unwrap();
+        row["validation_loss"].is_number()
+    });
+    assert_eq!(validated.collect::<Vec<_>>(), [false, true, false, true, true]);
+}

@@ -49,6 +49,13 @@ const SENTENCES: &str = "finetune reviews.csv --model bert --weights encoder --r
 const SENTENCES_ADAPTED: &str = "adapt --source reviews.csv --target elsewhere.csv --model bert --weights encoder --method shot \
     --lr 3e-3 --source-epochs 20 --epochs 20 --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
 
+/// Heads and examples of an earlier task, and what each weight did on its way.
+const REMEMBERING: &str = "finetune photos --image-size 16 --model small_conv --weights first --recipe gradual --epochs 9 \
+    --lr 0.01 --batch-size 8 --checkpoint-every 2 --threads 2 --importance si --regularise si --regularise lwf \
+    --regularise rehearsal:size=7,batch=3 --resume --out";
+const EARLIER: &str = "finetune photos --image-size 16 --model small_conv --weights random --recipe finetune --epochs 3 \
+    --lr 0.01 --importance si --out";
+
 /// When a run is killed: a pseudo-random share of its duration, or as soon as something is seen.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
@@ -144,6 +151,31 @@ fn a_run_of_adapters_killed_and_resumed_ends_with_the_same_bits() {
         let (found, found_adapters) = of(&name);
         whole.must_equal(&found, &format!("{moment:?}, {seen}"));
         assert!(found_adapters == adapters, "{moment:?}: the adapters differ");
+    }
+}
+
+#[test]
+fn a_run_that_remembers_killed_and_resumed_ends_with_the_same_bits() {
+    let place = Place::with_photos(4, 20);
+    place.good(&words(EARLIER, "first"));
+    let started = Instant::now();
+    place.good(&words(REMEMBERING, "whole"));
+    let duration = started.elapsed();
+    let of = |out: &str| {
+        let importance = fs::read(place.path(out).join("importance.safetensors")).unwrap();
+        (Outcome::of(&place.path(out), &REMEMBERED), importance)
+    };
+    let (whole, importance) = of("whole");
+    assert!(whole.steps > 20, "the run is too short to be killed in many places");
+    place.good(&[words(REMEMBERING, "other"), vec!["--seed", "1"]].concat());
+    assert!(of("other").1 != importance);
+    for share in [0.3, 0.45, 0.6, 0.75, 0.9] {
+        let (name, moment) = (format!("killed-{share}"), Moment::Share(share));
+        let seen = kill(&place, REMEMBERING, &name, moment, duration);
+        place.good(&words(REMEMBERING, &name));
+        let (found, found_importance) = of(&name);
+        whole.must_equal(&found, &format!("{moment:?}, {seen}"));
+        assert!(found_importance == importance, "{moment:?}: what matters differs");
     }
 }
 
@@ -254,6 +286,8 @@ type Checkpoints = [(&'static str, &'static [&'static str])];
 
 const FITTED: [(&str, &[&str]); 1] =
     [("checkpoint.safetensors", &["model/", "best/", "average/", "first/", "second/"])];
+const REMEMBERED: [(&str, &[&str]); 1] =
+    [("checkpoint.safetensors", &["model/", "best/", "first/", "second/", "path/", "path_begin/"])];
 const TEXTS: [(&str, &[&str]); 1] =
     [("checkpoint.safetensors", &["model/", "best/", "first/", "second/"])];
 const ADAPTED: [(&str, &[&str]); 2] = [

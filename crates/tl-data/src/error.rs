@@ -105,6 +105,9 @@ pub enum DataError {
     )]
     UnknownClass { class: String, known: String },
 
+    #[error("there is no class {class:?}: name some of {known}")]
+    NoSuchClass { class: String, known: String },
+
     #[error("{0}")]
     Join(String),
 

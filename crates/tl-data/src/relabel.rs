@@ -45,6 +45,24 @@ impl Images {
         Ok(Self { classes: classes.to_vec(), items, notes: self.notes.clone() })
     }
 
+    /// The images of `classes` alone, by name, numbered in their order: one task out of data that hold several.
+    ///
+    /// # Errors
+    /// [`DataError::NoSuchClass`] for one that these images do not have.
+    pub fn only(&self, classes: &[String]) -> Result<Self, DataError> {
+        let place = |class: &String| {
+            let missing =
+                || DataError::NoSuchClass { class: class.clone(), known: self.classes.join(", ") };
+            self.classes.iter().position(|known| known == class).ok_or_else(missing)
+        };
+        let wanted: Vec<usize> = classes.iter().map(place).collect::<Result<_, _>>()?;
+        let items = self.items.iter().filter_map(|item| {
+            let label = wanted.iter().position(|class| Some(*class) == item.label)?;
+            Some(Item { label: Some(label), ..item.clone() })
+        });
+        Ok(Self { classes: classes.to_vec(), items: items.collect(), notes: self.notes.clone() })
+    }
+
     /// The same images without labels and classes.
     pub fn unlabelled(&self) -> Self {
         let items = self.items.iter().map(|item| Item { label: None, ..item.clone() });
@@ -74,6 +92,23 @@ mod tests {
         let images = Images::open(folder.path()).unwrap();
         let error = images.with_classes(&["bus".into(), "car".into()]).unwrap_err().to_string();
         assert!(error.contains("\"tram\"") && error.contains("bus, car"), "{error}");
+    }
+
+    #[test]
+    fn only_the_images_of_some_classes_stay_and_are_numbered_in_their_order() {
+        let folder = folder_with(&["bus/1.png", "car/1.png", "tram/1.png", "tram/2.png"]);
+        let images = Images::open(folder.path()).unwrap();
+        let classes = ["tram".to_string(), "bus".to_string()];
+        let some = images.only(&classes).unwrap();
+        let found: Vec<(&str, Option<usize>)> =
+            some.items.iter().map(|item| (item.name.as_str(), item.label)).collect();
+        assert_eq!(
+            found,
+            [("bus/1.png", Some(1)), ("tram/1.png", Some(0)), ("tram/2.png", Some(0))]
+        );
+        assert_eq!(some.classes, classes);
+        let error = images.only(&["boat".to_string()]).unwrap_err().to_string();
+        assert!(error.contains("\"boat\"") && error.contains("bus, car, tram"), "{error}");
     }
 
     #[test]

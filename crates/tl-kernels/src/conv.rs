@@ -26,9 +26,11 @@ pub struct Conv2d {
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2dConfig {
     pub channels: [usize; 2],
-    pub kernel: usize,
+    /// Height, then width.
+    pub kernel: [usize; 2],
     pub stride: usize,
-    pub padding: usize,
+    /// Above and below, then left and right.
+    pub padding: [usize; 2],
     pub dilation: usize,
     pub groups: usize,
     pub bias: bool,
@@ -38,7 +40,13 @@ impl Conv2dConfig {
     /// A convolution from `channels[0]` to `channels[1]` channels with a square kernel, stride 1, no
     /// padding, no bias.
     pub fn new(channels: [usize; 2], kernel: usize) -> Self {
-        Self { channels, kernel, stride: 1, padding: 0, dilation: 1, groups: 1, bias: false }
+        let (kernel, padding) = ([kernel; 2], [0; 2]);
+        Self { channels, kernel, stride: 1, padding, dilation: 1, groups: 1, bias: false }
+    }
+
+    /// The same with a kernel of this height and width and the padding that keeps the map's size, where both are odd.
+    pub fn same_size(channels: [usize; 2], kernel: [usize; 2]) -> Self {
+        Self { kernel, padding: kernel.map(|side| side / 2), ..Self::new(channels, 1) }
     }
 
     pub fn stride(mut self, stride: usize) -> Self {
@@ -47,7 +55,7 @@ impl Conv2dConfig {
     }
 
     pub fn padding(mut self, padding: usize) -> Self {
-        self.padding = padding;
+        self.padding = [padding; 2];
         self
     }
 
@@ -64,7 +72,8 @@ impl Conv2dConfig {
     /// The layer, with all values 0: weights come from a file or from an initialisation by path.
     pub fn init(&self, device: &Device) -> Conv2d {
         let [input, output] = self.channels;
-        let kernel = [output, input / self.groups, self.kernel, self.kernel];
+        let [height, width] = self.kernel;
+        let kernel = [output, input / self.groups, height, width];
         Conv2d {
             weight: Param::from_tensor(Tensor::zeros(kernel, device)),
             bias: self.bias.then(|| Param::from_tensor(Tensor::zeros([output], device))),
@@ -72,12 +81,12 @@ impl Conv2dConfig {
                 kind: SiteKind::Convolution,
                 input,
                 output,
-                kernel: [self.kernel; 2],
+                kernel: self.kernel,
                 groups: self.groups,
             }),
             shape: ConvShape {
                 stride: [self.stride; 2],
-                padding: [self.padding; 2],
+                padding: self.padding,
                 dilation: [self.dilation; 2],
                 groups: self.groups,
             },

@@ -6,7 +6,7 @@
 use burn::prelude::*;
 use burn::tensor::activation::relu;
 use burn::tensor::module;
-use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 
 use crate::{Nonlinearity, Shared};
 
@@ -114,6 +114,35 @@ pub(crate) fn batch_norm_train_unit(
     (finish(normed.output, residual, act), mean, variance)
 }
 
+/// `act(scale·x + shift)`, with one of each for a channel.
+pub(crate) fn affine_unit(
+    x: Tensor<4>,
+    scale: Tensor<1>,
+    shift: Tensor<1>,
+    act: Nonlinearity,
+) -> Tensor<4> {
+    let [channels] = scale.dims();
+    let scale = scale.reshape([channels, 1, 1, 1]);
+    #[cfg(feature = "flex")]
+    if runs_on_flex(&x) && runs_on_flex(&scale) {
+        // A convolution of each channel with one value.
+        let shape = ConvShape { groups: channels, ..ConvShape::POINTWISE };
+        return conv2d_unit(x, scale, Some(shift), None, shape, act);
+    }
+    composed_affine(x, scale, shift, act)
+}
+
+/// The same of Burn's operations; `scale` is `[channels, 1, 1, 1]`.
+fn composed_affine(
+    x: Tensor<4>,
+    scale: Tensor<4>,
+    shift: Tensor<1>,
+    act: Nonlinearity,
+) -> Tensor<4> {
+    let shift = shift.reshape([1, scale.dims()[0], 1, 1]);
+    finish(x * scale.swap_dims(0, 1) + shift, None, act)
+}
+
 /// `x·wᵀ + b + more`: `x` is `[rows, in]`, `w` `[out, in]`, `b` `[out]`, `more` `[rows, out]`.
 pub(crate) fn linear_unit(
     x: Tensor<2>,
@@ -166,6 +195,35 @@ pub(crate) fn average_pool_unit(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
         return operations::average_pool(x, size);
     }
     module::adaptive_avg_pool2d(x, size)
+}
+
+/// The mean of each window, padding with zeros that count.
+pub(crate) fn window_mean_unit(
+    x: Tensor<4>,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if runs_on_flex(&x) && x.dims()[1] > 0 && kernel > 0 {
+        // A convolution of each channel with the same value everywhere.
+        let channels = x.dims()[1];
+        let device = x.device().without_autodiff();
+        let share = 1.0 / (kernel * kernel) as f64;
+        let weight = Tensor::<4>::full([channels, 1, kernel, kernel], share, &device);
+        let weight = if x.device().is_autodiff() { weight.autodiff() } else { weight };
+        let (stride, padding) = ([stride; 2], [padding; 2]);
+        let shape = ConvShape { stride, padding, dilation: [1; 2], groups: channels };
+        return conv2d_unit(x, weight, None, None, shape, Nonlinearity::None);
+    }
+    composed_window_mean(x, kernel, stride, padding)
+}
+
+/// The same of Burn's operations.
+fn composed_window_mean(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
+    let options =
+        AvgPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
+    module::avg_pool2d(x, options)
 }
 
 /// The identity forward, the gradient times `-lambda` backward.

@@ -13,7 +13,9 @@
 //! | [`transformer`] | [`Block`]: attention and two linear layers, each behind a norm |
 //! | [`optimizer`] | [`Fused`]: steps of an optimizer in one pass |
 //! | [`loss`] | [`cross_entropy`], [`weighted_cross_entropy`] |
-//! | [`pool`] | [`max_pool`], [`adaptive_average_pool`] |
+//! | [`pool`] | [`max_pool`], [`average_pool`], [`adaptive_average_pool`] |
+//! | [`maps`] | [`concatenate`], [`silu`], [`scale_channels`]: what is done to whole feature maps |
+//! | [`stochastic_depth`] | [`StochasticDepth`]: branches left out at random |
 //! | [`reversal`] | [`reverse_gradient`], for adversarial methods |
 //! | [`frozen`] | [`compile`]: stages that stand still |
 //! | [`buffer`] | [`Buffer`]: state that moves without a gradient |
@@ -32,6 +34,7 @@ pub mod frozen;
 pub mod linear;
 pub mod loss;
 pub mod lstm;
+pub mod maps;
 pub mod memory;
 mod nonlinearity;
 pub mod norm;
@@ -39,6 +42,7 @@ pub mod optimizer;
 pub mod pool;
 pub mod reversal;
 pub mod shared;
+pub mod stochastic_depth;
 pub mod transformer;
 
 pub use adapter::{Adapter, Slot};
@@ -51,10 +55,12 @@ pub use frozen::{StandingWeights, compile, has_half_precision, numerics, with_ha
 pub use linear::{Dropout, Linear, LinearHead, linear, side_by_side};
 pub use loss::{cross_entropy, weighted_cross_entropy};
 pub use lstm::Lstm;
+pub use maps::{channels_last, concatenate, scale_channels, silu};
 pub use nonlinearity::Nonlinearity;
 pub use norm::BatchNorm2d;
 pub use optimizer::Fused;
-pub use pool::{adaptive_average_pool, max_pool};
+pub use pool::{adaptive_average_pool, average_pool, max_pool, max_pool_to_edge};
 pub use reversal::reverse_gradient;
 pub use shared::{Shared, share};
+pub use stochastic_depth::StochasticDepth;
 pub use transformer::{Block, BlockActivation, BlockConfig};

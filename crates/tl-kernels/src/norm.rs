@@ -3,7 +3,7 @@
 use burn::module::{Flag, Param};
 use burn::prelude::*;
 
-use crate::extension::batch_norm_train_unit;
+use crate::extension::{affine_unit, batch_norm_train_unit};
 use crate::{Buffer, Nonlinearity, Shared};
 
 /// The share by which running statistics move towards those of a batch.
@@ -40,6 +40,21 @@ impl BatchNorm2d {
             epsilon: 1e-5,
             momentum: MOMENTUM,
         }
+    }
+
+    /// The same with another epsilon.
+    pub fn with_epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// `activation(norm(x))`, for a norm in front of its convolution; one behind it belongs to [`conv_norm`](crate::conv_norm).
+    pub fn forward(&self, input: Tensor<4>, activation: Nonlinearity) -> Tensor<4> {
+        if self.uses_batch_statistics(&input) {
+            return self.train_unit(input, None, activation);
+        }
+        let (scale, shift) = self.affine();
+        affine_unit(input, scale, shift, activation)
     }
 
     pub(crate) fn uses_batch_statistics(&self, input: &Tensor<4>) -> bool {

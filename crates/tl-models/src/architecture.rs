@@ -25,6 +25,21 @@ pub trait Architecture: Backbone {
         true
     }
 
+    /// Whether the origin's head is a convolution of single places, whose weight is `[classes, width, 1, 1]`.
+    fn head_is_convolution(&self) -> bool {
+        false
+    }
+
+    /// What a person has to know who takes over the head of the origin's weights; nothing where it answers as it does there.
+    fn head_note(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// How images were resized where the origin's weights were evaluated.
+    fn evaluation(&self) -> Evaluation {
+        Evaluation::default()
+    }
+
     /// Whether the origin keeps the matrix at `path` as `[in, out]`, the other way round than ours.
     fn is_transposed(&self, path: &str) -> bool {
         let _ = path;
@@ -60,14 +75,40 @@ pub trait Architecture: Backbone {
         None
     }
 
+    /// A head for `classes` answers, all weights 0.
+    fn zero_head(&self, classes: usize, device: &Device) -> LinearHead {
+        let head = LinearHead::new(self.head_input_width(), classes, self.head_dropout(), device);
+        if self.head_has_bias() { head } else { head.without_bias() }
+    }
+
     /// A model with a head for `classes` answers, all of it at its initial values for `seed`.
     fn with_head(self, classes: usize, seed: u64, device: &Device) -> Classifier<Self>
     where
         Self: Sized,
     {
-        let head = LinearHead::new(self.head_input_width(), classes, self.head_dropout(), device);
-        let head = if self.head_has_bias() { head } else { head.without_bias() };
+        let head = self.zero_head(classes, device);
         initialise(Model { backbone: self, head }, seed, |_| true)
+    }
+}
+
+/// How images were resized before their middle was cut out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evaluation {
+    /// The length of the shorter side in pixels; 256/224 of the cut where it is not given.
+    pub resize: Option<usize>,
+    /// With a bicubic filter instead of a bilinear one.
+    pub bicubic: bool,
+}
+
+impl Evaluation {
+    /// The shorter side to `resize` pixels.
+    pub fn resized_to(resize: usize) -> Self {
+        Self { resize: Some(resize), bicubic: false }
+    }
+
+    /// The same with a bicubic filter.
+    pub fn bicubic(self) -> Self {
+        Self { bicubic: true, ..self }
     }
 }
 
@@ -91,6 +132,18 @@ impl Initial {
     pub fn he_fan_out(shape: &[usize]) -> Self {
         let fan_out = shape[0] * shape[2..].iter().product::<usize>();
         Initial::Normal((2.0 / fan_out.max(1) as f64).sqrt())
+    }
+
+    /// The same by the incoming connections.
+    pub fn he_fan_in(shape: &[usize]) -> Self {
+        let fan_in = shape[1..].iter().product::<usize>();
+        Initial::Normal((2.0 / fan_in.max(1) as f64).sqrt())
+    }
+
+    /// The same deviation, evenly drawn.
+    pub fn he_uniform(shape: &[usize]) -> Self {
+        let fan_in = shape[1..].iter().product::<usize>();
+        Initial::Uniform((6.0 / fan_in.max(1) as f64).sqrt())
     }
 
     /// PyTorch's default for the weight and bias of a linear layer with `inputs` inputs.

@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`encoder`], [`gpt2`], [`lstm`], [`mobilenet_v2`], [`resnet`], [`small_conv`], [`vgg`], [`vit`] | one architecture each |
+//! | [`convnext`], [`densenet`], [`efficientnet`], [`encoder`], [`gpt2`], [`inception`], [`lstm`], [`mobilenet_v2`], [`resnet`], [`small_conv`], [`squeezenet`], [`vgg`], [`vit`] | one architecture each |
 //! | [`architecture`] | what an architecture adds to a backbone: names, initial values, [`Classifier`] |
 //! | `weightless` | [`Weightless`]: heads of language models and of pairs of texts |
 //! | [`weights`] | weights files: read, inspect, download, write |
@@ -11,30 +11,40 @@
 
 pub mod architecture;
 mod config_file;
+pub mod convnext;
+pub mod densenet;
+pub mod efficientnet;
 pub mod encoder;
 pub mod gpt2;
+pub mod inception;
 pub mod load;
 pub mod lstm;
 pub mod mobilenet_v2;
 pub mod resnet;
 pub mod save;
 pub mod small_conv;
+pub mod squeezenet;
 mod unit;
 pub mod vgg;
 pub mod vit;
 mod weightless;
 pub mod weights;
 
-pub use architecture::{Architecture, Classifier, Initial, initialise};
+pub use architecture::{Architecture, Classifier, Evaluation, Initial, initialise};
 pub use config_file::ConfigError;
+pub use convnext::{ConvNeXt, ConvNeXtSize};
+pub use densenet::DenseNet;
+pub use efficientnet::{EfficientNet, EfficientNetSize};
 pub use encoder::{Encoder, EncoderConfig, Family, Prediction};
 pub use gpt2::{Gpt2, Gpt2Config, Purpose};
+pub use inception::InceptionV3;
 pub use load::{LoadError, LoadOptions, load};
 pub use lstm::{Lstm, LstmConfig};
 pub use mobilenet_v2::MobileNetV2;
 pub use resnet::{ResNet, ResNetDepth};
 pub use save::{SaveError, save, save_backbone};
 pub use small_conv::SmallConv;
+pub use squeezenet::{SqueezeNet, SqueezeNetVersion};
 pub use vgg::{Vgg, VggDepth};
 pub use vit::{Vit, VitConfig, VitSize};
 pub use weightless::Weightless;

@@ -59,8 +59,11 @@ pub fn origin_name<B: Architecture>(backbone: &B, path: &str) -> String {
 
 /// The shape in which the origin keeps the parameter at `path` of a classifier, which is of `shape` here.
 pub fn origin_shape<B: Architecture>(backbone: &B, path: &str, shape: &[usize]) -> Vec<usize> {
-    match shape {
-        &[rows, columns] if transposed(backbone, path) => vec![columns, rows],
+    match *shape {
+        [rows, columns] if transposed(backbone, path) => vec![columns, rows],
+        [classes, width] if path.starts_with("head.") && backbone.head_is_convolution() => {
+            vec![classes, width, 1, 1]
+        }
         _ => shape.to_vec(),
     }
 }
@@ -156,7 +159,7 @@ pub fn load<B: Architecture>(
             }
             Some(found) if head && found != wanted => {
                 let from = found.to_vec();
-                report.reshaped.push(Reshaped { name, from, to: info.shape.clone() });
+                report.reshaped.push(Reshaped { name, from, to: wanted });
             }
             Some(found) if found != wanted => {
                 let (found, to) = (found.to_vec(), wanted);
@@ -175,6 +178,9 @@ pub fn load<B: Architecture>(
                 let read = order_here(&model.backbone, &info.path, &info.shape, read);
                 values.insert(info.path.clone(), read);
                 report.applied += 1;
+                if head {
+                    report.note = model.backbone.head_note().map(str::to_string);
+                }
             }
         }
     }

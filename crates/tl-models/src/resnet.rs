@@ -1,5 +1,6 @@
 //! ResNet (He et al. 2016, arXiv 1512.03385) in torchvision's variant: the stride of a bottleneck is in
-//! its 3×3 convolution; and a ResNet-10 for small images.
+//! its 3×3 convolution; its kin with grouped convolutions, ResNeXt (Xie et al. 2017, arXiv 1611.05431), and with twice the
+//! channels inside, Wide ResNet (Zagoruyko and Komodakis 2016, arXiv 1605.07146); and a ResNet-10 for small images.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use tl_core::{
 };
 use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, Nonlinearity, conv_norm, max_pool, share};
 
-use crate::architecture::{Architecture, Initial};
+use crate::architecture::{Architecture, Evaluation, Initial};
 use crate::unit::ConvNorm;
 
 /// The depths that torchvision has, and a smaller one.
@@ -24,6 +25,13 @@ pub enum ResNetDepth {
     D50,
     D101,
     D152,
+    /// ResNeXt-50 32×4d: 32 groups of 4 channels in the first layer's 3×3 convolutions.
+    X50,
+    /// ResNeXt-101 32×8d.
+    X101,
+    /// Wide ResNet-50-2: twice the channels in the 3×3 convolutions.
+    Wide50,
+    Wide101,
 }
 
 impl ResNetDepth {
@@ -31,21 +39,38 @@ impl ResNetDepth {
         match self {
             Self::D10 => [1, 1, 1, 1],
             Self::D18 => [2, 2, 2, 2],
-            Self::D34 | Self::D50 => [3, 4, 6, 3],
-            Self::D101 => [3, 4, 23, 3],
+            Self::D34 | Self::D50 | Self::X50 | Self::Wide50 => [3, 4, 6, 3],
+            Self::D101 | Self::X101 | Self::Wide101 => [3, 4, 23, 3],
             Self::D152 => [3, 8, 36, 3],
         }
     }
 
-    /// How many times wider a block's output is than its 3×3 convolution.
+    /// How many times wider a layer's output is than its width.
     fn expansion(self) -> usize {
         match self {
             Self::D10 | Self::D18 | Self::D34 => 1,
-            Self::D50 | Self::D101 | Self::D152 => 4,
+            _ => 4,
         }
     }
 
-    /// Channels of the first layer's 3×3 convolutions; each later layer has twice as many.
+    /// How many times wider than its layer's width a 3×3 convolution is.
+    fn widening(self) -> usize {
+        match self {
+            Self::X50 | Self::Wide50 | Self::Wide101 => 2,
+            Self::X101 => 4,
+            _ => 1,
+        }
+    }
+
+    /// Into how many groups the channels of a 3×3 convolution fall.
+    fn groups(self) -> usize {
+        match self {
+            Self::X50 | Self::X101 => 32,
+            _ => 1,
+        }
+    }
+
+    /// The width of the first layer; each later layer has twice as much.
     fn width(self) -> usize {
         match self {
             Self::D10 => 32,
@@ -69,6 +94,10 @@ impl ResNetDepth {
             Self::D50 => "resnet50",
             Self::D101 => "resnet101",
             Self::D152 => "resnet152",
+            Self::X50 => "resnext50_32x4d",
+            Self::X101 => "resnext101_32x8d",
+            Self::Wide50 => "wide_resnet50_2",
+            Self::Wide101 => "wide_resnet101_2",
         }
     }
 }
@@ -86,13 +115,14 @@ pub struct Block {
 }
 
 impl Block {
-    fn new(input: usize, width: usize, expansion: usize, stride: usize, device: &Device) -> Self {
-        let output = width * expansion;
+    fn new(depth: ResNetDepth, input: usize, width: usize, stride: usize, device: &Device) -> Self {
+        let expansion = depth.expansion();
+        let (output, width) = (width * expansion, width * depth.widening());
         let three = |channels, stride| Conv2dConfig::new(channels, 3).stride(stride).padding(1);
         let one = Conv2dConfig::new;
         let bottleneck = expansion > 1;
         let (first, second) = if bottleneck {
-            (one([input, width], 1), three([width, width], stride))
+            (one([input, width], 1), three([width, width], stride).groups(depth.groups()))
         } else {
             (three([input, width], stride), three([width, width], 1))
         };
@@ -146,8 +176,8 @@ impl ResNet {
         let layer = |input: usize, width: usize, count: usize, stride: usize| {
             (0..count)
                 .map(|block| match block {
-                    0 => Block::new(input, width, expansion, stride, device),
-                    _ => Block::new(width * expansion, width, expansion, 1, device),
+                    0 => Block::new(depth, input, width, stride, device),
+                    _ => Block::new(depth, width * expansion, width, 1, device),
                 })
                 .collect()
         };
@@ -229,6 +259,16 @@ impl Backbone for ResNet {
 impl Architecture for ResNet {
     fn name(&self) -> &'static str {
         self.depth.name()
+    }
+
+    fn evaluation(&self) -> Evaluation {
+        match self.depth {
+            // Their newer weights, which torchvision takes by default.
+            ResNetDepth::X50 | ResNetDepth::X101 | ResNetDepth::Wide50 | ResNetDepth::Wide101 => {
+                Evaluation::resized_to(232)
+            }
+            _ => Evaluation::default(),
+        }
     }
 
     fn origin_name(&self, path: &str) -> String {

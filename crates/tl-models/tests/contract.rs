@@ -122,3 +122,26 @@ fn images_of_another_channel_count_or_too_small_are_errors() {
     assert_eq!(message.lines().count(), 1);
     assert!(message.contains("32"), "{message}");
 }
+
+#[test]
+fn images_smaller_than_a_family_can_work_on_are_errors() {
+    use tl_models::{ConvNeXt, ConvNeXtSize, DenseNet, InceptionV3, SqueezeNet, SqueezeNetVersion};
+
+    fn refused<B: Architecture>(backbone: B) {
+        let smallest = backbone.expected_input().images("images").unwrap().smallest;
+        let batch = |channels, side| Activation::image(images("input", [1, channels, side, side]));
+        for wrong in [batch(3, smallest - 1), batch(1, smallest)] {
+            let message = backbone.forward_stages(wrong, 0..1, Pass::default()).unwrap_err();
+            let message = message.to_string();
+            assert_eq!(message.lines().count(), 1);
+            assert!(message.contains(backbone.name()), "{message}");
+            assert!(message.contains(&smallest.to_string()), "{message}");
+        }
+    }
+    let device = burn::prelude::Device::flex();
+    refused(ConvNeXt::new(ConvNeXtSize::Tiny, &device));
+    refused(DenseNet::new(&device));
+    refused(InceptionV3::new(&device));
+    refused(SqueezeNet::new(SqueezeNetVersion::V1_0, &device));
+    refused(SqueezeNet::new(SqueezeNetVersion::V1_1, &device));
+}

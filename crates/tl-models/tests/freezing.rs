@@ -1,4 +1,4 @@
-//! What a phase leaves alone, trained for real on two architectures.
+//! What a phase leaves alone, trained for real on two architectures, its last stages on one of each family.
 
 mod formula;
 mod training;
@@ -11,7 +11,10 @@ use tl_core::{
     Activation, Backbone, NormPolicy, Optimizer, OptimizerConfig, Pass, Phase, Plan, ResolvedPhase,
     Schedule, apply,
 };
-use tl_models::{Architecture, Classifier, MobileNetV2, ResNet, ResNetDepth, Vgg, VggDepth};
+use tl_models::{
+    Architecture, Classifier, ConvNeXt, ConvNeXtSize, DenseNet, EfficientNet, EfficientNetSize,
+    InceptionV3, MobileNetV2, ResNet, ResNetDepth, SqueezeNet, SqueezeNetVersion, Vgg, VggDepth,
+};
 use training::{bits, flags};
 
 const CLASSES: usize = 3;
@@ -45,7 +48,9 @@ fn step<B: Architecture>(
     phase: &ResolvedPhase,
     number: u64,
 ) -> Classifier<B> {
-    let batch = images(&format!("input.{number}"), [4, 3, 32, 32]);
+    let smallest = model.backbone.expected_input().images("images").unwrap().smallest;
+    let side = smallest.max(32);
+    let batch = images(&format!("input.{number}"), [4, 3, side, side]);
     training::step(model, optimizer, phase, batch, &[0, 1, 2, 0], number)
 }
 
@@ -99,6 +104,31 @@ fn the_stages_before_the_cut_are_bit_identical_after_training_the_rest() {
 }
 
 #[test]
+fn so_are_they_in_every_family() {
+    let device = Device::flex();
+    for norm in [NormPolicy::Frozen, NormPolicy::Train] {
+        let from = |stage: &str| Phase::finetune(1).from(stage).norm(norm);
+        let squeezenet = SqueezeNet::new(SqueezeNetVersion::V1_1, &device);
+        let trained = ["features.11", "features.12", "head"];
+        check_phase(family(squeezenet), from("features.11"), &trained);
+        let densenet = family(DenseNet::new(&device));
+        check_phase(densenet, from("denseblock4"), &["denseblock4", "norm5", "head"]);
+        let efficientnet = family(EfficientNet::new(EfficientNetSize::B0, &device));
+        let trained = ["features.6", "features.7", "features.8", "head"];
+        check_phase(efficientnet, from("features.6"), &trained);
+        let convnext = family(ConvNeXt::new(ConvNeXtSize::Tiny, &device));
+        let trained = ["features.6", "features.7", "classifier.0", "head"];
+        check_phase(convnext, from("features.6"), &trained);
+        let inception = family(InceptionV3::new(&device));
+        check_phase(inception, from("Mixed_7b"), &["Mixed_7b", "Mixed_7c", "head"]);
+    }
+}
+
+fn family<B: Architecture>(backbone: B) -> Classifier<B> {
+    filled(backbone, CLASSES, &Rule::plain())
+}
+
+#[test]
 fn a_frozen_stage_in_the_middle_is_frozen_whole() {
     let phase = Phase::finetune(1).freeze_matching("layer[23]").norm(NormPolicy::Train);
     check_phase(resnet18(), phase, &["stem", "layer1", "layer4", "head"]);
@@ -127,7 +157,8 @@ fn check_set<B: Architecture>(model: &Classifier<B>, phase: &ResolvedPhase, when
     }
     for (path, on) in flags(model) {
         let stage = phase.setting(&path).unwrap();
-        let expected = if path.contains("dropout") { stage.trained } else { stage.statistics_move };
+        let norm = !training::is_random(&path);
+        let expected = if norm { stage.statistics_move } else { stage.trained };
         assert_eq!(on, expected, "{path} {when}");
     }
 }
@@ -176,8 +207,7 @@ fn apply_sets_every_gradient_and_flag_whatever_they_were() {
 trait ZeroHead: Architecture + Sized {
     /// A head of zeros: no time is spent on a hundred million values that nothing reads.
     fn with_zero_head(self) -> Classifier<Self> {
-        let (width, dropout) = (self.head_input_width(), self.head_dropout());
-        let head = tl_kernels::LinearHead::new(width, CLASSES, dropout, &Device::flex());
+        let head = self.zero_head(CLASSES, &Device::flex());
         tl_core::Model { backbone: self, head }
     }
 }

@@ -12,7 +12,9 @@ use tl_core::parameters::{parameters, values, visit_parameters};
 use tl_models::load::origin_name;
 use tl_models::weights::{WeightsFile, save_safetensors};
 use tl_models::{
-    Architecture, Classifier, LoadError, LoadOptions, MobileNetV2, ResNet, ResNetDepth, load, save,
+    Architecture, Classifier, ConvNeXt, ConvNeXtSize, DenseNet, EfficientNet, EfficientNetSize,
+    InceptionV3, LoadError, LoadOptions, MobileNetV2, ResNet, ResNetDepth, SqueezeNet,
+    SqueezeNetVersion, load, save,
 };
 use training::bits;
 
@@ -70,6 +72,14 @@ fn what_is_saved_is_loaded_bit_for_bit() {
     check_round_trip(MobileNetV2::new(&device), MobileNetV2::new(&device));
     check_round_trip(resnet(ResNetDepth::D18), resnet(ResNetDepth::D18));
     check_round_trip(resnet(ResNetDepth::D50), resnet(ResNetDepth::D50));
+    check_round_trip(DenseNet::new(&device), DenseNet::new(&device));
+    check_round_trip(InceptionV3::new(&device), InceptionV3::new(&device));
+    let squeezenet = || SqueezeNet::new(SqueezeNetVersion::V1_1, &device);
+    check_round_trip(squeezenet(), squeezenet());
+    let efficientnet = || EfficientNet::new(EfficientNetSize::B0, &device);
+    check_round_trip(efficientnet(), efficientnet());
+    let convnext = || ConvNeXt::new(ConvNeXtSize::Tiny, &device);
+    check_round_trip(convnext(), convnext());
 }
 
 #[test]

@@ -13,14 +13,14 @@ use std::collections::{BTreeMap, HashMap};
 use burn::module::Module;
 use burn::prelude::*;
 use formula::{deviation, filled, refill, rows, signed};
-use recorded::{Fixture, Mode, gradient_deviation};
+use recorded::{Fixture, Mode, Names, entries, gradient_deviation};
 use tl_core::parameters::{
     Control, is_statistic, parameters, set_trained, values, visit_parameters,
 };
 use tl_core::{Activation, Pass};
-use tl_models::load::{origin_name, origin_shape};
+use tl_models::load::origin_name;
 use tl_models::{Architecture, Classifier};
-use training::cross_entropy;
+use training::{cross_entropy, is_random};
 
 const MOST_LOGIT_DEVIATION: f64 = 1e-4;
 const MOST_GRADIENT_DEVIATION: f64 = 1e-3;
@@ -63,7 +63,7 @@ fn check_pass<B: Architecture>(
 ) {
     let model = set_trained(model.clone().train(), |path, control| match control {
         Control::Gradient => !is_statistic(path),
-        Control::Flag => training && !path.contains("dropout"),
+        Control::Flag => training && !is_random(path),
     });
     let logits = logits(&model, fixture.batch(mode).autodiff());
     let off = logit_deviation(logits.clone(), &mode.logits);
@@ -92,14 +92,7 @@ fn check_against<B: Architecture>(fixture: &str, backbone: B) {
     let fixture = Fixture::read(fixture);
     let model = filled(backbone, fixture.classes, &fixture.rule);
 
-    let entries: BTreeMap<String, Vec<usize>> = parameters(&model)
-        .into_iter()
-        .map(|info| {
-            let name = origin_name(&model.backbone, &info.path);
-            (name, origin_shape(&model.backbone, &info.path, &info.shape))
-        })
-        .collect();
-    assert_eq!(entries, fixture.entries);
+    assert_eq!(entries(&model), fixture.entries);
 
     let batch = fixture.batch(&fixture.eval);
     let off = logit_deviation(logits(&model, batch.clone()), &fixture.eval.logits);
@@ -146,6 +139,25 @@ fn deviation_when_swapped<B: Architecture>(
 
 mod logits_gradients_and_statistics_are_torchvisions {
     crate::for_every_architecture!(super::check);
+}
+
+fn check_names<B: Architecture>(backbone: B) {
+    let names = Names::read(backbone.name());
+    let head = backbone.zero_head(names.classes, &Device::flex());
+    assert_eq!(entries(&Classifier { backbone, head }), names.entries);
+}
+
+mod names_and_shapes_of_larger_networks_are_torchvisions {
+    crate::for_every_architecture! { super::check_names,
+        convnext_small = ConvNeXt::new(ConvNeXtSize::Small, &Device::flex()),
+        efficientnet_b1 = EfficientNet::new(EfficientNetSize::B1, &Device::flex()),
+        efficientnet_b2 = EfficientNet::new(EfficientNetSize::B2, &Device::flex()),
+        efficientnet_b3 = EfficientNet::new(EfficientNetSize::B3, &Device::flex()),
+        efficientnet_b4 = EfficientNet::new(EfficientNetSize::B4, &Device::flex()),
+        resnext101_32x8d = ResNet::new(ResNetDepth::X101, &Device::flex()),
+        wide_resnet50_2 = ResNet::new(ResNetDepth::Wide50, &Device::flex()),
+        wide_resnet101_2 = ResNet::new(ResNetDepth::Wide101, &Device::flex()),
+    }
 }
 
 mod logits_and_gradients_are_timms {

@@ -42,6 +42,21 @@ pub enum TrainError {
         "{kind} holds weights by their importance, which nothing tells; give --weights the folder of a run that was made with --importance {kind}"
     )]
     NoImportance { kind: &'static str },
+    /// A network is to be held to earlier tasks, and there are none.
+    #[error(
+        "{kind} holds a network to earlier tasks, of which it has none; give --earlier RUN, or --weights the folder of a run with classes"
+    )]
+    NoEarlierTask { kind: &'static str },
+    /// The head of an earlier task multiplies other vectors.
+    #[error(
+        "the head of earlier task {task} multiplies vectors of width {found}, and the network makes them of width {expected}; give a run of the same network"
+    )]
+    OtherHead { task: usize, found: usize, expected: usize },
+    /// Nothing of what is to be shown again can be read.
+    #[error(
+        "no example of earlier task {task} can be read; see whether its data are still there, or leave out --regularise rehearsal"
+    )]
+    NothingRemembered { task: usize },
     /// The backend failed.
     #[error("the device failed: {0}; try --device flex")]
     Device(String),

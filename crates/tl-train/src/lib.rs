@@ -16,7 +16,7 @@
 //! | `numbers` | [`Numbers`]: what items are answered with that have no class |
 //! | `pairs` | [`PairDataset`]: texts that belong together, two by two |
 //! | [`progress`] | what a run tells while it goes on; [`EpochRow`] |
-//! | [`regularise`] | terms beside the loss: L2-SP, DELTA, batch spectral shrinkage, EWC, MAS |
+//! | [`regularise`] | terms beside the loss: L2-SP, DELTA, batch spectral shrinkage, EWC, MAS, SI, LwF, rehearsal |
 //! | [`report`] | `report.html`, one page that needs nothing else |
 //! | `resident` | how much memory the program holds |
 //! | `symmetric` | large symmetric matrices: eigenvalues and logarithms of determinants |
@@ -56,4 +56,5 @@ pub use numbers::{Numbers, Scale};
 pub use options::{Conduct, Keep, Settings};
 pub use pairs::PairDataset;
 pub use progress::{EpochRow, Lines, Progress, Silent};
+pub use regularise::{Earlier, EarlierHead, Memory};
 pub use resident::resident_bytes;

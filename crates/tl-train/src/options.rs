@@ -46,6 +46,9 @@ pub struct Settings {
     /// likes it (WiSE-FT).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interpolate: bool,
+    /// Whether it is noted on the way what each weight of the stages does for the loss (SI).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub path_integral: bool,
     /// Epochs between two validations; the last one of a phase is always validated.
     pub validate_every: usize,
 }
@@ -62,6 +65,7 @@ impl Default for Settings {
             half_prefix: false,
             balanced: false,
             interpolate: false,
+            path_integral: false,
             validate_every: 1,
         }
     }

@@ -1,6 +1,6 @@
 //! `report.html`: what a run did and how well, in one file that needs nothing else.
 //!
-//! The page holds no script and refers to no other file: it opens from a disk, a mail or an archive,
+//! The page holds no script and needs no other file: it opens from a disk, a mail or an archive,
 //! follows the reader's light or dark setting, and fits a telephone. All text is escaped.
 //!
 //! ```
@@ -17,14 +17,18 @@ mod bars;
 mod chart;
 mod confusion;
 mod curves;
+mod heat;
+mod lines;
 mod markup;
 mod page;
 mod scatter;
 mod sections;
 mod tables;
 
+pub use heat::Heat;
+pub use lines::{Line, Plot};
 pub use page::render;
-pub use sections::{Bars, Cloud, Map, Passage, PictureRow, Section, Table};
+pub use sections::{Bars, Cloud, Link, Map, Passage, PictureRow, Section, Table};
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,7 @@ use tl_core::{
 };
 use tl_data::{Augment, Loader, Preprocess, Split};
 use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, LinearHead, Nonlinearity, conv_norm, share};
-use tl_train::{Conduct, Settings, Silent, Task, TrainError, fit, predict};
+use tl_train::{Conduct, Earlier, Settings, Silent, Task, TrainError, fit, predict};
 
 use crate::{EMBEDDED_NETWORK, Error, embedded, pretrained};
 
@@ -66,7 +66,12 @@ fn logits(device: &Device) -> Result<Vec<f32>, Error> {
 /// The weights after one step on sixteen images of 16 pixels.
 fn step(phase: Phase, device: &Device) -> Result<Vec<f32>, Error> {
     let (loader, split) = data(16, 16)?;
-    let task = Task { data: &loader, split: &split, augment: Augment::none(), earlier: None };
+    let task = Task {
+        data: &loader,
+        split: &split,
+        augment: Augment::none(),
+        earlier: Earlier::default(),
+    };
     let plan = Plan::new(vec![phase.rates(0.1, 0.1)]).optimizer(OptimizerConfig::sgd());
     let settings = Settings { batch_size: 16, ..Settings::default() };
     let model = tiny(loader.images().classes.len(), device);

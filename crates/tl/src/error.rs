@@ -32,6 +32,8 @@ pub enum Error {
     Device { name: String, problem: String, mend: String },
     #[error("no network is called \"{name}\"; the networks are: {}", known.join(", "))]
     UnknownNetwork { name: String, known: Vec<&'static str> },
+    #[error("task \"{name}\": {reason}")]
+    Task { name: String, reason: Box<Error> },
     #[error("{what}; {mend}")]
     Options { what: String, mend: String },
     #[error("{}: {problem}; {mend}", path.display())]
@@ -45,6 +47,7 @@ impl Error {
     /// Ctrl-C, 1 for anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Error::Task { reason, .. } => reason.exit_code(),
             Error::Train(TrainError::Interrupted { .. }) => 130,
             Error::Train(error) if !error.is_input() => 1,
             Error::Adapt(error) if !error.is_input() => 1,
@@ -53,6 +56,14 @@ impl Error {
             | Error::Peft(tl_peft::PeftError::Device(_))
             | Error::Save(tl_models::SaveError::Device(_)) => 1,
             _ => 2,
+        }
+    }
+
+    /// `reason`, which came of a task of a chain; an interruption is of the whole chain.
+    pub(crate) fn of_task(name: &str, reason: Error) -> Self {
+        match reason {
+            Error::Train(TrainError::Interrupted { .. }) => reason,
+            reason => Error::Task { name: name.to_string(), reason: Box::new(reason) },
         }
     }
 

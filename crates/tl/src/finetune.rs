@@ -10,11 +10,12 @@ use tl_data::text::Tokenizer;
 use tl_data::{Augment, CropRange, Split};
 use tl_models::Classifier;
 use tl_train::files::write_bytes;
-use tl_train::regularise::{Importance, check_earlier, importance_of};
+use tl_train::regularise::{Importance, Measure, check_earlier, importance_of};
 use tl_train::report::Section;
 use tl_train::{Conduct, Progress, Task, check_resume, fit};
 
 use crate::adapters::{Adapters, Purpose, keyed};
+use crate::earlier::{EarlierTask, EarlierTasks};
 use crate::estimate::{Extent, Sample, cache_sizes, costs};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::claim;
@@ -47,6 +48,9 @@ pub struct Request {
     pub stop: Arc<AtomicBool>,
     /// The command line for the record.
     pub command: String,
+    /// The earlier tasks, the oldest first, that terms of the options hold the network to. Where there is none, and the weights are
+    /// those of a run with classes, it is that run's.
+    pub earlier: Vec<EarlierTask>,
 }
 
 impl Request {
@@ -65,6 +69,7 @@ impl Request {
             cache_memory: Conduct::default().cache_memory,
             stop: Arc::default(),
             command: String::new(),
+            earlier: Vec::new(),
         }
     }
 }
@@ -101,8 +106,8 @@ pub struct Prepared {
     adapters: Option<Adapters>,
     tokenizer: TokenizerFiles,
     folder: Option<PathBuf>,
-    /// What the run that the weights come from says matters.
-    earlier: Option<Importance>,
+    /// What earlier tasks left.
+    earlier: EarlierTasks,
 }
 
 /// Checks a request and lays it out: network, weights, split, plan.
@@ -191,6 +196,8 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     let extent = Extent { train, validation, sample, cache_memory: request.cache_memory };
     let (settings, device) = (&options.settings, &request.device);
     costs(&mut report, &phases, &found.model, plan.optimizer, settings, &extent, device)?;
+    let earlier = EarlierTasks::open(&request, &found.model.backbone, found.path.as_deref())?;
+    check_earlier(&plan, &earlier.lend())?;
     let record = RunRecord::begun(Beginning {
         command: &request.command,
         device: (&request.device_name, request.threads),
@@ -202,12 +209,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         weights: (found.key, found.report),
         trainable_report: Some(report.clone()),
     });
-    let beside = found.path.as_deref().map(|path| path.with_file_name(IMPORTANCE_FILE));
-    let earlier = match beside.filter(|path| path.is_file()) {
-        Some(path) => Some(Importance::open(&path)?),
-        None => None,
-    };
-    check_earlier(&plan, earlier.as_ref())?;
+    let record = RunRecord { earlier: earlier.records.clone(), ..record };
     let tokenizer = match own {
         Some(own) => TokenizerFiles::Learned(Box::new(own)),
         None => TokenizerFiles::Beside(found.path),
@@ -263,14 +265,14 @@ impl Prepared {
         let folder = claim(self.request.out.as_deref(), plan)?;
         if self.request.resume {
             let (task, conduct) = (self.task(), self.conduct(Some(&folder)));
-            check_resume(&task, &self.plan, &self.request.options.settings, &conduct)?;
+            check_resume(&task, &self.plan, &self.request.options.settings(), &conduct)?;
         }
         self.folder = Some(folder.clone());
         Ok(folder)
     }
 
     fn task(&self) -> Task<'_> {
-        let (augment, earlier) = (self.record.augment.clone(), self.earlier.as_ref());
+        let (augment, earlier) = (self.record.augment.clone(), self.earlier.lend());
         Task { data: &*self.data, split: &self.split, augment, earlier }
     }
 
@@ -333,8 +335,12 @@ impl Prepared {
             // Of texts in windows each window is an example.
             let train = self.data.rows(&self.split.train);
             let seed = record.options.settings.seed;
-            let found = importance_of(&outcome.model, &*self.data, &train, measure, seed)?;
-            let found = match self.earlier.take().filter(|it| it.measure == measure) {
+            let found = match (measure, outcome.importance) {
+                (Measure::Si, Some(found)) => Importance::of_path(&outcome.model, found)?,
+                _ => importance_of(&outcome.model, &*self.data, &train, measure, seed)?,
+            };
+            let earlier = self.earlier.importance.take();
+            let found = match earlier.filter(|it| it.measure == measure) {
                 Some(earlier) => found.with_earlier(earlier, 1.0),
                 None => found,
             };
@@ -361,10 +367,10 @@ impl Prepared {
         folder: Option<&Path>,
         progress: &mut dyn Progress,
     ) -> Result<Outcome, Error> {
-        let settings = &self.request.options.settings;
+        let settings = self.request.options.settings();
         let (task, conduct) = (self.task(), self.conduct(folder));
         let model = self.model.clone();
-        let fitted = fit(model, &task, &self.plan, settings, &conduct, progress)?;
+        let fitted = fit(model, &task, &self.plan, &settings, &conduct, progress)?;
         let (size, device) = (settings.batch_size, &self.request.device);
         Outcome::of(fitted, &*self.data, &self.split, size, device, progress)
     }

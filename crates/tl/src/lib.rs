@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`device`](mod@device) | the one place where the name of a backend is read |
 //! | [`network`] | [`Network`]: the networks by name |
+//! | [`chain`](mod@chain) | tasks one after another, and what is forgotten: [`ChainRequest`], [`prepare_chain`], [`chain()`] |
 //! | [`choice`] | [`NetworkChoice`]: a name and what may be said beside it |
 //! | [`source`] | from the name of a network and of its weights to a classifier |
 //! | [`recipe`] | [`Recipe`] and [`Tuning`]: how a network is tuned, as plans |
 //! | [`options`] | [`FinetuneOptions`] |
+//! | [`earlier`] | what a fitting takes over from the runs of earlier tasks: [`EarlierTask`] |
 //! | [`examples`] | [`Examples`]: images or texts |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
 //! | [`adapters`] | LoRA and its kin in a fitting, and from a run |
@@ -30,10 +32,12 @@
 
 pub mod adapt;
 pub mod adapters;
+pub mod chain;
 pub mod choice;
 pub mod compare;
 pub mod demo;
 pub mod device;
+pub mod earlier;
 pub mod embed;
 pub mod embedded;
 pub mod entities;
@@ -62,8 +66,10 @@ pub mod source;
 mod text_files;
 
 pub use adapt::{AdaptOptions, AdaptRequest, PreparedAdaptation, adapt, prepare_adaptation};
+pub use chain::{ChainRecord, ChainRequest, PreparedChain, chain, prepare_chain};
 pub use choice::{NetworkChoice, PatchOptions};
 pub use device::device;
+pub use earlier::EarlierTask;
 pub use embed::embed;
 pub use error::Error;
 pub use examples::Examples;

@@ -76,11 +76,23 @@ def resnet10():
 def convolutional(name):
     """The network `name` of torchvision or from above; where there are no labels, its last layer passes on what it gets."""
     own = {"small_conv": small_conv, "resnet10": resnet10}
-    network = own[name]() if name in own else models.get_model(name, weights=None, num_classes=len(labels))
-    if not labels and hasattr(network, "fc"):
-        network.fc = torch.nn.Identity()
-    elif not labels:
-        network.classifier[-1] = torch.nn.Identity()
+    options = {"aux_logits": False, "init_weights": False} if name == "inception_v3" else {}
+    if name in own:
+        network = own[name]()
+    else:
+        network = models.get_model(name, weights=None, num_classes=len(labels) or 1, **options)
+    if name.startswith("squeezenet"):
+        # The head is linear: the mean over the image of a convolution's output, without a ReLU between them.
+        network.classifier[2] = torch.nn.Identity()
+    if labels:
+        return network
+    passing = torch.nn.Identity()
+    if hasattr(network, "fc"):
+        network.fc = passing
+    elif isinstance(network.classifier, torch.nn.Linear):
+        network.classifier = passing
+    else:
+        network.classifier[1 if name.startswith("squeezenet") else -1] = passing
     return network
 
 

@@ -11,8 +11,10 @@ use tl_core::{
     PatchGrid, Stage, Tokens, VisibleTokens,
 };
 use tl_models::{
-    Architecture, Encoder, EncoderConfig, Family, Gpt2, Gpt2Config, Initial, Lstm, LstmConfig,
-    MobileNetV2, ResNet, ResNetDepth, SmallConv, Vgg, VggDepth, Vit, VitConfig, VitSize,
+    Architecture, ConvNeXt, ConvNeXtSize, DenseNet, EfficientNet, EfficientNetSize, Encoder,
+    EncoderConfig, Evaluation, Family, Gpt2, Gpt2Config, InceptionV3, Initial, Lstm, LstmConfig,
+    MobileNetV2, ResNet, ResNetDepth, SmallConv, SqueezeNet, SqueezeNetVersion, Vgg, VggDepth, Vit,
+    VitConfig, VitSize,
 };
 
 use crate::Error;
@@ -29,7 +31,16 @@ pub(crate) const LSTM: &str = "lstm";
 type Build = fn(&Device) -> Network;
 
 /// Every network: its name and how it is built.
-const NETWORKS: [(&str, Build); 24] = [
+const NETWORKS: &[(&str, Build)] = &[
+    ("convnext_tiny", |device| convnext(ConvNeXtSize::Tiny, device)),
+    ("convnext_small", |device| convnext(ConvNeXtSize::Small, device)),
+    ("densenet121", |device| Network::DenseNet(DenseNet::new(device))),
+    ("efficientnet_b0", |device| efficientnet(EfficientNetSize::B0, device)),
+    ("efficientnet_b1", |device| efficientnet(EfficientNetSize::B1, device)),
+    ("efficientnet_b2", |device| efficientnet(EfficientNetSize::B2, device)),
+    ("efficientnet_b3", |device| efficientnet(EfficientNetSize::B3, device)),
+    ("efficientnet_b4", |device| efficientnet(EfficientNetSize::B4, device)),
+    ("inception_v3", |device| Network::InceptionV3(InceptionV3::new(device))),
     ("mobilenet_v2", |device| Network::MobileNetV2(MobileNetV2::new(device))),
     ("resnet10", |device| Network::ResNet(ResNet::new(ResNetDepth::D10, device))),
     ("resnet18", |device| Network::ResNet(ResNet::new(ResNetDepth::D18, device))),
@@ -37,7 +48,13 @@ const NETWORKS: [(&str, Build); 24] = [
     ("resnet50", |device| Network::ResNet(ResNet::new(ResNetDepth::D50, device))),
     ("resnet101", |device| Network::ResNet(ResNet::new(ResNetDepth::D101, device))),
     ("resnet152", |device| Network::ResNet(ResNet::new(ResNetDepth::D152, device))),
+    ("resnext50_32x4d", |device| Network::ResNet(ResNet::new(ResNetDepth::X50, device))),
+    ("resnext101_32x8d", |device| Network::ResNet(ResNet::new(ResNetDepth::X101, device))),
+    ("wide_resnet50_2", |device| Network::ResNet(ResNet::new(ResNetDepth::Wide50, device))),
+    ("wide_resnet101_2", |device| Network::ResNet(ResNet::new(ResNetDepth::Wide101, device))),
     ("small_conv", |device| Network::SmallConv(SmallConv::new(device))),
+    ("squeezenet1_0", |device| squeezenet(SqueezeNetVersion::V1_0, device)),
+    ("squeezenet1_1", |device| squeezenet(SqueezeNetVersion::V1_1, device)),
     ("vgg11", |device| Network::Vgg(Vgg::new(VggDepth::D11, false, device))),
     ("vgg11_bn", |device| Network::Vgg(Vgg::new(VggDepth::D11, true, device))),
     ("vgg13", |device| Network::Vgg(Vgg::new(VggDepth::D13, false, device))),
@@ -55,6 +72,18 @@ const NETWORKS: [(&str, Build); 24] = [
     (GPT2, |device| Network::Gpt2(Gpt2::new(Gpt2Config::default(), device))),
     (LSTM, |device| Network::Lstm(Lstm::new(LstmConfig::default(), device))),
 ];
+
+fn convnext(size: ConvNeXtSize, device: &Device) -> Network {
+    Network::ConvNeXt(ConvNeXt::new(size, device))
+}
+
+fn efficientnet(size: EfficientNetSize, device: &Device) -> Network {
+    Network::EfficientNet(EfficientNet::new(size, device))
+}
+
+fn squeezenet(version: SqueezeNetVersion, device: &Device) -> Network {
+    Network::SqueezeNet(SqueezeNet::new(version, device))
+}
 
 /// Of base size; `config.json` beside a weights file says another one.
 fn encoder(family: Family, device: &Device) -> Network {
@@ -86,12 +115,17 @@ pub fn networks() -> Vec<&'static str> {
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug)]
 pub enum Network {
+    ConvNeXt(ConvNeXt),
+    DenseNet(DenseNet),
+    EfficientNet(EfficientNet),
     Encoder(Encoder),
     Gpt2(Gpt2),
+    InceptionV3(InceptionV3),
     Lstm(Lstm),
     MobileNetV2(MobileNetV2),
     ResNet(ResNet),
     SmallConv(SmallConv),
+    SqueezeNet(SqueezeNet),
     Vgg(Vgg),
     Vit(Vit),
 }
@@ -125,12 +159,17 @@ fn unknown(name: &str) -> Error {
 macro_rules! with_network {
     ($network:expr, $inner:ident => $body:expr) => {
         match $network {
+            Network::ConvNeXt($inner) => $body,
+            Network::DenseNet($inner) => $body,
+            Network::EfficientNet($inner) => $body,
             Network::Encoder($inner) => $body,
             Network::Gpt2($inner) => $body,
+            Network::InceptionV3($inner) => $body,
             Network::Lstm($inner) => $body,
             Network::MobileNetV2($inner) => $body,
             Network::ResNet($inner) => $body,
             Network::SmallConv($inner) => $body,
+            Network::SqueezeNet($inner) => $body,
             Network::Vgg($inner) => $body,
             Network::Vit($inner) => $body,
         }
@@ -141,12 +180,17 @@ macro_rules! with_network {
 macro_rules! map_network {
     ($network:expr, $inner:ident => $body:expr) => {
         match $network {
+            Network::ConvNeXt($inner) => Network::ConvNeXt($body),
+            Network::DenseNet($inner) => Network::DenseNet($body),
+            Network::EfficientNet($inner) => Network::EfficientNet($body),
             Network::Encoder($inner) => Network::Encoder($body),
             Network::Gpt2($inner) => Network::Gpt2($body),
+            Network::InceptionV3($inner) => Network::InceptionV3($body),
             Network::Lstm($inner) => Network::Lstm($body),
             Network::MobileNetV2($inner) => Network::MobileNetV2($body),
             Network::ResNet($inner) => Network::ResNet($body),
             Network::SmallConv($inner) => Network::SmallConv($body),
+            Network::SqueezeNet($inner) => Network::SqueezeNet($body),
             Network::Vgg($inner) => Network::Vgg($body),
             Network::Vit($inner) => Network::Vit($body),
         }
@@ -261,6 +305,18 @@ impl Architecture for Network {
 
     fn head_has_bias(&self) -> bool {
         with_network!(self, inner => inner.head_has_bias())
+    }
+
+    fn head_is_convolution(&self) -> bool {
+        with_network!(self, inner => inner.head_is_convolution())
+    }
+
+    fn head_note(&self) -> Option<&'static str> {
+        with_network!(self, inner => inner.head_note())
+    }
+
+    fn evaluation(&self) -> Evaluation {
+        with_network!(self, inner => inner.evaluation())
     }
 
     fn is_transposed(&self, path: &str) -> bool {

@@ -157,6 +157,7 @@ pub(crate) fn section(
         lines,
         maps: vec![Map {
             title: "numbers (across) and answers (up)".into(),
+            of_one_unit: true,
             clouds: vec![Cloud {
                 name: "texts".into(),
                 points: points.into_iter().step_by(every).collect(),

@@ -111,10 +111,13 @@ impl FinetuneOptions {
                 Regulariser::Bss { .. } if !classes && !self.text.numbers => {
                     Some("not every example has one vector")
                 }
-                Regulariser::Ewc { .. } | Regulariser::Mas { .. }
+                Regulariser::Ewc { .. } | Regulariser::Mas { .. } | Regulariser::Si { .. }
                     if !classes && !self.text.numbers =>
                 {
                     Some("only tasks of one answer for each example are held on to")
+                }
+                Regulariser::Lwf { .. } | Regulariser::Rehearsal { .. } if !classes => {
+                    Some("only tasks of one class for each example are held to earlier ones")
                 }
                 _ => None,
             };
@@ -125,11 +128,12 @@ impl FinetuneOptions {
                 ));
             }
         }
-        if self.importance.is_some() && (!classes || adapters) {
-            let fault = if adapters {
-                "adapters leave the weights where they are"
-            } else {
-                "not every example has one class"
+        let probe = self.importance == Some(Measure::Si) && self.tuning.recipe == Recipe::Probe;
+        if self.importance.is_some() && (!classes || adapters || probe) {
+            let fault = match (adapters, classes) {
+                (true, _) => "adapters leave the weights where they are",
+                (false, false) => "not every example has one class",
+                (false, true) => "a probe moves no weight of a stage, and si follows their way",
             };
             return Err(Error::options(
                 format!("importance cannot be measured here: {fault}"),
@@ -137,6 +141,12 @@ impl FinetuneOptions {
             ));
         }
         Ok(())
+    }
+
+    /// The settings of the loop: those that are said, and what a measure of importance needs on the way.
+    pub(crate) fn settings(&self) -> Settings {
+        let path_integral = self.importance == Some(Measure::Si);
+        Settings { path_integral, ..self.settings.clone() }
     }
 
     /// The network that is asked for.

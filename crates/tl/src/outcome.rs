@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use tl_core::TrainableReport;
 use tl_data::Split;
 use tl_models::Classifier;
+use tl_train::ema::Snapshot;
 use tl_train::metrics::Evaluation;
 use tl_train::{Dataset, EpochRow, Fitted, Predictions, Progress, Scale, predict};
 
@@ -21,6 +22,8 @@ pub struct Outcome {
     pub test: Option<Evaluation>,
     /// Of texts that are answered with numbers, in place of both.
     pub numbers: Option<NumbersRecord>,
+    /// How much each weight matters by the path that it went, where that was asked for.
+    pub(crate) importance: Option<Snapshot>,
     pub(crate) validation_logits: Predictions,
     pub(crate) test_logits: Predictions,
 }
@@ -38,7 +41,7 @@ impl Outcome {
         device: &Device,
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
-        let Fitted { mut model, rows, report, kept, steps, .. } = fitted;
+        let Fitted { mut model, rows, report, kept, steps, importance, .. } = fitted;
         if let Some(numbers) = data.numbers() {
             model = into_units(model, numbers.scale)?;
         }
@@ -65,6 +68,7 @@ impl Outcome {
             validation,
             test,
             numbers,
+            importance,
             validation_logits,
             test_logits,
         })

@@ -11,7 +11,7 @@ use tl_ssl::knn::{Labelled, Neighbours, predict};
 use tl_train::fit::{CANDIDATES, Task};
 use tl_train::logistic::{Examples as Rows, Options, SparseRows, fit_chosen, fit_chosen_sparse};
 use tl_train::metrics::{Evaluation, Interval};
-use tl_train::{Conduct, Dataset, Progress, Settings, fit};
+use tl_train::{Conduct, Dataset, Earlier, Progress, Settings, fit};
 
 use crate::embed::embed_items;
 use crate::examples::Input;
@@ -113,6 +113,15 @@ pub struct Probed {
 /// # Errors
 /// Anything that is wrong with the data, the weights or an option.
 pub fn probe(request: &ProbeRequest, progress: &mut dyn Progress) -> Result<Probed, Error> {
+    probe_on(request, request.seed, progress)
+}
+
+/// The same of a network whose weights, where they are drawn, are those of `drawn`.
+pub(crate) fn probe_on(
+    request: &ProbeRequest,
+    drawn: u64,
+    progress: &mut dyn Progress,
+) -> Result<Probed, Error> {
     let items = request.examples.items();
     items.require_classes()?;
     if request.batch_size == 0 || request.neighbours.count == 0 {
@@ -126,7 +135,7 @@ pub fn probe(request: &ProbeRequest, progress: &mut dyn Progress) -> Result<Prob
         split = split.shots(items, shots, seed)?;
     }
     let (choice, partial) = (&request.choice, request.partial_weights);
-    let found = pretrained_as(choice, &request.weights, None, partial, seed, &request.device)?;
+    let found = pretrained_as(choice, &request.weights, None, partial, drawn, &request.device)?;
     let options = FinetuneOptions {
         image_size: choice.image_size,
         resize: request.resize,
@@ -312,7 +321,7 @@ fn attend(
     let head = AttentiveHead::new(backbone.head_input_width(), classes, seed, device);
     let phase = Phase::probe(epochs).named("attentive").rates(ATTENTIVE_RATE, ATTENTIVE_RATE);
     let settings = Settings { seed, batch_size: ATTENTIVE_BATCH, ..Settings::default() };
-    let task = Task { data, split, augment: Augment::none(), earlier: None };
+    let task = Task { data, split, augment: Augment::none(), earlier: Earlier::default() };
     let (plan, conduct) = (Plan::new(vec![phase]), Conduct::default());
     let model = Model { backbone, head };
     let fitted = fit(model, &task, &plan, &settings, &conduct, progress)?;

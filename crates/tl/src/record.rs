@@ -12,6 +12,7 @@ use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 
 use crate::adapt::{AdaptOptions, AdaptRecord};
+use crate::earlier::EarlierRecord;
 use crate::finetune::augment;
 use crate::language::LanguageRecord;
 use crate::numbers::NumbersRecord;
@@ -162,6 +163,9 @@ pub struct RunRecord {
     /// What a fitting of numbers found; nothing for any other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<NumbersRecord>,
+    /// The earlier tasks that it was held to, the oldest first; nothing where no term asks for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierRecord>,
     /// Seconds of all epochs, those before an interruption included.
     pub seconds: f64,
 }
@@ -212,6 +216,7 @@ impl RunRecord {
             pretraining: None,
             language: None,
             numbers: None,
+            earlier: Vec::new(),
             seconds: 0.0,
         }
     }

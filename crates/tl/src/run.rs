@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use tl_data::{Images, Items, Loader, Part, Shift, Skipped, Split};
-use tl_models::weights::WeightsFile;
+use tl_models::weights::{LoadReport, WeightsFile};
 use tl_models::{Architecture, Classifier, LoadOptions, load, save};
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
@@ -109,7 +109,8 @@ impl Run {
         let file = WeightsFile::open(&path)?;
         let network = record.options.choice().build(Some(&file), device)?;
         let model = network.with_head(record.labels.len(), 0, device);
-        let (model, _) = load(model, &file, LoadOptions::default())?;
+        let (model, report) = load(model, &file, LoadOptions::default())?;
+        require_head(folder, model.backbone.head_name(), &report)?;
         let model = match record.options.tuning.adapters()? {
             // What cannot become part of the weights lies beside them.
             Some(config) if !config.is_mergeable() => adapters::read(folder, model)?,
@@ -239,4 +240,23 @@ impl Run {
         }
         Ok((all.collect(), format!("all {}", self.record.preprocess.noun())))
     }
+}
+
+/// Succeeds where a run's weights hold its whole head: one that stayed as it was drawn answers at random.
+fn require_head(folder: &Path, head: &str, report: &LoadReport) -> Result<(), Error> {
+    let of_head = |name: &str| name.strip_prefix(head).is_some_and(|rest| rest.starts_with('.'));
+    let other = report.reshaped.iter().find(|it| of_head(&it.name));
+    let missing = report.missing.iter().find(|name| of_head(name));
+    let problem = match (other, missing) {
+        (Some(it), _) => {
+            format!("holds {} of the shape {:?}, and the run's is {:?}", it.name, it.from, it.to)
+        }
+        (None, Some(name)) => format!("holds no {name}"),
+        (None, None) => return Ok(()),
+    };
+    Err(Error::Run {
+        path: folder.join(MODEL_FILE),
+        problem,
+        mend: "put the run's own weights back, or fit it again",
+    })
 }

@@ -197,8 +197,8 @@ fn said_by(path: &Path) -> String {
 /// Pixels below which nothing of an image is cut away: for networks of such images and for transformers.
 const SMALL: usize = 64;
 
-/// How images become a network's input at `size` pixels: the shorter side is resized to `resize`, or to
-/// 256/224 of the size as its weights were evaluated; to the size itself for the networks of small images.
+/// How images become a network's input at `size` pixels: the shorter side is resized to `resize`, or in proportion to the
+/// size as its weights were evaluated, 256/224 of it as a rule; to the size itself for the networks of small images.
 ///
 /// # Errors
 /// A size that the network's stages cannot work on.
@@ -215,13 +215,17 @@ pub fn preprocess(
             format!("give --image-size from {}", expected.smallest),
         ));
     }
+    let evaluation = network.evaluation();
     let usual = match network {
         // Digits and icons fill their frame: nothing of it is cut away.
         _ if expected.size < SMALL => size,
         Network::Vit(_) if size < SMALL => size,
         // timm's crop of nine tenths.
         Network::Vit(_) => size.saturating_mul(10) / 9,
-        _ => size.saturating_mul(256) / 224,
+        _ => {
+            let (resized, cut) = evaluation.resize.map_or((256, 224), |it| (it, expected.size));
+            size.saturating_mul(resized) / cut.max(1)
+        }
     };
     let preprocess = Preprocess {
         resize: resize.unwrap_or(usual),
@@ -230,9 +234,49 @@ pub fn preprocess(
         std: expected.std,
         interpolation: match network {
             Network::Vit(_) => Interpolation::Bicubic,
+            _ if evaluation.bicubic => Interpolation::Bicubic,
             _ => Interpolation::Bilinear,
         },
     };
     preprocess.validate()?;
     Ok(preprocess)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// torchvision's transforms of its default weights: the shorter side, the cut, the filter; of an Inception the mean that
+    /// its `transform_input` comes to.
+    #[test]
+    fn images_are_prepared_as_torchvisions_default_weights_were_evaluated() {
+        let (linear, cubic) = (Interpolation::Bilinear, Interpolation::Bicubic);
+        for (name, resize, crop, filter) in [
+            ("squeezenet1_1", 256, 224, linear),
+            ("densenet121", 256, 224, linear),
+            ("resnext50_32x4d", 232, 224, linear),
+            ("wide_resnet50_2", 232, 224, linear),
+            ("efficientnet_b0", 256, 224, cubic),
+            ("efficientnet_b1", 255, 240, linear),
+            ("efficientnet_b2", 288, 288, cubic),
+            ("efficientnet_b3", 320, 300, cubic),
+            ("efficientnet_b4", 384, 380, cubic),
+            ("convnext_tiny", 236, 224, linear),
+            ("convnext_small", 230, 224, linear),
+            ("inception_v3", 342, 299, linear),
+            ("mobilenet_v2", 256, 224, linear),
+        ] {
+            let network = Network::by_name(name, &Device::flex()).unwrap();
+            let found = preprocess(&network, None, None).unwrap();
+            let of = (found.resize, found.crop, found.interpolation);
+            assert_eq!(of, (resize, crop, filter), "{name}");
+            let mean = if name == "inception_v3" { 0.5 } else { 0.485 };
+            assert_eq!(found.mean[0], mean, "{name}");
+        }
+        // Of other sizes in proportion: 128 · 320 / 300.
+        let network = Network::by_name("efficientnet_b3", &Device::flex()).unwrap();
+        assert_eq!(preprocess(&network, Some(128), None).unwrap().resize, 136);
+        let small = preprocess(&network, Some(16), None).unwrap_err().to_string();
+        assert!(small.contains("too small for efficientnet_b3"), "{small}");
+    }
 }

@@ -103,7 +103,7 @@ fn main_table(found: &[Found]) -> String {
             found.remarks(),
         );
     }
-    table += "\nRates are images per second, sequences per second for encoders; times are milliseconds for each image. A ratio in bold is what was asked.\n";
+    table += "\nRates are images per second, sequences per second for encoders; times are milliseconds for each image or sequence. A ratio in bold is what was asked.\n";
     table
 }
 
@@ -200,6 +200,19 @@ mod tests {
         assert!(page.contains("| 0.50 | ≥ 0.95"), "{page}");
         assert!(page.contains("| 500 MB | 1000 MB | **0.50** | ≤ 0.6"), "{page}");
         assert!(even(&page), "{page}");
+    }
+
+    #[test]
+    fn a_step_of_adapters_stands_beside_a_step_of_all_weights_and_is_asked_for_three_quarters() {
+        let lora = |time: f64| {
+            let row = [found("encoder12x768-lora", Ok(time), &[Ok(100.0)])];
+            page(&about(), &row, &[])
+        };
+        let asked = "| ≤ 0.75 | – | our own step of all weights of the same layers |";
+        let page = lora(60.0);
+        assert!(page.contains(&format!("| 60.0 ms | 100 ms | **0.60** {asked}")), "{page}");
+        let page = lora(80.0);
+        assert!(page.contains(&format!("| 80.0 ms | 100 ms | 0.80 {asked}")), "{page}");
     }
 
     #[test]

@@ -12,11 +12,16 @@ use compare::{Prediction, Predictions, loaded, most_deviation, near};
 
 /// Networks, their weights, and how they are fitted: every stage changes but in the last, whose 129 million
 /// parameters make a whole fitting long.
-const FITTINGS: [[&str; 3]; 6] = [
+const FITTINGS: [[&str; 3]; 11] = [
     ["small_conv", "random", "finetune"],
     ["mobilenet_v2", "embedded", "finetune"],
     ["resnet10", "random", "finetune"],
     ["resnet18", "random", "finetune"],
+    ["resnext50_32x4d", "random", "finetune"],
+    ["squeezenet1_1", "random", "finetune"],
+    ["densenet121", "random", "finetune"],
+    ["efficientnet_b0", "random", "finetune"],
+    ["convnext_tiny", "random", "finetune"],
     ["vit_tiny", "random", "finetune"],
     ["vgg11", "random", "probe"],
 ];

@@ -1,5 +1,6 @@
 //! What the tables have in common: patterns of cells, lines of records, means.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -66,6 +67,30 @@ pub fn mean_and_deviation(values: &[f64]) -> Option<(f64, Option<f64>)> {
     Some((mean, (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt())))
 }
 
+/// Mean ± deviation of accuracies with three decimals, and how many there are where these are fewer than `seeds`; a dash for none.
+pub fn summary(values: &[f64], seeds: u64) -> String {
+    let few = match (values.len() as u64) < seeds {
+        true => format!(" ({})", values.len()),
+        false => String::new(),
+    };
+    match mean_and_deviation(values) {
+        None => "–".to_string(),
+        Some((mean, None)) => format!("{mean:.3}{few}"),
+        Some((mean, Some(deviation))) => format!("{mean:.3} ± {deviation:.3}{few}"),
+    }
+}
+
+/// On how many cores cells were computed, as ` on 1 or 2 cores`; nothing where that is not known.
+pub fn on_cores(cores: impl Iterator<Item = u64>) -> String {
+    let cores: BTreeSet<u64> = cores.collect();
+    let named: Vec<String> = cores.iter().map(u64::to_string).collect();
+    match cores.last() {
+        None => String::new(),
+        Some(1) => " on one core".to_string(),
+        Some(_) => format!(" on {} cores", named.join(" or ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +122,20 @@ mod tests {
         assert_eq!((mean, deviation), (2.0, Some(1.0)));
         assert_eq!(mean_and_deviation(&[4.0]), Some((4.0, None)));
         assert_eq!(mean_and_deviation(&[]), None);
+    }
+
+    #[test]
+    fn a_summary_tells_how_many_there_are_where_some_are_missing() {
+        assert_eq!(summary(&[0.5, 0.7], 3), "0.600 ± 0.141 (2)");
+        assert_eq!(summary(&[0.5, 0.7], 2), "0.600 ± 0.141");
+        assert_eq!(summary(&[0.25], 1), "0.250");
+        assert_eq!(summary(&[], 3), "–");
+    }
+
+    #[test]
+    fn cores_are_named_once_each() {
+        assert_eq!(on_cores([2, 1, 2].into_iter()), " on 1 or 2 cores");
+        assert_eq!(on_cores([1, 1].into_iter()), " on one core");
+        assert_eq!(on_cores(std::iter::empty()), "");
     }
 }

@@ -2,6 +2,7 @@
 
 mod page;
 mod spam;
+mod task;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,87 +16,14 @@ use super::cell::Entry;
 use super::runner::{Places, noted};
 use crate::assets::{chosen, fetched, put_text_encoder};
 use crate::shell::{During, Failure, Outcome, cache, target};
+pub use task::{Asked, Before, Data, Task, Way, Ways, way};
+use task::{BEFORE, ENCODER};
 
 /// The large files of a run.
 const LARGE: [&str; 2] = ["model.safetensors", "checkpoint.safetensors"];
 
 /// How far a figure may lie from the recorded one on another machine.
 const TOLERANCE: f64 = 0.05;
-
-/// A table of ways.
-pub trait Ways {
-    const NAME: &'static str;
-    /// What the page says before the tasks.
-    const ABOUT: &'static str;
-    const TASKS: &'static [Task];
-}
-
-/// Data, and what is done with them.
-pub struct Task {
-    pub name: &'static str,
-    pub title: &'static str,
-    pub data: Data,
-    /// Words of every command.
-    pub words: &'static str,
-    /// Training examples of each class; 0 stands for all.
-    pub shots: &'static [usize],
-    pub seeds: u64,
-    pub ways: &'static [Way],
-}
-
-/// Where the data of a task are.
-pub enum Data {
-    /// A fetched file, and what stands in front of it on the command line.
-    Fetched { asset: &'static str, prefix: &'static str },
-    /// E-mails as lines of JSON, made of a fetched archive.
-    Spam { asset: &'static str },
-    /// A folder of the project.
-    Own(&'static str),
-}
-
-impl Data {
-    fn asset(&self) -> Option<&'static str> {
-        match self {
-            Self::Fetched { asset, .. } | Self::Spam { asset } => Some(asset),
-            Self::Own(_) => None,
-        }
-    }
-
-    /// The word of a command.
-    fn word(&self) -> String {
-        match self {
-            Self::Fetched { asset, prefix } => format!("{prefix}$TL_CACHE/{asset}"),
-            Self::Spam { .. } => "$TABLE/spam.jsonl".to_string(),
-            Self::Own(folder) => folder.to_string(),
-        }
-    }
-}
-
-/// One way to a model.
-pub struct Way {
-    pub name: &'static str,
-    /// The command; DATA stands for the data.
-    pub words: &'static str,
-    /// What is made first, once for all seeds.
-    pub before: &'static [Before],
-}
-
-/// A run that others begin from.
-pub struct Before {
-    /// Its folder below the table's, in [`BEFORE`].
-    pub makes: &'static str,
-    pub words: &'static str,
-}
-
-/// Where runs that others begin from lie.
-pub const BEFORE: &str = "$TABLE/before/";
-/// Where a text encoder lies that a command names.
-const ENCODER: &str = "$TABLE/MiniLM";
-
-/// A way without anything before it.
-pub const fn way(name: &'static str, words: &'static str) -> Way {
-    Way { name, words, before: &[] }
-}
 
 /// One way at one task with so many training examples of each class (0 for all) and one seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,8 +58,29 @@ pub struct Record {
     validation: Option<f64>,
     #[serde(default)]
     commands: Vec<String>,
+    /// The runs that were made first, by the cell that needed them first.
+    #[serde(default)]
+    made: Vec<Made>,
     n: u64,
     seconds: f64,
+}
+
+/// A run that others begin from, as it came out on the test part of its own data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Made {
+    name: String,
+    value: f64,
+    n: u64,
+    seconds: f64,
+}
+
+impl Made {
+    /// What was printed of a fitting; nothing of what measures no accuracy.
+    fn of(name: &str, answer: &Value, seconds: f64) -> Option<Self> {
+        let test = &answer["test"];
+        let (value, n) = (test["accuracy"].as_f64()?, test["n"].as_u64()?);
+        Some(Self { name: name.to_string(), value, n, seconds })
+    }
 }
 
 impl Entry for Record {
@@ -212,6 +161,7 @@ fn compute<W: Ways>(cell: &Cell) -> Outcome<Value> {
     let (task, way) = found::<W>(cell)?;
     let folder = target().join("table").join(W::NAME);
     std::fs::create_dir_all(&folder).during("cannot make a folder")?;
+    W::make(&folder)?;
     if way.words.contains(ENCODER) {
         put_text_encoder(&folder.join("MiniLM"))?;
     }
@@ -228,10 +178,14 @@ fn compute<W: Ways>(cell: &Cell) -> Outcome<Value> {
     }
     let started = Instant::now();
     let mut commands = Vec::new();
+    let mut made = Vec::new();
     for before in way.before {
         if !folder.join("before").join(before.makes).join("model.safetensors").exists() {
+            let began = Instant::now();
             let words = format!("{} --out {BEFORE}{} --resume", before.words, before.makes);
-            commands.push(places.run(&words, &[])?.1);
+            let (answer, command) = places.run(&words, &[])?;
+            made.extend(Made::of(before.makes, &answer, began.elapsed().as_secs_f64().round()));
+            commands.push(command);
         }
     }
     let mut words = format!("{} {} --seed {}", way.words, task.words, cell.seed);
@@ -265,12 +219,16 @@ fn compute<W: Ways>(cell: &Cell) -> Outcome<Value> {
         put("words", answer["words"].clone());
         put("n", answer["n"].clone());
     }
+    if !made.is_empty() {
+        put("made", json!(made));
+    }
     noted(cell, fields, ("commands", json!(commands)), started.elapsed().as_secs_f64())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::careful::Careful;
+    use super::super::specific::Specific;
     use super::super::texts::Texts;
     use super::*;
     use crate::shell::root;
@@ -299,6 +257,7 @@ mod tests {
     fn every_cell_has_its_own_name_and_a_way() {
         check::<Texts>();
         check::<Careful>();
+        check::<Specific>();
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod report;
 mod resolve;
 
 pub use phase::{Freeze, NormPolicy, Phase, Rates, Solver, Trained};
-pub use regulariser::Regulariser;
+pub use regulariser::{Pick, Regulariser};
 pub use report::{PhaseReport, StageRow, TrainableReport};
 pub use resolve::{ParameterRates, ResolvedPhase, StageSetting, apply};
 

@@ -29,9 +29,35 @@ pub enum Regulariser {
     Ewc { strength: f64 },
     /// The same by how far the answers move with a weight (Aljundi et al. 2018).
     Mas { strength: f64 },
+    /// The same by what a weight did for the loss while it was learnt (Zenke et al. 2017).
+    Si { strength: f64 },
+    /// Holds what the heads of earlier tasks answer for the new examples (Li and Hoiem 2016).
+    Lwf { strength: f64, temperature: f64 },
+    /// Shows examples of earlier tasks again, of which `size` are kept of all tasks together; `batch` of them in a step, as many as
+    /// of new ones where it is not said.
+    Rehearsal {
+        strength: f64,
+        size: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch: Option<usize>,
+        #[serde(default)]
+        pick: Pick,
+    },
 }
 
-const KINDS: &str = "l2_sp (strength, head), delta (strength, head), bss (strength, count), ewc (strength), mas (strength)";
+/// Which examples of earlier tasks are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pick {
+    /// Any of all, each as likely as the others (Vitter 1985).
+    #[default]
+    Reservoir,
+    /// Of each class those whose mean features are near the class's (Rebuffi et al. 2017).
+    Herding,
+}
+
+const KINDS: &str = "l2_sp (strength, head), delta (strength, head), bss (strength, count), ewc (strength), mas (strength), \
+    si (strength), lwf (strength, temperature), rehearsal (strength, size, batch, pick)";
 
 impl Regulariser {
     /// The word by which it is asked for.
@@ -42,7 +68,27 @@ impl Regulariser {
             Self::Bss { .. } => "bss",
             Self::Ewc { .. } => "ewc",
             Self::Mas { .. } => "mas",
+            Self::Si { .. } => "si",
+            Self::Lwf { .. } => "lwf",
+            Self::Rehearsal { .. } => "rehearsal",
         }
+    }
+
+    /// One of a kind with its usual numbers.
+    fn usual(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "l2_sp" => Self::L2Sp { strength: 0.1, head: 0.01 },
+            "delta" => Self::Delta { strength: 0.01, head: 0.01 },
+            "bss" => Self::Bss { strength: 1e-3, count: 1 },
+            "ewc" => Self::Ewc { strength: 1000.0 },
+            "mas" => Self::Mas { strength: 1.0 },
+            "si" => Self::Si { strength: 1.0 },
+            "lwf" => Self::Lwf { strength: 1.0, temperature: 2.0 },
+            "rehearsal" => {
+                Self::Rehearsal { strength: 1.0, size: 200, batch: None, pick: Pick::default() }
+            }
+            _ => return None,
+        })
     }
 
     /// Its strength; at 0 it does nothing at all.
@@ -52,17 +98,34 @@ impl Regulariser {
             | Self::Delta { strength, .. }
             | Self::Bss { strength, .. }
             | Self::Ewc { strength }
-            | Self::Mas { strength } => strength,
+            | Self::Mas { strength }
+            | Self::Si { strength }
+            | Self::Lwf { strength, .. }
+            | Self::Rehearsal { strength, .. } => strength,
+        }
+    }
+
+    fn strength_mut(&mut self) -> &mut f64 {
+        match self {
+            Self::L2Sp { strength, .. }
+            | Self::Delta { strength, .. }
+            | Self::Bss { strength, .. }
+            | Self::Ewc { strength }
+            | Self::Mas { strength }
+            | Self::Si { strength }
+            | Self::Lwf { strength, .. }
+            | Self::Rehearsal { strength, .. } => strength,
         }
     }
 
     pub(super) fn validate(&self) -> Result<(), CoreError> {
-        let from_0 = |what: &str, value: f64| {
-            if value.is_finite() && value >= 0.0 {
-                return Ok(());
-            }
+        let bad = |what: &str, value: f64, expected: &'static str| {
             let what = format!("the {what} of {}", self.kind());
-            Err(CoreError::BadNumber { what, value, expected: "a number from 0" })
+            Err(CoreError::BadNumber { what, value, expected })
+        };
+        let from_0 = |what: &str, value: f64| match value.is_finite() && value >= 0.0 {
+            true => Ok(()),
+            false => bad(what, value, "a number from 0"),
         };
         from_0("strength", self.strength())?;
         match *self {
@@ -72,8 +135,59 @@ impl Regulariser {
             Self::Bss { count: 0, .. } => {
                 Err(CoreError::Empty { what: "bss".into(), needs: "singular value" })
             }
-            Self::Bss { .. } | Self::Ewc { .. } | Self::Mas { .. } => Ok(()),
+            Self::Lwf { temperature, .. } if !(temperature.is_finite() && temperature > 0.0) => {
+                bad("temperature", temperature, "a number above 0")
+            }
+            Self::Rehearsal { size: 0, .. } => {
+                bad("size", 0.0, "the examples to keep, a whole number from 1")
+            }
+            Self::Rehearsal { batch: Some(0), .. } => {
+                bad("batch", 0.0, "the examples of a step, a whole number from 1")
+            }
+            Self::Bss { .. }
+            | Self::Ewc { .. }
+            | Self::Mas { .. }
+            | Self::Si { .. }
+            | Self::Lwf { .. }
+            | Self::Rehearsal { .. } => Ok(()),
         }
+    }
+
+    /// Takes over what is said of `key`.
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let number =
+            || value.parse::<f64>().map_err(|_| format!("{value:?} is no number for {key}"));
+        let count = || value.parse::<usize>().map_err(|_| format!("{value:?} is no count"));
+        let kind = self.kind();
+        if key == "strength" {
+            *self.strength_mut() = number()?;
+            return Ok(());
+        }
+        match (self, key) {
+            (Self::L2Sp { head, .. } | Self::Delta { head, .. }, "head") => *head = number()?,
+            (Self::Bss { count: found, .. }, "count") => *found = count()?,
+            (Self::Lwf { temperature, .. }, "temperature") => *temperature = number()?,
+            (Self::Rehearsal { size, .. }, "size") => *size = count()?,
+            (Self::Rehearsal { batch, .. }, "batch") => *batch = Some(count()?),
+            (Self::Rehearsal { pick, .. }, "pick") => {
+                *pick = match value {
+                    "reservoir" => Pick::Reservoir,
+                    "herding" => Pick::Herding,
+                    _ => return Err(format!("pick is reservoir or herding, not {value:?}")),
+                };
+            }
+            _ => return Err(format!("{kind} knows no {key:?}")),
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Pick {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Reservoir => "reservoir",
+            Self::Herding => "herding",
+        })
     }
 }
 
@@ -83,7 +197,12 @@ impl fmt::Display for Regulariser {
         match self {
             Self::L2Sp { head, .. } | Self::Delta { head, .. } => write!(out, ",head={head}"),
             Self::Bss { count, .. } => write!(out, ",count={count}"),
-            Self::Ewc { .. } | Self::Mas { .. } => Ok(()),
+            Self::Lwf { temperature, .. } => write!(out, ",temperature={temperature}"),
+            Self::Rehearsal { size, batch, pick, .. } => {
+                write!(out, ",size={size},pick={pick}")?;
+                batch.map_or(Ok(()), |batch| write!(out, ",batch={batch}"))
+            }
+            Self::Ewc { .. } | Self::Mas { .. } | Self::Si { .. } => Ok(()),
         }
     }
 }
@@ -99,33 +218,10 @@ impl FromStr for Regulariser {
             known: KINDS,
         };
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
-        let mut found = match kind {
-            "l2_sp" => Self::L2Sp { strength: 0.1, head: 0.01 },
-            "delta" => Self::Delta { strength: 0.01, head: 0.01 },
-            "bss" => Self::Bss { strength: 1e-3, count: 1 },
-            "ewc" => Self::Ewc { strength: 1000.0 },
-            "mas" => Self::Mas { strength: 1.0 },
-            _ => return Err(fault(format!("there is no {kind:?}"))),
-        };
+        let mut found = Self::usual(kind).ok_or_else(|| fault(format!("there is no {kind:?}")))?;
         for pair in rest.split(',').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let number: f64 =
-                value.parse().map_err(|_| fault(format!("{value:?} is no number for {key}")))?;
-            match (&mut found, key) {
-                (
-                    Self::L2Sp { strength, .. }
-                    | Self::Delta { strength, .. }
-                    | Self::Bss { strength, .. }
-                    | Self::Ewc { strength }
-                    | Self::Mas { strength },
-                    "strength",
-                ) => *strength = number,
-                (Self::L2Sp { head, .. } | Self::Delta { head, .. }, "head") => *head = number,
-                (Self::Bss { count, .. }, "count") => {
-                    *count = value.parse().map_err(|_| fault(format!("{value:?} is no count")))?;
-                }
-                _ => return Err(fault(format!("{kind} knows no {key:?}"))),
-            }
+            found.set(key, value).map_err(fault)?;
         }
         found.validate()?;
         Ok(found)
@@ -145,6 +241,10 @@ mod tests {
             "bss:count=3",
             "ewc",
             "mas:strength=2",
+            "si:strength=0.5",
+            "lwf:temperature=1.5",
+            "rehearsal",
+            "rehearsal:strength=0,size=7,batch=3,pick=herding",
         ] {
             let found: Regulariser = text.parse().unwrap();
             assert_eq!(found.to_string().parse::<Regulariser>().unwrap(), found);
@@ -162,6 +262,11 @@ mod tests {
             ("l2_sp:strength=-1", "a number from 0"),
             ("bss:count=0", "singular value"),
             ("bss:count=1.5", "is no count"),
+            ("si:head=1", "si knows no \"head\""),
+            ("lwf:temperature=0", "a number above 0"),
+            ("rehearsal:size=0", "the size of rehearsal"),
+            ("rehearsal:batch=0", "the batch of rehearsal"),
+            ("rehearsal:pick=best", "pick is reservoir or herding"),
         ] {
             let message = text.parse::<Regulariser>().unwrap_err().to_string();
             assert!(message.contains(part), "{text}: {message}");

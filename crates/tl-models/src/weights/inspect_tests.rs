@@ -88,6 +88,74 @@ fn residual_networks_are_told_by_their_blocks() {
 }
 
 #[test]
+fn wide_and_grouped_bottlenecks_are_told_by_their_channels() {
+    for (blocks, inner, name) in [
+        ([3, 4, 6, 3], [128, 4], "resnext50_32x4d"),
+        ([3, 4, 23, 3], [256, 8], "resnext101_32x8d"),
+        ([3, 4, 6, 3], [128, 128], "wide_resnet50_2"),
+        ([3, 4, 23, 3], [128, 128], "wide_resnet101_2"),
+        ([3, 4, 6, 3], [256, 8], "unknown"),
+        ([3, 4, 6, 3], [128, 2], "unknown"),
+    ] {
+        let mut tensors = resnet([64, 7], blocks, true);
+        tensors.retain(|(tensor, ..)| tensor != "layer1.0.conv2.weight");
+        tensors.push(filled("layer1.0.conv2.weight", &[inner[0], inner[1], 3, 3], 0.0));
+        assert_eq!(inspected(&tensors).looks_like, name);
+    }
+}
+
+#[test]
+fn convolutional_families_are_told_by_names_and_shapes() {
+    let check = |tensors: Tensors, head: &str, name: &str| {
+        let mut tensors = tensors;
+        tensors.push(filled(head, &[10, 2], 0.0));
+        let inspection = inspected(&tensors);
+        assert_eq!(inspection.looks_like, name);
+        assert_eq!(inspection.outputs, (name != "unknown").then_some(10));
+    };
+    for (width, kernel, name) in
+        [(96, 7, "squeezenet1_0"), (64, 3, "squeezenet1_1"), (64, 7, "unknown")]
+    {
+        let first = filled("features.0.weight", &[width, 3, kernel, kernel], 0.0);
+        let fire = filled("features.3.squeeze.weight", &[16, 64, 1, 1], 0.0);
+        check(vec![first, fire], "classifier.1.weight", name);
+    }
+    for (conv, third, name) in
+        [("conv1", 24, "densenet121"), ("conv.1", 24, "densenet121"), ("conv1", 32, "unknown")]
+    {
+        let layers = [6, 12, third, 16].into_iter().enumerate().flat_map(|(block, layers)| {
+            (1..=layers).map(move |layer| {
+                let place = format!("features.denseblock{}.denselayer{layer}", block + 1);
+                filled(format!("{place}.{conv}.weight"), &[2, 1, 1, 1], 0.0)
+            })
+        });
+        check(layers.collect(), "classifier.weight", name);
+    }
+    for (first, last, name) in [
+        (1, 1280, "efficientnet_b0"),
+        (2, 1280, "efficientnet_b1"),
+        (2, 1408, "efficientnet_b2"),
+        (2, 1536, "efficientnet_b3"),
+        (2, 1792, "efficientnet_b4"),
+        (3, 2048, "unknown"),
+    ] {
+        let block =
+            |block| filled(format!("features.1.{block}.block.0.0.weight"), &[32, 1, 3, 3], 0.0);
+        let mut tensors: Tensors = (0..first).map(block).collect();
+        tensors.push(filled("features.8.0.weight", &[last, 320, 1, 1], 0.0));
+        check(tensors, "classifier.1.weight", name);
+    }
+    for (blocks, name) in [(9, "convnext_tiny"), (27, "convnext_small"), (3, "unknown")] {
+        let block = |block| filled(format!("features.5.{block}.layer_scale"), &[384, 1, 1], 0.0);
+        let mut tensors: Tensors = (0..blocks).map(block).collect();
+        tensors.push(filled("features.0.0.weight", &[96, 3, 4, 4], 0.0));
+        check(tensors, "classifier.2.weight", name);
+    }
+    let names = ["Conv2d_1a_3x3.conv.weight", "Mixed_7c.branch3x3dbl_3b.conv.weight"];
+    check(names.map(|name| filled(name, &[1], 0.0)).into(), "fc.weight", "inception_v3");
+}
+
+#[test]
 fn other_architectures_are_told_by_their_names() {
     let vgg = |places: &[usize]| {
         let width = |place: usize| if place == 0 { 64 } else { 1 };

@@ -4,7 +4,19 @@ use super::file::WeightsFile;
 
 /// The architecture (or `unknown`), and the width of its last layer where it has a head.
 pub(super) fn like(file: &WeightsFile) -> (String, Option<usize>) {
-    let guesses = [mobilenet_v2, resnet, vgg, vision_transformer, text_encoder, gpt2];
+    let guesses = [
+        mobilenet_v2,
+        resnet,
+        squeezenet,
+        vgg,
+        densenet,
+        efficientnet,
+        convnext,
+        inception,
+        vision_transformer,
+        text_encoder,
+        gpt2,
+    ];
     guesses.iter().find_map(|guess| guess(file)).map_or_else(
         || ("unknown".to_owned(), None),
         |(name, head)| (name, file.shape(head).and_then(|shape| shape.first().copied())),
@@ -36,13 +48,17 @@ fn resnet(file: &WeightsFile) -> Guess {
     let depths = [1, 2, 3, 4]
         .map(|layer| blocks(file, |block| format!("layer{layer}.{block}.conv1.weight")));
     let bottleneck = file.contains("layer1.0.conv3.weight");
-    // A wide or a grouped bottleneck has more channels inside.
+    let inner = |output, input| has(file, "layer1.0.conv2.weight", &[output, input, 3, 3]);
     let plain = |width, kernel| {
-        has(file, "layer1.0.conv2.weight", &[width, width, 3, 3])
-            && has(file, "conv1.weight", &[width, 0, kernel, kernel])
+        inner(width, width) && has(file, "conv1.weight", &[width, 0, kernel, kernel])
     };
     let name = match (depths, bottleneck) {
         ([1, 1, 1, 1], false) if plain(32, 3) => "resnet10",
+        // A wide or a grouped bottleneck has more channels inside.
+        ([3, 4, 6, 3], true) if inner(128, 4) => "resnext50_32x4d",
+        ([3, 4, 23, 3], true) if inner(256, 8) => "resnext101_32x8d",
+        ([3, 4, 6, 3], true) if inner(128, 128) => "wide_resnet50_2",
+        ([3, 4, 23, 3], true) if inner(128, 128) => "wide_resnet101_2",
         _ if !plain(64, 7) => return None,
         ([2, 2, 2, 2], false) => "resnet18",
         ([3, 4, 6, 3], false) => "resnet34",
@@ -52,6 +68,58 @@ fn resnet(file: &WeightsFile) -> Guess {
         _ => return None,
     };
     Some((name.to_owned(), "fc.weight"))
+}
+
+fn squeezenet(file: &WeightsFile) -> Guess {
+    let first = |width, kernel| has(file, "features.0.weight", &[width, 0, kernel, kernel]);
+    let name = if first(96, 7) { "squeezenet1_0" } else { "squeezenet1_1" };
+    let found = file.contains("features.3.squeeze.weight") && (first(96, 7) || first(64, 3));
+    found.then(|| (name.to_owned(), "classifier.1.weight"))
+}
+
+/// By today's names or those of old files.
+fn densenet(file: &WeightsFile) -> Guess {
+    let layers = |block: usize, conv: &str| {
+        blocks(file, |layer| {
+            format!("features.denseblock{block}.denselayer{}.{conv}.weight", layer + 1)
+        })
+    };
+    let found = ["conv1", "conv.1"]
+        .iter()
+        .any(|conv| [1, 2, 3, 4].map(|block| layers(block, conv)) == [6, 12, 24, 16]);
+    found.then(|| ("densenet121".to_owned(), "classifier.weight"))
+}
+
+fn efficientnet(file: &WeightsFile) -> Guess {
+    let first = blocks(file, |block| format!("features.1.{block}.block.0.0.weight"));
+    let last = |width| has(file, "features.8.0.weight", &[width, 0, 1, 1]);
+    let name = match first {
+        1 if last(1280) => "efficientnet_b0",
+        2 if last(1280) => "efficientnet_b1",
+        2 if last(1408) => "efficientnet_b2",
+        2 if last(1536) => "efficientnet_b3",
+        2 if last(1792) => "efficientnet_b4",
+        _ => return None,
+    };
+    Some((name.to_owned(), "classifier.1.weight"))
+}
+
+fn convnext(file: &WeightsFile) -> Guess {
+    if !has(file, "features.0.0.weight", &[96, 0, 4, 4]) {
+        return None;
+    }
+    let name = match blocks(file, |block| format!("features.5.{block}.layer_scale")) {
+        9 => "convnext_tiny",
+        27 => "convnext_small",
+        _ => return None,
+    };
+    Some((name.to_owned(), "classifier.2.weight"))
+}
+
+fn inception(file: &WeightsFile) -> Guess {
+    let found = file.contains("Conv2d_1a_3x3.conv.weight")
+        && file.contains("Mixed_7c.branch3x3dbl_3b.conv.weight");
+    found.then(|| ("inception_v3".to_owned(), "fc.weight"))
 }
 
 fn vgg(file: &WeightsFile) -> Guess {

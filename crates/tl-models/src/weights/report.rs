@@ -30,6 +30,9 @@ pub struct LoadReport {
     pub reshaped: Vec<Reshaped>,
     /// Whether the file looks like a fresh initialisation.
     pub untrained: bool,
+    /// What a person has to know of the head that was taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// How many names a line lists before it says how many more there are.
@@ -51,7 +54,7 @@ impl fmt::Display for Reshaped {
 
 impl fmt::Display for LoadReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, applied, missing, unused, reshaped, untrained } = self;
+        let Self { source, applied, missing, unused, reshaped, untrained, note } = self;
         let plural = if *applied == 1 { "" } else { "s" };
         write!(formatter, "weights {source}: {applied} tensor{plural} applied")?;
         if !missing.is_empty() {
@@ -68,6 +71,9 @@ impl fmt::Display for LoadReport {
                 formatter,
                 "\n  looks untrained: every norm still has its initial scale and mean"
             )?;
+        }
+        if let Some(note) = note {
+            write!(formatter, "\n  {note}")?;
         }
         Ok(())
     }
@@ -90,6 +96,7 @@ mod tests {
                 to: vec![64, 1, 7, 7],
             }],
             untrained: true,
+            note: None,
         };
         let text = report.to_string();
         assert_eq!(text.lines().next(), Some("weights a.pth: 1 tensor applied"));
@@ -104,6 +111,8 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("initial scale and mean"), "{text}");
+        let noted = LoadReport { note: Some("The head is another.".to_owned()), ..report.clone() };
+        assert_eq!(noted.to_string(), format!("{text}\n  The head is another."));
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<LoadReport>(&json).unwrap(), report);
     }

@@ -8,7 +8,6 @@ use burn::tensor::TensorData;
 use serde::Deserialize;
 use tl_core::parameters::{map_values, parameters};
 use tl_core::{Activation, Model};
-use tl_kernels::LinearHead;
 use tl_models::load::{order_here, origin_name, origin_shape};
 use tl_models::{Architecture, Classifier};
 use tl_random::{hash, mix};
@@ -85,9 +84,7 @@ pub fn projections(values: &[f32], count: usize) -> Vec<f64> {
 
 /// A classifier with every parameter and statistic filled, on the plain device.
 pub fn filled<B: Architecture>(backbone: B, classes: usize, rule: &Rule) -> Classifier<B> {
-    let (width, dropout) = (backbone.head_input_width(), backbone.head_dropout());
-    let head = LinearHead::new(width, classes, dropout, &Device::flex());
-    let head = if backbone.head_has_bias() { head } else { head.without_bias() };
+    let head = backbone.zero_head(classes, &Device::flex());
     refill(Model { backbone, head }, rule, |name| Some(name.to_string()))
 }
 

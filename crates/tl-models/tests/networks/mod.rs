@@ -5,6 +5,10 @@
 macro_rules! for_every_architecture {
     ($check:path) => {
         $crate::for_every_architecture! { $check,
+            convnext_tiny = ConvNeXt::new(ConvNeXtSize::Tiny, &Device::flex()),
+            densenet121 = DenseNet::new(&Device::flex()),
+            efficientnet_b0 = EfficientNet::new(EfficientNetSize::B0, &Device::flex()),
+            inception_v3 = InceptionV3::new(&Device::flex()),
             mobilenet_v2 = MobileNetV2::new(&Device::flex()),
             resnet10 = ResNet::new(ResNetDepth::D10, &Device::flex()),
             resnet18 = ResNet::new(ResNetDepth::D18, &Device::flex()),
@@ -12,6 +16,9 @@ macro_rules! for_every_architecture {
             resnet50 = ResNet::new(ResNetDepth::D50, &Device::flex()),
             resnet101 = ResNet::new(ResNetDepth::D101, &Device::flex()),
             resnet152 = ResNet::new(ResNetDepth::D152, &Device::flex()),
+            resnext50_32x4d = ResNet::new(ResNetDepth::X50, &Device::flex()),
+            squeezenet1_0 = SqueezeNet::new(SqueezeNetVersion::V1_0, &Device::flex()),
+            squeezenet1_1 = SqueezeNet::new(SqueezeNetVersion::V1_1, &Device::flex()),
             vgg11 = Vgg::new(VggDepth::D11, false, &Device::flex()),
             vgg11_bn = Vgg::new(VggDepth::D11, true, &Device::flex()),
             vgg13 = Vgg::new(VggDepth::D13, false, &Device::flex()),
@@ -28,7 +35,10 @@ macro_rules! for_every_architecture {
             fn $name() {
                 use burn::prelude::Device;
                 #[allow(unused_imports)]
-                use tl_models::{MobileNetV2, ResNet, ResNetDepth, Vgg, VggDepth};
+                use tl_models::{
+                    ConvNeXt, ConvNeXtSize, DenseNet, EfficientNet, EfficientNetSize, InceptionV3,
+                    MobileNetV2, ResNet, ResNetDepth, SqueezeNet, SqueezeNetVersion, Vgg, VggDepth,
+                };
                 let backbone = $backbone;
                 assert_eq!(tl_models::Architecture::name(&backbone), stringify!($name));
                 $check(backbone);

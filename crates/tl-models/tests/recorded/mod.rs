@@ -7,9 +7,10 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
 use burn::tensor::Gradients;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tl_core::parameters::{ModulePath, parameters, values};
 use tl_core::{Activation, Pieces};
-use tl_models::load::{origin_name, origin_order};
+use tl_models::load::{origin_name, origin_order, origin_shape};
 use tl_models::{Architecture, Classifier};
 
 use crate::formula::{Rule, images, projections};
@@ -33,6 +34,13 @@ pub struct Fixture {
     pub rule: Rule,
     pub eval: Mode,
     pub train: Mode,
+    pub entries: BTreeMap<String, Vec<usize>>,
+}
+
+/// The names and shapes of a network's tensors.
+#[derive(Deserialize)]
+pub struct Names {
+    pub classes: usize,
     pub entries: BTreeMap<String, Vec<usize>>,
 }
 
@@ -62,11 +70,31 @@ pub struct Summary {
     pub projections: Vec<f64>,
 }
 
+/// The file called `name` among what was recorded.
+fn read<T: DeserializeOwned>(name: &str) -> T {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/parity");
+    let text = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+impl Names {
+    pub fn read(name: &str) -> Self {
+        read(&format!("names/{name}"))
+    }
+}
+
+/// The names and shapes that a model's tensors have in its origin.
+pub fn entries<B: Architecture>(model: &Classifier<B>) -> BTreeMap<String, Vec<usize>> {
+    let all = parameters(model).into_iter().map(|info| {
+        let name = origin_name(&model.backbone, &info.path);
+        (name, origin_shape(&model.backbone, &info.path, &info.shape))
+    });
+    all.collect()
+}
+
 impl Fixture {
     pub fn read(name: &str) -> Self {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/parity");
-        let text = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();
-        serde_json::from_str(&text).unwrap()
+        read(name)
     }
 
     /// The input of a mode, on the plain device.

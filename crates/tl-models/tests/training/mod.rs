@@ -44,6 +44,11 @@ pub fn flags<M: Module>(module: &M) -> BTreeMap<String, bool> {
     visitor.found
 }
 
+/// Whether the flag at `path` switches something that is drawn at random, and not a norm.
+pub fn is_random(path: &str) -> bool {
+    path.contains("dropout") || path.contains("stochastic_depth")
+}
+
 /// The mean over the batch of minus the logarithm of the right class's probability.
 pub fn cross_entropy(logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
     let [batch, classes] = logits.dims();

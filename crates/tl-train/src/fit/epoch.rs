@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use burn::module::Module;
+use burn::prelude::*;
 use tl_core::gradients::gradient_norm;
 use tl_core::{Activation, Backbone, Head, Pass, ResolvedPhase, rng};
 use tl_data::text::batches_by_length;
@@ -18,7 +19,7 @@ use crate::ema::{put_back, snapshot};
 use crate::logistic::Options;
 use crate::loss::{cross_entropy, scalar, squared_error, weighted_cross_entropy};
 use crate::progress::{EpochRow, Progress};
-use crate::regularise::Forward;
+use crate::regularise::{Forward, Leaving, PathIntegral, go_through};
 use crate::resident_bytes;
 use crate::{Answers, TrainError};
 
@@ -122,25 +123,36 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         // With every stage frozen the input is what the head multiplies already.
         let from = phase.cut.min(stages);
         let regularisers = &phase.phase.regularisers;
+        let smoothing = phase.phase.label_smoothing;
+        // A path counts what the loss of the labels alone does: where terms go through the network too, that is differentiated by
+        // itself, in a copy whose statistics nobody keeps.
+        let alone = (self.path.is_some() && go_through(regularisers)).then(|| {
+            let logits = model.clone().forward_from(cut_input.clone(), from, pass)?;
+            Ok::<_, TrainError>(self.loss(logits, items, labels, smoothing).backward())
+        });
+        let alone = alone.transpose()?;
         let Forward { logits, terms } =
             self.beginning.forward(&model, cut_input.clone(), from, pass, regularisers)?;
-        let logits = Answers::of(self.task.data.answers(), logits, items);
-        let smoothing = phase.phase.label_smoothing;
-        let data = self.task.data;
-        let loss = match (data.numbers(), &self.class_weights) {
-            (Some(numbers), _) => squared_error(logits, &numbers.targets(items, data.windows())),
-            (None, Some(weights)) => weighted_cross_entropy(logits, labels, smoothing, weights),
-            (None, None) => cross_entropy(logits, labels, smoothing),
-        };
+        let loss = self.loss(logits, items, labels, smoothing);
         let value = scalar(loss.clone()).map_err(TrainError::Device)?;
         if !value.is_finite() {
             return Err(failed("the loss", first_not_finite(&model, cut_input, from)));
         }
+        let rehearsed = match &self.memories {
+            Some(memories) => {
+                let usual = (self.settings.batch_size, &self.device);
+                self.beginning.rehearse(&model, memories, (from, pass), regularisers, usual)?
+            }
+            None => None,
+        };
+        let terms = [terms, rehearsed].into_iter().flatten().reduce(|sum, term| sum + term);
         let loss = match terms {
             Some(terms) => loss + terms,
             None => loss,
         };
         let mut gradients = loss.backward();
+        let leaving =
+            self.path.is_some().then(|| Leaving::of(&model, alone.as_ref().unwrap_or(&gradients)));
         self.beginning.add_gradients(&model, &mut gradients, regularisers);
         let norm = gradient_norm(&model, &gradients, &Fused).map_err(TrainError::Device)?;
         if !norm.not_finite.is_empty() {
@@ -153,6 +165,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             rates.rate *= factor;
             rates
         });
+        if let (Some(path), Some(leaving)) = (&mut self.path, leaving) {
+            path.add(leaving, &model);
+        }
         if let Some(average) = &mut self.ema {
             average.update(&model);
         }
@@ -164,6 +179,23 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         sums.gradient_norm += norm.norm;
         sums.rate = phase.settings[stages].rate * factor;
         Ok(value)
+    }
+
+    /// The loss of the labels of a batch.
+    fn loss(
+        &self,
+        logits: Tensor<2>,
+        items: &[usize],
+        labels: &[usize],
+        smoothing: f64,
+    ) -> Tensor<1> {
+        let data = self.task.data;
+        let logits = Answers::of(data.answers(), logits, items);
+        match (data.numbers(), &self.class_weights) {
+            (Some(numbers), _) => squared_error(logits, &numbers.targets(items, data.windows())),
+            (None, Some(weights)) => weighted_cross_entropy(logits, labels, smoothing, weights),
+            (None, None) => cross_entropy(logits, labels, smoothing),
+        }
     }
 
     /// Solves the head on the outputs of the frozen stages.
@@ -240,6 +272,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
                 self.state.best =
                     Some(BestEpoch { epoch, accuracy: found.score, loss: found.loss });
                 self.best = Some(snapshot(&plain)?);
+                self.path.as_mut().map_or(Ok(()), PathIntegral::note_best)?;
                 self.state.stale = 0;
             } else {
                 self.state.stale += 1;

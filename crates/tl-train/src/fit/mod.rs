@@ -5,7 +5,7 @@
 //! back part of the way at the end; `pool` makes one answer of a text's windows; `validated` is what a validation found.
 
 mod epoch;
-mod feed;
+pub(crate) mod feed;
 mod guard;
 mod head;
 mod interpolate;
@@ -27,10 +27,10 @@ use session::Session;
 pub use session::{check_resume, plain_device};
 
 use crate::checkpoint::{CHECKPOINT, Checkpoint};
-use crate::ema::{put_back, snapshot};
+use crate::ema::{Snapshot, put_back, snapshot};
 use crate::files::write_rows;
 use crate::progress::{EpochRow, METRICS, Progress};
-use crate::regularise::Importance;
+use crate::regularise::{Earlier, Memories, Reach, rehearses};
 use crate::{Conduct, Dataset, Keep, Settings, TrainError};
 
 /// The snapshots in a checkpoint.
@@ -45,7 +45,7 @@ pub struct Task<'a> {
     /// How images are varied in the phases that ask for it.
     pub augment: Augment,
     /// What earlier tasks left, for the regularisers that hold on to it.
-    pub earlier: Option<&'a Importance>,
+    pub earlier: Earlier<'a>,
 }
 
 /// A fitted model and what is known about its fitting.
@@ -60,6 +60,10 @@ pub struct Fitted<B: Module, H: Module> {
     pub steps: u64,
     /// Whether the run went on from a checkpoint.
     pub resumed: bool,
+    /// How much each weight of the stages matters by the path to those that are kept, where
+    /// [the settings](Settings::path_integral) ask for it. Where a moving average is kept, or weights between two, it is the path
+    /// of the weights that these were made of.
+    pub importance: Option<Snapshot>,
 }
 
 /// Carries out `plan` on `model`.
@@ -95,7 +99,7 @@ where
     session.finish(report, progress)
 }
 
-impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
+impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
     /// Sets the flags of a phase, and its counters unless it was begun before.
     fn enter(&mut self, index: usize, phase: &ResolvedPhase) -> Result<(), TrainError> {
         self.note_first(phase)?;
@@ -129,6 +133,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             feed::Feed::Stored(store) => store.bytes(),
             feed::Feed::Streamed { .. } => 0,
         };
+        self.memories = self.remember(phase)?;
         self.state.sums.seconds += started.elapsed().as_secs_f64();
         while self.state.epoch < epochs && !self.out_of_patience() {
             match phase.phase.solver {
@@ -150,6 +155,20 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         Ok(bytes)
     }
 
+    /// The examples of earlier tasks at the cut of a phase that shows them again.
+    fn remember(&self, phase: &ResolvedPhase) -> Result<Option<Memories<'a>>, TrainError> {
+        if !rehearses(&phase.phase.regularisers) {
+            return Ok(None);
+        }
+        let reach = Reach {
+            prefix: &|| self.prefix(phase),
+            keep: self.settings.cache.then_some(self.conduct.cache_memory),
+            batch_size: self.settings.batch_size,
+            device: &self.device,
+        };
+        Memories::of(&self.task.earlier.memory, &reach).map(Some)
+    }
+
     /// A function of the checkpointed state alone, so that a resume ends a phase where it ended before.
     fn out_of_patience(&self) -> bool {
         self.settings.patience.is_some_and(|patience| self.state.stale >= patience)
@@ -167,6 +186,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             return Err(TrainError::Device("the model was lost".into()));
         };
         let plain = model.valid();
+        let importance = self.importance(&plain)?;
         let (model, kept) = match (self.settings.keep, &self.best, &self.state.best, &self.ema) {
             (Keep::Best, Some(weights), Some(mark), _) => {
                 (put_back(plain, weights), format!("best (epoch {})", mark.epoch))
@@ -184,7 +204,18 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             kept,
             steps: self.state.step,
             resumed: self.resumed,
+            importance,
         })
+    }
+
+    /// How much each weight matters by the path to those that are kept of `last` and the best.
+    fn importance(&self, last: &Model<B, H>) -> Result<Option<Snapshot>, TrainError> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let best = self.best.as_ref().filter(|_| self.settings.keep == Keep::Best);
+        Ok(Some(match best {
+            Some(weights) => path.importance(weights, true)?,
+            None => path.importance(&snapshot(last)?, false)?,
+        }))
     }
 
     /// Writes a checkpoint, where the run has a folder.
@@ -198,6 +229,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         let mut snapshots = BTreeMap::from([(MODEL.to_string(), snapshot(model)?)]);
         snapshots.extend(self.best.clone().map(|best| (BEST.to_string(), best)));
         snapshots.extend(self.first.clone().map(|first| (FIRST.to_string(), first)));
+        if let Some(path) = &self.path {
+            snapshots.extend(path.save()?);
+        }
         let checkpoint = Checkpoint {
             state: &self.state,
             snapshots,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use burn::tensor::activation::log_softmax;
+use sha2::{Digest, Sha256};
 use tl_core::{Activation, Backbone, Head, Model, Pass};
 use tl_data::text::longest_first;
 
@@ -29,6 +30,16 @@ impl Predictions {
     /// The logits of each item.
     pub fn rows(&self) -> impl Iterator<Item = (usize, &[f32])> {
         self.items.iter().copied().zip(self.logits.chunks(self.classes.max(1)))
+    }
+
+    /// A hash over items and bits of the logits, 64 hexadecimal digits: equal where no bit differs.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (item, row) in self.rows() {
+            hasher.update((item as u64).to_le_bytes());
+            row.iter().for_each(|logit| hasher.update(logit.to_le_bytes()));
+        }
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The same in the order of `items`.
@@ -197,4 +208,23 @@ pub fn measure_part<B: Backbone, H: Head>(
 ) -> Result<Option<Measure>, TrainError> {
     let batches = stream(data, None, items.to_vec(), batch_size, None, device);
     measure_targets(model, batches, (0, items.len()), data, progress)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart_by_one_bit() {
+        let of = |items: &[usize], last: f32| {
+            let logits = vec![0.5, -1.0, 2.0, last];
+            Predictions { items: items.to_vec(), logits, classes: 2 }.fingerprint()
+        };
+        let next = f32::from_bits(1.5_f32.to_bits() + 1);
+        assert_eq!(of(&[3, 4], 1.5), of(&[3, 4], 1.5));
+        assert_ne!(of(&[3, 4], 1.5), of(&[3, 4], next));
+        assert_ne!(of(&[3, 4], 0.0), of(&[3, 4], -0.0));
+        assert_ne!(of(&[3, 4], 1.5), of(&[4, 3], 1.5));
+        assert_eq!(of(&[3, 4], 1.5).len(), 64);
+    }
 }

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::prelude::*;
-use tl_core::{Backbone, Head, Model, Optimizer, Plan, ResolvedPhase};
+use tl_core::{Backbone, FrozenPrefix, Head, Model, Optimizer, Plan, ResolvedPhase};
 
 use tl_data::text::longest_first;
 use tl_kernels::Fused;
@@ -16,7 +16,7 @@ use crate::ema::{MovingAverage, Snapshot, put_back};
 use crate::features::{FeatureStore, Room, key_of};
 use crate::logistic::balanced;
 use crate::progress::Progress;
-use crate::regularise::{Beginning, Importance};
+use crate::regularise::{Beginning, Importance, Memories, PathIntegral};
 use crate::{Conduct, Settings, TrainError};
 
 pub(crate) struct Session<'a, B: Module, H: Module> {
@@ -40,6 +40,10 @@ pub(crate) struct Session<'a, B: Module, H: Module> {
     pub class_weights: Option<Vec<f32>>,
     /// How the network was when the run began.
     pub beginning: Beginning<B>,
+    /// Examples of earlier tasks, in a phase that shows them again.
+    pub memories: Option<Memories<'a>>,
+    /// What each weight did for the loss so far, where that is asked for.
+    pub path: Option<PathIntegral>,
     pub resumed: bool,
 }
 
@@ -67,7 +71,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         }
         let class_weights =
             settings.balanced.then(|| class_weights(task, &labels, model.head.classes()));
-        let beginning = Beginning::of(&model, plan, task.earlier, &device)?;
+        let beginning = Beginning::of(&model, plan, &task.earlier, &device)?;
+        let path = settings.path_integral.then(|| PathIntegral::begin(&model)).transpose()?;
         let mut session = Self {
             optimizer: Optimizer::new(plan.optimizer).with_kernel(&Fused),
             ema: None,
@@ -83,6 +88,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             labels,
             class_weights,
             beginning,
+            memories: None,
+            path,
             resumed: false,
         };
         if let (Some(decay), Some(model)) = (settings.ema, &session.model) {
@@ -105,6 +112,9 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             Optimizer::restore(plan.optimizer, saved.optimizer, &self.device).with_kernel(&Fused);
         self.best = saved.snapshots.remove(BEST);
         self.first = saved.snapshots.remove(FIRST);
+        if self.path.is_some() {
+            self.path = Some(PathIntegral::restore(&mut saved.snapshots, &self.device));
+        }
         if let (Some(decay), Some((steps, averages))) = (self.settings.ema, &saved.average) {
             self.ema = Some(MovingAverage::restore(decay, *steps, averages, &self.device));
         }
@@ -133,10 +143,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         let Some(model) = &self.model else {
             return Err(TrainError::Device("the model was lost".into()));
         };
-        let prefix = (phase.cut > 0).then(|| {
-            let compile = || model.backbone.compile(0..phase.cut);
-            tl_kernels::with_half_precision(self.settings.half_prefix, compile)
-        });
+        let prefix = self.prefix(phase);
         let augmented = data.varies() || phase.phase.augment && phase.cut == 0;
         let items = self.items();
         // Without frozen stages the cache holds the inputs themselves, as long as they are worth it and fit
@@ -183,6 +190,13 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         progress.end();
         let mend = "see which images were skipped";
         store.map(Feed::Stored).ok_or(TrainError::NothingToUse { part: "training", mend })
+    }
+
+    /// The frozen stages of a phase, if it has some.
+    pub fn prefix(&self, phase: &ResolvedPhase) -> Option<FrozenPrefix> {
+        let model = self.model.as_ref().filter(|_| phase.cut > 0)?;
+        let compile = || model.backbone.compile(0..phase.cut);
+        Some(tl_kernels::with_half_precision(self.settings.half_prefix, compile))
     }
 
     /// The rows of the training and the validation part that have a label.
@@ -255,12 +269,16 @@ pub fn plain_device<M: Module>(model: &M) -> Result<Device, TrainError> {
 fn identity(task: &Task<'_>, plan: &Plan, settings: &Settings, conduct: &Conduct) -> Identity {
     let text = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
     let split = key_of(&[&format!("{:?}", task.split)]);
+    let earlier = &task.earlier;
+    let importance = earlier.importance.map(Importance::fingerprint).unwrap_or_default();
     Identity::from([
         ("plan", text(serde_json::to_string(plan))),
         ("settings", text(serde_json::to_string(settings))),
         ("data set", format!("{} {split}", task.data.items().fingerprint())),
         ("weights", conduct.weights_key.clone()),
-        ("importance of weights", task.earlier.map(Importance::fingerprint).unwrap_or_default()),
+        ("importance of weights", importance),
+        ("set of earlier heads", earlier.heads_fingerprint()),
+        ("memory of earlier tasks", earlier.memory_fingerprint()),
         ("preprocessing", format!("{} {:?}", task.data.preprocessing(), task.augment)),
     ])
 }

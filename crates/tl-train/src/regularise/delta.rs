@@ -8,8 +8,8 @@
 use burn::prelude::*;
 use tl_core::{Activation, Backbone, CoreError, FeatureMap, Pass};
 
-/// Runs the stages from `from` on; answers what the last one made, and how far the outputs of all lie from those of the
-/// network `first`, of shape `[1]`.
+/// Runs the stages from `from` on; answers what the last one made, what it makes in the network `first`, and how far the outputs of
+/// all lie from those of that, of shape `[1]`.
 ///
 /// # Errors
 /// As [`Backbone::forward_stages`]; a network none of whose stages makes feature maps.
@@ -19,7 +19,7 @@ pub(super) fn forward<B: Backbone>(
     input: Activation,
     from: usize,
     pass: Pass,
-) -> Result<(Activation, Tensor<1>), CoreError> {
+) -> Result<(Activation, Activation, Tensor<1>), CoreError> {
     let mut before = input.clone().without_autodiff();
     let mut now = input;
     let mut sum: Option<Tensor<1>> = None;
@@ -39,7 +39,7 @@ pub(super) fn forward<B: Backbone>(
         what: "be held to the outputs of its stages by delta",
         instead: "resnet50 or another network of convolutions",
     })?;
-    Ok((now, sum))
+    Ok((now, before, sum))
 }
 
 /// `½ · mean over batch and places of Σ_c (now_c − before_c)²`, of shape `[1]`.

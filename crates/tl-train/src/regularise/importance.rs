@@ -22,17 +22,21 @@ pub enum Measure {
     Ewc,
     /// How far the answers move; see `mas`.
     Mas,
+    /// What each weight did for the loss on its way, which is taken while a network is trained; see `si`.
+    Si,
 }
 
 impl Measure {
     /// All by name.
-    pub const ALL: [(&'static str, Self); 2] = [("ewc", Self::Ewc), ("mas", Self::Mas)];
+    pub const ALL: [(&'static str, Self); 3] =
+        [("ewc", Self::Ewc), ("mas", Self::Mas), ("si", Self::Si)];
 
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ewc => "ewc",
             Self::Mas => "mas",
+            Self::Si => "si",
         }
     }
 }
@@ -55,6 +59,17 @@ struct Numbers {
 }
 
 impl Importance {
+    /// Of a path that ended at the weights of `model`, which `importance` was [found](crate::Fitted::importance) for.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn of_path<B: Backbone, H: Head>(
+        model: &Model<B, H>,
+        importance: Snapshot,
+    ) -> Result<Self, TrainError> {
+        Ok(Self { measure: Measure::Si, weights: weights_of(model)?, importance })
+    }
+
     /// With what was known before beside it: its importance is added `decay` times, its weights are not needed any more (Schwarz et al. 2018, arXiv
     /// 1805.06370, section 3.2, online EWC; at 1 the sum).
     pub fn with_earlier(mut self, earlier: Self, decay: f64) -> Self {

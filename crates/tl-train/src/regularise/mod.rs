@@ -2,18 +2,31 @@
 //!
 //! `Beginning` keeps how a network was when its run began. `l2_sp` and `delta` hold it there, `bss` keeps a batch's features
 //! from leaning on directions that do not transfer; `ewc` and `mas` hold what earlier tasks hang on, which [`importance_of`]
-//! measures after each.
+//! measures after each, `si` what their training found out on its way; `lwf` holds what their heads answer, and `rehearsal` shows
+//! examples of theirs again, which `reservoir` or `herding` chose. What they left is [`Earlier`].
 
 mod bss;
 mod delta;
+mod earlier;
 mod ewc;
+mod herding;
 mod importance;
 mod l2_sp;
+mod lwf;
 mod mas;
 mod quadratic;
+mod rehearsal;
+mod reservoir;
+mod si;
 mod symmetric;
 
+pub use earlier::{Earlier, EarlierHead, Memory, check_earlier};
+pub use herding::{features_of, herding, quotas};
 pub use importance::{Importance, Measure};
+pub use reservoir::reservoir;
+
+pub(crate) use rehearsal::{Memories, Reach};
+pub(crate) use si::{Leaving, PathIntegral};
 
 use std::collections::BTreeMap;
 
@@ -23,6 +36,7 @@ use burn::tensor::Gradients;
 use tl_core::parameters::{Control, is_statistic, set_trained, visit_parameters};
 use tl_core::{Activation, Backbone, Head, Model, Pass, Plan, Regulariser, rng};
 
+use self::earlier::{StandingHead, active, asks_for};
 use crate::ema::Snapshot;
 use crate::{Dataset, TrainError};
 
@@ -34,6 +48,8 @@ pub(crate) struct Beginning<B> {
     network: Option<B>,
     /// Where earlier tasks hold the stages' parameters, and how much each matters to them.
     held: BTreeMap<String, (Tensor<1>, Tensor<1>)>,
+    /// The heads of earlier tasks.
+    heads: Vec<StandingHead>,
 }
 
 /// A forward pass: the logits, and the terms beside their loss.
@@ -46,11 +62,11 @@ impl<B: Backbone> Beginning<B> {
     /// Of a model whose run begins with `plan`, after what earlier tasks left.
     ///
     /// # Errors
-    /// A plan that asks for an importance that is not there, or was measured otherwise.
+    /// A plan that holds on to what is not there, heads that do not fit the network.
     pub fn of<H: Head>(
         model: &Model<B, H>,
         plan: &Plan,
-        earlier: Option<&Importance>,
+        earlier: &Earlier<'_>,
         device: &Device,
     ) -> Result<Self, TrainError> {
         let asked = |kind: &str| asks_for(plan, kind);
@@ -63,12 +79,17 @@ impl<B: Backbone> Beginning<B> {
             });
         }
         check_earlier(plan, earlier)?;
-        let held = earlier.filter(|found| asked(found.measure.name()));
+        let held = earlier.importance.filter(|found| asked(found.measure.name()));
         let held = held.map_or(BTreeMap::new(), |found| on_device(found, device));
-        Ok(Self { weights, network: asked("delta").then(|| model.backbone.valid()), held })
+        let heads = match asked("lwf") || asked("rehearsal") {
+            true => StandingHead::all(earlier, model.backbone.head_input_width(), device)?,
+            false => Vec::new(),
+        };
+        let network = (asked("delta") || asked("lwf")).then(|| model.backbone.valid());
+        Ok(Self { weights, network, held, heads })
     }
 
-    /// Logits from the output of stage `from - 1`, and the terms that need a forward pass.
+    /// Logits from the output of stage `from - 1`, and the terms that need a forward pass of the same examples.
     ///
     /// # Errors
     /// As [`Model::forward_from`]; a device that fails.
@@ -83,32 +104,74 @@ impl<B: Backbone> Beginning<B> {
         let mut terms = Vec::new();
         let stages = model.backbone.stages().len();
         let logits = pass.during(|| -> Result<_, TrainError> {
-            let delta = regularisers.iter().find_map(|regulariser| match *regulariser {
-                Regulariser::Delta { strength, .. } if strength > 0.0 => Some(strength),
+            let delta = active(regularisers).find_map(|regulariser| match *regulariser {
+                Regulariser::Delta { strength, .. } => Some(strength),
                 _ => None,
             });
-            let features = match (delta, &self.network) {
+            let backbone = &model.backbone;
+            let (features, mut before) = match (delta, &self.network) {
                 (Some(strength), Some(first)) => {
-                    let backbone = &model.backbone;
-                    let (features, far) = delta::forward(backbone, first, input, from, pass)?;
+                    let plain = input.clone();
+                    let (features, before, far) =
+                        delta::forward(backbone, first, plain, from, pass)?;
                     terms.push(far * strength);
-                    features
+                    (features, Some(before))
                 }
-                _ => model.backbone.forward_stages(input, from..stages, pass)?,
+                _ => (backbone.forward_stages(input.clone(), from..stages, pass)?, None),
             };
-            for regulariser in regularisers {
-                if let Regulariser::Bss { strength, count } = *regulariser
-                    && strength > 0.0
-                {
-                    let multiplied = model.head.features(features.clone())?;
-                    let shrinkage =
-                        bss::shrinkage(multiplied, count).map_err(TrainError::Device)?;
-                    terms.push(shrinkage * strength);
+            for regulariser in active(regularisers) {
+                match (*regulariser, &self.network) {
+                    (Regulariser::Bss { strength, count }, _) => {
+                        let multiplied = model.head.features(features.clone())?;
+                        let shrinkage =
+                            bss::shrinkage(multiplied, count).map_err(TrainError::Device)?;
+                        terms.push(shrinkage * strength);
+                    }
+                    (Regulariser::Lwf { strength, temperature }, Some(first)) => {
+                        let now = model.head.features(features.clone())?;
+                        let said = match before.take() {
+                            Some(said) => said,
+                            None => {
+                                let input = input.clone().without_autodiff();
+                                first.forward_stages(input, from..stages, Pass::default())?
+                            }
+                        };
+                        before = Some(said.clone());
+                        let said = model.head.features(said)?;
+                        terms.push(lwf::distance(now, said, &self.heads, temperature) * strength);
+                    }
+                    _ => {}
                 }
             }
             Ok(model.head.forward(features, pass)?)
         })?;
         Ok(Forward { logits, terms: terms.into_iter().reduce(|sum, term| sum + term) })
+    }
+
+    /// The terms that show examples of earlier tasks again; nothing where no term does.
+    ///
+    /// # Errors
+    /// As [`Model::forward_from`].
+    pub fn rehearse<H: Head>(
+        &self,
+        model: &Model<B, H>,
+        memories: &Memories<'_>,
+        at: (usize, Pass),
+        regularisers: &[Regulariser],
+        (usual, device): (usize, &Device),
+    ) -> Result<Option<Tensor<1>>, TrainError> {
+        let mut sum: Option<Tensor<1>> = None;
+        for regulariser in active(regularisers) {
+            let Regulariser::Rehearsal { strength, batch, .. } = *regulariser else { continue };
+            let batch = batch.unwrap_or(usual);
+            let Some(own) = memories.loss(model, &self.heads, batch, at, device)? else { continue };
+            let own = own * strength;
+            sum = Some(match sum {
+                Some(sum) => sum + own,
+                None => own,
+            });
+        }
+        Ok(sum)
     }
 
     /// Adds the gradients of the terms that follow from the weights alone.
@@ -127,32 +190,42 @@ impl<B: Backbone> Beginning<B> {
                     l2_sp::add(model, gradients, &BTreeMap::new(), (0.0, head));
                 }
                 Regulariser::Ewc { strength } | Regulariser::Mas { strength } => {
-                    quadratic::add(model, gradients, strength, |path| {
-                        self.held.get(path).cloned().map(|(place, matters)| (place, Some(matters)))
-                    });
+                    self.pull(model, gradients, strength);
                 }
-                Regulariser::Bss { .. } => {}
+                // Its paper has no half before the sum.
+                Regulariser::Si { strength } => self.pull(model, gradients, 2.0 * strength),
+                Regulariser::Bss { .. }
+                | Regulariser::Lwf { .. }
+                | Regulariser::Rehearsal { .. } => {}
             }
         }
     }
-}
 
-fn asks_for(plan: &Plan, kind: &str) -> bool {
-    let mut all = plan.phases.iter().flat_map(|phase| &phase.regularisers);
-    all.any(|regulariser| regulariser.kind() == kind)
-}
-
-/// Succeeds where earlier tasks left what `plan` holds on to.
-///
-/// # Errors
-/// A plan that asks for an importance that is not there, or was measured otherwise.
-pub fn check_earlier(plan: &Plan, earlier: Option<&Importance>) -> Result<(), TrainError> {
-    for (kind, measure) in Measure::ALL {
-        if asks_for(plan, kind) && earlier.is_none_or(|found| found.measure != measure) {
-            return Err(TrainError::NoImportance { kind });
-        }
+    /// Pulls the stages to where earlier tasks hold them.
+    fn pull<M: Module>(&self, model: &M, gradients: &mut Gradients, strength: f64) {
+        quadratic::add(model, gradients, strength, |path| {
+            self.held.get(path).cloned().map(|(place, matters)| (place, Some(matters)))
+        });
     }
-    Ok(())
+}
+
+/// Whether a term needs a pass through the network.
+pub(crate) fn go_through(regularisers: &[Regulariser]) -> bool {
+    active(regularisers).any(|regulariser| match regulariser {
+        Regulariser::Delta { .. }
+        | Regulariser::Bss { .. }
+        | Regulariser::Lwf { .. }
+        | Regulariser::Rehearsal { .. } => true,
+        Regulariser::L2Sp { .. }
+        | Regulariser::Ewc { .. }
+        | Regulariser::Mas { .. }
+        | Regulariser::Si { .. } => false,
+    })
+}
+
+/// Whether a term shows examples of earlier tasks again.
+pub(crate) fn rehearses(regularisers: &[Regulariser]) -> bool {
+    active(regularisers).any(|regulariser| matches!(regulariser, Regulariser::Rehearsal { .. }))
 }
 
 fn on_device(found: &Importance, device: &Device) -> BTreeMap<String, (Tensor<1>, Tensor<1>)> {
@@ -172,7 +245,7 @@ const EXAMPLES: usize = 256;
 /// dropout and statistics stand still.
 ///
 /// # Errors
-/// Items that cannot be read, a device that fails.
+/// Items that cannot be read, a device that fails; a measure that is taken [while a network is trained](crate::Fitted::importance).
 pub fn importance_of<B: Backbone, H: Head>(
     model: &Model<B, H>,
     data: &dyn Dataset,
@@ -190,6 +263,11 @@ pub fn importance_of<B: Backbone, H: Head>(
     let importance = match measure {
         Measure::Ewc => ewc::fisher(&model, data, &drawn, seed, &device)?,
         Measure::Mas => mas::sensitivity(&model, data, &drawn, &device)?,
+        Measure::Si => {
+            let (what, value) = ("the measure of importance", measure.name().to_string());
+            let expected = "ewc or mas, or take si while the network is trained";
+            return Err(TrainError::BadOption { what, value, expected });
+        }
     };
     Ok(Importance { measure, weights, importance })
 }

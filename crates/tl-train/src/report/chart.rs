@@ -15,14 +15,14 @@ const BOTTOM: f64 = 40.0;
 /// Points are marked singly up to this many.
 const MARKED: usize = 60;
 
-/// A line: its name, its CSS class (`a` or `b`), and points (epoch, value).
-pub(super) struct Series {
-    pub name: &'static str,
+/// A line: its name, its CSS class (`a` to `f`), and points (place, value).
+pub(super) struct Series<'a> {
+    pub name: &'a str,
     pub class: &'static str,
     pub points: Vec<(u64, f64)>,
 }
 
-/// Consecutive epochs with a name.
+/// Consecutive places, such as epochs, with a name.
 pub(super) struct Span {
     pub name: String,
     pub first: u64,
@@ -31,8 +31,10 @@ pub(super) struct Span {
 
 /// What is drawn.
 pub(super) struct Chart<'a> {
-    pub title: &'static str,
-    pub series: Vec<Series>,
+    pub title: &'a str,
+    /// What the places are that follow each other from left to right: `epoch`.
+    pub place: &'static str,
+    pub series: Vec<Series<'a>>,
     pub spans: &'a [Span],
     /// How a value is written at the axis.
     pub format: fn(f64) -> String,
@@ -48,7 +50,8 @@ impl Chart<'_> {
         let finite: Vec<f64> = values.clone().filter(|value| value.is_finite()).collect();
         let (Some(first), Some(last)) = (self.spans.first(), self.spans.last()) else {
             return format!(
-                "<figure><figcaption>{title}</figcaption><p class=\"muted\">No epoch was recorded.</p></figure>"
+                "<figure><figcaption>{title}</figcaption><p class=\"muted\">No {} was recorded.</p></figure>",
+                self.place
             );
         };
         if finite.is_empty() {
@@ -86,14 +89,14 @@ impl Chart<'_> {
 
     /// The chart in one sentence, for those who cannot see it.
     fn description(&self) -> String {
-        let mut text = self.title.to_string();
+        let (mut text, place) = (self.title.to_string(), self.place);
         for series in &self.series {
             let finite = || series.points.iter().filter(|point| point.1.is_finite());
             if let (Some(first), Some(last)) = (finite().next(), finite().next_back()) {
                 let (start, end) = ((self.format)(first.1), (self.format)(last.1));
                 let _ = write!(
                     text,
-                    "; {}: {start} in epoch {}, {end} in epoch {}",
+                    "; {}: {start} in {place} {}, {end} in {place} {}",
                     series.name, first.0, last.0
                 );
             }
@@ -103,7 +106,7 @@ impl Chart<'_> {
 
     fn legend(&self) -> String {
         let shown = self.series.iter().filter(|series| !series.points.is_empty());
-        let entry = |series: &Series| {
+        let entry = |series: &Series<'_>| {
             let dash =
                 "<svg class=\"key\" viewBox=\"0 0 24 8\" aria-hidden=\"true\"><path class=\"line";
             format!(
@@ -142,9 +145,10 @@ impl Chart<'_> {
         }
         let _ = write!(
             svg,
-            "<text class=\"middle\" x=\"{:.1}\" y=\"{:.1}\">epoch</text>",
+            "<text class=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             (x.from + x.to) / 2.0,
-            HEIGHT - 7.0
+            HEIGHT - 7.0,
+            self.place
         );
     }
 
@@ -176,7 +180,7 @@ impl Chart<'_> {
         }
     }
 
-    fn line(&self, svg: &mut String, series: &Series, x: &Axis, y: &Axis) {
+    fn line(&self, svg: &mut String, series: &Series<'_>, x: &Axis, y: &Axis) {
         let mut path = String::new();
         let mut marks = String::new();
         let mut pen_down = false;
@@ -191,8 +195,9 @@ impl Chart<'_> {
             if series.points.len() <= MARKED {
                 let _ = write!(
                     marks,
-                    "<circle class=\"mark {}\" cx=\"{across:.1}\" cy=\"{up:.1}\" r=\"3\"><title>epoch {epoch}: {} {}</title></circle>",
+                    "<circle class=\"mark {}\" cx=\"{across:.1}\" cy=\"{up:.1}\" r=\"3\"><title>{} {epoch}: {} {}</title></circle>",
                     series.class,
+                    self.place,
                     escape(series.name),
                     escape(&(self.format)(value))
                 );
@@ -232,7 +237,7 @@ fn nice(step: f64) -> f64 {
 }
 
 /// Two to eight round numbers that enclose the finite `values`, within `bounds` where they are.
-fn ticks(values: &[f64], bounds: (f64, f64)) -> Vec<f64> {
+pub(super) fn ticks(values: &[f64], bounds: (f64, f64)) -> Vec<f64> {
     let mut low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let mut high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     // A flat line runs in the middle of a small span.

@@ -15,6 +15,7 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
     };
     let loss = Chart {
         title: "Loss",
+        place: "epoch",
         series: vec![
             Series { name: "training", class: "a", points: points(|row| Some(row.train_loss)) },
             Series { name: "validation", class: "b", points: points(|row| row.validation_loss) },
@@ -28,6 +29,7 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
     if !accuracy.is_empty() {
         let chart = Chart {
             title: "Accuracy",
+            place: "epoch",
             series: vec![Series { name: "validation", class: "b", points: accuracy }],
             spans: &spans,
             format: |share| format!("{}\u{202f}%", plain((share * 1e4).round() / 100.0)),
@@ -39,6 +41,7 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
     if !determined.is_empty() {
         let chart = Chart {
             title: "R²",
+            place: "epoch",
             series: vec![Series { name: "validation", class: "b", points: determined }],
             spans: &spans,
             format: plain,

@@ -2,12 +2,15 @@
 
 use std::fmt::Write;
 
+use super::chart::{plain, ticks};
 use super::markup::{count, escape};
 use super::sections::Map;
 
 const SIDE: f64 = 400.0;
 /// Room around the outermost points.
 const ROOM: f64 = 10.0;
+/// Room around the outermost numbers at the axes.
+const ROOM_FOR_NUMBERS: f64 = 40.0;
 
 /// The map as a `<figure>`: the first cloud in discs, the second in rings. Points that are not finite are left out.
 pub(super) fn render(map: &Map) -> String {
@@ -24,11 +27,22 @@ pub(super) fn render(map: &Map) -> String {
             high[axis] = high[axis].max(point[axis]);
         }
     }
+    let shown = clouds.iter().flatten().flatten().copied().collect::<Vec<f64>>();
+    let marks = if map.of_one_unit && !shown.is_empty() {
+        ticks(&shown, (f64::NEG_INFINITY, f64::INFINITY))
+    } else {
+        Vec::new()
+    };
+    let mut edge = ROOM;
+    if let [first, .., last] = marks[..] {
+        (low, high) = ([first; 2], [last; 2]);
+        edge = ROOM_FOR_NUMBERS;
+    }
     // One scale for both axes, so that distances can be compared.
     let span = (high[0] - low[0]).max(high[1] - low[1]).max(f64::MIN_POSITIVE);
     let place = |value: f64, axis: usize| {
         let middle = low[axis] / 2.0 + high[axis] / 2.0;
-        SIDE / 2.0 + (value - middle) / span * (SIDE - 2.0 * ROOM)
+        SIDE / 2.0 + (value - middle) / span * (SIDE - 2.0 * edge)
     };
     let sizes: Vec<String> = map
         .clouds
@@ -41,6 +55,29 @@ pub(super) fn render(map: &Map) -> String {
         escape(&sizes.join(", "))
     );
     let mut legend = String::new();
+    let ends = (edge, SIDE - edge);
+    for &mark in &marks {
+        let (across, down, text) = (place(mark, 0), SIDE - place(mark, 1), escape(&plain(mark)));
+        let _ = write!(
+            svg,
+            "<path class=\"grid\" d=\"M{} {down:.1}H{}M{across:.1} {}V{}\"/><text class=\"end\" x=\"{}\" y=\"{:.1}\">{text}</text>\
+             <text class=\"middle\" x=\"{across:.1}\" y=\"{}\">{text}</text>",
+            ends.0,
+            ends.1,
+            ends.0,
+            ends.1,
+            ends.0 - 6.0,
+            down + 4.0,
+            ends.1 + 18.0
+        );
+    }
+    if !marks.is_empty() {
+        let _ = write!(
+            svg,
+            "<path class=\"phase\" d=\"M{} {}L{} {}\"/>",
+            ends.0, ends.1, ends.1, ends.0
+        );
+    }
     for ((cloud, points), class) in map.clouds.iter().zip(&clouds).zip(["a", "b"]) {
         let _ = write!(
             legend,
@@ -58,4 +95,29 @@ pub(super) fn render(map: &Map) -> String {
     }
     svg.push_str("</svg>");
     format!("<figure><figcaption>{title}{legend}</figcaption>{svg}</figure>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Cloud;
+
+    #[test]
+    fn axes_of_one_unit_have_numbers_and_a_line_where_both_are_equal() {
+        let cloud =
+            Cloud { name: "texts".into(), points: vec![[0.0, 1.0], [4.0, 3.0], [f64::NAN, 0.0]] };
+        let map = |of_one_unit| Map { title: "a".into(), clouds: vec![cloud.clone()], of_one_unit };
+        let drawn = render(&map(true));
+        // Ticks are 0 to 4, and 0 to 4 lie on 40 to 360 units: 80 units each.
+        for part in [
+            ">0</text>",
+            ">4</text>",
+            "M40 360L360 40",
+            "cx=\"40.0\" cy=\"280.0\"",
+            "cx=\"360.0\" cy=\"120.0\"",
+        ] {
+            assert!(drawn.contains(part), "{part} is not in {drawn}");
+        }
+        assert!(!render(&map(false)).contains("</text>"));
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::markup::escape;
-use super::{bars, scatter, tables};
+use super::{Heat, Plot, bars, heat, lines, scatter, tables};
 
 /// A section of the page; what is empty is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,11 @@ pub struct Section {
     pub warnings: Vec<String>,
     /// Sentences, each a paragraph.
     pub lines: Vec<String>,
+    #[serde(default)]
+    pub heats: Vec<Heat>,
+    /// Drawn side by side, as the maps are.
+    #[serde(default)]
+    pub plots: Vec<Plot>,
     /// Drawn side by side.
     pub maps: Vec<Map>,
     #[serde(default)]
@@ -23,6 +28,16 @@ pub struct Section {
     pub pictures: Vec<PictureRow>,
     #[serde(default)]
     pub passages: Vec<Passage>,
+    #[serde(default)]
+    pub links: Vec<Link>,
+}
+
+/// A way to another file beside the page.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    pub name: String,
+    /// Relative to the page.
+    pub path: String,
 }
 
 /// A text whose parts are tinted.
@@ -62,6 +77,9 @@ pub struct Bars {
 pub struct Map {
     pub title: String,
     pub clouds: Vec<Cloud>,
+    /// Whether both directions are in one unit: its numbers stand at the axes, and a line where both are equal.
+    #[serde(default)]
+    pub of_one_unit: bool,
 }
 
 /// Points that belong together.
@@ -78,6 +96,11 @@ pub(super) fn render(section: &Section) -> String {
     };
     let mut html = paragraphs(" class=\"warn\"", &section.warnings);
     html += &paragraphs("", &section.lines);
+    html.extend(section.heats.iter().map(heat::render));
+    if !section.plots.is_empty() {
+        let plots: String = section.plots.iter().map(lines::render).collect();
+        html += &format!("<div class=\"pair\">{plots}</div>");
+    }
     if !section.maps.is_empty() {
         let maps: String = section.maps.iter().map(scatter::render).collect();
         html += &format!("<div class=\"pair\">{maps}</div>");
@@ -99,7 +122,17 @@ pub(super) fn render(section: &Section) -> String {
     for passage in &section.passages {
         html += &tinted(passage);
     }
+    if !section.links.is_empty() {
+        let links: String = section.links.iter().map(link).collect();
+        html += &format!("<ul>{links}</ul>");
+    }
     html
+}
+
+/// A path that is no address of its own, whatever its folders are called.
+fn link(link: &Link) -> String {
+    let (path, name) = (escape(&link.path), escape(&link.name));
+    format!("<li><a href=\"./{path}\">{name}</a></li>")
 }
 
 /// A paragraph; the tint is as strong as a part's share, and its sign is told by the line below it too.
@@ -170,6 +203,7 @@ mod tests {
             warnings: vec!["harm & more".to_string()],
             lines: vec!["a line".to_string()],
             maps: vec![Map {
+                of_one_unit: false,
                 title: "before".to_string(),
                 clouds: vec![cloud("source", 0.0), cloud("target", 5.0)],
             }],
@@ -186,10 +220,12 @@ mod tests {
                 name: "what is <hidden>".to_string(),
                 pictures: vec![b"foobar".to_vec(), b"fooba".to_vec(), b"foob".to_vec()],
             }],
+            links: vec![Link { name: "a <run>".into(), path: "01-a\"b/report.html".into() }],
             passages: vec![Passage {
                 name: "is <x>, called y".to_string(),
                 parts: vec![("a<".into(), 0.5), (" b".into(), -2.0), (" c".into(), f64::NAN)],
             }],
+            ..Section::default()
         };
         let page = render(&ReportInput { sections: vec![section], ..ReportInput::default() });
         for part in
@@ -204,6 +240,7 @@ mod tests {
         let marks = "</b> <mark class=\"for\" style=\"--share:0.50\">a&lt;</mark><mark class=\"against\" \
                      style=\"--share:1.00\"> b</mark> c</p>";
         assert!(page.contains(marks) && page.contains("is &lt;x&gt;, called y"));
+        assert!(page.contains("<a href=\"./01-a&quot;b/report.html\">a &lt;run&gt;</a>"));
         // The examples of the standard.
         for part in ["what is &lt;hidden&gt;", ",Zm9vYmFy\"", ",Zm9vYmE=\"", ",Zm9vYg==\""] {
             assert!(page.contains(part), "{part} is missing");

@@ -69,7 +69,7 @@ fn domains(found: &AdaptRecord) -> Section {
             points: points.clone(),
         };
         let clouds = ["source", "target"].into_iter().zip(clouds).map(cloud).collect();
-        section.maps.push(Map { title: title.to_string(), clouds });
+        section.maps.push(Map { title: title.to_string(), clouds, of_one_unit: false });
     }
     section
 }

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use tl_core::HEAD;
 use tl_core::parameters::parameters;
-use tl_core::{Backbone, HEAD};
-use tl_kernels::LinearHead;
 use tl_models::Architecture;
 use tl_models::load::origin_name;
 use tl_peft::file::PEFT_CONFIG;
@@ -16,7 +15,7 @@ use crate::adapters::merged;
 use crate::choice::TOKENIZER_FILE;
 use crate::record::{MODEL_FILE, RUN_FILE};
 use crate::source::{Pretrained, pretrained_from};
-use crate::{Error, Network, NetworkChoice};
+use crate::{Error, NetworkChoice};
 
 /// How many adapters may stand on each other: more are a circle.
 const DEEPEST: usize = 8;
@@ -161,7 +160,7 @@ impl Foreign {
         if fresh {
             record = record.without_head();
         } else if let Some(count) = record.answers() {
-            found.model.head = head_of(&found.model.backbone, count, device);
+            found.model.head = found.model.backbone.zero_head(count, device);
             answers = true;
         }
         self.check_head(&record, &found)?;
@@ -203,11 +202,4 @@ impl Foreign {
             )),
         }
     }
-}
-
-/// A head for so many answers, as it stands before it is filled.
-fn head_of(network: &Network, answers: usize, device: &Device) -> LinearHead {
-    let (width, dropout) = (network.head_input_width(), network.head_dropout());
-    let head = LinearHead::new(width, answers, dropout, device);
-    if network.head_has_bias() { head } else { head.without_bias() }
 }

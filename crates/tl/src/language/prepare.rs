@@ -6,7 +6,7 @@ use tl_core::{Backbone, Model, Phase, Plan, Stage, TrainableReport};
 use tl_data::{Augment, Split};
 use tl_models::{Architecture, Weightless};
 use tl_train::files::write_bytes;
-use tl_train::{Conduct, Fitted, Progress, Task, check_resume, fit};
+use tl_train::{Conduct, Earlier, Fitted, Progress, Task, check_resume, fit};
 
 use super::data::LanguageData;
 use super::run::{LanguageRecord, LanguageRun, measure, without_weights};
@@ -160,7 +160,12 @@ impl PreparedLanguage {
     }
 
     fn task(&self) -> Task<'_> {
-        Task { data: &*self.data, split: &self.split, augment: Augment::none(), earlier: None }
+        Task {
+            data: &*self.data,
+            split: &self.split,
+            augment: Augment::none(),
+            earlier: Earlier::default(),
+        }
     }
 
     fn conduct(&self, folder: &Path) -> Conduct {

@@ -6,7 +6,7 @@ use tl::core::OptimizerConfig;
 use tl::data::{Augment, Loader, Part, Preprocess};
 use tl::models::Architecture;
 use tl::prelude::*;
-use tl::train::{Conduct, Settings, Silent, Task, fit};
+use tl::train::{Conduct, Earlier, Settings, Silent, Task, fit};
 
 use crate::Outcome;
 use crate::request::Request;
@@ -45,7 +45,12 @@ pub fn probe(request: &Request, threads: usize) -> Outcome<Box<dyn FnMut() -> Ou
     plan.optimizer = OptimizerConfig::sgd();
     let settings = Settings { batch_size: request.batch, ..Settings::default() };
     Ok(Box::new(move || {
-        let task = Task { data: &loader, split: &split, augment: Augment::none(), earlier: None };
+        let task = Task {
+            data: &loader,
+            split: &split,
+            augment: Augment::none(),
+            earlier: Earlier::default(),
+        };
         let conduct = Conduct::default();
         fit(model.clone(), &task, &plan, &settings, &conduct, &mut Silent)?;
         Ok(())

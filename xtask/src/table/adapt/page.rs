@@ -8,7 +8,7 @@ use super::shifts::{BOUND, CORE, SHIFTS, Shift, WIDER};
 use super::validators::validators;
 use super::verdict::{beside_peers, gaps, oracle, pick, verdict};
 use crate::table::Table;
-use crate::table::cell::mean_and_deviation;
+use crate::table::cell::{mean_and_deviation, summary};
 
 /// The whole page.
 pub fn page(records: &[Record], peers: &[Record]) -> String {
@@ -90,16 +90,6 @@ fn row(label: &str, found: &[&Record], seeds: u64) -> String {
 pub fn of<'a>(records: &'a [Record], shift: &str, method: &str) -> Vec<&'a Record> {
     let own = |record: &&Record| record.cell.shift == shift && record.cell.method == method;
     records.iter().filter(own).collect()
-}
-
-fn summary(values: &[f64], seeds: u64) -> String {
-    let few =
-        if values.len() < seeds as usize { format!(" ({})", values.len()) } else { String::new() };
-    match mean_and_deviation(values) {
-        None => "–".to_string(),
-        Some((mean, None)) => format!("{mean:.3}{few}"),
-        Some((mean, Some(deviation))) => format!("{mean:.3} ± {deviation:.3}{few}"),
-    }
 }
 
 #[cfg(test)]

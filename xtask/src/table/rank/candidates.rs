@@ -51,6 +51,11 @@ pub struct Candidate {
 pub enum Weights {
     Embedded,
     Random,
+    /// A file in the cache, which this script makes of a fetched asset.
+    Converted {
+        file: &'static str,
+        script: &'static str,
+    },
     /// A fitting on other data, which this table makes first; no candidate on those data.
     FittedOn(&'static str),
 }
@@ -59,8 +64,8 @@ const fn candidate(name: &'static str, network: &'static str, weights: Weights) 
     Candidate { name, network, weights, stage: None }
 }
 
-/// What is ranked. Networks with other published weights belong here as well.
-pub const CANDIDATES: [Candidate; 9] = [
+/// What is ranked.
+pub const CANDIDATES: [Candidate; 10] = [
     candidate("mobilenet_v2", "mobilenet_v2", Weights::Embedded),
     cut("mobilenet_v2 to features.14", "features.14"),
     cut("mobilenet_v2 to features.7", "features.7"),
@@ -70,6 +75,14 @@ pub const CANDIDATES: [Candidate; 9] = [
     candidate("resnet18 untrained", "resnet18", Weights::Random),
     candidate("resnet10 from clothes", "resnet10", Weights::FittedOn("fashion")),
     candidate("resnet10 from MNIST", "resnet10", Weights::FittedOn("mnist")),
+    candidate(
+        "squeezenet1_1",
+        "squeezenet1_1",
+        Weights::Converted {
+            file: "squeezenet1_1.safetensors",
+            script: "xtask/parity/convert_squeezenet.py",
+        },
+    ),
 ];
 
 const fn cut(name: &'static str, stage: &'static str) -> Candidate {
@@ -83,11 +96,17 @@ impl Candidate {
         !matches!(self.weights, Weights::FittedOn(other) if other == data.name)
     }
 
+    /// Whether its weights come without Python.
+    pub fn needs_no_script(&self) -> bool {
+        !matches!(self.weights, Weights::Converted { .. })
+    }
+
     /// What `--weights` takes.
     fn weights(&self) -> String {
         match self.weights {
             Weights::Embedded => "embedded".to_string(),
             Weights::Random => "random".to_string(),
+            Weights::Converted { file, .. } => format!("$TL_CACHE/{file}"),
             Weights::FittedOn(data) => format!("$TABLE/{}-{data}", self.network),
         }
     }

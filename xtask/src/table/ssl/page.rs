@@ -1,9 +1,7 @@
 //! The page of the table in Markdown.
 
-use std::collections::BTreeSet;
-
 use super::{FIRST, NETWORKS, Network, Record, SEEDS, SHOTS, UNTRAINED, cells};
-use crate::table::cell::mean_and_deviation;
+use crate::table::cell::{mean_and_deviation, on_cores, summary};
 
 type Value = fn(&Record) -> Option<f64>;
 
@@ -11,13 +9,7 @@ type Value = fn(&Record) -> Option<f64>;
 pub fn page(records: &[Record]) -> String {
     let minutes = records.iter().map(|record| record.seconds).sum::<f64>() / 60.0;
     let mut text = format!("Made by `cargo xtask table ssl` in {minutes:.0} minutes");
-    let cores: BTreeSet<u64> = records.iter().filter_map(|record| record.cores).collect();
-    let named: Vec<String> = cores.iter().map(u64::to_string).collect();
-    match cores.last() {
-        None => {}
-        Some(1) => text += " on one core",
-        Some(_) => text += &format!(" on {} cores", named.join(" or ")),
-    }
+    text += &on_cores(records.iter().filter_map(|record| record.cores));
     let missing = cells().len() - records.len();
     if missing > 0 {
         text += &format!(". {missing} of {} cells are not computed yet", cells().len());
@@ -49,13 +41,8 @@ fn section(records: &[Record], network: &Network) -> String {
         if (count as u64) < seeds { format!(" ({count})") } else { String::new() }
     };
     let cell = |method: &str, shots: usize, value: Value| {
-        let count = of(method, shots).into_iter().filter_map(value).count();
-        let few = few(count, if shots == 0 { 1 } else { SEEDS });
-        match mean(method, shots, value) {
-            None => " – |".to_string(),
-            Some((mean, None)) => format!(" {mean:.3}{few} |"),
-            Some((mean, Some(deviation))) => format!(" {mean:.3} ± {deviation:.3}{few} |"),
-        }
+        let values: Vec<f64> = of(method, shots).into_iter().filter_map(value).collect();
+        format!(" {} |", summary(&values, if shots == 0 { 1 } else { SEEDS }))
     };
     let mut text = format!("## {}\n\n`{}`", network.title, network.words);
     text += &format!(", pre-trained with `{}`.\n\n", network.pretraining);

@@ -1,7 +1,7 @@
 //! The page of the table in Markdown.
 
-use super::{Data, Of, Record, Table, Task, Ways};
-use crate::table::cell::mean_and_deviation;
+use super::{Asked, Of, Record, Table, Task, Ways};
+use crate::table::cell::{mean_and_deviation, summary};
 
 /// The whole page.
 pub fn page<W: Ways>(records: &[Record], peers: &[Record]) -> String {
@@ -16,20 +16,27 @@ pub fn page<W: Ways>(records: &[Record], peers: &[Record]) -> String {
          that is drawn. A number of seeds stands in brackets where fewer are there yet.\n",
         W::ABOUT
     );
+    for made in records.iter().flat_map(|record| &record.made) {
+        text += &format!(
+            "\n`{}`, from which others begin, took {:.0} minutes: {:.3} of the {} examples in its own test part.\n",
+            made.name,
+            made.seconds / 60.0,
+            made.value,
+            made.n
+        );
+    }
     for task in W::TASKS {
         text += &section(records, peers, task);
+        if let Some(asked) = &W::ASKED {
+            text += &verdict(records, task, asked);
+        }
     }
     text
 }
 
 fn section(records: &[Record], peers: &[Record], task: &Task) -> String {
     let figure = if task.name == "entities" { "F1 of entities" } else { "accuracy" };
-    let data = match task.data {
-        Data::Fetched { asset, prefix } => format!("{prefix}{asset}"),
-        Data::Spam { asset } => asset.to_string(),
-        Data::Own(folder) => folder.to_string(),
-    };
-    let mut text = format!("\n## {}\n\n`{data}`", task.title);
+    let mut text = format!("\n## {}\n\n`{}`", task.title, task.data.shown());
     let first = records.iter().find(|record| record.cell.task == task.name);
     if let Some(first) = first {
         text += &format!(", {} in the test part", first.n);
@@ -57,15 +64,7 @@ fn section(records: &[Record], peers: &[Record], task: &Task) -> String {
             let cell = |shots: &usize| {
                 let found = of(records, *shots);
                 let values: Vec<f64> = found.iter().filter_map(value).collect();
-                let few = match (values.len() as u64) < task.seeds {
-                    true => format!(" ({})", values.len()),
-                    false => String::new(),
-                };
-                match mean_and_deviation(&values) {
-                    None => " – |".to_string(),
-                    Some((mean, None)) => format!(" {mean:.3}{few} |"),
-                    Some((mean, Some(deviation))) => format!(" {mean:.3} ± {deviation:.3}{few} |"),
-                }
+                format!(" {} |", summary(&values, task.seeds))
             };
             task.shots.iter().map(cell).collect()
         };
@@ -126,6 +125,34 @@ fn choice(records: &[Record], task: &Task) -> String {
     text
 }
 
+/// Whether each way is as far above another one as is asked, seed by seed with the same examples.
+fn verdict(records: &[Record], task: &Task, asked: &Asked) -> String {
+    let Asked { shots, points, over } = asked;
+    let value = |way: &str, seed: u64| {
+        let own = |record: &&Record| {
+            let cell = &record.cell;
+            (&*cell.task, &*cell.way, cell.shots, cell.seed) == (task.name, way, *shots, seed)
+        };
+        records.iter().find(own).map(|record| record.value)
+    };
+    let mut text = String::new();
+    for way in task.ways.iter().filter(|way| way.name != *over) {
+        let gains: Vec<f64> = (0..task.seeds)
+            .filter_map(|seed| Some(100.0 * (value(way.name, seed)? - value(over, seed)?)))
+            .collect();
+        let Some((mean, _)) = mean_and_deviation(&gains) else { continue };
+        text += &format!(
+            "\nAt {shots} of each class **{}** is {mean:+.1} points from {over}, a mean over {} of {} seeds; asked are \
+             {points} above it: {}.\n",
+            way.name,
+            gains.len(),
+            task.seeds,
+            if mean >= *points { "it holds" } else { "it does not hold" },
+        );
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,5 +207,50 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in {text}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_of_a_way_is_judged_seed_by_seed() {
+        use crate::table::specific::Specific;
+
+        let task = &Specific::TASKS[0];
+        let record = |way: &str, shots: usize, seed: u64, value: f64| -> Record {
+            let line = serde_json::json!({
+                "task": task.name, "way": way, "shots": shots, "seed": seed, "value": value, "n": 100, "seconds": 60.0
+            });
+            serde_json::from_value(line).unwrap()
+        };
+        // Seed 1 lacks the way that it would be compared with, 1 of each class is not asked for.
+        let mut records = vec![
+            record("scratch", 5, 0, 0.5),
+            record("finetune", 5, 0, 0.625),
+            record("finetune", 5, 1, 0.9),
+            record("probe", 1, 0, 1.0),
+        ];
+        let asked = Specific::ASKED.unwrap();
+        assert_eq!(
+            verdict(&records, task, &asked),
+            "\nAt 5 of each class **finetune** is +12.5 points from scratch, a mean over 1 of 3 seeds; asked are 10 \
+             above it: it holds.\n"
+        );
+        // (12.5 + 2.5) / 2
+        records.push(record("scratch", 5, 1, 0.875));
+        let text = verdict(&records, task, &asked);
+        assert!(text.contains("+7.5 points") && text.contains("it does not hold"), "{text}");
+        assert_eq!(verdict(&records[3..4], task, &asked), "");
+    }
+
+    #[test]
+    fn a_run_that_others_begin_from_is_told_with_its_own_test_part() {
+        use crate::table::specific::Specific;
+
+        let line = serde_json::json!({
+            "task": "shoes", "way": "probe", "shots": 5, "seed": 0, "value": 0.5, "n": 100, "seconds": 700.0,
+            "made": [{"name": "general", "value": 0.9, "n": 8000, "seconds": 660.0}]
+        });
+        let text = page::<Specific>(&[serde_json::from_value(line).unwrap()], &[]);
+        let told =
+            "`general`, from which others begin, took 11 minutes: 0.900 of the 8000 examples";
+        assert!(text.contains(told), "{text}");
     }
 }

@@ -3,7 +3,10 @@
 use burn::prelude::*;
 
 use super::super::reference::{self, Array};
-use super::super::{ConvShape, batch_norm_train_unit, conv2d_unit, finish};
+use super::super::{
+    ConvShape, affine_unit, batch_norm_train_unit, composed_affine, composed_window_mean,
+    conv2d_unit, finish, window_mean_unit,
+};
 use super::{ACTS, arrays, assert_close, cases, tensor, weighted_sum};
 use crate::Nonlinearity;
 
@@ -163,5 +166,76 @@ fn a_unit_through_the_extension_equals_burns_own_operations() {
         let values = expected.iter().map(|&value| f64::from(value)).collect();
         let expected = Array { shape: vec![expected.len()], values };
         assert_close(run(true), &expected, &format!("{case:?}"));
+    }
+}
+
+#[test]
+fn a_standing_norm_and_its_gradients_are_its_formula_fused_and_composed() {
+    let device = Device::flex().autodiff();
+    for shape in [[3, 4, 9, 7], [2, 3, 1, 1], [1, 1, 5, 6], [2, 37, 3, 3]] {
+        let [x, gradient] = [1, 2].map(|salt| Array::scattered(&shape, salt));
+        let [scale, shift] = [3, 4].map(|salt| Array::scattered(&[shape[1]], salt));
+        let plane = shape[2] * shape[3];
+        for act in ACTS {
+            let mut sum = x.clone();
+            for (index, value) in sum.values.iter_mut().enumerate() {
+                let channel = index / plane % shape[1];
+                *value = *value * scale.values[channel] + shift.values[channel];
+            }
+            let mut expected = sum.clone();
+            expected.values.iter_mut().for_each(|value| *value = reference::act(*value, act));
+            let before = reference::through_act(&sum, &gradient, act);
+            let (mut input, mut of_scale) = (before.clone(), scale.clone());
+            let mut of_shift = shift.clone();
+            of_scale.values.iter_mut().for_each(|value| *value = 0.0);
+            of_shift.values.iter_mut().for_each(|value| *value = 0.0);
+            for (index, value) in input.values.iter_mut().enumerate() {
+                let channel = index / plane % shape[1];
+                of_scale.values[channel] += *value * x.values[index];
+                of_shift.values[channel] += *value;
+                *value *= scale.values[channel];
+            }
+            for fused in [true, false] {
+                let what = format!("{shape:?} {act:?} {fused}");
+                let x = tensor::<4>(&x, &device).require_grad();
+                let [scale, shift] =
+                    [&scale, &shift].map(|array| tensor::<1>(array, &device).require_grad());
+                let output = if fused {
+                    affine_unit(x.clone(), scale.clone(), shift.clone(), act)
+                } else {
+                    let scale = scale.clone().reshape([shape[1], 1, 1, 1]);
+                    composed_affine(x.clone(), scale, shift.clone(), act)
+                };
+                assert_close(output.clone(), &expected, &what);
+                let found = weighted_sum(output, &gradient).backward();
+                assert_close(x.grad(&found).unwrap(), &input, &format!("input of {what}"));
+                assert_close(scale.grad(&found).unwrap(), &of_scale, &format!("scale of {what}"));
+                assert_close(shift.grad(&found).unwrap(), &of_shift, &format!("shift of {what}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn means_of_windows_and_their_gradients_are_a_convolution_fused_and_composed() {
+    let device = Device::flex().autodiff();
+    for (kernel, stride, padding) in [(2, 2, 0), (3, 1, 1), (5, 3, 0)] {
+        let x = Array::scattered(&[2, 3, 9, 8], 1);
+        let shape =
+            ConvShape { stride: [stride; 2], padding: [padding; 2], dilation: [1; 2], groups: 3 };
+        let mut weight = Array::scattered(&[3, 1, kernel, kernel], 2);
+        weight.values.iter_mut().for_each(|value| *value = 1.0 / (kernel * kernel) as f64);
+        let expected = reference::convolve(&x, &weight, None, None, shape);
+        let gradient = Array::scattered(&expected.shape, 3);
+        let [input, ..] = reference::convolve_backward(&x, &weight, &gradient, shape);
+        for fused in [true, false] {
+            let what = format!("{kernel} {stride} {padding} {fused}");
+            let x = tensor::<4>(&x, &device).require_grad();
+            let unit = if fused { window_mean_unit } else { composed_window_mean };
+            let output = unit(x.clone(), kernel, stride, padding);
+            assert_close(output.clone(), &expected, &what);
+            let found = weighted_sum(output, &gradient).backward();
+            assert_close(x.grad(&found).unwrap(), &input, &format!("input of {what}"));
+        }
     }
 }
