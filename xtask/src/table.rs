@@ -6,6 +6,7 @@ mod cell;
 mod chain;
 mod demo;
 mod grey;
+mod rank;
 mod runner;
 mod specific;
 mod ssl;
@@ -22,6 +23,7 @@ use crate::shell::{During, Failure, Outcome, cargo, read, root, say, watched, wr
 use careful::Careful;
 use cell::{Entry, Pattern};
 use chain::Chain;
+use rank::Rank;
 use specific::Specific;
 use store::Store;
 use texts::Texts;
@@ -38,7 +40,7 @@ use ways::{Of, Ways};
     after_help = "Examples:\n  cargo xtask table demo --cells 'probe:5' --minutes 10\n  cargo xtask table adapt --cells 'uci::0'\n  cargo xtask table demo --verify-one"
 )]
 pub struct Arguments {
-    /// The table: demo, adapt, ssl, texts, careful, chain or specific
+    /// The table: demo, adapt, ssl, texts, careful, chain, specific or rank
     name: String,
     /// Compute one cheap cell again and compare it with the recorded one
     #[arg(long, conflicts_with_all = ["cells", "minutes"])]
@@ -47,7 +49,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", requires = "verify_one")]
     seed: Option<u64>,
     /// Only these cells, as METHOD:SHOTS:SEED (adapt: SHIFT:METHOD:SEED, ssl:
-    /// NETWORK:METHOD:SHOTS:SEED, texts, careful and specific: TASK:WAY:SHOTS:SEED, chain: METHOD:SEED, choice:METHOD:STRENGTH); `*` or nothing stands for any (`*:5`, `probe`)
+    /// NETWORK:METHOD:SHOTS:SEED, texts, careful and specific: TASK:WAY:SHOTS:SEED, chain: METHOD:SEED, choice:METHOD:STRENGTH, rank: DATA:CANDIDATE:SEED); `*` or nothing stands for any (`*:5`, `probe`)
     #[arg(long, value_name = "PATTERN")]
     cells: Option<String>,
     /// Begin no cell after so many minutes
@@ -97,8 +99,9 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
         Careful::NAME => carry_out::<Of<Careful>>(arguments),
         Chain::NAME => carry_out::<Chain>(arguments),
         Specific::NAME => carry_out::<Of<Specific>>(arguments),
+        Rank::NAME => carry_out::<Rank>(arguments),
         name => Err(Failure::new(format!(
-            "no table \"{name}\"; there are demo, adapt, ssl, texts, careful, chain and specific"
+            "no table \"{name}\"; there are demo, adapt, ssl, texts, careful, chain, specific and rank"
         ))),
     }
 }

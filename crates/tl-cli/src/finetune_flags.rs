@@ -82,7 +82,8 @@ Examples:
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens
 it in Python), report.html, metrics.jsonl, predictions.csv, split.csv, labels.json and a checkpoint.")]
 pub struct Finetune {
-    /// A folder with one folder of images per class, or IDX files; a table or a folder of texts
+    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; a table or a
+    /// folder of texts
     pub data: PathBuf,
 
     /// What the data are: image, text, tokens for words with tags, as of named entities, lm for texts without labels, of which

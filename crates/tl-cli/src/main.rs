@@ -29,6 +29,7 @@ mod pretrain;
 mod pretrain_texts;
 mod probe;
 mod progress;
+mod rank;
 mod seeds;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ Examples:
   tl adapt --source day/ --target night/   to images without labels from elsewhere
   tl pretrain images/                      on images or texts without labels; the result is a source of weights
   tl probe photos/                         what features are good for: k-NN, a linear head
+  tl rank photos/                          which network to begin with, without tuning any
   tl merge runs/1 --out whole.safetensors  one file of a base and its adapters
   tl generate runs/2 --prompt 'It was'     a language model goes on with a text
   tl inspect resnet50.pth                  what a weights file holds
@@ -76,6 +78,7 @@ enum Verb {
     Adapt(Box<adapt_flags::Adapt>),
     Pretrain(Box<pretrain::Pretrain>),
     Probe(probe::Probe),
+    Rank(rank::Rank),
     Merge(merge::Merge),
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
@@ -118,6 +121,7 @@ fn run() -> Result<(), Failure> {
         Verb::Adapt(verb) => adapt::run(&verb),
         Verb::Pretrain(verb) => pretrain::run(&verb),
         Verb::Probe(verb) => probe::run(&verb),
+        Verb::Rank(verb) => rank::run(&verb),
         Verb::Merge(verb) => merge::run(&verb),
         Verb::Evaluate(verb) => evaluate::run(&verb),
         Verb::Predict(verb) => predict::run(&verb),

@@ -25,7 +25,8 @@ Examples:
   tl probe photos/ --model vit_tiny --weights runs/mae --attentive 10
   tl probe reviews.csv --model bert --weights MiniLM/ --words  beside words without a network")]
 pub struct Probe {
-    /// A folder with one folder of images per class, or IDX files; for a network of texts a table or a folder of texts
+    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; for a
+    /// network of texts a table or a folder of texts
     pub data: PathBuf,
 
     /// The network

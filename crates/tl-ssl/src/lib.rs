@@ -8,7 +8,7 @@
 //! | [`momentum`] | the teacher: a moving average of the network |
 //! | [`pretrain`](mod@pretrain) | the loop: [`pretrain()`], [`Task`], [`Pretrained`] |
 //! | [`monitor`] | watching for collapse: [`Monitor`](monitor::Monitor), [`Spread`](monitor::Spread) |
-//! | [`knn`] | what features are good for, by their nearest neighbours |
+//! | [`knn`] | what features are good for, by their nearest neighbours: that of tl-train |
 //! | [`attentive`] | a head that looks at all places: [`AttentiveHead`] |
 //! | [`embed`] | images to embeddings |
 //! | `masked_texts` | texts whose words are hidden anew in every epoch: [`MaskedTexts`] |
@@ -23,7 +23,6 @@ pub mod decoder;
 pub mod embed;
 mod error;
 mod initial;
-pub mod knn;
 mod masked_texts;
 pub mod methods;
 pub mod momentum;
@@ -44,4 +43,5 @@ pub use masked_texts::MaskedTexts;
 pub use options::Settings;
 pub use pretrain::{Pretrained, ProbeItems, Task, pretrain};
 pub use rows::PretrainRow;
+pub use tl_train::knn;
 pub use view_options::ViewOptions;

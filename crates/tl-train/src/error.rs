@@ -13,6 +13,10 @@ pub enum TrainError {
     Metric(#[from] crate::metrics::MetricsError),
     #[error(transparent)]
     Solver(#[from] crate::logistic::LogisticError),
+    #[error(transparent)]
+    Neighbours(#[from] crate::knn::KnnError),
+    #[error(transparent)]
+    Score(#[from] crate::transferability::ScoreError),
     /// A file of the run could not be read or written.
     #[error("{doing} {}: {reason}; {mend}", path.display())]
     File { doing: &'static str, path: PathBuf, reason: String, mend: &'static str },

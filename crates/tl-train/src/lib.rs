@@ -9,6 +9,7 @@
 //! | [`dataset`] | what a run is fitted on: [`Dataset`], [`TextDataset`], [`TaggedDataset`] |
 //! | `features` | the outputs of a frozen prefix, computed once |
 //! | [`ema`] | a moving average of the weights, norm statistics included |
+//! | [`knn`] | classification by the nearest neighbours of an embedding |
 //! | [`loss`] | cross-entropy, the squared error, and the value of a loss |
 //! | [`logistic`] | a linear head trained to convergence |
 //! | [`metrics`] | accuracy with its interval, scores per class, confusion; R² of numbers |
@@ -18,7 +19,9 @@
 //! | [`regularise`] | terms beside the loss: L2-SP, DELTA, batch spectral shrinkage, EWC, MAS, SI, LwF, rehearsal |
 //! | [`report`] | `report.html`, one page that needs nothing else |
 //! | `resident` | how much memory the program holds |
+//! | `symmetric` | large symmetric matrices: eigenvalues and logarithms of determinants |
 //! | `tensor_file` | named values and numbers in one file |
+//! | [`transferability`] | how well features suit a task, without tuning: LogME, H-score, LEEP and others |
 //! | [`files`] | files that are whole or not there |
 
 mod answers;
@@ -29,6 +32,7 @@ mod error;
 mod features;
 pub mod files;
 pub mod fit;
+pub mod knn;
 pub mod logistic;
 pub mod loss;
 pub mod metrics;
@@ -39,7 +43,9 @@ pub mod progress;
 pub mod regularise;
 pub mod report;
 mod resident;
+mod symmetric;
 pub mod tensor_file;
+pub mod transferability;
 
 pub use answers::{Answers, WordLogits};
 pub use dataset::{BlockDataset, Dataset, TaggedDataset, TextDataset};

@@ -13,6 +13,7 @@
 //! assert!(page.contains("<title>cats &amp; dogs</title>"));
 //! ```
 
+mod bars;
 mod chart;
 mod confusion;
 mod curves;
@@ -27,7 +28,7 @@ mod tables;
 pub use heat::Heat;
 pub use lines::{Line, Plot};
 pub use page::render;
-pub use sections::{Cloud, Link, Map, Passage, PictureRow, Section, Table};
+pub use sections::{Bars, Cloud, Link, Map, Passage, PictureRow, Section, Table};
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use tl_core::{Activation, Backbone};
 use tl_data::text::longest_first;
 use tl_models::Classifier;
@@ -52,33 +52,70 @@ pub fn embed_items(
     progress: &mut dyn Progress,
 ) -> Result<Embeddings, Error> {
     let prefix = network.compile(0..network.embedding_stages());
-    let width = network.embedding_width();
+    progress.begin("embedding", data.rows(items).len() as u64);
+    let found = vectors_of(data, items, batch_size, device, progress, |input| {
+        Ok(vec![prefix.forward(input)?.pooled()?])
+    })?;
+    let (items, values) = (found.items, found.values.into_iter().next().unwrap_or_default());
+    let names = items.iter().map(|item| data.items().name(*item).to_string()).collect();
+    Ok(Embeddings { items, names, values, width: network.embedding_width() })
+}
+
+/// Several vectors for each item.
+pub(crate) struct Vectors {
+    /// Those of the items that could be read, in their order.
+    pub items: Vec<usize>,
+    /// Of each output `[items, width]` in row order; none where no item could be read.
+    pub values: Vec<Vec<f32>>,
+}
+
+/// What `forward` makes of some items, each output `[batch, width]`, in one pass; of a text in several windows the mean of
+/// theirs. The piece of work was begun, and is ended here.
+///
+/// # Errors
+/// As [`embed`].
+pub(crate) fn vectors_of(
+    data: &dyn Dataset,
+    items: &[usize],
+    batch_size: usize,
+    device: &Device,
+    progress: &mut dyn Progress,
+    forward: impl Fn(Activation) -> Result<Vec<Tensor<2>>, Error>,
+) -> Result<Vectors, Error> {
     let order = data.rows(items);
-    progress.begin("embedding", order.len() as u64);
     let order = match data.lengths() {
         Some(lengths) => longest_first(&order, lengths),
         None => order,
     };
-    let mut rows: HashMap<usize, Vec<f32>> = HashMap::new();
+    // Row after row what each output gave.
+    let mut rows: HashMap<usize, Vec<Vec<f32>>> = HashMap::new();
     for batch in data.batches(order, batch_size, None, device) {
         let (indices, input) = batch?;
-        let vectors = Activation::Vector(prefix.forward(input)?.pooled()?);
-        let values = vectors.into_rows().map_err(TrainError::Device)?;
+        let mut made: Vec<Vec<Vec<f32>>> = vec![Vec::new(); indices.len()];
+        for output in forward(input)? {
+            let [_, width] = output.dims();
+            let values = Activation::Vector(output).into_rows().map_err(TrainError::Device)?;
+            let vectors = values.chunks(width.max(1)).map(<[f32]>::to_vec);
+            made.iter_mut().zip(vectors).for_each(|(row, vector)| row.push(vector));
+        }
         progress.advance(indices.len() as u64, "");
-        rows.extend(indices.into_iter().zip(values.chunks(width.max(1)).map(<[f32]>::to_vec)));
+        rows.extend(indices.into_iter().zip(made));
     }
     progress.end();
-    let mut found = Embeddings { items: Vec::new(), names: Vec::new(), values: Vec::new(), width };
+    let mut found = Vectors { items: Vec::new(), values: Vec::new() };
     for &item in items {
         let windows = data.rows(&[item]);
-        let windows: Vec<&[f32]> =
-            windows.iter().filter_map(|row| rows.get(row).map(Vec::as_slice)).collect();
-        match windows.as_slice() {
-            [] => continue,
-            [only] => found.values.extend_from_slice(only),
-            several => found.values.extend(mean(several)),
+        let windows: Vec<&Vec<Vec<f32>>> = windows.iter().filter_map(|row| rows.get(row)).collect();
+        let Some(first) = windows.first() else { continue };
+        found.values.resize_with(first.len(), Vec::new);
+        for (output, values) in found.values.iter_mut().enumerate() {
+            let vectors: Vec<&[f32]> =
+                windows.iter().filter_map(|row| row.get(output).map(Vec::as_slice)).collect();
+            match vectors.as_slice() {
+                [only] => values.extend_from_slice(only),
+                several => values.extend(mean(several)),
+            }
         }
-        found.names.push(data.items().name(item).to_string());
         found.items.push(item);
     }
     Ok(found)

@@ -18,6 +18,7 @@
 //! | [`folder`] | where a run goes |
 //! | [`pretrain`](mod@pretrain) | without labels: [`PretrainRequest`], [`prepare_pretraining`], [`pretrain()`] |
 //! | [`probe`](mod@probe) | what features are good for, without tuning: [`ProbeRequest`], [`probe()`] |
+//! | [`rank`](mod@rank) | which network to begin with: [`RankRequest`], [`rank()`] |
 //! | [`run`] | [`Run`]: open, evaluate, predict, export |
 //! | [`language`] | language models: [`prepare_language`], [`LanguageRun`], [`Writer`] |
 //! | [`numbers`] | texts that are answered with a number |
@@ -57,6 +58,7 @@ mod page;
 pub mod predict;
 pub mod pretrain;
 pub mod probe;
+pub mod rank;
 pub mod recipe;
 pub mod record;
 pub mod run;
@@ -79,6 +81,7 @@ pub use pretrain::{
     PreparedPretraining, PretrainOptions, PretrainRequest, prepare_pretraining, pretrain,
 };
 pub use probe::{ProbeRequest, Probed, probe};
+pub use rank::{Candidate, RankRequest, Ranked, Ranking, Score, rank};
 pub use recipe::{Recipe, Tuning};
 pub use record::{RunRecord, Status};
 pub use run::Run;

@@ -120,7 +120,7 @@ impl<B: Backbone + Sync + 'static, M: Method<B>> Session<'_, B, M> {
         if bank.labels.is_empty() || queries.labels.is_empty() {
             return Ok(None);
         }
-        accuracy(&bank, &queries, Neighbours::default(), &self.device).map(Some)
+        Ok(Some(accuracy(&bank, &queries, Neighbours::default(), &self.device)?))
     }
 
     /// Probes, notes the epoch down, writes the checkpoint.

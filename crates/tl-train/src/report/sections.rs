@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::markup::escape;
-use super::{Heat, Plot, heat, lines, scatter, tables};
+use super::{Heat, Plot, bars, heat, lines, scatter, tables};
 
 /// A section of the page; what is empty is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct Section {
     pub plots: Vec<Plot>,
     /// Drawn side by side.
     pub maps: Vec<Map>,
+    #[serde(default)]
+    pub bars: Vec<Bars>,
     pub tables: Vec<Table>,
     /// Rows of pictures, each under its name.
     #[serde(default)]
@@ -63,6 +65,13 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
+/// Values side by side, each with its name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bars {
+    pub title: String,
+    pub rows: Vec<(String, f64)>,
+}
+
 /// Points in the plane, in at most two clouds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Map {
@@ -95,6 +104,10 @@ pub(super) fn render(section: &Section) -> String {
     if !section.maps.is_empty() {
         let maps: String = section.maps.iter().map(scatter::render).collect();
         html += &format!("<div class=\"pair\">{maps}</div>");
+    }
+    if !section.bars.is_empty() {
+        let bars: String = section.bars.iter().map(bars::render).collect();
+        html += &format!("<div class=\"pair\">{bars}</div>");
     }
     for table in &section.tables {
         let columns: Vec<String> = table.columns.iter().map(|name| escape(name)).collect();
@@ -194,6 +207,10 @@ mod tests {
                 title: "before".to_string(),
                 clouds: vec![cloud("source", 0.0), cloud("target", 5.0)],
             }],
+            bars: vec![Bars {
+                title: "which <one>".to_string(),
+                rows: vec![("a & b".to_string(), 0.5), ("c".to_string(), f64::INFINITY)],
+            }],
             tables: vec![Table {
                 name: "methods".to_string(),
                 columns: vec!["method".to_string(), "accuracy#".to_string()],
@@ -218,6 +235,7 @@ mod tests {
         }
         assert_eq!(page.matches("class=\"point a\"").count(), 2);
         assert_eq!(page.matches("class=\"point b\"").count(), 2);
+        assert!(page.contains("which &lt;one&gt;") && page.contains("a &amp; b"));
         assert!(!page.contains("NaN"));
         let marks = "</b> <mark class=\"for\" style=\"--share:0.50\">a&lt;</mark><mark class=\"against\" \
                      style=\"--share:1.00\"> b</mark> c</p>";

@@ -3,7 +3,18 @@
 use burn::prelude::*;
 use rayon::prelude::*;
 
-use crate::SslError;
+use crate::TrainError;
+
+/// What keeps neighbours from being found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KnnError {
+    /// Numbers of features and labels that do not fit each other.
+    #[error("{what}: {found} were given, {expected} fit")]
+    Count { what: &'static str, found: usize, expected: usize },
+    /// Too few examples.
+    #[error("{found} examples have no neighbours among them; give {least} or more")]
+    Few { found: usize, least: usize },
+}
 
 /// How many neighbours vote, and how fast their weight falls: `exp(similarity / temperature)` (Wu et al.
 /// 2018; Caron et al. 2021, DINO, section 4.1).
@@ -34,12 +45,12 @@ impl Labelled {
         self.features.len() / self.labels.len().max(1)
     }
 
-    fn check(&self, width: usize) -> Result<(), SslError> {
+    fn check(&self, width: usize) -> Result<(), TrainError> {
         let (found, expected) = (self.features.len(), self.labels.len() * width);
         if found == expected && width > 0 {
             return Ok(());
         }
-        Err(SslError::Count { what: "features for the neighbours", found, expected })
+        Err(KnnError::Count { what: "features for the neighbours", found, expected }.into())
     }
 }
 
@@ -56,25 +67,63 @@ pub fn predict(
     queries: &[f32],
     neighbours: Neighbours,
     device: &Device,
-) -> Result<Vec<usize>, SslError> {
+) -> Result<Vec<usize>, TrainError> {
+    if bank.labels.is_empty() {
+        return Err(KnnError::Few { found: 0, least: 1 }.into());
+    }
     let width = bank.width();
     bank.check(width)?;
-    let Some(classes) = bank.labels.iter().max().map(|last| last + 1) else {
-        return Err(SslError::Empty { part: "bank" });
-    };
     if !queries.len().is_multiple_of(width) {
         let (found, expected) = (queries.len(), queries.len() / width * width);
-        return Err(SslError::Count { what: "features of the queries", found, expected });
+        return Err(KnnError::Count { what: "features of the queries", found, expected }.into());
     }
-    let stored = bank.labels.len();
+    vote_all(bank, queries, neighbours, false, device)
+}
+
+/// The class of each example of `bank` by its nearest neighbours among all others.
+///
+/// # Errors
+/// As [`predict`], and fewer than two examples.
+pub fn leave_one_out(
+    bank: &Labelled,
+    neighbours: Neighbours,
+    device: &Device,
+) -> Result<Vec<usize>, TrainError> {
+    if !bank.labels.is_empty() {
+        bank.check(bank.width())?;
+    }
+    match bank.labels.len() {
+        found @ (0 | 1) => Err(KnnError::Few { found, least: 2 }.into()),
+        _ => vote_all(bank, &bank.features, neighbours, true, device),
+    }
+}
+
+/// The classes of whole rows of `queries`; where they are the `bank` itself, none votes for `itself`.
+fn vote_all(
+    bank: &Labelled,
+    queries: &[f32],
+    neighbours: Neighbours,
+    itself: bool,
+    device: &Device,
+) -> Result<Vec<usize>, TrainError> {
+    let (width, stored) = (bank.width(), bank.labels.len());
+    let classes = bank.labels.iter().max().map_or(0, |last| last + 1);
     let at_once = (CHUNK / stored.max(1)).max(1);
     let columns = matrix(unit_rows(&bank.features, width), width, device).transpose();
+    let most = stored - usize::from(itself);
+    let neighbours = Neighbours { count: neighbours.count.clamp(1, most), ..neighbours };
     let mut predicted = Vec::with_capacity(queries.len() / width);
     for chunk in queries.chunks(at_once * width) {
         let similar = matrix(unit_rows(chunk, width), width, device).matmul(columns.clone());
         let elements = similar.shape().num_elements();
         let similar = tl_core::parameters::values(similar.reshape([elements]));
-        let similar = similar.map_err(SslError::device)?;
+        let mut similar = similar.map_err(TrainError::Device)?;
+        if itself {
+            let first = predicted.len();
+            for (place, row) in similar.chunks_exact_mut(stored).enumerate() {
+                row[first + place] = f32::NEG_INFINITY;
+            }
+        }
         let rows: Vec<&[f32]> = similar.chunks_exact(stored).collect();
         predicted.par_extend(rows.into_par_iter().map(|row| vote(row, bank, classes, neighbours)));
     }
@@ -90,7 +139,7 @@ pub fn accuracy(
     queries: &Labelled,
     neighbours: Neighbours,
     device: &Device,
-) -> Result<f64, SslError> {
+) -> Result<f64, TrainError> {
     queries.check(bank.width())?;
     let predicted = predict(bank, &queries.features, neighbours, device)?;
     let right = predicted.iter().zip(&queries.labels).filter(|(one, other)| one == other).count();
@@ -130,7 +179,7 @@ fn nearest_first(similar: &[f32], count: usize) -> Vec<u32> {
 }
 
 /// Every row brought to length 1; a row of zeros stays.
-pub(crate) fn unit_rows(values: &[f32], width: usize) -> Vec<f32> {
+pub fn unit_rows(values: &[f32], width: usize) -> Vec<f32> {
     let mut rows = values.to_vec();
     rows.par_chunks_exact_mut(width.max(1)).for_each(|row| {
         let squares: f64 = row.iter().map(|value| f64::from(*value).powi(2)).sum();
@@ -142,7 +191,7 @@ pub(crate) fn unit_rows(values: &[f32], width: usize) -> Vec<f32> {
 
 fn vote(row: &[f32], bank: &Labelled, classes: usize, neighbours: Neighbours) -> usize {
     let mut votes = vec![0.0; classes];
-    for index in nearest_first(row, neighbours.count.clamp(1, row.len())) {
+    for index in nearest_first(row, neighbours.count) {
         let similarity = f64::from(row[index as usize]);
         // From the largest possible similarity down, so that no vote overflows.
         votes[bank.labels[index as usize]] += ((similarity - 1.0) / neighbours.temperature).exp();
@@ -199,6 +248,26 @@ mod tests {
             Labelled { features: vec![1.0, 0.0, 0.0, 1.0, 0.2, 1.0], labels: vec![0, 0, 2] };
         let found = accuracy(&bank(), &queries, neighbours(2), &Device::flex()).unwrap();
         assert_eq!(found, 2.0 / 3.0);
+    }
+
+    #[test]
+    fn no_example_is_its_own_neighbour() {
+        // Two pairs, and one that stands alone with its label beside the first pair.
+        let bank = Labelled {
+            features: vec![1.0, 0.0, 1.0, 0.1, 0.0, 1.0, 0.1, 1.0, 1.0, 0.05],
+            labels: vec![0, 0, 1, 1, 1],
+        };
+        let device = Device::flex();
+        assert_eq!(
+            predict(&bank, &bank.features, neighbours(1), &device).unwrap(),
+            [0, 0, 1, 1, 1]
+        );
+        // The nearest of the first two is the last one, which lies between them.
+        assert_eq!(leave_one_out(&bank, neighbours(1), &device).unwrap(), [1, 1, 1, 1, 0]);
+        let two = Labelled { features: vec![1.0, 2.0], labels: vec![0, 1] };
+        assert_eq!(leave_one_out(&two, neighbours(20), &device).unwrap(), [1, 0]);
+        let one = Labelled { features: vec![1.0], labels: vec![0] };
+        assert!(leave_one_out(&one, neighbours(1), &device).is_err());
     }
 
     #[test]
