@@ -31,9 +31,9 @@ fn share(value: f64) -> String {
     format!("{:.1}\u{a0}%", 100.0 * value)
 }
 
-/// A difference of shares, with its sign.
+/// A difference of shares in points, with its sign.
 fn points(value: f64) -> String {
-    format!("{:+.1}\u{a0}points", 100.0 * value)
+    format!("{:+.1}", 100.0 * value).replace('-', "\u{2212}")
 }
 
 fn figures(record: &ChainRecord) -> Vec<Figure> {
@@ -43,9 +43,9 @@ fn figures(record: &ChainRecord) -> Vec<Figure> {
     };
     let all = [
         ("Average accuracy", Some(share(record.average_accuracy))),
-        ("Forgetting", record.forgetting.map(points)),
-        ("Backward transfer", record.backward_transfer.map(points)),
-        ("Forward transfer", record.forward_transfer.map(points)),
+        ("Forgetting, points", record.forgetting.map(points)),
+        ("Backward transfer, points", record.backward_transfer.map(points)),
+        ("Forward transfer, points", record.forward_transfer.map(points)),
     ];
     all.into_iter().filter_map(figure).collect()
 }
