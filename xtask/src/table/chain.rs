@@ -237,7 +237,7 @@ mod tests {
         let mut names: Vec<String> = cells.iter().map(Cell::to_string).collect();
         assert_eq!(
             names[..3],
-            ["choice:plain", "choice:l2_sp:strength=0.01", "choice:l2_sp:strength=0.1"]
+            ["choice:plain", "choice:l2_sp:strength=0.1", "choice:l2_sp:strength=1"]
         );
         assert_eq!(names[trials.len()], "plain:0");
         names.sort();

@@ -20,7 +20,8 @@ pub struct Method {
 
 /// What is said of every task of every method.
 const COMMON: &str = "model = \"mobilenet_v2\"\nweights = \"embedded\"\nimage-size = 64\nepochs = 5\nbatch-size = 32\n";
-const FULL: &str = "recipe = \"finetune\"\n";
+/// The new head first, on the network as it is: what it learns at random would shake the stages.
+const FULL: &str = "recipe = \"auto\"\n";
 
 /// Each task begins from the one before it, and `term` holds; `tried` are other strengths of it.
 const fn onward(
@@ -37,42 +38,42 @@ const fn beside(name: &'static str, all: &'static str) -> Method {
     Method { name, onward: false, all, measure: None, term: None, tried: &[] }
 }
 
-/// Each strength is the one that the program takes without a number, fixed before any chain was run. To change one, look at the cells
-/// `choice`, never at the others; those that it holds for are then computed anew.
+/// Each strength is the best of those that the cells `choice` have tried, on training images alone. To change one, look at these, never
+/// at the others; those that it holds for are then computed anew.
 pub const METHODS: &[Method] = &[
     Method { name: PLAIN, onward: true, all: FULL, measure: None, term: None, tried: &[] },
     onward(
         "l2_sp",
         None,
-        "l2_sp:strength=0.1",
-        &["l2_sp:strength=0.01", "l2_sp:strength=0.1", "l2_sp:strength=1"],
+        "l2_sp:strength=10",
+        &["l2_sp:strength=0.1", "l2_sp:strength=1", "l2_sp:strength=10"],
     ),
     onward(
         "ewc",
         Some("ewc"),
-        "ewc:strength=1000",
-        &["ewc:strength=100", "ewc:strength=1000", "ewc:strength=10000"],
+        "ewc:strength=1000000",
+        &["ewc:strength=1000", "ewc:strength=100000", "ewc:strength=1000000"],
     ),
     onward(
         "mas",
         Some("mas"),
-        "mas:strength=1",
-        &["mas:strength=0.1", "mas:strength=1", "mas:strength=10"],
+        "mas:strength=100",
+        &["mas:strength=1", "mas:strength=10", "mas:strength=100"],
     ),
     onward(
         "si",
         Some("si"),
-        "si:strength=1",
-        &["si:strength=0.1", "si:strength=1", "si:strength=10"],
+        "si:strength=1000000",
+        &["si:strength=100", "si:strength=10000", "si:strength=1000000"],
     ),
     onward(
         "lwf",
         None,
-        "lwf:strength=1,temperature=2",
+        "lwf:strength=30,temperature=2",
         &[
-            "lwf:strength=0.3,temperature=2",
-            "lwf:strength=1,temperature=2",
             "lwf:strength=3,temperature=2",
+            "lwf:strength=10,temperature=2",
+            "lwf:strength=30,temperature=2",
         ],
     ),
     onward("rehearsal_reservoir", None, "rehearsal:strength=1,size=200,pick=reservoir", &[]),
