@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use clap::{ArgAction, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 use tl::chain::Begin;
 use toml::{Table, Value};
 
@@ -194,8 +194,7 @@ fn flags_of(
     for (key, value) in &table {
         known(key, command, place)?;
         let flag = command.get_arguments().find(|flag| flag.get_long() == Some(key));
-        let action = flag.map_or(&ArgAction::Set, |flag| flag.get_action());
-        words.extend(words_of(key, value, action).map_err(|problem| place.fault(problem))?);
+        words.extend(words_of(key, value, flag).map_err(|problem| place.fault(problem))?);
     }
     words.extend(["--".to_string(), data]);
     let parsed = command.clone().try_get_matches_from(words);
@@ -211,11 +210,19 @@ fn beside(folder: &Path, text: &str, kinds: &[&str]) -> String {
 }
 
 /// A key and its value as words of a command line; what is wrong with them otherwise.
-fn words_of(key: &str, value: &Value, action: &ArgAction) -> Result<Vec<String>, String> {
+fn words_of(key: &str, value: &Value, flag: Option<&Arg>) -> Result<Vec<String>, String> {
+    let action = flag.map_or(&ArgAction::Set, Arg::get_action);
     let switch = matches!(action, ArgAction::SetTrue);
+    // A flag that means something alone, and more with a value.
+    let alone = flag.and_then(Arg::get_num_args).is_some_and(|range| range.min_values() == 0);
     match value {
-        Value::Boolean(set) if switch => Ok(set.then(|| format!("--{key}")).into_iter().collect()),
+        Value::Boolean(set) if switch || alone => {
+            Ok(set.then(|| format!("--{key}")).into_iter().collect())
+        }
         _ if switch => Err(format!("{key} is {value}; give true or false")),
+        Value::Integer(_) | Value::Float(_) if alone => {
+            Err(format!("{key} is {value}; give true or false, or a text"))
+        }
         Value::Array(values) => {
             let all = values.iter().map(|value| {
                 scalar(value).ok_or_else(|| format!("{value} in {key} is no text and no number"))
@@ -286,8 +293,22 @@ mod tests {
         assert_eq!([&one, &other].map(|it| it.tuning.epochs), [Some(3), Some(5)]);
         assert_eq!([&one, &other].map(|it| it.tuning.regularisers.len()), [2, 0]);
         assert_eq!([&one, &other].map(|it| it.tuning.augment), [true, false]);
+        assert_eq!([&one, &other].map(|it| it.tuning.augmentation.is_some()), [false, false]);
         assert_eq!(one.tuning.learning_rate, Some(0.01));
         assert_eq!(one.split, [0.6, 0.2, 0.2]);
+    }
+
+    #[test]
+    fn a_flag_that_may_stand_alone_takes_a_text_or_a_list_too() {
+        let augment = |said: &str| {
+            let text =
+                format!("[[task]]\nname = 'a'\ndata = 'x'\nrecipe = 'finetune'\naugment = {said}");
+            read(&text).unwrap().tasks[0].flags.options().unwrap().tuning.augmentation
+        };
+        let words = augment("'flip,jitter=0.2'").unwrap();
+        assert_eq!(words, "flip,jitter=0.2".parse().unwrap());
+        assert_eq!(augment("['flip', 'jitter=0.2']"), Some(words));
+        assert_eq!(augment("true"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tl::core::{NormPolicy, Regulariser, TokenPooling};
 use tl::data::text::Tagged;
+use tl::data::{Augment, CropRange};
 use tl::peft::AdapterConfig;
 use tl::train::Keep;
 use tl::train::regularise::Measure;
@@ -66,6 +67,7 @@ Examples:
   tl finetune photos/ --recipe probe                        a new head on frozen features: seconds
   tl finetune photos/ --model resnet50 --weights resnet50.pth --freeze-through layer2
   tl finetune photos/ --recipe gradual --layer-decay 0.7 --augment
+  tl finetune photos/ --recipe finetune --augment=crop,flip,jitter=0.4,erasing=0.25
   tl finetune photos/ --dry-run                             classes, split, what is trained; writes nothing
   tl finetune photos/ --seeds 3                             three runs, mean ± deviation
   tl finetune photos/ --out runs/1 --resume                 go on with an interrupted run
@@ -162,9 +164,12 @@ pub struct Finetune {
     #[arg(long, help_heading = "Tuning")]
     pub interpolate: bool,
 
-    /// Cut and mirror training images at random, in phases that freeze no stage
-    #[arg(long, help_heading = "Tuning")]
-    pub augment: bool,
+    /// Vary training images at random, in phases that freeze no stage; alone it means crop,flip, and else words joined by commas behind
+    /// a =: crop=LEAST (a part of at least this share of the area; 0.08), flip=P (mirrored, with this probability; 0.5), randaugment=N:M
+    /// (N changes of magnitude M up to 30, as torchvision has them; 2:9), jitter=X or jitter=B:C:S:H (brightness, contrast, saturation,
+    /// hue; 0.4, of hue a quarter), grey=P (0.2), erasing=P (a rectangle; 0.5)
+    #[arg(long, value_name = "WORDS", num_args = 0..=1, require_equals = true, default_missing_value = "crop,flip", help_heading = "Tuning")]
+    pub augment: Option<Augment>,
 
     /// Images in a batch [default: 32]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
@@ -262,7 +267,11 @@ impl Finetune {
         }
         tuning.norm = self.norm.or(tuning.norm);
         tuning.clip_norm = self.clip.or(tuning.clip_norm);
-        tuning.augment |= self.augment;
+        if let Some(augment) = &self.augment {
+            tuning.augment = true;
+            let usual = *augment == Augment::cropped(CropRange::default());
+            tuning.augmentation = (!usual).then(|| augment.clone());
+        }
         if !self.regularise.is_empty() {
             tuning.regularisers.clone_from(&self.regularise);
         }
@@ -350,7 +359,9 @@ impl Finetune {
 
     /// Refuses flags that the recipe would leave without an effect.
     fn check_recipe(&self, recipe: Recipe, epochs: bool) -> Result<(), Failure> {
-        if self.augment && (recipe == Recipe::Probe || self.network.freeze_through.is_some()) {
+        if self.augment.is_some()
+            && (recipe == Recipe::Probe || self.network.freeze_through.is_some())
+        {
             return Err(Failure::input(
                 "--augment varies nothing where stages are frozen from the first on; leave it out, \
                  or take --recipe finetune without --freeze-through",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tl_random::Rng;
 
-use crate::{Colour, DataError};
+use crate::{Colour, DataError, Erasing, RandAugment};
 
 /// What is drawn anew for each image in each epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,9 +13,15 @@ pub struct Augment {
     pub random_resized_crop: Option<CropRange>,
     /// The probability of mirroring left and right, `0..=1`.
     pub flip: f64,
+    /// A few changes of shape and colour drawn from a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rand_augment: Option<RandAugment>,
     /// What happens to the colours; nothing where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub colour: Option<Colour>,
+    /// A rectangle that is erased after the normalisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erasing: Option<Erasing>,
 }
 
 /// How much of an image a random crop shows (Szegedy et al. 2015, "Going deeper with convolutions",
@@ -44,7 +50,7 @@ impl Augment {
 
     /// A random part of the image, mirrored half the time.
     pub fn cropped(range: CropRange) -> Self {
-        Self { random_resized_crop: Some(range), flip: 0.5, colour: None }
+        Self { random_resized_crop: Some(range), flip: 0.5, ..Self::none() }
     }
 
     /// The same, its colours changed.
@@ -72,13 +78,15 @@ impl Augment {
     ///
     /// # Errors
     /// A probability outside `0..=1`; a range that is reversed, not positive or not finite; a scale
-    /// above 1; an even kernel; a jitter below 0.
+    /// above 1; an even kernel; a jitter below 0; a magnitude above 30.
     pub fn validate(&self) -> Result<(), DataError> {
         let wrong = |problem: String| Err(DataError::Augment(problem));
         if !(0.0..=1.0).contains(&self.flip) {
             return wrong(format!("the probability of a flip is {}: use 0 to 1", self.flip));
         }
+        self.rand_augment.as_ref().map_or(Ok(()), RandAugment::validate)?;
         self.colour.as_ref().map_or(Ok(()), Colour::validate)?;
+        self.erasing.as_ref().map_or(Ok(()), Erasing::validate)?;
         let Some(CropRange { scale, ratio }) = self.random_resized_crop else {
             return Ok(());
         };

@@ -1,6 +1,7 @@
 //! Random changes of an image's colours, for views that are to be told apart by content alone.
 
-mod change;
+pub(crate) mod change;
+pub(crate) mod tone;
 
 use serde::{Deserialize, Serialize};
 use tl_random::Rng;

@@ -73,7 +73,8 @@ fn decode_unguarded(bytes: &[u8]) -> Result<Rgb8, String> {
     to_rgb8(decoded).map_err(|error| error.to_string())
 }
 
-/// Drops transparency and, of 16 bits, the lower 8.
+/// Drops transparency, as Pillow's `convert("RGB")` does it: the colours beneath are shown, not white. Of 16
+/// bits the lower 8 are dropped.
 fn to_rgb8(image: DynamicImage) -> Result<Rgb8, crate::DataError> {
     let (width, height) = (image.width() as usize, image.height() as usize);
     let upper = |value: u16| (value >> 8) as u8;
@@ -133,6 +134,9 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod rare;
 
 #[cfg(test)]
 mod tests {

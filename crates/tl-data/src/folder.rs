@@ -187,6 +187,8 @@ mod tests {
         std::fs::write(folder.path().join("dog/.DS_Store"), "x").unwrap();
         std::fs::write(folder.path().join("dog/Thumbs.db"), "x").unwrap();
         std::fs::write(folder.path().join("dog/notes.txt"), "x").unwrap();
+        std::fs::write(folder.path().join("dog/._b.png"), "x").unwrap();
+        std::fs::write(folder.path().join("._c.png"), "x").unwrap();
         write_image(&folder.path().join(".cache/1.png"), 3, 3);
         let images = Images::open(folder.path()).unwrap();
         assert_eq!(images.classes, ["Ant", "cat", "dog"]);

@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod affine;
 mod augment;
+mod augment_text;
 mod batches;
 mod colour;
 mod csv;
 mod decode;
 pub mod digits;
+mod erasing;
 mod error;
 mod folder;
 mod idx;
@@ -18,6 +21,7 @@ mod paired;
 mod paired_order;
 mod pixels;
 mod preprocess;
+mod rand_augment;
 mod relabel;
 mod resize;
 mod restyle;
@@ -32,9 +36,11 @@ mod testing;
 pub mod text;
 mod views;
 
+pub(crate) use augment::Cut;
 pub use augment::{Augment, CropRange};
 pub use batches::Batches;
 pub use colour::{Blur, Colour, Jitter, Solarise};
+pub use erasing::Erasing;
 pub use error::DataError;
 pub use images::{Images, Item, Part};
 pub use items::Items;
@@ -45,6 +51,7 @@ pub use paired::{
 pub use paired_order::PairedOrder;
 pub use pixels::Rgb8;
 pub use preprocess::Preprocess;
+pub use rand_augment::RandAugment;
 pub use resize::Interpolation;
 pub use restyle::Restyle;
 pub use shift::{Accent, Blend, Fog, Night, Rain, Scanner, Shift};

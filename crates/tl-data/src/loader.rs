@@ -199,7 +199,7 @@ impl LoaderSource {
                 let mut restyling = tl_random::rng(seed, "restyle", *epoch, index as u64);
                 frame.image = restyle.apply(frame.image, &mut restyling)?;
             }
-            Ok(self.preprocess.coloured(&frame, augment, &mut random))
+            Ok(self.preprocess.changed(&frame, augment, &mut random))
         })
     }
 
@@ -233,11 +233,11 @@ impl LoaderSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CropRange;
     use crate::testing::{folder_with, loader, unsplit};
 
     fn view(epoch: u64) -> Option<View> {
-        Some(View { augment: Augment::cropped(CropRange::default()), seed: 7, epoch })
+        let augment = "crop,flip,randaugment,jitter,grey,erasing".parse().unwrap();
+        Some(View { augment, seed: 7, epoch })
     }
 
     fn collect(batches: Batches) -> Vec<Batch> {

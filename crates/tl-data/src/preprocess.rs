@@ -70,7 +70,7 @@ impl Preprocess {
         random: &mut tl_random::Rng,
     ) -> Vec<f32> {
         let frame = self.frame_augmented(image, augment, random);
-        self.coloured(&frame, augment, random)
+        self.changed(&frame, augment, random)
     }
 
     /// The image that a network's input `[3, crop, crop]` shows: the reverse of the normalisation.
@@ -132,22 +132,33 @@ impl Preprocess {
         }
     }
 
-    /// As [`Preprocess::normalise`], the colours changed before; draws from `random`.
-    pub(crate) fn coloured(
+    /// As [`Preprocess::normalise`], shape and colours changed before and a part erased after it; draws from `random`.
+    pub(crate) fn changed(
         &self,
         frame: &Frame,
         augment: &Augment,
         random: &mut tl_random::Rng,
     ) -> Vec<f32> {
-        let Some(colour) = &augment.colour else {
-            return self.normalise(frame);
+        let Augment { rand_augment, colour, erasing, .. } = augment;
+        let mut pixels = if rand_augment.is_none() && colour.is_none() {
+            self.normalise(frame)
+        } else {
+            let plain = Self { mean: [0.0; 3], std: [1.0; 3], ..self.clone() };
+            let mut pixels = plain.normalise(frame);
+            if let Some(rand_augment) = rand_augment {
+                rand_augment.apply(&mut pixels, self.crop, random);
+            }
+            if let Some(colour) = colour {
+                colour.apply(&mut pixels, self.crop, random);
+            }
+            let planes = pixels.chunks_exact_mut((self.crop * self.crop).max(1));
+            for ((plane, mean), std) in planes.zip(self.mean).zip(self.std) {
+                plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
+            }
+            pixels
         };
-        let plain = Self { mean: [0.0; 3], std: [1.0; 3], ..self.clone() };
-        let mut pixels = plain.normalise(frame);
-        colour.apply(&mut pixels, self.crop, random);
-        let planes = pixels.chunks_exact_mut((self.crop * self.crop).max(1));
-        for ((plane, mean), std) in planes.zip(self.mean).zip(self.std) {
-            plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
+        if let Some(erasing) = erasing {
+            erasing.apply(&mut pixels, self.crop, random);
         }
         pixels
     }

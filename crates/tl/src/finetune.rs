@@ -230,7 +230,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     })
 }
 
-/// How training images are varied, where that is `wanted`.
+/// How training images are varied, where that is `wanted` and no more is said.
 pub(crate) fn augment(wanted: bool) -> Augment {
     if !wanted {
         return Augment::none();

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use tl_core::{Freeze, NormPolicy, Phase, Plan, Regulariser, Solver, Stage, Trained};
 
+use tl_data::Augment;
 use tl_peft::AdapterConfig;
 
 use crate::Error;
+use crate::finetune::augment;
 
 /// How a network is tuned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +62,11 @@ pub struct Tuning {
     pub norm: Option<NormPolicy>,
     /// The largest norm of all gradients together.
     pub clip_norm: Option<f64>,
-    /// Whether training images are cut and mirrored at random.
+    /// Whether training images are varied at random.
     pub augment: bool,
+    /// How; cut and mirrored where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augmentation: Option<Augment>,
     /// What is added to the loss in phases that train stages.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub regularisers: Vec<Regulariser>,
@@ -101,6 +106,14 @@ impl Tuning {
             });
         }
         self
+    }
+
+    /// How training images are varied.
+    pub fn varied(&self) -> Augment {
+        match (self.augment, &self.augmentation) {
+            (true, Some(augment)) => augment.clone(),
+            (wanted, _) => augment(wanted),
+        }
     }
 
     /// The adapters that are asked for.

@@ -13,7 +13,6 @@ use tl_train::metrics::Evaluation;
 
 use crate::adapt::{AdaptOptions, AdaptRecord};
 use crate::earlier::EarlierRecord;
-use crate::finetune::augment;
 use crate::language::LanguageRecord;
 use crate::numbers::NumbersRecord;
 use crate::pretrain::PretrainRecord;
@@ -197,7 +196,7 @@ impl RunRecord {
             network: options.network.clone(),
             labels,
             preprocess,
-            augment: augment(options.tuning.augment),
+            augment: options.tuning.varied(),
             options,
             plan: plan.clone(),
             data,

@@ -6,12 +6,12 @@
 const LUMINANCE: [f32; 3] = [0.2989, 0.587, 0.114];
 
 /// Times `factor`.
-pub(super) fn brightness(pixels: &mut [f32], factor: f32) {
+pub(crate) fn brightness(pixels: &mut [f32], factor: f32) {
     pixels.iter_mut().for_each(|value| *value = (*value * factor).clamp(0.0, 1.0));
 }
 
 /// Away from the mean luminance, or towards it below 1.
-pub(super) fn contrast(pixels: &mut [f32], factor: f32) {
+pub(crate) fn contrast(pixels: &mut [f32], factor: f32) {
     let [red, green, blue] = planes(pixels);
     let grey = red.iter().zip(green.iter()).zip(blue.iter());
     let sum: f64 = grey.map(|((&r, &g), &b)| f64::from(luminance([r, g, b]))).sum();
@@ -20,7 +20,7 @@ pub(super) fn contrast(pixels: &mut [f32], factor: f32) {
 }
 
 /// Away from each pixel's luminance, or towards it below 1.
-pub(super) fn saturation(pixels: &mut [f32], factor: f32) {
+pub(crate) fn saturation(pixels: &mut [f32], factor: f32) {
     each_pixel(pixels, |colour| {
         let grey = luminance(colour);
         colour.map(|value| blend(value, grey, factor))
@@ -41,7 +41,7 @@ pub(super) fn greyscale(pixels: &mut [f32]) {
 }
 
 /// `1 − x` from the threshold on.
-pub(super) fn solarise(pixels: &mut [f32], threshold: f32) {
+pub(crate) fn solarise(pixels: &mut [f32], threshold: f32) {
     pixels.iter_mut().filter(|value| **value >= threshold).for_each(|value| *value = 1.0 - *value);
 }
 
@@ -111,7 +111,7 @@ fn luminance([r, g, b]: [f32; 3]) -> f32 {
     LUMINANCE[0] * r + LUMINANCE[1] * g + LUMINANCE[2] * b
 }
 
-fn blend(value: f32, other: f32, share: f32) -> f32 {
+pub(super) fn blend(value: f32, other: f32, share: f32) -> f32 {
     (share * value + (1.0 - share) * other).clamp(0.0, 1.0)
 }
 
