@@ -8,6 +8,7 @@ mod chain;
 mod chain_summary;
 mod chain_toml;
 mod class_counts;
+mod compare;
 mod demo;
 mod demo_table;
 mod embed;
@@ -66,6 +67,7 @@ Examples:
   tl merge runs/1 --out whole.safetensors  one file of a base and its adapters
   tl generate runs/2 --prompt 'It was'     a language model goes on with a text
   tl inspect resnet50.pth                  what a weights file holds
+  tl compare runs/1 runs/2                 finished runs side by side
 
 Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
 `tl VERB --help` says more about a verb.";
@@ -85,6 +87,7 @@ enum Verb {
     Embed(embed::Embed),
     Generate(generate::Generate),
     Inspect(inspect::Inspect),
+    Compare(compare::Compare),
 }
 
 fn main() -> ExitCode {
@@ -128,6 +131,7 @@ fn run() -> Result<(), Failure> {
         Verb::Embed(verb) => embed::run(&verb),
         Verb::Generate(verb) => generate::run(&verb),
         Verb::Inspect(verb) => inspect::run(&verb),
+        Verb::Compare(verb) => compare::run(&verb),
     }
 }
 

@@ -80,6 +80,29 @@ pub fn skipped(images: &[Skipped]) -> String {
     text
 }
 
+/// Rows below each other; a column whose name ends in `#` stands at the right.
+pub fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
+    let names: Vec<String> =
+        columns.iter().map(|name| name.trim_end_matches('#').to_string()).collect();
+    let lines = || std::iter::once(&names).chain(rows);
+    let length = |row: &Vec<String>, at: usize| row.get(at).map_or(0, |cell| cell.chars().count());
+    let wide = |at: usize| lines().map(|row| length(row, at)).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(wide).collect();
+    let mut text = String::new();
+    for row in lines() {
+        let cells =
+            row.iter().zip(&widths).zip(columns).map(|((cell, &wide), column)| {
+                match column.ends_with('#') {
+                    true => format!("{cell:>wide$}"),
+                    false => format!("{cell:<wide$}"),
+                }
+            });
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
 /// `2,227,715`
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -118,6 +141,12 @@ mod tests {
             command_line(&words),
             r"tl finetune 'my photos' --freeze 'features.[0-3]' 'it'\''s' ''"
         );
+    }
+
+    #[test]
+    fn names_stand_at_the_left_and_numbers_at_the_right() {
+        let rows = [["a ± b", "7"], ["c", "1,000"]].map(|row| row.map(str::to_string).to_vec());
+        assert_eq!(table(&["run", "n#"], &rows), "run        n\na ± b      7\nc      1,000\n");
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod sections;
 mod tables;
 
 pub use heat::Heat;
-pub use lines::{Line, Plot};
+pub use lines::{Line, Place, Plot, Value};
 pub use page::render;
 pub use sections::{Bars, Cloud, Link, Map, Passage, PictureRow, Section, Table};
 

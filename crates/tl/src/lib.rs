@@ -23,6 +23,7 @@
 //! | [`language`] | language models: [`prepare_language`], [`LanguageRun`], [`Writer`] |
 //! | [`numbers`] | texts that are answered with a number |
 //! | [`record`] | [`RunRecord`]: `run.json` |
+//! | [`runs`] | finished runs side by side |
 //! | [`predict`] | predictions as people read them |
 //! | [`entities`] | the entities that tags of words make |
 //! | [`embed`](mod@embed) | images to vectors |
@@ -62,6 +63,7 @@ pub mod rank;
 pub mod recipe;
 pub mod record;
 pub mod run;
+pub mod runs;
 pub mod source;
 mod text_files;
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::lines::Place;
 use super::markup::{escape, number};
 
 /// The drawing is scaled to the width it gets. Text is 12 units high, 14 on a telephone, which is 10 pixels
@@ -32,8 +33,8 @@ pub(super) struct Span {
 /// What is drawn.
 pub(super) struct Chart<'a> {
     pub title: &'a str,
-    /// What the places are that follow each other from left to right: `epoch`.
-    pub place: &'static str,
+    /// What the places are that follow each other from left to right.
+    pub place: Place,
     pub series: Vec<Series<'a>>,
     pub spans: &'a [Span],
     /// How a value is written at the axis.
@@ -51,7 +52,7 @@ impl Chart<'_> {
         let (Some(first), Some(last)) = (self.spans.first(), self.spans.last()) else {
             return format!(
                 "<figure><figcaption>{title}</figcaption><p class=\"muted\">No {} was recorded.</p></figure>",
-                self.place
+                self.place.name()
             );
         };
         if finite.is_empty() {
@@ -89,7 +90,7 @@ impl Chart<'_> {
 
     /// The chart in one sentence, for those who cannot see it.
     fn description(&self) -> String {
-        let (mut text, place) = (self.title.to_string(), self.place);
+        let (mut text, place) = (self.title.to_string(), self.place.name());
         for series in &self.series {
             let finite = || series.points.iter().filter(|point| point.1.is_finite());
             if let (Some(first), Some(last)) = (finite().next(), finite().next_back()) {
@@ -97,7 +98,9 @@ impl Chart<'_> {
                 let _ = write!(
                     text,
                     "; {}: {start} in {place} {}, {end} in {place} {}",
-                    series.name, first.0, last.0
+                    series.name,
+                    self.place.label(first.0),
+                    self.place.label(last.0)
                 );
             }
         }
@@ -132,15 +135,13 @@ impl Chart<'_> {
             );
         }
         let (first, last) = ((x.low + 0.5) as u64, (x.high - 0.5) as u64);
-        let step = nice((last - first) as f64 / 8.0).max(1.0).round() as u64;
-        for epoch in (first..=last)
-            .filter(|epoch| *epoch == first && step == 1 || epoch.is_multiple_of(step))
-        {
+        for place in self.place.ticks(first, last) {
             let _ = write!(
                 svg,
-                "<text class=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{epoch}</text>",
-                x.place(epoch as f64),
-                HEIGHT - BOTTOM + 16.0
+                "<text class=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                x.place(place as f64),
+                HEIGHT - BOTTOM + 16.0,
+                self.place.label(place)
             );
         }
         let _ = write!(
@@ -148,7 +149,7 @@ impl Chart<'_> {
             "<text class=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             (x.from + x.to) / 2.0,
             HEIGHT - 7.0,
-            self.place
+            self.place.name()
         );
     }
 
@@ -195,9 +196,10 @@ impl Chart<'_> {
             if series.points.len() <= MARKED {
                 let _ = write!(
                     marks,
-                    "<circle class=\"mark {}\" cx=\"{across:.1}\" cy=\"{up:.1}\" r=\"3\"><title>{} {epoch}: {} {}</title></circle>",
+                    "<circle class=\"mark {}\" cx=\"{across:.1}\" cy=\"{up:.1}\" r=\"3\"><title>{} {}: {} {}</title></circle>",
                     series.class,
-                    self.place,
+                    self.place.name(),
+                    self.place.label(epoch),
                     escape(series.name),
                     escape(&(self.format)(value))
                 );
@@ -226,7 +228,7 @@ impl Axis {
 }
 
 /// The smallest of 1, 2 and 5 times a power of ten that is not below `step`.
-fn nice(step: f64) -> f64 {
+pub(super) fn nice(step: f64) -> f64 {
     if !(step.is_finite() && step > 1e-300) {
         return 1.0;
     }

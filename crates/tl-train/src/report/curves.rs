@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::chart::{Chart, Series, Span, plain};
+use super::lines::Place;
 use super::markup::{counted, escape, number, percent};
 use crate::progress::EpochRow;
 
@@ -15,7 +16,7 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
     };
     let loss = Chart {
         title: "Loss",
-        place: "epoch",
+        place: Place::Epoch,
         series: vec![
             Series { name: "training", class: "a", points: points(|row| Some(row.train_loss)) },
             Series { name: "validation", class: "b", points: points(|row| row.validation_loss) },
@@ -29,7 +30,7 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
     if !accuracy.is_empty() {
         let chart = Chart {
             title: "Accuracy",
-            place: "epoch",
+            place: Place::Epoch,
             series: vec![Series { name: "validation", class: "b", points: accuracy }],
             spans: &spans,
             format: |share| format!("{}\u{202f}%", plain((share * 1e4).round() / 100.0)),
@@ -41,7 +42,7 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
     if !determined.is_empty() {
         let chart = Chart {
             title: "R²",
-            place: "epoch",
+            place: Place::Epoch,
             series: vec![Series { name: "validation", class: "b", points: determined }],
             spans: &spans,
             format: plain,

@@ -94,7 +94,7 @@ fn lines(record: &ChainRecord) -> Section {
     let lines = record.names.iter().enumerate().map(line).collect();
     Section {
         title: "From task to task".to_string(),
-        plots: vec![Plot { title, lines }],
+        plots: vec![Plot { title, lines, ..Plot::default() }],
         ..Section::default()
     }
 }
