@@ -40,7 +40,7 @@ pub struct View {
 /// What is asked of each image of a pass.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
-    One(View),
+    One(Box<View>),
     Several(Views),
 }
 
@@ -135,7 +135,7 @@ impl Loader {
         batch_size: usize,
         view: Option<View>,
     ) -> Batches {
-        self.ask(order, batch_size, view.map(Ask::One))
+        self.ask(order, batch_size, view.map(|view| Ask::One(Box::new(view))))
     }
 
     /// A pass with whatever is asked of each image.
@@ -183,7 +183,7 @@ impl LoaderSource {
         let Visit { index, round } = visit;
         let view = match ask {
             Some(Ask::Several(views)) => return self.load_views(index, views),
-            Some(Ask::One(view)) => Some(view),
+            Some(Ask::One(view)) => Some(view.as_ref()),
             None => None,
         };
         self.guarded(index, || {
