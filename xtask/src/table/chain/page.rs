@@ -182,24 +182,27 @@ mod tests {
 
     #[test]
     fn the_best_strength_on_images_set_apart_is_told_beside_the_one_that_is_used() {
-        let mut records = vec![
-            trial("ewc", "ewc:strength=100", 0.5),
-            trial("ewc", "ewc:strength=1000", 0.625),
-            trial("ewc", "ewc:strength=10000", 0.5),
-            trial("mas", "mas:strength=0.1", 0.9),
-        ];
+        let of = |name: &str| METHODS.iter().find(|method| method.name == name).unwrap();
+        let (ewc, mas) = (of("ewc"), of("mas"));
+        let used = ewc.term.unwrap();
+        let average = |term: &&str| if *term == used { 0.625 } else { 0.5 };
+        let mut records: Vec<Record> =
+            ewc.tried.iter().map(|term| trial("ewc", term, average(term))).collect();
+        records.push(trial("mas", mas.tried[0], 0.9));
         let text = page(&records);
-        assert!(text.contains("| ewc:strength=1000 | 0.625 | 0.800 | 0.300 |\n"), "{text}");
-        assert!(text.contains("`ewc:strength=1000` is the best of its kind, and the table's."));
+        assert!(text.contains(&format!("| {used} | 0.625 | 0.800 | 0.300 |\n")), "{text}");
+        let told = format!("`{used}` is the best of its kind, and the table's.");
+        assert!(text.contains(&told), "{text}");
         // Two of three are not tried yet.
-        assert!(!text.contains("`mas:strength=0.1` is the best"), "{text}");
+        assert!(!text.contains(&format!("`{}` is the best", mas.tried[0])), "{text}");
         // No trial counts among the chains themselves.
         assert!(text.contains("| ewc | – | – |"), "{text}");
-        records[0].average_accuracy = 0.75;
+        let other = ewc.tried.iter().position(|term| *term != used).unwrap();
+        records[other].average_accuracy = 0.75;
         let text = page(&records);
         let told =
-            "`ewc:strength=100` is the best of its kind; the table's is `ewc:strength=1000`.";
-        assert!(text.contains(told), "{text}");
+            format!("`{}` is the best of its kind; the table's is `{used}`.", ewc.tried[other]);
+        assert!(text.contains(&told), "{text}");
     }
 
     #[test]
