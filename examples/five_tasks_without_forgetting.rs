@@ -6,7 +6,8 @@
 //! cargo run --release -p examples --example five_tasks_without_forgetting -- --device flex
 //! ```
 //!
-//! docs/tables/chain.md compares more ways over more seeds.
+//! Expected (one run): average accuracy .79 and forgetting .25 with nothing that holds, .98 and .02 with images shown again; one
+//! minute on one core. docs/tables/chain.md compares more ways over more seeds.
 
 use std::path::PathBuf;
 

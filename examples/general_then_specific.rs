@@ -5,7 +5,9 @@
 //! cargo run --release -p examples --example general_then_specific -- --device flex
 //! ```
 //!
-//! docs/src/general_then_specific.md does the same with all of Fashion-MNIST, more seeds and digits.
+//! Expected (one run): the general network is right on .86 of its images; from five labels of each class the two new ones come to .79 from it
+//! and to .80 from random weights, of 182 images: a general network of 300 images of each class does not help here. One minute on one
+//! core. docs/src/general_then_specific.md does the same with all of Fashion-MNIST, more seeds and digits.
 
 use std::path::PathBuf;
 

@@ -38,6 +38,8 @@ pub(super) fn render(bars: &Bars) -> String {
             top + 14.0,
             escape(name)
         );
+        // Beside the bar alone: a name has the whole width.
+        let _ = write!(svg, "<path class=\"grid\" d=\"M{zero:.1} {}v18\"/>", top + 17.0);
         if !value.is_finite() {
             continue;
         }
@@ -57,7 +59,7 @@ pub(super) fn render(bars: &Bars) -> String {
             written(*value)
         );
     }
-    let _ = write!(svg, "<path class=\"grid\" d=\"M{zero:.1} 0V{height}\"/></svg>");
+    svg.push_str("</svg>");
     format!("<figure><figcaption>{title}</figcaption>{svg}</figure>")
 }
 
@@ -81,7 +83,7 @@ mod tests {
         // 3 units of value are 336 of width; 0 lies at 62 + 112.
         assert!(svg.contains("x=\"174.0\" y=\"20.0\" width=\"224.0\""), "{svg}");
         assert!(svg.contains("class=\"value b\" x=\"62.0\" y=\"60.0\" width=\"112.0\""), "{svg}");
-        assert!(svg.contains("width=\"0.0\"") && svg.contains("M174.0 0V120"), "{svg}");
+        assert!(svg.contains("width=\"0.0\"") && svg.contains("M174.0 57v18"), "{svg}");
         assert!(svg.contains("scores: a 2, b -1, c 0"), "{svg}");
     }
 
