@@ -72,7 +72,7 @@ fn earlier(verb: &Finetune, options: &FinetuneOptions) -> Result<Vec<EarlierTask
     let holds = |term: &Regulariser| {
         matches!(term, Regulariser::Lwf { .. } | Regulariser::Rehearsal { .. })
     };
-    if !verb.earlier.is_empty() && !options.tuning.regularisers.iter().any(holds) {
+    if !verb.tuning.earlier.is_empty() && !options.tuning.regularisers.iter().any(holds) {
         return Err(Failure::input(
             "--earlier says nothing without --regularise lwf or rehearsal; add one of them, or leave it out",
         ));
@@ -84,7 +84,7 @@ fn earlier(verb: &Finetune, options: &FinetuneOptions) -> Result<Vec<EarlierTask
         };
         Ok(EarlierTask::of(Path::new(run), data)?)
     };
-    verb.earlier.iter().map(task).collect()
+    verb.tuning.earlier.iter().map(task).collect()
 }
 
 /// Fits; an interruption is told with the command that goes on.

@@ -17,6 +17,7 @@ mod failure;
 mod finetune;
 mod finetune_flags;
 mod finetune_summary;
+mod finetune_task;
 mod flags;
 mod generate;
 mod inspect;
@@ -32,6 +33,7 @@ mod probe;
 mod progress;
 mod rank;
 mod seeds;
+mod tuning_flags;
 
 use std::process::ExitCode;
 

@@ -18,8 +18,9 @@ pub struct Method {
     pub tried: &'static [&'static str],
 }
 
-/// What is said of every task of every method.
-const COMMON: &str = "model = \"mobilenet_v2\"\nweights = \"embedded\"\nimage-size = 64\nepochs = 5\nbatch-size = 32\n";
+/// What is said of every task of every method. The last weights are kept: the best epoch's may be those of the head alone,
+/// which have forgotten nothing because the network never moved.
+const COMMON: &str = "model = \"mobilenet_v2\"\nweights = \"embedded\"\nimage-size = 64\nepochs = 5\nbatch-size = 32\nkeep = \"last\"\n";
 /// The new head first, on the network as it is: what it learns at random would shake the stages.
 const FULL: &str = "recipe = \"auto\"\n";
 

@@ -39,8 +39,8 @@ pub fn page(records: &[Record]) -> String {
     let tasks: Vec<String> =
         TASKS.iter().map(|task| format!("`{}` ({})", task.name, task.about)).collect();
     text += &format!(
-        ".\n\nFive tasks in this order: {}. Of each class {SHOTS} of {} training images, drawn anew with each seed, {} that choose the \
-         epoch, and up to {} that are measured after each task",
+        ".\n\nFive tasks in this order: {}. Of each class {SHOTS} of {} training images, drawn anew with each seed, {} for \
+         validation, and up to {} that are measured after each task",
         tasks.join(", "),
         COUNTS.training,
         COUNTS.validation,
