@@ -52,7 +52,7 @@ pub const METHODS: &[Method] = &[
     onward(
         "ewc",
         Some("ewc"),
-        "ewc:strength=1000000",
+        "ewc:strength=100000",
         &["ewc:strength=1000", "ewc:strength=100000", "ewc:strength=1000000"],
     ),
     onward(
@@ -70,7 +70,7 @@ pub const METHODS: &[Method] = &[
     onward(
         "lwf",
         None,
-        "lwf:strength=30,temperature=2",
+        "lwf:strength=10,temperature=2",
         &[
             "lwf:strength=3,temperature=2",
             "lwf:strength=10,temperature=2",
