@@ -21,8 +21,8 @@ fn pages() -> Vec<(String, String)> {
         }
     }
     names.sort();
-    let read = |name: String| (fs::read_to_string(root().join(&name)).unwrap(), name);
-    names.into_iter().map(read).map(|(text, name)| (name, text)).collect()
+    let read = |name: &String| fs::read_to_string(root().join(name)).unwrap();
+    names.into_iter().map(|name| (name.clone(), read(&name))).collect()
 }
 
 /// Every command of a page and the number of its line: those in blocks of `sh`, and spans of code that begin with `tl`.
