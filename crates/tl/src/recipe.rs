@@ -140,7 +140,7 @@ impl Tuning {
         if self.freeze_through.is_some() && self.freeze_matching.is_some() {
             return Err(Error::options(
                 "stages are frozen both through a name and by a pattern",
-                "give one of --freeze-through and --freeze-matching",
+                "give one of --freeze-through and --freeze",
             ));
         }
         if self.epochs == Some(0) {
