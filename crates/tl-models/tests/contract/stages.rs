@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use tl_core::parameters::parameters;
-use tl_core::{Activation, Backbone, CoreError, Pass, RowShape};
+use tl_core::{Activation, CoreError, Pass, RowShape};
 use tl_models::Architecture;
 
 use crate::formula::{Rule, deviation_f32, filled, images, rows};
