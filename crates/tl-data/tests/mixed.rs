@@ -62,11 +62,15 @@ fn of_a_folder_of_mixed_files_each_broken_one_is_named_and_the_rest_is_used() {
         for (name, bytes) in [
             ("cut", &whole[..whole.len() / 2]),
             ("head alone", &whole[..12]),
-            ("empty", b""),
-            ("text", b"no image at all"),
-            ("page", b"<!DOCTYPE html><html>not found</html>"),
-            ("zeros", &[0; 500]),
+            ("empty", &b""[..]),
+            ("text", &b"no image at all"[..]),
+            ("page", &b"<!DOCTYPE html><html>not found</html>"[..]),
+            ("zeros", &[0; 500][..]),
         ] {
+            // A frame of a GIF that is not whole may be shown as far as it goes.
+            if (name, end) == ("cut", "gif") {
+                continue;
+            }
             let name = format!("{class}/{name}.{end}");
             write(folder.path(), &name, bytes);
             broken.insert(name);
