@@ -74,8 +74,10 @@ pub trait Dataset: Sync {
     /// The length of every row, where they differ: batches are made of rows of like length.
     fn lengths(&self) -> Option<&[usize]>;
 
-    /// The bytes of an input that is worth keeping, since it is made anew for each pass; 0 where it is not.
-    fn input_bytes(&self) -> u64;
+    /// The bytes of an input that is worth keeping, since it is made anew for each pass; 0 where it is not, as of texts.
+    fn input_bytes(&self) -> u64 {
+        0
+    }
 
     /// The rows `order` in batches of `batch_size`; one that cannot be used is left out.
     fn batches<'b>(
@@ -86,8 +88,10 @@ pub trait Dataset: Sync {
         device: &'b Device,
     ) -> Box<dyn Iterator<Item = Input> + 'b>;
 
-    /// The items that were left out so far.
-    fn skipped(&self) -> Vec<Skipped>;
+    /// The items that were left out so far; none of what was read at once.
+    fn skipped(&self) -> Vec<Skipped> {
+        Vec::new()
+    }
 
     /// Where items have several answers: words with tags.
     fn answers(&self) -> Option<&Answers> {
@@ -199,10 +203,6 @@ impl Dataset for TextDataset {
         Some(&self.lengths)
     }
 
-    fn input_bytes(&self) -> u64 {
-        0
-    }
-
     fn batches<'b>(
         &'b self,
         order: Vec<usize>,
@@ -211,10 +211,6 @@ impl Dataset for TextDataset {
         _: &'b Device,
     ) -> Box<dyn Iterator<Item = Input> + 'b> {
         text_batches(&self.texts.rows, order, batch_size)
-    }
-
-    fn skipped(&self) -> Vec<Skipped> {
-        Vec::new()
     }
 
     fn notes(&self) -> Vec<String> {
@@ -295,10 +291,6 @@ impl Dataset for TaggedDataset {
         Some(&self.lengths)
     }
 
-    fn input_bytes(&self) -> u64 {
-        0
-    }
-
     fn batches<'b>(
         &'b self,
         order: Vec<usize>,
@@ -307,10 +299,6 @@ impl Dataset for TaggedDataset {
         _: &'b Device,
     ) -> Box<dyn Iterator<Item = Input> + 'b> {
         text_batches(&self.encoded.rows, order, batch_size)
-    }
-
-    fn skipped(&self) -> Vec<Skipped> {
-        Vec::new()
     }
 
     fn answers(&self) -> Option<&Answers> {
@@ -367,10 +355,6 @@ impl Dataset for BlockDataset {
         Some(self.blocks.lengths())
     }
 
-    fn input_bytes(&self) -> u64 {
-        0
-    }
-
     fn batches<'b>(
         &'b self,
         order: Vec<usize>,
@@ -379,9 +363,5 @@ impl Dataset for BlockDataset {
         _: &'b Device,
     ) -> Box<dyn Iterator<Item = Input> + 'b> {
         text_batches(self.blocks.rows(), order, batch_size)
-    }
-
-    fn skipped(&self) -> Vec<Skipped> {
-        Vec::new()
     }
 }

@@ -18,7 +18,7 @@ use crate::adapters::{Adapters, Purpose, keyed};
 use crate::earlier::{EarlierTask, EarlierTasks};
 use crate::estimate::{Extent, Sample, cache_sizes, costs};
 use crate::examples::{Input, Reading, preprocessing};
-use crate::folder::claim;
+use crate::folder::{Claimed, claim};
 use crate::network::LSTM;
 pub use crate::outcome::Outcome;
 use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
@@ -105,7 +105,7 @@ pub struct Prepared {
     pub record: RunRecord,
     adapters: Option<Adapters>,
     tokenizer: TokenizerFiles,
-    folder: Option<PathBuf>,
+    folder: Option<Claimed>,
     /// What earlier tasks left.
     earlier: EarlierTasks,
 }
@@ -258,16 +258,17 @@ impl Prepared {
     /// # Errors
     /// A folder that holds something else, another run or cannot be made.
     pub fn claim(&mut self) -> Result<PathBuf, Error> {
-        if let Some(folder) = &self.folder {
-            return Ok(folder.clone());
+        if let Some(claimed) = &self.folder {
+            return Ok(claimed.path.clone());
         }
         let plan = self.request.resume.then_some(&self.plan);
-        let folder = claim(self.request.out.as_deref(), plan)?;
+        let claimed = claim(self.request.out.as_deref(), plan)?;
+        let folder = claimed.path.clone();
         if self.request.resume {
             let (task, conduct) = (self.task(), self.conduct(Some(&folder)));
             check_resume(&task, &self.plan, &self.request.options.settings(), &conduct)?;
         }
-        self.folder = Some(folder.clone());
+        self.folder = Some(claimed);
         Ok(folder)
     }
 

@@ -4,6 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The variable that names the folder of images to both sides.
+pub const IMAGES: &str = "TL_BENCH_IMAGES";
+
 /// What is done again and again while the time is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -40,6 +43,8 @@ pub enum Work {
     Dann,
     /// A step of the same loop on twice as many images with labels.
     Supervised,
+    /// One pass over a folder of mixed images: decoded, resized, the middle cut out.
+    Decode,
 }
 
 /// One configuration of one piece of work.

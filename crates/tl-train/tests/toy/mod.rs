@@ -9,7 +9,7 @@ use burn::tensor::TensorData;
 use tl_core::Head as _;
 use tl_core::{Activation, Backbone, CoreError, ExpectedInput, ExpectedTexts, Model, Pass, Stage};
 use tl_data::text::Texts;
-use tl_data::{Items, Skipped, View};
+use tl_data::{Items, View};
 use tl_kernels::LinearHead;
 use tl_train::Dataset;
 use tl_train::dataset::Input;
@@ -78,10 +78,6 @@ impl Dataset for Vectors {
         None
     }
 
-    fn input_bytes(&self) -> u64 {
-        0
-    }
-
     fn batches<'b>(
         &'b self,
         order: Vec<usize>,
@@ -96,10 +92,6 @@ impl Dataset for Vectors {
             let rows = Tensor::<2>::from_data(TensorData::new(values, [batch.len(), 2]), device);
             Ok((batch, Activation::Vector(rows)))
         }))
-    }
-
-    fn skipped(&self) -> Vec<Skipped> {
-        Vec::new()
     }
 }
 

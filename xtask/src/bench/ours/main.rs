@@ -3,6 +3,7 @@
 //! Its one argument is the number of threads; rayon's is set by `RAYON_NUM_THREADS`.
 
 mod adaptation;
+mod decode;
 mod encoder;
 mod masked;
 #[path = "../median.rs"]
@@ -105,6 +106,11 @@ fn build(request: Request, threads: usize) -> Outcome<Job> {
         }
         (Work::Eval, None) => adaptation::eval(&request)?,
         (Work::Unfolded, None) => adaptation::unfolded(&request)?,
+        (Work::Decode, None) => {
+            let (work, count) = decode::pass(&request, threads)?;
+            examples = count;
+            work
+        }
         (Work::Masked, None) => masked::step(&request)?,
         (Work::Written, None) => written::text(&request, true)?,
         (Work::Rewritten, None) => written::text(&request, false)?,
