@@ -36,7 +36,8 @@ mod tests {
     #[test]
     fn norms_and_linear_layers_are_as_burn_has_them_and_nothing_else_moves() {
         let tensor = |name: &str, shape: &[usize]| {
-            let values = (0..shape.iter().product()).map(|value: usize| value as f32).collect();
+            let values =
+                (0..shape.iter().product::<usize>()).map(|value: usize| value as f32).collect();
             (name.to_string(), shape.to_vec(), values)
         };
         let found = own(vec![

@@ -30,7 +30,7 @@ pub(super) fn read_table(file: &str, path: &Path) -> Result<Contents, WeightsErr
         .map(str::to_string)
         .collect();
     let entries = tensors.into_iter().map(|tensor| {
-        let stored: Vec<usize> = tensor.shape.iter().copied().collect();
+        let stored: Vec<usize> = tensor.shape.to_vec();
         let (module, value) = tensor.name.rsplit_once('.').unwrap_or(("", &tensor.name));
         let of_norm = norms.contains(module);
         let name = match value {
@@ -124,7 +124,8 @@ mod tests {
     use crate::weights::{Format, WeightsFile};
 
     fn tensor(name: &str, shape: &[usize]) -> (String, Vec<usize>, Vec<f32>) {
-        let values = (0..shape.iter().product()).map(|value: usize| value as f32).collect();
+        let values =
+            (0..shape.iter().product::<usize>()).map(|value: usize| value as f32).collect();
         (name.to_string(), shape.to_vec(), values)
     }
 
