@@ -15,8 +15,6 @@ use super::order::Order;
 pub(super) struct Member {
     /// The number of the archive's member.
     index: usize,
-    /// Bytes of its header.
-    header: u64,
     /// Bytes of its values.
     length: usize,
 }
@@ -59,7 +57,7 @@ pub(super) fn read_table(
         };
         let order = fortran.then(|| Order::fortran(&shape));
         let order = keras_order(&name, &shape, order);
-        let data = Data::Member(Member { index, header, length: bytes });
+        let data = Data::Member(Member { index, length: bytes });
         let shape = order.as_ref().map_or(shape, Order::shape);
         entries.push(Entry { name, shape, dtype: dtype.0, order, data });
     }
@@ -75,7 +73,7 @@ pub(super) fn read_bytes(
     let damaged = |problem: String| WeightsError::Damaged { file: file.to_owned(), problem };
     let mut archive = opened(file, reader)?;
     let mut found = archive.by_index(member.index).map_err(|error| damaged(one_line(error)))?;
-    let (_, _) = read_header(&mut found).map_err(damaged)?;
+    read_header(&mut found).map_err(damaged)?;
     let mut bytes = Vec::new();
     found
         .by_ref()
