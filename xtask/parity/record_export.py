@@ -61,8 +61,8 @@ def main():
             ordered = list(there)
             ordered.insert(1, ordered.pop(ordered.index("encoder.pos_embedding")))
         assert len(own) == len(there), name
-        pairs = list(zip(ordered, own))
-        moved = {theirs: own[ours].reshape(there[theirs].shape) for theirs, ours in pairs}
+        matched = list(zip(ordered, own))
+        moved = {theirs: own[ours].reshape(there[theirs].shape) for theirs, ours in matched}
         other.load_state_dict(moved, strict=True)
         other.eval()
         size = 32 if name == "vit_tiny" else SIZE
@@ -73,9 +73,9 @@ def main():
         print(f"{library} {name}: {len(own)} tensors, logits apart by {apart:.1e} of their length")
         assert apart < 1e-4 and one.std() > 1e-6, name
         lines.append(f"count {library} {name} {len(own)}")
-        modules = list(dict.fromkeys(ours.rpartition(".")[0] if "layer_scale" not in ours else ours for _, ours in pairs))
+        modules = list(dict.fromkeys(ours.rpartition(".")[0] if "layer_scale" not in ours else ours for _, ours in matched))
         kept = modules if len(modules) <= FIRST + LAST else modules[:FIRST] + modules[-LAST:]
-        for theirs, ours in pairs:
+        for theirs, ours in matched:
             module = ours.rpartition(".")[0] if "layer_scale" not in ours else ours
             if module in kept and not theirs.endswith("num_batches_tracked"):
                 lines.append(" ".join([library, name, theirs, ours, "x".join(map(str, there[theirs].shape))]))

@@ -1,7 +1,7 @@
 //! From a network into a file of another library.
 //!
-//! What timm and torchvision call the first and last tensors is recorded by `xtask/parity/record_export.py`, which also shows that networks whose
-//! tensors are moved so answer alike.
+//! What timm and torchvision call the first and last tensors stands in `fixtures/export.txt`; `xtask/parity/record_export.py` writes it,
+//! and refuses to where networks whose tensors are moved so do not answer alike.
 
 mod formula;
 
