@@ -22,7 +22,7 @@ pub struct NetworkFlags {
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 
-    /// Where its weights come from: a safetensors or PyTorch file, the folder of a run or of a text encoder, hub:owner/repo/file,
+    /// Where its weights come from: a safetensors, PyTorch, burnpack, ONNX or npz file, the folder of a run or of a text encoder, hub:owner/repo/file,
     /// the folder of adapters in PEFT's format (adapter:FOLDER,base=SRC on another base than its adapter_config.json names),
     /// random (for texts random:FOLDER with a config.json and a tokenizer.json), or embedded [default: embedded, which are those of mobilenet_v2]
     #[arg(long, value_name = "SRC")]

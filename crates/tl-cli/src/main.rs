@@ -13,6 +13,7 @@ mod demo;
 mod demo_table;
 mod embed;
 mod evaluate;
+mod export;
 mod failure;
 mod finetune;
 mod finetune_flags;
@@ -67,6 +68,7 @@ Examples:
   tl probe photos/                         what features are good for: k-NN, a linear head
   tl rank photos/                          which network to begin with, without tuning any
   tl merge runs/1 --out whole.safetensors  one file of a base and its adapters
+  tl export runs/1 --to timm               the network with its head under timm's names
   tl generate runs/2 --prompt 'It was'     a language model goes on with a text
   tl inspect resnet50.pth                  what a weights file holds
   tl compare runs/1 runs/2                 finished runs side by side
@@ -84,6 +86,7 @@ enum Verb {
     Probe(probe::Probe),
     Rank(rank::Rank),
     Merge(merge::Merge),
+    Export(export::Export),
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Embed(embed::Embed),
@@ -128,6 +131,7 @@ fn run() -> Result<(), Failure> {
         Verb::Probe(verb) => probe::run(&verb),
         Verb::Rank(verb) => rank::run(&verb),
         Verb::Merge(verb) => merge::run(&verb),
+        Verb::Export(verb) => export::run(&verb),
         Verb::Evaluate(verb) => evaluate::run(&verb),
         Verb::Predict(verb) => predict::run(&verb),
         Verb::Embed(verb) => embed::run(&verb),

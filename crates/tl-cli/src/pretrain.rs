@@ -85,7 +85,7 @@ pub struct Pretrain {
     #[arg(long, value_name = "NAME", help_heading = "Network")]
     pub model: Option<String>,
 
-    /// Where its weights come from: random, a safetensors or PyTorch file, the folder of a run,
+    /// Where its weights come from: random, a safetensors, PyTorch, burnpack, ONNX or npz file, the folder of a run,
     /// hub:owner/repo/file; of texts a folder with them, config.json and tokenizer.json, or random:FOLDER [default: random; of texts none]
     #[arg(long, value_name = "SRC", help_heading = "Network")]
     pub weights: Option<String>,

@@ -33,7 +33,7 @@ pub struct Probe {
     #[arg(long, value_name = "NAME", default_value = EMBEDDED_NETWORK, help_heading = "Network")]
     pub model: String,
 
-    /// Its weights: a safetensors or PyTorch file, the folder of a run or of adapters in PEFT's format, hub:owner/repo/file, random, or
+    /// Its weights: a safetensors, PyTorch, burnpack, ONNX or npz file, the folder of a run or of adapters in PEFT's format, hub:owner/repo/file, random, or
     /// embedded (those of the program, for the default network)
     #[arg(long, value_name = "SRC", default_value = "embedded", help_heading = "Network")]
     pub weights: String,

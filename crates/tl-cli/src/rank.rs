@@ -35,7 +35,7 @@ pub struct Rank {
     #[arg(long, value_name = "LIST", help_heading = "Networks")]
     pub models: Vec<String>,
 
-    /// The weights of networks without any of their own: a safetensors or PyTorch file, the folder of a run,
+    /// The weights of networks without any of their own: a safetensors, PyTorch, burnpack, ONNX or npz file, the folder of a run,
     /// hub:owner/repo/file, random, or embedded [default: embedded, for the network of which they are]
     #[arg(long, value_name = "SRC", help_heading = "Networks")]
     pub weights: Option<String>,

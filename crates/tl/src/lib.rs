@@ -13,6 +13,7 @@
 //! | [`examples`] | [`Examples`]: images or texts |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
 //! | [`adapters`] | LoRA and its kin in a fitting, and from a run |
+//! | [`export`](mod@export) | a run's network in a file of another library |
 //! | [`foreign`] | adapters from elsewhere, in PEFT's format |
 //! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
 //! | [`folder`] | where a run goes |
@@ -24,6 +25,7 @@
 //! | [`numbers`] | texts that are answered with a number |
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`runs`] | finished runs side by side |
+//! | [`predictor`] | [`Predictor`]: a run that several threads ask at once |
 //! | [`predict`] | predictions as people read them |
 //! | [`entities`] | the entities that tags of words make |
 //! | [`embed`](mod@embed) | images to vectors |
@@ -45,6 +47,7 @@ pub mod entities;
 mod error;
 mod estimate;
 pub mod examples;
+pub mod export;
 pub mod finetune;
 pub mod folder;
 pub mod foreign;
@@ -57,6 +60,7 @@ pub mod options;
 mod outcome;
 mod page;
 pub mod predict;
+pub mod predictor;
 pub mod pretrain;
 pub mod probe;
 pub mod rank;
@@ -79,6 +83,7 @@ pub use finetune::{Prepared, Request, finetune, prepare};
 pub use language::{LanguageRun, PreparedLanguage, Sampling, Writer, prepare_language};
 pub use network::{EMBEDDED_NETWORK, Network, networks, text_family, works_on_texts};
 pub use options::{FinetuneOptions, TextOptions};
+pub use predictor::{Batching, Predictor, Query};
 pub use pretrain::{
     PreparedPretraining, PretrainOptions, PretrainRequest, prepare_pretraining, pretrain,
 };

@@ -20,20 +20,22 @@ pub struct Prediction {
 
 /// Labels and probabilities of every item that could be read.
 pub fn predictions(found: &Predictions, items: &dyn Items, labels: &[String]) -> Vec<Prediction> {
-    found
-        .rows()
-        .map(|(item, logits)| {
-            let probabilities = softmax(logits);
-            let best = argmax(logits);
-            Prediction {
-                file: items.name(item).to_string(),
-                label: labels.get(best).cloned().unwrap_or_default(),
-                probability: probabilities.get(best).copied().unwrap_or_default(),
-                probabilities,
-                logits: logits.to_vec(),
-            }
-        })
-        .collect()
+    found.rows().map(|(item, logits)| Prediction::of(items.name(item), logits, labels)).collect()
+}
+
+impl Prediction {
+    /// What these logits say of the image or text called `file`.
+    pub(crate) fn of(file: &str, logits: &[f32], labels: &[String]) -> Self {
+        let probabilities = softmax(logits);
+        let best = argmax(logits);
+        Self {
+            file: file.to_string(),
+            label: labels.get(best).cloned().unwrap_or_default(),
+            probability: probabilities.get(best).copied().unwrap_or_default(),
+            probabilities,
+            logits: logits.to_vec(),
+        }
+    }
 }
 
 /// `file,label,predicted,probability`, one line for each item.
