@@ -14,6 +14,7 @@ mod demo_table;
 mod embed;
 mod evaluate;
 mod failure;
+mod find_lr;
 mod finetune;
 mod finetune_flags;
 mod finetune_summary;
@@ -61,6 +62,7 @@ Examples:
   tl evaluate runs/1 more-photos/          accuracy with its 95 % interval
   tl predict runs/1 new.jpg holidays/      a label and its probability for every image
   tl finetune photos/ --recipe probe       a new head on frozen features, the fastest
+  tl find-lr photos/                       a learning rate, before anything is fitted
   tl chain chain.toml                      several tasks one after another, and what is forgotten
   tl adapt --source day/ --target night/   to images without labels from elsewhere
   tl pretrain images/                      on images or texts without labels; the result is a source of weights
@@ -78,6 +80,7 @@ Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
 enum Verb {
     Demo(demo::Demo),
     Finetune(Box<finetune_flags::Finetune>),
+    FindLr(Box<find_lr::FindLr>),
     Chain(chain::Chain),
     Adapt(Box<adapt_flags::Adapt>),
     Pretrain(Box<pretrain::Pretrain>),
@@ -122,6 +125,7 @@ fn run() -> Result<(), Failure> {
     match program.verb {
         Verb::Demo(verb) => demo::run(&verb),
         Verb::Finetune(verb) => finetune::run(&verb),
+        Verb::FindLr(verb) => find_lr::run(&verb),
         Verb::Chain(verb) => chain::run(&verb),
         Verb::Adapt(verb) => adapt::run(&verb),
         Verb::Pretrain(verb) => pretrain::run(&verb),

@@ -15,6 +15,7 @@
 //! | [`adapters`] | LoRA and its kin in a fitting, and from a run |
 //! | [`foreign`] | adapters from elsewhere, in PEFT's format |
 //! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
+//! | [`find_rate`](mod@find_rate) | a learning rate, before anything is fitted |
 //! | [`folder`] | where a run goes |
 //! | [`pretrain`](mod@pretrain) | without labels: [`PretrainRequest`], [`prepare_pretraining`], [`pretrain()`] |
 //! | [`probe`](mod@probe) | what features are good for, without tuning: [`ProbeRequest`], [`probe()`] |
@@ -45,6 +46,7 @@ pub mod entities;
 mod error;
 mod estimate;
 pub mod examples;
+pub mod find_rate;
 pub mod finetune;
 pub mod folder;
 pub mod foreign;
