@@ -1,7 +1,7 @@
 //! `tl find-lr`: a learning rate, before anything is fitted.
 
 use clap::Args;
-use tl::find_rate::find_rate;
+use tl::find_rate::{FoundRate, check_folder, find_rate};
 
 use crate::failure::Failure;
 use crate::finetune::{request_on, words};
@@ -11,9 +11,11 @@ use crate::progress::Display;
 
 /// Suggest a learning rate: train for at most 100 batches while it grows from 1e-7 to 10
 ///
-/// Takes the flags of `tl finetune`. The loss of the training part is smoothed, and the suggestion is the rate at which it falls fastest
-/// (Smith 2015); the sweep ends where the loss is 4 times its lowest. The validation and the test part are not looked at, and nothing is
-/// kept but, with --out, a report.html.
+/// Takes the flags of `tl finetune`. The loss of the training part is smoothed (an exponential mean that keeps 0.98), and the
+/// suggestion is the rate at which it falls fastest over the logarithm of the rate (Smith 2017; steepest descent), leaving out
+/// the first tenth of the steps and the last five. The sweep ends where the smoothed loss is 4 times its lowest, or is not
+/// finite. It works on a copy of the weights: the validation and the test part are not looked at, and nothing is kept but, with
+/// --out, a report.html and its drawing, loss.svg.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -21,6 +23,7 @@ Examples:
   tl find-lr photos/ --recipe finetune --out rates            also rates/report.html with the curve
   tl find-lr photos/ --model resnet50 --weights resnet50.pth --batch-size 16
   tl find-lr reviews.csv --model bert --weights MiniLM/ --json
+  tl find-lr novel.txt --task lm --model gpt2 --weights gpt2/
   tl finetune photos/ --lr 2e-3                               and then")]
 pub struct FindLr {
     #[command(flatten)]
@@ -30,8 +33,11 @@ pub struct FindLr {
 pub fn run(verb: &FindLr) -> Result<(), Failure> {
     let fit = &verb.fit;
     refuse(fit)?;
+    if let Some(out) = &fit.run.out {
+        check_folder(out)?;
+    }
     let request = request_on(fit, &fit.machine, fit.machine.start()?)?;
-    let found = find_rate(request, &mut Display::new())?;
+    let found = find_rate(request, fit.is_unlabelled()?, &mut Display::new())?;
     let page = match &fit.run.out {
         Some(out) => Some(found.write_page(out, &output::command_line(&words()))?),
         None => None,
@@ -39,32 +45,34 @@ pub fn run(verb: &FindLr) -> Result<(), Failure> {
     if fit.machine.json {
         return output::object(&found);
     }
-    let page = page.map(|page| format!("report: {}\n", page.display())).unwrap_or_default();
-    output::print(&format!("{}\n{page}", found.sentence()))
+    let mut text = output::table(&FoundRate::COLUMNS, &[found.row()]);
+    text += &format!("{}\n", found.sentence());
+    if let Some(page) = page {
+        text += &format!("report: {}\n", page.display());
+    }
+    output::print(&text)
 }
 
 /// Refuses flags of a fitting that say nothing here.
 fn refuse(fit: &Finetune) -> Result<(), Failure> {
+    let tuning = &fit.tuning;
     let given = [
-        ("--lr", fit.lr.is_some()),
-        ("--keep", fit.keep.is_some()),
-        ("--ema", fit.ema.is_some()),
-        ("--patience", fit.patience.is_some()),
-        ("--validate-every", fit.validate_every.is_some()),
-        ("--importance", fit.importance.is_some()),
-        ("--interpolate", fit.interpolate),
+        ("--lr", tuning.lr.is_some()),
+        ("--keep", tuning.keep.is_some()),
+        ("--ema", tuning.ema.is_some()),
+        ("--patience", tuning.patience.is_some()),
+        ("--validate-every", tuning.validate_every.is_some()),
+        ("--importance", tuning.importance.is_some()),
+        ("--interpolate", tuning.interpolate),
         ("--seeds", fit.run.seeds.is_some()),
         ("--resume", fit.run.resume),
         ("--dry-run", fit.run.dry_run),
         ("--checkpoint-every", fit.run.checkpoint_every.is_some()),
     ];
-    if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
-        return Err(Failure::input(format!("{flag} says nothing to find-lr; leave it out")));
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => {
+            Err(Failure::input(format!("{flag} says nothing to find-lr; leave it out")))
+        }
+        None => Ok(()),
     }
-    if fit.is_unlabelled()? {
-        return Err(Failure::input(
-            "find-lr takes data with labels; leave out --task lm or embedding",
-        ));
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@ mod chain_summary;
 mod chain_toml;
 mod class_counts;
 mod compare;
+mod completions;
 mod demo;
 mod demo_table;
 mod embed;
@@ -25,6 +26,7 @@ mod inspect;
 mod interruption;
 mod language;
 mod merge;
+mod models;
 mod output;
 mod panics;
 mod predict;
@@ -39,7 +41,7 @@ mod tuning_flags;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use failure::Failure;
 
@@ -70,6 +72,7 @@ Examples:
   tl rank photos/                          which network to begin with, without tuning any
   tl merge runs/1 --out whole.safetensors  one file of a base and its adapters
   tl generate runs/2 --prompt 'It was'     a language model goes on with a text
+  tl models                                the networks, what each costs, where its weights are from
   tl inspect resnet50.pth                  what a weights file holds
   tl compare runs/1 runs/2                 finished runs side by side
 
@@ -91,8 +94,10 @@ enum Verb {
     Predict(predict::Predict),
     Embed(embed::Embed),
     Generate(generate::Generate),
+    Models(models::Models),
     Inspect(inspect::Inspect),
     Compare(compare::Compare),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
@@ -136,8 +141,10 @@ fn run() -> Result<(), Failure> {
         Verb::Predict(verb) => predict::run(&verb),
         Verb::Embed(verb) => embed::run(&verb),
         Verb::Generate(verb) => generate::run(&verb),
+        Verb::Models(verb) => models::run(&verb),
         Verb::Inspect(verb) => inspect::run(&verb),
         Verb::Compare(verb) => compare::run(&verb),
+        Verb::Completions(verb) => completions::run(&verb, Program::command()),
     }
 }
 
@@ -160,8 +167,26 @@ fn usage(message: &clap::Error) -> Result<(), Failure> {
 mod tests {
     use clap::CommandFactory;
 
+    use crate::completions::{SHELLS, script};
+
     #[test]
     fn the_command_line_is_well_formed() {
         super::Program::command().debug_assert();
+    }
+
+    #[test]
+    fn the_completions_of_each_shell_name_every_verb_and_a_flag() {
+        let verbs: Vec<String> = super::Program::command()
+            .get_subcommands()
+            .map(|verb| verb.get_name().to_string())
+            .collect();
+        assert!(verbs.contains(&"find-lr".to_string()) && verbs.len() > 15, "{verbs:?}");
+        for (name, shell) in SHELLS {
+            let script = script(shell, super::Program::command());
+            for verb in &verbs {
+                assert!(script.contains(verb.as_str()), "{name} does not know {verb}");
+            }
+            assert!(script.contains("layer-decay"), "{name} knows no flags");
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! | [`device`](mod@device) | the one place where the name of a backend is read |
 //! | [`network`] | [`Network`]: the networks by name |
 //! | [`chain`](mod@chain) | tasks one after another, and what is forgotten: [`ChainRequest`], [`prepare_chain`], [`chain()`] |
+//! | [`registry`] | what each network is and costs, and the published weights that fit it |
 //! | [`choice`] | [`NetworkChoice`]: a name and what may be said beside it |
 //! | [`source`] | from the name of a network and of its weights to a classifier |
 //! | [`recipe`] | [`Recipe`] and [`Tuning`]: how a network is tuned, as plans |
@@ -64,6 +65,7 @@ pub mod probe;
 pub mod rank;
 pub mod recipe;
 pub mod record;
+pub mod registry;
 pub mod run;
 pub mod runs;
 pub mod source;

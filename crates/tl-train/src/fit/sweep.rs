@@ -1,4 +1,5 @@
-//! The loss while the learning rate grows (Smith 2015, arXiv 1506.01186, section 3.3), and the rates that it suggests.
+//! The loss while the learning rate grows (Smith 2017, arXiv 1506.01186, section 3.3), and the rate that it suggests, with the
+//! smoothing and the ends of fastai's finder.
 
 use serde::{Deserialize, Serialize};
 use tl_core::{Backbone, Head, Model, Plan, Schedule, Solver};
@@ -14,6 +15,8 @@ pub const STEPS: usize = 100;
 const KEPT: f64 = 0.98;
 /// A smoothed loss so many times the lowest ends the sweep.
 const DIVERGED: f64 = 4.0;
+/// A fall of less than this share of the loss is rounding.
+const FLAT: f64 = 1e-6;
 /// Steps at the end that suggest nothing: the loss rises.
 const END: usize = 5;
 
@@ -28,13 +31,26 @@ pub struct SweptStep {
     pub smoothed: f64,
 }
 
+/// Why a sweep ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SweepEnd {
+    /// Its steps were done.
+    #[default]
+    Done,
+    /// The smoothed loss went up to four times its lowest.
+    Diverged,
+    /// The loss or a gradient was not finite.
+    NotFinite,
+}
+
 /// The steps so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sweep {
     pub steps: Vec<SweptStep>,
+    pub end: SweepEnd,
     mean: f64,
     lowest: Option<f64>,
-    over: bool,
 }
 
 impl Sweep {
@@ -45,12 +61,14 @@ impl Sweep {
         self.steps.push(SweptStep { factor, loss, smoothed });
         let lowest = self.lowest.map_or(smoothed, |lowest| lowest.min(smoothed));
         self.lowest = Some(lowest);
-        self.over |= smoothed > DIVERGED * lowest;
+        if smoothed > DIVERGED * lowest {
+            self.end = SweepEnd::Diverged;
+        }
     }
 
-    /// Whether the loss has gone up so far that higher rates say nothing more.
+    /// Whether higher rates say nothing more, or all steps are done.
     pub fn is_over(&self) -> bool {
-        self.over
+        self.end != SweepEnd::Done || self.steps.len() >= STEPS
     }
 
     /// The steps that may suggest a rate: without the first tenth, in which nothing moves yet, and the last five.
@@ -64,9 +82,9 @@ impl Sweep {
         let slope = |pair: &[SweptStep]| {
             (pair[1].smoothed - pair[0].smoothed) / (pair[1].factor / pair[0].factor).ln()
         };
-        let slopes = self.middle().windows(2).map(|pair| (pair[0].factor, slope(pair)));
-        let steepest = slopes.min_by(|one, other| one.1.total_cmp(&other.1))?;
-        (steepest.1 < 0.0).then_some(steepest.0)
+        let slopes = self.middle().windows(2).map(|pair| (pair[0], slope(pair)));
+        let (step, slope) = slopes.min_by(|one, other| one.1.total_cmp(&other.1))?;
+        (slope < -FLAT * step.smoothed.abs()).then_some(step.factor)
     }
 }
 
@@ -119,15 +137,15 @@ pub fn sweep<B: Backbone + Sync + 'static, H: Head>(
     let feed = session.feed(phase, progress)?;
     session.memories = session.remember(phase)?;
     session.sweep = Some(Sweep::default());
-    let is_over = |session: &Session<'_, B, H>| {
-        session.sweep.as_ref().is_some_and(|it| it.is_over() || it.steps.len() >= STEPS)
-    };
     for _ in 0..phase.phase.epochs {
         match session.train_epoch(phase, &feed, progress) {
-            Err(TrainError::NotFinite { .. }) => break,
+            Err(TrainError::NotFinite { .. }) => {
+                session.sweep.iter_mut().for_each(|sweep| sweep.end = SweepEnd::NotFinite);
+                break;
+            }
             done => done?,
         }
-        if is_over(&session) {
+        if session.sweep.as_ref().is_some_and(Sweep::is_over) {
             break;
         }
         session.close_epoch(phase, &feed, false, &mut Silent)?;
@@ -177,5 +195,17 @@ mod tests {
         assert!(!sweep.is_over());
         sweep.note(0.3, 100.0);
         assert!(sweep.is_over());
+        assert_eq!(sweep.end, SweepEnd::Diverged);
+    }
+
+    #[test]
+    fn a_flat_loss_ends_after_all_steps_and_suggests_nothing() {
+        let mut sweep = Sweep::default();
+        for step in 0..STEPS {
+            assert!(!sweep.is_over(), "after {step} steps");
+            sweep.note(10f64.powi(step as i32), 0.5);
+        }
+        assert!(sweep.is_over());
+        assert_eq!((sweep.end, sweep.steepest()), (SweepEnd::Done, None));
     }
 }
