@@ -1,6 +1,7 @@
 //! `tl models`: the networks, what each costs, and where its weights are from.
 
 use clap::Args;
+use serde::Serialize;
 use tl::models::weights::KnownWeights;
 use tl::registry::{ModelDetail, ModelEntry, ModelInput, describe, matching, measure};
 
@@ -41,6 +42,12 @@ pub struct Models {
     pub machine: Machine,
 }
 
+/// What `--json` prints of several.
+#[derive(Serialize)]
+struct All<'a> {
+    models: Vec<&'a ModelEntry>,
+}
+
 pub fn run(verb: &Models) -> Result<(), Failure> {
     let whole = match verb.words.as_slice() {
         [word] if tl::networks().contains(&word.as_str()) => Some(word),
@@ -67,7 +74,7 @@ pub fn run(verb: &Models) -> Result<(), Failure> {
         (_, all, json) => {
             let entries: Vec<&ModelEntry> = all.iter().map(|detail| &detail.entry).collect();
             match json {
-                true => output::object(&entries),
+                true => output::object(&All { models: entries }),
                 false => output::print(&listed(&entries, verb.measure)),
             }
         }
