@@ -26,7 +26,9 @@ fn a_table_has_a_row_for_each_network_and_each_of_its_weights() {
 fn the_name_of_a_network_shows_its_stages() {
     let place = Place::new();
     let text = place.good(&["models", "resnet50"]).stdout;
-    for part in ["224×224", "25,557,032", "4.09 G", "layer4", "2048×7×7", "fc.weight", "IMAGENET1K_V2"] {
+    for part in
+        ["224×224", "25,557,032", "4.09 G", "layer4", "2048×7×7", "fc.weight", "IMAGENET1K_V2"]
+    {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     let found = place.json(&["models", "vit_tiny"]);

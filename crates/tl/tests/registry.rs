@@ -68,7 +68,8 @@ fn every_network_has_an_entry_whose_stages_come_to_the_whole() {
         let detail = describe(name, &device).unwrap();
         let entry = &detail.entry;
         assert_eq!(entry.name, *name);
-        let sum = |of: fn(&tl::registry::ModelStage) -> u64| detail.stages.iter().map(of).sum::<u64>();
+        let sum =
+            |of: fn(&tl::registry::ModelStage) -> u64| detail.stages.iter().map(of).sum::<u64>();
         assert_eq!(sum(|stage| stage.parameters), entry.parameters, "{name}");
         assert_eq!(sum(|stage| stage.multiply_adds), entry.multiply_adds, "{name}");
         assert!(entry.parameters > 0 && entry.multiply_adds > 0, "{name}");
