@@ -70,6 +70,9 @@ impl Finetune {
             (Kind::Image, Kind::Text) => Err(Failure::input(format!(
                 "{network} works on texts; leave out --task image, or choose another --model"
             ))),
+            (_, Kind::Text) if self.tuning.augment.is_some() => Err(Failure::input(format!(
+                "--augment varies images, and {network} learns from texts; leave out --augment"
+            ))),
             (Kind::Language | Kind::Embedding, _) if self.tuning.class_weights.is_some() => {
                 Err(Failure::input("these texts have no classes; leave out --class-weights"))
             }

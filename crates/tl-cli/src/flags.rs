@@ -144,6 +144,54 @@ pub struct DataFlags {
     pub strict: bool,
 }
 
+/// How weights are read and images sized, where a verb names its networks in its own way.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct FitFlags {
+    /// Accept weights that lack parameters of the network, or hold others
+    #[arg(long, help_heading = "Network")]
+    pub partial: bool,
+
+    /// Height and width of the images in pixels [default: what each network's weights expect]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
+    pub image_size: Option<usize>,
+}
+
+/// The examples that go once through a network, and how.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct PassFlags {
+    /// Training images or texts of each class [default: all]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Examples")]
+    pub shots: Option<usize>,
+
+    /// Percent for training, validation and test, where the data is not divided already
+    #[arg(long, value_name = "A,B,C", default_value = "70,15,15", value_parser = shares, help_heading = "Examples")]
+    pub split: [f64; 3],
+
+    /// Images or texts that are computed together
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 128,
+        help_heading = "Examples"
+    )]
+    pub batch_size: usize,
+
+    /// The division of data that is not divided, the examples of --shots and random weights come from it
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 0,
+        help_heading = "Examples"
+    )]
+    pub seed: u64,
+
+    /// Make an image that cannot be read an error instead of skipping it
+    #[arg(long, help_heading = "Examples")]
+    pub strict: bool,
+}
+
 /// `80,0,20` as fractions; whether they make sense is checked where the data is divided.
 pub fn shares(text: &str) -> Result<[f64; 3], String> {
     let numbers: Result<Vec<f64>, _> = text.split(',').map(|part| part.trim().parse()).collect();

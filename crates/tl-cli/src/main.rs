@@ -9,12 +9,14 @@ mod chain_summary;
 mod chain_toml;
 mod class_counts;
 mod compare;
+mod completions;
 mod demo;
 mod demo_table;
 mod embed;
 mod evaluate;
 mod export;
 mod failure;
+mod find_lr;
 mod finetune;
 mod finetune_flags;
 mod finetune_summary;
@@ -25,6 +27,7 @@ mod inspect;
 mod interruption;
 mod language;
 mod merge;
+mod models;
 mod output;
 mod panics;
 mod predict;
@@ -39,7 +42,7 @@ mod tuning_flags;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use failure::Failure;
 
@@ -62,6 +65,7 @@ Examples:
   tl evaluate runs/1 more-photos/          accuracy with its 95 % interval
   tl predict runs/1 new.jpg holidays/      a label and its probability for every image
   tl finetune photos/ --recipe probe       a new head on frozen features, the fastest
+  tl find-lr photos/                       a learning rate, before anything is fitted
   tl chain chain.toml                      several tasks one after another, and what is forgotten
   tl adapt --source day/ --target night/   to images without labels from elsewhere
   tl pretrain images/                      on images or texts without labels; the result is a source of weights
@@ -70,6 +74,7 @@ Examples:
   tl merge runs/1 --out whole.safetensors  one file of a base and its adapters
   tl export runs/1 --to timm               the network with its head under timm's names
   tl generate runs/2 --prompt 'It was'     a language model goes on with a text
+  tl models                                the networks, what each costs, where its weights are from
   tl inspect resnet50.pth                  what a weights file holds
   tl compare runs/1 runs/2                 finished runs side by side
 
@@ -80,6 +85,7 @@ Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
 enum Verb {
     Demo(demo::Demo),
     Finetune(Box<finetune_flags::Finetune>),
+    FindLr(Box<find_lr::FindLr>),
     Chain(chain::Chain),
     Adapt(Box<adapt_flags::Adapt>),
     Pretrain(Box<pretrain::Pretrain>),
@@ -91,8 +97,10 @@ enum Verb {
     Predict(predict::Predict),
     Embed(embed::Embed),
     Generate(generate::Generate),
+    Models(models::Models),
     Inspect(inspect::Inspect),
     Compare(compare::Compare),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
@@ -125,6 +133,7 @@ fn run() -> Result<(), Failure> {
     match program.verb {
         Verb::Demo(verb) => demo::run(&verb),
         Verb::Finetune(verb) => finetune::run(&verb),
+        Verb::FindLr(verb) => find_lr::run(&verb),
         Verb::Chain(verb) => chain::run(&verb),
         Verb::Adapt(verb) => adapt::run(&verb),
         Verb::Pretrain(verb) => pretrain::run(&verb),
@@ -136,8 +145,10 @@ fn run() -> Result<(), Failure> {
         Verb::Predict(verb) => predict::run(&verb),
         Verb::Embed(verb) => embed::run(&verb),
         Verb::Generate(verb) => generate::run(&verb),
+        Verb::Models(verb) => models::run(&verb),
         Verb::Inspect(verb) => inspect::run(&verb),
         Verb::Compare(verb) => compare::run(&verb),
+        Verb::Completions(verb) => completions::run(&verb, Program::command()),
     }
 }
 
@@ -160,8 +171,26 @@ fn usage(message: &clap::Error) -> Result<(), Failure> {
 mod tests {
     use clap::CommandFactory;
 
+    use crate::completions::{SHELLS, script};
+
     #[test]
     fn the_command_line_is_well_formed() {
         super::Program::command().debug_assert();
+    }
+
+    #[test]
+    fn the_completions_of_each_shell_name_every_verb_and_a_flag() {
+        let verbs: Vec<String> = super::Program::command()
+            .get_subcommands()
+            .map(|verb| verb.get_name().to_string())
+            .collect();
+        assert!(verbs.contains(&"find-lr".to_string()) && verbs.len() > 15, "{verbs:?}");
+        for (name, shell) in SHELLS {
+            let script = script(shell, super::Program::command());
+            for verb in &verbs {
+                assert!(script.contains(verb.as_str()), "{name} does not know {verb}");
+            }
+            assert!(script.contains("layer-decay"), "{name} knows no flags");
+        }
     }
 }

@@ -13,7 +13,7 @@ use tl::{Error, PretrainOptions, PretrainRequest, RunRecord, prepare_pretraining
 
 use crate::failure::Failure;
 use crate::finetune::{resume_words, words};
-use crate::flags::{Machine, Patches, TextFlags, shares};
+use crate::flags::{FitFlags, Machine, Patches, TextFlags, shares};
 use crate::progress::Display;
 use crate::{interruption, output, pretrain_texts};
 
@@ -90,13 +90,8 @@ pub struct Pretrain {
     #[arg(long, value_name = "SRC", help_heading = "Network")]
     pub weights: Option<String>,
 
-    /// Accept weights that lack parameters of the network, or hold others
-    #[arg(long, help_heading = "Network")]
-    pub partial: bool,
-
-    /// Height and width of the images in pixels [default: what the network's weights expect]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
-    pub image_size: Option<usize>,
+    #[command(flatten)]
+    pub fit: FitFlags,
 
     #[command(flatten)]
     pub patches: Patches,
@@ -238,8 +233,8 @@ impl Pretrain {
             method: self.method.clone(),
             network: self.model.clone().unwrap_or(usual.network),
             weights: self.weights.clone().unwrap_or(usual.weights),
-            partial_weights: self.partial,
-            image_size: self.image_size,
+            partial_weights: self.fit.partial,
+            image_size: self.fit.image_size,
             epochs: self.epochs.unwrap_or(usual.epochs),
             optimizer: self.optimizer.clone(),
             learning_rate: self.lr,

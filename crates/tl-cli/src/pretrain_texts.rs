@@ -41,7 +41,7 @@ pub fn method(verb: &Pretrain) -> Result<Option<Method>, Failure> {
                 ("--jitter", verb.jitter.is_some()),
                 ("--no-monitor", verb.no_monitor),
                 ("--knn", verb.knn[..] != usual.probe),
-                ("--image-size", verb.image_size.is_some()),
+                ("--image-size", verb.fit.image_size.is_some()),
                 ("--patch-size", patches.patch_size.is_some()),
                 ("--depth", patches.depth.is_some()),
                 ("--pooling", patches.pooling.is_some()),
@@ -133,7 +133,7 @@ fn options(verb: &Pretrain, method: Method) -> Result<FinetuneOptions, Failure> 
     let mut options = FinetuneOptions {
         network,
         weights,
-        partial_weights: verb.partial,
+        partial_weights: verb.fit.partial,
         tuning: Tuning {
             recipe: if verb.adapter.is_some() { Recipe::Lora } else { Recipe::Finetune },
             adapter: verb.adapter.clone(),

@@ -21,6 +21,7 @@ mod heat;
 mod lines;
 mod markup;
 mod page;
+mod picture;
 mod scatter;
 mod sections;
 mod tables;
@@ -28,6 +29,7 @@ mod tables;
 pub use heat::Heat;
 pub use lines::{Line, Place, Plot, Value};
 pub use page::render;
+pub use picture::picture;
 pub use sections::{Bars, Cloud, Link, Map, Passage, PictureRow, Section, Table};
 
 use std::collections::BTreeMap;

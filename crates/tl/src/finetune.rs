@@ -272,7 +272,7 @@ impl Prepared {
         Ok(folder)
     }
 
-    fn task(&self) -> Task<'_> {
+    pub(crate) fn task(&self) -> Task<'_> {
         let (augment, earlier) = (self.record.augment.clone(), self.earlier.lend());
         Task { data: &*self.data, split: &self.split, augment, earlier }
     }

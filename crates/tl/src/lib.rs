@@ -5,6 +5,7 @@
 //! | [`device`](mod@device) | the one place where the name of a backend is read |
 //! | [`network`] | [`Network`]: the networks by name |
 //! | [`chain`](mod@chain) | tasks one after another, and what is forgotten: [`ChainRequest`], [`prepare_chain`], [`chain()`] |
+//! | [`registry`] | what each network is and costs, and the published weights that fit it |
 //! | [`choice`] | [`NetworkChoice`]: a name and what may be said beside it |
 //! | [`source`] | from the name of a network and of its weights to a classifier |
 //! | [`recipe`] | [`Recipe`] and [`Tuning`]: how a network is tuned, as plans |
@@ -16,6 +17,7 @@
 //! | [`export`](mod@export) | a run's network in a file of another library |
 //! | [`foreign`] | adapters from elsewhere, in PEFT's format |
 //! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
+//! | [`find_rate`](mod@find_rate) | a learning rate, before anything is fitted |
 //! | [`folder`] | where a run goes |
 //! | [`pretrain`](mod@pretrain) | without labels: [`PretrainRequest`], [`prepare_pretraining`], [`pretrain()`] |
 //! | [`probe`](mod@probe) | what features are good for, without tuning: [`ProbeRequest`], [`probe()`] |
@@ -48,6 +50,7 @@ mod error;
 mod estimate;
 pub mod examples;
 pub mod export;
+pub mod find_rate;
 pub mod finetune;
 pub mod folder;
 pub mod foreign;
@@ -66,6 +69,7 @@ pub mod probe;
 pub mod rank;
 pub mod recipe;
 pub mod record;
+pub mod registry;
 pub mod run;
 pub mod runs;
 pub mod source;

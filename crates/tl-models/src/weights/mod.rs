@@ -11,6 +11,7 @@
 //! | `onnx` | the initialisers of an ONNX graph |
 //! | `order` | tensors whose axes stand in another order in their file |
 //! | `pytorch` | PyTorch's zip, tar and legacy files; nothing in them is ever run |
+//! | [`known`] | [`KnownWeights`]: published files, their licences and sizes |
 //! | [`source`] | [`Source`]: where weights come from |
 //! | [`hub`] | a file of a model hub's repository, through a local cache (feature `hub`) |
 //! | [`mod@inspect`] | [`Inspection`]: what a file holds and what it looks like; [`looks_untrained`] |
@@ -37,6 +38,7 @@ pub mod file;
 mod format;
 pub mod hub;
 pub mod inspect;
+pub mod known;
 mod looks;
 mod npz;
 mod onnx;
@@ -53,6 +55,7 @@ pub use file::WeightsFile;
 pub use format::Format;
 pub use hub::HubOptions;
 pub use inspect::{Inspection, TensorSummary, inspect, looks_untrained};
+pub use known::{KnownImages, KnownWeights};
 pub use report::{LoadReport, Reshaped};
 pub use safetensors::save_safetensors;
 pub use source::Source;

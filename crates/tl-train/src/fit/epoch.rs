@@ -14,6 +14,7 @@ use super::guard::{first_not_finite, stage_of};
 use super::head::{Known, features, solve};
 use super::session::Session;
 use super::state::{BestEpoch, EpochSums};
+use super::sweep::Sweep;
 use super::validated::Validated;
 use crate::ema::{put_back, snapshot};
 use crate::logistic::Options;
@@ -77,6 +78,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             let done = place.map_or(order.len(), |place| (place / batch_size + 1) * batch_size);
             self.state.consumed = done.min(order.len());
             progress.advance(indices.len() as u64, &format!("loss {loss:.3}"));
+            if self.sweep.as_ref().is_some_and(Sweep::is_over) {
+                break;
+            }
             let stopping = self.conduct.stopping();
             let due = self.conduct.due(self.state.step) && self.state.consumed < order.len();
             if stopping || due {
@@ -178,6 +182,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         sums.steps += 1;
         sums.gradient_norm += norm.norm;
         sums.rate = phase.settings[stages].rate * factor;
+        if let Some(sweep) = &mut self.sweep {
+            sweep.note(factor, value);
+        }
         Ok(value)
     }
 

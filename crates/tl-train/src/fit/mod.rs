@@ -2,7 +2,7 @@
 //!
 //! [`fit`] goes through the phases of a plan; `epoch` through the batches of an epoch; `feed` hands
 //! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite; `interpolate` goes
-//! back part of the way at the end; `pool` makes one answer of a text's windows; `validated` is what a validation found.
+//! back part of the way at the end; `sweep` looks for a learning rate; `pool` makes one answer of a text's windows; `validated` is what a validation found.
 
 mod epoch;
 pub(crate) mod feed;
@@ -13,6 +13,7 @@ mod pool;
 mod predict;
 mod session;
 mod state;
+mod sweep;
 mod validated;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use head::CANDIDATES;
 pub use predict::{Predictions, measure_part, measure_targets, predict};
 use session::Session;
 pub use session::{check_resume, plain_device};
+pub use sweep::{Sweep, SweepEnd, SweptStep, sweep};
 
 use crate::checkpoint::{CHECKPOINT, Checkpoint};
 use crate::ema::{Snapshot, put_back, snapshot};

@@ -10,6 +10,7 @@ use tl_kernels::Fused;
 use super::Task;
 use super::feed::{Feed, stream};
 use super::state::State;
+use super::sweep::Sweep;
 use super::{BEST, FIRST, MODEL};
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::ema::{MovingAverage, Snapshot, put_back};
@@ -44,6 +45,8 @@ pub(crate) struct Session<'a, B: Module, H: Module> {
     pub memories: Option<Memories<'a>>,
     /// What each weight did for the loss so far, where that is asked for.
     pub path: Option<PathIntegral>,
+    /// The losses of a sweep over learning rates, where this is one.
+    pub sweep: Option<Sweep>,
     pub resumed: bool,
 }
 
@@ -90,6 +93,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             beginning,
             memories: None,
             path,
+            sweep: None,
             resumed: false,
         };
         if let (Some(decay), Some(model)) = (settings.ema, &session.model) {

@@ -160,7 +160,7 @@ impl PreparedLanguage {
         Ok(folder)
     }
 
-    fn task(&self) -> Task<'_> {
+    pub(crate) fn task(&self) -> Task<'_> {
         Task {
             data: &*self.data,
             split: &self.split,
