@@ -22,7 +22,7 @@ impl Outputs {
     }
 
     /// The features of each example.
-    pub fn feature_rows(&self) -> impl Iterator<Item = &[f32]> {
+    pub fn feature_rows(&self) -> impl Iterator<Item = &[f32]> + Clone {
         self.features.chunks_exact(self.width.max(1))
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`device`](mod@device) | the one place where the name of a backend is read |
 //! | [`network`] | [`Network`]: the networks by name |
+//! | [`calibration`] | the temperature of a run's probabilities |
 //! | [`chain`](mod@chain) | tasks one after another, and what is forgotten: [`ChainRequest`], [`prepare_chain`], [`chain()`] |
 //! | [`choice`] | [`NetworkChoice`]: a name and what may be said beside it |
 //! | [`source`] | from the name of a network and of its weights to a classifier |
@@ -33,6 +34,7 @@
 
 pub mod adapt;
 pub mod adapters;
+pub mod calibration;
 pub mod chain;
 pub mod choice;
 pub mod compare;
@@ -41,6 +43,7 @@ pub mod device;
 pub mod earlier;
 pub mod embed;
 pub mod embedded;
+mod embedding_map;
 pub mod entities;
 mod error;
 mod estimate;
@@ -48,14 +51,17 @@ pub mod examples;
 pub mod finetune;
 pub mod folder;
 pub mod foreign;
+mod gaze;
 mod highlights;
 pub mod language;
 mod load_script;
+mod looks;
 pub mod network;
 pub mod numbers;
 pub mod options;
 mod outcome;
 mod page;
+mod plane;
 pub mod predict;
 pub mod pretrain;
 pub mod probe;

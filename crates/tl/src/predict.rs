@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tl_data::Items;
 use tl_train::Predictions;
-use tl_train::metrics::{argmax, softmax};
+use tl_train::metrics::{argmax, softmax_at};
 
 /// What a run answers for one image or text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,10 +20,20 @@ pub struct Prediction {
 
 /// Labels and probabilities of every item that could be read.
 pub fn predictions(found: &Predictions, items: &dyn Items, labels: &[String]) -> Vec<Prediction> {
+    predictions_at(found, items, labels, 1.0)
+}
+
+/// The same with probabilities at a temperature above 0, which changes no label.
+pub fn predictions_at(
+    found: &Predictions,
+    items: &dyn Items,
+    labels: &[String],
+    temperature: f64,
+) -> Vec<Prediction> {
     found
         .rows()
         .map(|(item, logits)| {
-            let probabilities = softmax(logits);
+            let probabilities = softmax_at(logits, temperature);
             let best = argmax(logits);
             Prediction {
                 file: items.name(item).to_string(),
