@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use tl_core::Activation;
 use tl_data::{Items, Loader, Rgb8};
 use tl_train::grad_cam::{Gaze, grad_cam};
 use tl_train::metrics::{argmax, softmax};
