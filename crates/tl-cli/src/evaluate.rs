@@ -42,6 +42,10 @@ pub struct Evaluate {
     #[arg(long, value_name = "SHIFT")]
     pub shift: Option<Shift>,
 
+    /// Measure probabilities at the temperature that the run fitted on its validation part; no label changes
+    #[arg(long)]
+    pub calibrated: bool,
+
     /// Make an image that cannot be read an error instead of skipping it
     #[arg(long)]
     pub strict: bool,
@@ -64,9 +68,18 @@ struct Answer<'a> {
 pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     if tl::foreign::holds_language(&verb.run)? {
+        if verb.calibrated {
+            return Err(Failure::input(
+                "a language model has no temperature of a validation part; leave out --calibrated",
+            ));
+        }
         return language::evaluate(verb, &device);
     }
-    let run = Run::open(&verb.run, &device)?;
+    let mut run = Run::open(&verb.run, &device)?;
+    if verb.calibrated {
+        run.record.temperature()?;
+        run.calibrated = true;
+    }
     if run.record.numbers.is_some() {
         return numbers(verb, &run, &device);
     }
@@ -130,7 +143,7 @@ fn numbers(verb: &Evaluate, run: &Run, device: &Device) -> Result<(), Failure> {
 fn table(measured: &Measured, noun: &str) -> String {
     let Measured { evaluation, part, skipped } = measured;
     let mut text = format!(
-        "accuracy {} on {part}\nmacro F1 {:.3} · weighted F1 {:.3} · MCC {:.3}{} · loss {:.4}\n\n",
+        "accuracy {} on {part}\nmacro F1 {:.3} · weighted F1 {:.3} · MCC {:.3}{} · loss {:.4}\n",
         output::accuracy(evaluation),
         evaluation.macro_f1,
         evaluation.weighted_f1,
@@ -138,6 +151,8 @@ fn table(measured: &Measured, noun: &str) -> String {
         evaluation.auroc.map_or(String::new(), |area| format!(" · AUROC {area:.3}")),
         evaluation.loss
     );
+    text += &output::figures(evaluation);
+    text.push('\n');
     if let Some(found) = &evaluation.entities {
         return entities(found, evaluation, part);
     }

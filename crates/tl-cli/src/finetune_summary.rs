@@ -118,6 +118,9 @@ impl Outcome {
         for (part, found) in [("test", &self.test), ("validation", &self.validation)] {
             text += &found.as_ref().map_or(String::new(), |found| found.line(part));
         }
+        if let Some((_, Figures::Classes(found))) = self.measured() {
+            text += &output::figures(found);
+        }
         if self.test.is_none() {
             text += "no test part: no figure here speaks for new data\n";
         }

@@ -9,7 +9,7 @@ use tl::data::text::{Columns, Sentence, Tagged, TextItem, Texts, words};
 use tl::data::{DataError, Images, Item, Skipped};
 use tl::entities::{Entity, TextEntities, entities};
 use tl::numbers::{NumberPrediction, number_predictions};
-use tl::predict::{Prediction, predictions};
+use tl::predict::{Prediction, predictions_at};
 use tl::record::Preprocessing;
 use tl::{Examples, Run, TextOptions};
 
@@ -27,6 +27,7 @@ use crate::progress::Display;
 Examples:
   tl predict runs/1 new.jpg
   tl predict runs/1 holidays/ garden.png --json
+  tl predict runs/1 new.jpg --calibrated    as sure as it is right, by its validation part
   tl predict runs/2 lines.txt
 
 --json prints {\"predictions\": [{\"file\", \"label\", \"probability\", \"probabilities\", \"logits\"}], \"labels\", \"skipped\"};
@@ -45,6 +46,10 @@ pub struct Predict {
     /// Make an image that cannot be read an error instead of skipping it
     #[arg(long)]
     pub strict: bool,
+
+    /// Give probabilities at the temperature that the run fitted on its validation part; no label changes
+    #[arg(long)]
+    pub calibrated: bool,
 
     #[command(flatten)]
     pub machine: Machine,
@@ -75,6 +80,7 @@ struct Answer<'a> {
 pub fn run(verb: &Predict) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     let run = Run::open(&verb.run, &device)?;
+    let temperature = if verb.calibrated { run.record.temperature()? } else { 1.0 };
     if let Preprocessing::Texts(TextOptions { tokens: true, .. }) = &run.record.preprocess {
         return find_entities(verb, &run, &device);
     }
@@ -90,7 +96,7 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
     if data.numbers().is_some() {
         return tell_numbers(&number_predictions(&found, data.items()), &run, verb.machine.json);
     }
-    let answers = predictions(&found, data.items(), &run.record.labels);
+    let answers = predictions_at(&found, data.items(), &run.record.labels, temperature);
     let skipped = data.skipped();
     if let (true, Some(first)) = (answers.is_empty(), skipped.first()) {
         return Err(Failure::input(format!(

@@ -9,6 +9,7 @@
 //! | [`dataset`] | what a run is fitted on: [`Dataset`], [`TextDataset`], [`TaggedDataset`] |
 //! | `features` | the outputs of a frozen prefix, computed once |
 //! | [`ema`] | a moving average of the weights, norm statistics included |
+//! | [`grad_cam`](mod@grad_cam) | where a network looks |
 //! | [`knn`] | classification by the nearest neighbours of an embedding |
 //! | [`loss`] | cross-entropy, the squared error, and the value of a loss |
 //! | [`logistic`] | a linear head trained to convergence |
@@ -32,6 +33,7 @@ mod error;
 mod features;
 pub mod files;
 pub mod fit;
+pub mod grad_cam;
 pub mod knn;
 pub mod logistic;
 pub mod loss;

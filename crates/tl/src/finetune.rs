@@ -19,12 +19,15 @@ use crate::earlier::{EarlierTask, EarlierTasks};
 use crate::estimate::{Extent, Sample, cache_sizes, costs};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::{Claimed, claim};
+use crate::looks::Tuned;
 use crate::network::LSTM;
 pub use crate::outcome::Outcome;
 use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::pretrained_as;
 use crate::text_files::TokenizerFiles;
-use crate::{Error, Examples, FinetuneOptions, Network, Run, highlights, numbers};
+use crate::{
+    Error, Examples, FinetuneOptions, Network, Run, calibration, highlights, looks, numbers,
+};
 
 /// A fitting that is asked for.
 #[derive(Clone, Debug)]
@@ -323,8 +326,16 @@ impl Prepared {
             let tokenizer = self.tokenizer.open()?;
             sections.extend(highlights::section(&outcome.model, texts, last, &tokenizer, part)?);
         }
+        if let Input::Images(loader) = &self.data {
+            let (first, device) = (&self.model, &self.request.device);
+            let tuned = Tuned { first, outcome: &outcome, record: &self.record, device };
+            sections.extend(looks::sections(&tuned, loader, progress));
+        }
+        let calibration = calibration::of(&outcome, &*self.data)?;
+        sections.extend(calibration.iter().map(|(_, section)| section.clone()));
         sections.extend(lengths(self.data.notes()));
         let record = &mut self.record;
+        record.calibration = calibration.map(|(found, _)| found);
         record.kept = Some(outcome.kept);
         record.steps = outcome.steps;
         record.skipped = self.data.skipped();

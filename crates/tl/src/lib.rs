@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`device`](mod@device) | the one place where the name of a backend is read |
 //! | [`network`] | [`Network`]: the networks by name |
+//! | [`calibration`] | the temperature of a run's probabilities |
 //! | [`chain`](mod@chain) | tasks one after another, and what is forgotten: [`ChainRequest`], [`prepare_chain`], [`chain()`] |
 //! | [`registry`] | what each network is and costs, and the published weights that fit it |
 //! | [`choice`] | [`NetworkChoice`]: a name and what may be said beside it |
@@ -37,6 +38,7 @@
 
 pub mod adapt;
 pub mod adapters;
+pub mod calibration;
 pub mod chain;
 pub mod choice;
 pub mod compare;
@@ -45,6 +47,7 @@ pub mod device;
 pub mod earlier;
 pub mod embed;
 pub mod embedded;
+mod embedding_map;
 pub mod entities;
 mod error;
 mod estimate;
@@ -54,14 +57,17 @@ pub mod find_rate;
 pub mod finetune;
 pub mod folder;
 pub mod foreign;
+mod gaze;
 mod highlights;
 pub mod language;
 mod load_script;
+mod looks;
 pub mod network;
 pub mod numbers;
 pub mod options;
 mod outcome;
 mod page;
+mod plane;
 pub mod predict;
 pub mod predictor;
 pub mod pretrain;

@@ -161,6 +161,7 @@ pub(crate) fn section(
             clouds: vec![Cloud {
                 name: "texts".into(),
                 points: points.into_iter().step_by(every).collect(),
+                titles: Vec::new(),
             }],
         }],
         tables: vec![Table {

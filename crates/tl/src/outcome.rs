@@ -55,7 +55,7 @@ impl Outcome {
             numbers = Some(NumbersRecord { scale: known.scale, validation, test });
         } else {
             let classes = data.items().classes();
-            let measure = |found: &Predictions, part| found.measure(data, classes, part);
+            let measure = |found: &Predictions, part| found.measure_all(data, classes, part, 1.0);
             validation = measure(&validation_logits, &split.validation)?;
             test = measure(&test_logits, &split.test)?;
         }

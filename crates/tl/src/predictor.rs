@@ -164,7 +164,7 @@ impl Predictor {
         for (number, logits) in answers {
             let logits = logits.map_err(Error::Failed)?;
             if let (Some(place), Some(name)) = (found.get_mut(number), names.get(number)) {
-                *place = Some(Prediction::of(name, &logits, &self.labels));
+                *place = Some(Prediction::of(name, &logits, &self.labels, 1.0));
             }
         }
         let all: Option<Vec<Prediction>> = found.into_iter().collect();

@@ -12,6 +12,7 @@ use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 
 use crate::adapt::{AdaptOptions, AdaptRecord};
+use crate::calibration::CalibrationRecord;
 use crate::earlier::EarlierRecord;
 use crate::language::LanguageRecord;
 use crate::numbers::NumbersRecord;
@@ -148,6 +149,9 @@ pub struct RunRecord {
     pub steps: u64,
     pub validation: Option<Evaluation>,
     pub test: Option<Evaluation>,
+    /// The temperature of its probabilities; nothing where none was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationRecord>,
     pub skipped: Vec<Skipped>,
     pub versions: BTreeMap<String, String>,
     /// What an adaptation was told and found; nothing for a fitting.
@@ -209,6 +213,7 @@ impl RunRecord {
             steps: 0,
             validation: None,
             test: None,
+            calibration: None,
             skipped: Vec::new(),
             versions: versions(),
             adaptation: None,

@@ -22,6 +22,9 @@ pub enum Unit {
     Falling,
 }
 
+/// What tells how good a pre-training's features are.
+const NEIGHBOURS: &str = "k-NN accuracy";
+
 /// How good a run is on one part.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PartFigure {
@@ -132,7 +135,7 @@ fn figures(record: &RunRecord) -> (Option<PartFigure>, Option<PartFigure>) {
     if let Some(pretraining) = &record.pretraining {
         let near = pretraining.knn()[1].map(|value| PartFigure {
             n: Some(pretraining.probe[1] as u64),
-            ..PartFigure::new("k-NN accuracy", value, Unit::Share)
+            ..PartFigure::new(NEIGHBOURS, value, Unit::Share)
         });
         return (near, None);
     }
@@ -206,6 +209,11 @@ impl PartFigure {
         Some(Self { n: Some(found.n), ..Self::new("R²", found.r2?, Unit::Number) })
     }
 
+    /// Whether it is measured on the way to a network that answers, and not of one that does.
+    pub fn is_provisional(&self) -> bool {
+        self.name == NEIGHBOURS
+    }
+
     /// Whether `value` is better than `other` by this figure.
     pub fn is_better(&self, value: f64, other: f64) -> bool {
         match self.unit {
@@ -266,7 +274,7 @@ fn curve(record: &RunRecord, rows: &[Value], figure: Option<&PartFigure>) -> Vec
         "accuracy" => ("validation_accuracy", false),
         "F1 of entities" => ("validation_f1", false),
         "R²" => ("validation_r2", false),
-        "k-NN accuracy" => ("knn", false),
+        NEIGHBOURS => ("knn", false),
         "perplexity" => ("validation_loss", true),
         _ => return Vec::new(),
     };
