@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tl::adapt::{open_sources, open_texts};
+use tl::adapt::{open_sources_as, open_texts};
 use tl::burn::tensor::Device;
 use tl::data::text::Tagged;
 use tl::data::{Shift, Skipped};
@@ -33,7 +33,7 @@ pub struct Evaluate {
     /// The folder of a finished run, or of adapters in PEFT's format (adapter:FOLDER,base=SRC on another base)
     pub run: PathBuf,
 
-    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded; several, where the run
+    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded, or a table of images; several, where the run
     /// has several sources; of a run on texts a table or a folder of texts
     #[arg(required = true)]
     pub data: Vec<String>,
@@ -80,7 +80,9 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
             ));
         }
         (Preprocessing::Texts(options), names) => open_texts(names, &options.columns, true)?,
-        (Preprocessing::Images(_), names) => open_sources(names)?.into(),
+        (Preprocessing::Images(_), names) => {
+            open_sources_as(names, &run.record.options.text.columns, true)?.into()
+        }
     };
     output::notes(examples.notes());
     let (shift, threads) = (verb.shift.as_ref(), verb.machine.threads());

@@ -1,6 +1,6 @@
 //! `tl predict`: what a run answers for images or texts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -38,7 +38,7 @@ pub struct Predict {
     /// The folder of a finished run, or of adapters in PEFT's format (adapter:FOLDER,base=SRC on another base)
     pub run: PathBuf,
 
-    /// Images, or folders of images; files of texts
+    /// Images, folders or tables of images; files of texts
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
@@ -79,7 +79,7 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
         return find_entities(verb, &run, &device);
     }
     let examples: Examples = match &run.record.preprocess {
-        Preprocessing::Images(_) => gather(&verb.files)?.into(),
+        Preprocessing::Images(_) => gather(&verb.files, &run.record.options.text.columns)?.into(),
         Preprocessing::Texts(options) => gather_texts(&verb.files, &options.columns)?.into(),
     };
     let data = run.dataset(&examples, verb.machine.threads(), verb.strict)?;
@@ -180,10 +180,27 @@ fn gather_texts(paths: &[PathBuf], columns: &Columns) -> Result<Texts, DataError
     Ok(all)
 }
 
+/// The images of a table, each under a name that leads to it.
+fn of_table(path: &Path, columns: &Columns) -> Result<Vec<Item>, DataError> {
+    // Of images that are to be labelled no column of labels or groups is needed.
+    let columns = Columns { group: None, ..columns.clone() };
+    let mut found = Images::from_table(path, &columns, false)?.items;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for item in &mut found {
+        item.name = folder.join(&item.name).to_string_lossy().into_owned();
+        item.label = None;
+    }
+    Ok(found)
+}
+
 /// The images of all files and folders, each under a name that leads to it.
-fn gather(paths: &[PathBuf]) -> Result<Images, DataError> {
+fn gather(paths: &[PathBuf], columns: &Columns) -> Result<Images, DataError> {
     let mut items: Vec<Item> = Vec::new();
     for path in paths {
+        if Images::is_table(path) {
+            items.extend(of_table(path, columns)?);
+            continue;
+        }
         if !path.is_dir() {
             items.extend(Images::from_files(std::slice::from_ref(path))?.items);
             continue;

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::decode::{decode_bytes, read_image_file};
 use crate::shifted::Shifted;
+use crate::text::Columns;
 use crate::{DataError, Items, Rgb8, folder, idx};
 
 /// The part of a data set that an image is set aside for.
@@ -45,7 +46,16 @@ pub struct Item {
     pub label: Option<usize>,
     /// The part, where the data come already split.
     pub part: Option<Part>,
+    /// What it has in common with others, such as a patient or a video: all of these are divided together.
+    pub group: Option<Arc<str>>,
     pub(crate) source: Source,
+}
+
+impl Item {
+    /// An image without label, part and group.
+    pub(crate) fn new(name: String, source: Source) -> Self {
+        Self { name, label: None, part: None, group: None, source }
+    }
 }
 
 /// Where the pixels are.
@@ -122,7 +132,8 @@ pub struct Images {
 impl Images {
     /// Opens what is at `path`: a folder per class; folders `train`, `validation` (or `val`,
     /// `valid`) and `test` with a folder per class in each; a folder of images without labels; a
-    /// folder of IDX files, compressed or not; or one image file.
+    /// folder of IDX files, compressed or not; a table (`.csv`, `.tsv`) with a column of paths, read with the usual
+    /// [`Columns`] by [`Images::from_table`]; or one image file.
     ///
     /// Hidden files and files that are no images by their extension are passed over. Nothing is
     /// decoded.
@@ -132,6 +143,9 @@ impl Images {
     /// IDX files that do not fit together.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let metadata = std::fs::metadata(path).map_err(|source| DataError::read(path, source))?;
+        if metadata.is_file() && Self::is_table(path) {
+            return Self::from_table(path, &Columns::default(), false);
+        }
         if metadata.is_file() {
             return Self::from_files(&[path.to_path_buf()]);
         }
@@ -160,7 +174,7 @@ impl Images {
             }
             let name = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
             let source = Source::File { path: path.clone(), bytes: metadata.len() };
-            Ok(Item { name, label: None, part: None, source })
+            Ok(Item::new(name, source))
         });
         Ok(Self { classes: Vec::new(), items: items.collect::<Result<_, _>>()?, notes: Vec::new() })
     }
@@ -219,6 +233,10 @@ impl Items for Images {
 
     fn part(&self, index: usize) -> Option<Part> {
         self.items.get(index)?.part
+    }
+
+    fn group(&self, index: usize) -> Option<&str> {
+        self.items.get(index)?.group.as_deref()
     }
 
     /// A SHA-256 over classes, names, labels, parts and sizes, and over the pixels of data in

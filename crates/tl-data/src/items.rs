@@ -27,6 +27,12 @@ pub trait Items {
         index
     }
 
+    /// What the item has in common with others, such as a patient: all of these are divided together.
+    fn group(&self, index: usize) -> Option<&str> {
+        let _ = index;
+        None
+    }
+
     /// The name of an item's class; empty without one.
     fn class(&self, index: usize) -> &str {
         self.label(index).and_then(|label| self.classes().get(label)).map_or("", String::as_str)

@@ -1,5 +1,7 @@
 //! Labels that two data sets share, and none at all.
 
+use std::collections::BTreeSet;
+
 use crate::images::Item;
 use crate::{DataError, Images};
 
@@ -14,6 +16,16 @@ pub(crate) fn places(own: &[String], classes: &[String]) -> Result<Vec<usize>, D
         classes.iter().position(|known| known == class).ok_or_else(unknown)
     };
     own.iter().map(place).collect()
+}
+
+/// Names of classes in the order of their numbers: sorted, by value where all of them are whole numbers.
+pub(crate) fn in_order<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+    let known: BTreeSet<&str> = names.into_iter().collect();
+    let mut classes: Vec<String> = known.into_iter().map(str::to_string).collect();
+    if classes.iter().all(|class| class.parse::<i64>().is_ok()) {
+        classes.sort_by_key(|class| class.parse::<i64>().unwrap_or_default());
+    }
+    classes
 }
 
 impl Images {

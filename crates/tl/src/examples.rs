@@ -10,7 +10,7 @@ use tl_data::{DataError, Images, Items, Loader, Shift};
 use tl_models::Architecture;
 use tl_train::{Dataset, Numbers, TaggedDataset, TextDataset};
 
-use crate::adapt::open_images;
+use crate::adapt::open_images_as;
 use crate::choice::TOKENIZER_FILE;
 use crate::network::works_on_texts;
 use crate::record::Preprocessing;
@@ -95,7 +95,7 @@ impl Examples {
         Ok(Tokenizer::learned(texts.into_iter(), pieces)?)
     }
 
-    /// What the network called `network` works on, at `name`: images as [`open_images`] opens them, texts as [`Examples::texts`] reads them, or words with
+    /// What the network called `network` works on, at `name`: images as [`open_images_as`] opens them, texts as [`Examples::texts`] reads them, or words with
     /// their tags or texts with numbers where `text` says so.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl Examples {
             true if text.tokens => Ok(Tagged::open(Path::new(name))?.into()),
             true if text.numbers => Self::texts_with_numbers(name, &text.columns, labelled),
             true => Self::texts(name, &text.columns, labelled),
-            false => Ok(open_images(name)?.into()),
+            false => Ok(open_images_as(name, &text.columns, labelled)?.into()),
         }
     }
 

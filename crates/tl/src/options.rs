@@ -65,7 +65,7 @@ pub struct FinetuneOptions {
     pub importance: Option<Measure>,
     /// An image that cannot be read is an error instead of being skipped.
     pub strict: bool,
-    /// Of texts; it says nothing to networks of images.
+    /// Of texts; to networks of images only the columns of tables say something.
     #[serde(skip_serializing_if = "is_usual")]
     pub text: TextOptions,
 }
