@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::decode::{decode_bytes, read_image_file};
 use crate::shifted::Shifted;
 use crate::text::Columns;
-use crate::{DataError, Items, Rgb8, folder, idx};
+use crate::{DataError, Items, Rgb8, cifar, folder, idx};
 
 /// The part of a data set that an image is set aside for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,6 +70,11 @@ pub(crate) enum Source {
         block: Arc<GreyBlock>,
         index: usize,
     },
+    /// Image `index` of a block of colour images, plane by plane.
+    Planar {
+        block: Arc<PlanarBlock>,
+        index: usize,
+    },
     /// Another image, shifted whenever it is decoded.
     Shifted(Arc<Shifted>),
 }
@@ -80,6 +85,11 @@ impl Source {
         match self {
             Self::File { bytes, .. } => hasher.update(bytes.to_le_bytes()),
             Self::Grey { block, index } => {
+                hasher.update((block.width as u64).to_le_bytes());
+                hasher.update((block.height as u64).to_le_bytes());
+                hasher.update(block.image(*index).unwrap_or_default());
+            }
+            Self::Planar { block, index } => {
                 hasher.update((block.width as u64).to_le_bytes());
                 hasher.update((block.height as u64).to_le_bytes());
                 hasher.update(block.image(*index).unwrap_or_default());
@@ -96,6 +106,7 @@ impl Source {
                 Rgb8::from_grey(block.width, block.height, block.image(*index).unwrap_or_default())
                     .map_err(|error| error.to_string())
             }
+            Self::Planar { block, index } => block.decode(*index),
             Self::Shifted(shifted) => shifted.decode(),
         }
     }
@@ -117,6 +128,32 @@ impl GreyBlock {
     }
 }
 
+/// Equal-sized colour images, `[count, 3, height, width]`.
+#[derive(Debug)]
+pub(crate) struct PlanarBlock {
+    pub width: usize,
+    pub height: usize,
+    pub pixels: Vec<u8>,
+}
+
+impl PlanarBlock {
+    /// The planes of one image, `[3, height, width]`; `None` beyond the last.
+    fn image(&self, index: usize) -> Option<&[u8]> {
+        let size = 3 * self.width * self.height;
+        self.pixels.get(index * size..(index + 1) * size)
+    }
+
+    /// One image, its planes interleaved.
+    fn decode(&self, index: usize) -> Result<Rgb8, String> {
+        let planes = self.image(index).unwrap_or_default();
+        let (red, rest) = planes.split_at(planes.len() / 3);
+        let (green, blue) = rest.split_at(rest.len() / 2);
+        let pixels = red.iter().zip(green).zip(blue);
+        let bytes = pixels.flat_map(|((red, green), blue)| [*red, *green, *blue]).collect();
+        Rgb8::new(self.width, self.height, bytes).map_err(|error| error.to_string())
+    }
+}
+
 /// A set of images, not yet decoded, in the bytewise order of their names.
 #[derive(Clone, Debug)]
 pub struct Images {
@@ -132,7 +169,7 @@ pub struct Images {
 impl Images {
     /// Opens what is at `path`: a folder per class; folders `train`, `validation` (or `val`,
     /// `valid`) and `test` with a folder per class in each; a folder of images without labels; a
-    /// folder of IDX files, compressed or not; a table (`.csv`, `.tsv`) with a column of paths, read with the usual
+    /// folder of IDX files, compressed or not, or of the binary files of CIFAR-10 or CIFAR-100; a table (`.csv`, `.tsv`) with a column of paths, read with the usual
     /// [`Columns`] by [`Images::from_table`]; or one image file.
     ///
     /// Hidden files and files that are no images by their extension are passed over. Nothing is
@@ -152,7 +189,10 @@ impl Images {
         if !metadata.is_dir() {
             return Err(DataError::NotAFile(path.to_path_buf()));
         }
-        match idx::find(path)? {
+        if let Some(images) = idx::find(path)? {
+            return Ok(images);
+        }
+        match cifar::find(path)? {
             Some(images) => Ok(images),
             None => folder::scan(path),
         }

@@ -4,6 +4,7 @@ mod affine;
 mod augment;
 mod augment_text;
 mod batches;
+mod cifar;
 mod colour;
 mod csv;
 mod decode;
