@@ -31,6 +31,7 @@ Examples:
   tl finetune photos/ --recipe gradual --layer-decay 0.7 --augment
   tl finetune photos/ --recipe finetune --augment=crop,flip,jitter=0.4,erasing=0.25
   tl finetune scans.csv --label-column finding --group-column patient
+  tl finetune scenes.csv --label-separator '|'              several labels or none for each image
   tl finetune photos/ --dry-run                             classes, split, what is trained; writes nothing
   tl finetune photos/ --seeds 3                             three runs, mean ± deviation
   tl finetune photos/ --out runs/1 --resume                 go on with an interrupted run
@@ -72,6 +73,12 @@ pub struct Finetune {
     /// The shares of training, validation and test part in percent, of data that is not divided [default: 70,15,15]
     #[arg(long, value_name = "A,B,C", value_parser = shares, help_heading = "Data")]
     pub split: Option<[f64; 3]>,
+
+    /// Tell which images of the validation and test part look like one of another part, where at most BITS of 64 bits of how they
+    /// look (a difference hash) differ, whatever the images are and however many [default: 4, of image files; --dry-run, which
+    /// reads them for this alone, up to 5000]
+    #[arg(long, value_name = "BITS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=16), help_heading = "Data")]
+    pub near_duplicates: Option<u32>,
 
     #[command(flatten)]
     pub text: TextFlags,
@@ -117,6 +124,7 @@ impl Finetune {
         self.table.put_into(columns, &self.data, &options.network)?;
         self.set_task(&mut options)?;
         options.shots = self.data_flags.shots.or(options.shots);
+        options.near_duplicates = self.near_duplicates.or(options.near_duplicates);
         options.strict |= self.data_flags.strict;
         options.split = self.split.unwrap_or(options.split);
         self.tuning.put_into(&mut options, self.network.freeze_through.as_ref())?;

@@ -20,6 +20,7 @@ mod items;
 mod join;
 mod listing;
 mod loader;
+mod near_duplicates;
 mod paired;
 mod paired_order;
 mod pixels;
@@ -48,6 +49,7 @@ pub use error::DataError;
 pub use images::{Images, Item, Part};
 pub use items::Items;
 pub use loader::{Batch, Loader, Skipped, View};
+pub use near_duplicates::{NearDuplicate, NearDuplicates, USUAL_DISTANCE};
 pub use paired::{
     LabelledBatch, PairedBatch, PairedBatches, PairedLoader, Pairing, UnlabelledBatch,
 };
