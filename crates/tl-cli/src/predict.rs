@@ -11,6 +11,7 @@ use tl::entities::{Entity, TextEntities, entities};
 use tl::numbers::{NumberPrediction, number_predictions};
 use tl::predict::{Prediction, predictions};
 use tl::record::Preprocessing;
+use tl::several::{SeveralPrediction, several_predictions};
 use tl::{Examples, Run, TextOptions};
 
 use crate::failure::Failure;
@@ -33,7 +34,8 @@ Examples:
 probabilities and logits stand in the order of the labels. Of a run on words with tags it prints the entities of each line:
 {\"predictions\": [{\"file\", \"text\", \"entities\": [{\"label\", \"start\", \"end\", \"text\", \"probability\"}]}], \"labels\"}; start and end
 count characters. Of a run that answers with numbers it prints {\"predictions\": [{\"file\", \"number\"}], \"labels\"}, with what the
-number is called for a label.")]
+number is called for a label. Of a run with several labels it prints {\"predictions\": [{\"file\", \"labels\", \"probabilities\",
+\"logits\"}], \"labels\", \"skipped\"}, with the labels above 0.5.")]
 pub struct Predict {
     /// The folder of a finished run, or of adapters in PEFT's format (adapter:FOLDER,base=SRC on another base)
     pub run: PathBuf,
@@ -64,6 +66,14 @@ struct NumberAnswer<'a> {
     labels: &'a [String],
 }
 
+/// What `--json` prints of a run of several labels.
+#[derive(Serialize)]
+struct SeveralAnswer<'a> {
+    predictions: &'a [SeveralPrediction],
+    labels: &'a [String],
+    skipped: &'a [Skipped],
+}
+
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -90,8 +100,12 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
     if data.numbers().is_some() {
         return tell_numbers(&number_predictions(&found, data.items()), &run, verb.machine.json);
     }
-    let answers = predictions(&found, data.items(), &run.record.labels);
     let skipped = data.skipped();
+    if run.record.several.is_some() && (!found.items.is_empty() || skipped.is_empty()) {
+        let answers = several_predictions(&found, data.items(), &run.record.labels);
+        return tell_several(&answers, &run, &skipped, verb.machine.json);
+    }
+    let answers = predictions(&found, data.items(), &run.record.labels);
     if let (true, Some(first)) = (answers.is_empty(), skipped.first()) {
         return Err(Failure::input(format!(
             "none of the images could be read, {count} in all; the first is {}: {}",
@@ -114,6 +128,31 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
         format!("{file:wide$}  {label:narrow$}  {:5.1} %\n", 100.0 * probability)
     });
     output::print(&lines.collect::<String>())
+}
+
+/// A line for each image: its labels above 0.5, the most probable first.
+fn tell_several(
+    answers: &[SeveralPrediction],
+    run: &Run,
+    skipped: &[Skipped],
+    json: bool,
+) -> Result<(), Failure> {
+    let labels = &run.record.labels;
+    if json {
+        return output::object(&SeveralAnswer { predictions: answers, labels, skipped });
+    }
+    if !skipped.is_empty() {
+        output::tell(output::skipped(skipped).trim_end());
+    }
+    let wide = answers.iter().map(|answer| answer.file.chars().count()).max().unwrap_or(0);
+    let line = |answer: &SeveralPrediction| {
+        let found = answer.found(labels);
+        let found: Vec<String> =
+            found.iter().map(|(label, share)| format!("{label} {:.1} %", 100.0 * share)).collect();
+        let found = if found.is_empty() { "–".to_string() } else { found.join(", ") };
+        format!("{:wide$}  {found}\n", answer.file)
+    };
+    output::print(&answers.iter().map(line).collect::<String>())
 }
 
 /// A line for each text.

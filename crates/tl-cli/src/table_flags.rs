@@ -22,6 +22,14 @@ pub struct TableFlags {
     /// one part of the data [default: none]
     #[arg(long, value_name = "NAME")]
     pub group_column: Option<String>,
+
+    /// An image may have several labels or none: the column of labels holds them with TEXT between [default: one label each]
+    #[arg(long, value_name = "TEXT", num_args = 0..=1, default_missing_value = "|")]
+    pub label_separator: Option<String>,
+
+    /// An image may have several labels or none: each of these columns is a class, and holds 1 or 0
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', conflicts_with = "label_separator")]
+    pub label_columns: Vec<String>,
 }
 
 impl TableFlags {
@@ -38,12 +46,24 @@ impl TableFlags {
         let given = [
             ("--path-column", self.path_column.is_some()),
             ("--group-column", self.group_column.is_some()),
+            ("--label-separator", self.label_separator.is_some()),
+            ("--label-columns", !self.label_columns.is_empty()),
         ];
         let images = !works_on_texts(network) && Images::is_table(data);
         if let (false, Some((flag, _))) = (images, given.iter().find(|(_, given)| *given)) {
             return Err(Failure::input(format!(
                 "{flag} names a column of a table of images; leave it out, or give a .csv or .tsv and a network of images"
             )));
+        }
+        if self.label_separator.as_deref() == Some("") {
+            return Err(Failure::input(
+                "--label-separator is empty; give what stands between labels, such as '|'",
+            ));
+        }
+        // One way of several labels replaces the other.
+        if self.label_separator.is_some() || !self.label_columns.is_empty() {
+            columns.separator.clone_from(&self.label_separator);
+            columns.labels.clone_from(&self.label_columns);
         }
         columns.path = self.path_column.clone().or(columns.path.take());
         columns.group = self.group_column.clone().or(columns.group.take());

@@ -10,9 +10,9 @@ struct Group {
     counts: Vec<f64>,
 }
 
-/// Whether any of `indices` is of a group.
+/// Whether any of `indices` is of a group, or of several classes, which no division class by class keeps in proportion.
 pub(crate) fn has_groups(items: &dyn Items, indices: &[usize]) -> bool {
-    indices.iter().any(|index| items.group(*index).is_some())
+    indices.iter().any(|&index| items.group(index).is_some() || items.several(index).is_some())
 }
 
 /// Divides `indices` group by group; an item without one is a group with those that are the same.

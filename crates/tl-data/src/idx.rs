@@ -119,6 +119,7 @@ pub(crate) fn read(
             label: Some(usize::from(label)),
             part: Some(*part),
             group: None,
+            several: None,
             source: Source::Grey { block: Arc::clone(&block), index },
         }));
         *start += count;

@@ -19,6 +19,10 @@ struct Places {
     label: Option<usize>,
     part: Option<usize>,
     group: Option<usize>,
+    /// What stands between labels, where an image may have several.
+    separator: Option<String>,
+    /// The columns of classes with 0 and 1, and their names.
+    flags: Vec<(usize, String)>,
 }
 
 /// An image with the name of its class, before the classes are known, and the line that it stands in.
@@ -26,6 +30,15 @@ struct Row {
     line: usize,
     item: Item,
     class: Option<String>,
+    /// The names of its classes, where it may have several.
+    several: Option<Vec<String>>,
+}
+
+impl Row {
+    /// The names of its classes, one or several.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.class.iter().chain(self.several.iter().flatten()).map(String::as_str)
+    }
 }
 
 impl Images {
@@ -80,7 +93,10 @@ fn from_text(
         return Err((1, "no image is named below the line of names; add a row for each".into()));
     }
     check_trained(&rows)?;
-    let classes = in_order(rows.iter().filter_map(|row| row.class.as_deref()));
+    let classes = match places.flags.is_empty() {
+        true => in_order(rows.iter().flat_map(Row::names)),
+        false => places.flags.iter().map(|(_, name)| name.clone()).collect(),
+    };
     let numbers: HashMap<&str, usize> =
         classes.iter().enumerate().map(|(number, class)| (class.as_str(), number)).collect();
     let notes = notes(&rows, !classes.is_empty());
@@ -88,7 +104,14 @@ fn from_text(
         .iter()
         .map(|row| {
             let label = row.class.as_deref().and_then(|class| numbers.get(class).copied());
-            Item { label, ..row.item.clone() }
+            let several = row.several.as_ref().map(|own| {
+                let own = own.iter().filter_map(|class| numbers.get(class.as_str()).copied());
+                let mut own: Vec<usize> = own.collect();
+                own.sort_unstable();
+                own.dedup();
+                Arc::from(own)
+            });
+            Item { label, several, ..row.item.clone() }
         })
         .collect();
     items.sort_by(|one, other| one.name.as_bytes().cmp(other.name.as_bytes()));
@@ -106,12 +129,27 @@ impl Places {
                 (1, format!("there is no column {} among {known}; {mend}", PATHS.join(", ")))
             })?,
         };
+        let flag = |name: &String| -> Result<Option<(usize, String)>, Fault> {
+            match table.find(name) {
+                None if !labelled => Ok(None),
+                _ => Ok(Some((table.needed(name, "--label-columns")?, name.clone()))),
+            }
+        };
+        let flags: Vec<Option<(usize, String)>> =
+            columns.labels.iter().map(flag).collect::<Result<_, Fault>>()?;
         let label = match table.find(&columns.label) {
+            _ if !columns.labels.is_empty() => None,
             None if !labelled => None,
             _ => Some(table.needed(&columns.label, "--label-column")?),
         };
         let group = columns.group.as_deref().map(|name| table.needed(name, "--group-column"));
-        Ok(Self { path, label, part: table.find(PART), group: group.transpose()? })
+        // Without all of the columns there is no saying what an image is of.
+        let flags = match flags.iter().all(Option::is_some) {
+            true => flags.into_iter().flatten().collect(),
+            false => Vec::new(),
+        };
+        let (part, group) = (table.find(PART), group.transpose()?);
+        Ok(Self { path, label, part, group, separator: columns.separator.clone(), flags })
     }
 
     fn row(
@@ -138,8 +176,10 @@ impl Places {
         if !metadata.is_file() {
             return Err((line, format!("{} is no file; name an image", path.display())));
         }
-        let class = self.label.map(field).filter(|class| !class.is_empty());
-        if labelled && class.is_none() {
+        let several = self.several(line, &field)?;
+        let single = self.label.filter(|_| self.separator.is_none());
+        let class = single.map(field).filter(|class| !class.is_empty());
+        if labelled && class.is_none() && several.is_none() {
             return Err((line, format!("{name} has no label; give it one, or remove the row")));
         }
         let group = self.group.map(field);
@@ -149,7 +189,38 @@ impl Places {
         let part = self.part.map(|at| part_in(line, field(at))).transpose()?.flatten();
         let source = Source::File { path, bytes: metadata.len() };
         let item = Item { part, group: group.map(Arc::from), ..Item::new(name, source) };
-        Ok(Row { line, item, class: class.map(str::to_string) })
+        Ok(Row { line, item, class: class.map(str::to_string), several })
+    }
+
+    /// The names of an image's classes, where it may have several; an empty field is none of them.
+    fn several<'f>(
+        &self,
+        line: usize,
+        field: &dyn Fn(usize) -> &'f str,
+    ) -> Result<Option<Vec<String>>, Fault> {
+        if let (Some(separator), Some(label)) = (&self.separator, self.label) {
+            let names = field(label).split(separator.as_str()).map(str::trim);
+            return Ok(Some(names.filter(|name| !name.is_empty()).map(str::to_string).collect()));
+        }
+        if self.flags.is_empty() {
+            return Ok(None);
+        }
+        let mut own = Vec::new();
+        for (at, name) in &self.flags {
+            match field(*at) {
+                "1" => own.push(name.clone()),
+                "0" => {}
+                other => {
+                    return Err((
+                        line,
+                        format!(
+                            "{name} is {other:?}; write 1 where the image is of it, and else 0"
+                        ),
+                    ));
+                }
+            }
+        }
+        Ok(Some(own))
     }
 }
 
@@ -178,11 +249,10 @@ fn check_trained(rows: &[Row]) -> Result<(), Fault> {
     if trained.is_empty() {
         return Ok(());
     }
-    let known = in_order(trained.iter().filter_map(|row| row.class.as_deref()));
+    let known = in_order(trained.iter().flat_map(|row| row.names()));
     for row in rows {
-        if let (Some(class), Some(part)) = (&row.class, row.item.part)
-            && !known.contains(class)
-        {
+        let unknown = row.names().find(|class| !known.iter().any(|known| known == class));
+        if let (Some(class), Some(part)) = (unknown, row.item.part) {
             let problem = format!(
                 "class {class:?} of the {part} part has no image for training; a class that is tested must be trained"
             );
@@ -195,7 +265,7 @@ fn check_trained(rows: &[Row]) -> Result<(), Fault> {
 /// What a reader should be told.
 fn notes(rows: &[Row], labelled: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    let bare = rows.iter().filter(|row| row.class.is_none()).count();
+    let bare = rows.iter().filter(|row| row.class.is_none() && row.several.is_none()).count();
     if labelled && bare > 0 {
         notes.push(format!("{bare} images have no label"));
     }

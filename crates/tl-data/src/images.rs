@@ -48,13 +48,15 @@ pub struct Item {
     pub part: Option<Part>,
     /// What it has in common with others, such as a patient or a video: all of these are divided together.
     pub group: Option<Arc<str>>,
+    /// The classes of an image that may have several or none, ascending indices; it has no `label` then.
+    pub several: Option<Arc<[usize]>>,
     pub(crate) source: Source,
 }
 
 impl Item {
     /// An image without label, part and group.
     pub(crate) fn new(name: String, source: Source) -> Self {
-        Self { name, label: None, part: None, group: None, source }
+        Self { name, label: None, part: None, group: None, several: None, source }
     }
 }
 
@@ -279,6 +281,10 @@ impl Items for Images {
         self.items.get(index)?.group.as_deref()
     }
 
+    fn several(&self, index: usize) -> Option<&[usize]> {
+        self.items.get(index)?.several.as_deref()
+    }
+
     /// A SHA-256 over classes, names, labels, parts and sizes, and over the pixels of data in
     /// memory; 64 hexadecimal digits. The same data at another place have the same fingerprint.
     ///
@@ -295,6 +301,9 @@ impl Items for Images {
             text(&item.name);
             text(&item.label.map_or(String::new(), |label| label.to_string()));
             text(item.part.map_or("", Part::name));
+            if let Some(several) = &item.several {
+                text(&format!("{several:?}"));
+            }
         }
         for item in &self.items {
             item.source.identify(&mut hasher);

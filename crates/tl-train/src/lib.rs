@@ -10,7 +10,7 @@
 //! | `features` | the outputs of a frozen prefix, computed once |
 //! | [`ema`] | a moving average of the weights, norm statistics included |
 //! | [`knn`] | classification by the nearest neighbours of an embedding |
-//! | [`loss`] | cross-entropy, the squared error, and the value of a loss |
+//! | [`loss`] | cross-entropy, of one class or of several, the squared error, and the value of a loss |
 //! | [`logistic`] | a linear head trained to convergence |
 //! | [`metrics`] | accuracy with its interval, scores per class, confusion; R² of numbers |
 //! | `numbers` | [`Numbers`]: what items are answered with that have no class |
@@ -19,6 +19,7 @@
 //! | [`regularise`] | terms beside the loss: L2-SP, DELTA, batch spectral shrinkage, EWC, MAS, SI, LwF, rehearsal |
 //! | [`report`] | `report.html`, one page that needs nothing else |
 //! | `resident` | how much memory the program holds |
+//! | `several` | [`Several`]: items that may have several labels or none |
 //! | `symmetric` | large symmetric matrices: eigenvalues and logarithms of determinants |
 //! | `tensor_file` | named values and numbers in one file |
 //! | [`transferability`] | how well features suit a task, without tuning: LogME, H-score, LEEP and others |
@@ -43,6 +44,7 @@ pub mod progress;
 pub mod regularise;
 pub mod report;
 mod resident;
+mod several;
 mod symmetric;
 pub mod tensor_file;
 pub mod transferability;
@@ -58,3 +60,4 @@ pub use pairs::PairDataset;
 pub use progress::{EpochRow, Lines, Progress, Silent};
 pub use regularise::{Earlier, EarlierHead, Memory};
 pub use resident::resident_bytes;
+pub use several::{Several, SeveralDataset};

@@ -16,6 +16,7 @@ mod measure;
 mod ranking;
 mod regression;
 mod retrieval;
+mod several;
 mod statistics;
 
 pub use confusion::{ClassScore, Confusion};
@@ -24,6 +25,7 @@ pub use measure::{Measure, Rows};
 pub use ranking::auroc;
 pub use regression::Regression;
 pub use retrieval::{Retrieval, ranks};
+pub use several::{LabelScore, SeveralLabels, average_precision};
 pub use statistics::{Interval, mean_and_deviation};
 
 use serde::{Deserialize, Serialize};

@@ -21,7 +21,9 @@
 //! | [`rank`](mod@rank) | which network to begin with: [`RankRequest`], [`rank()`] |
 //! | [`run`] | [`Run`]: open, evaluate, predict, export |
 //! | [`language`] | language models: [`prepare_language`], [`LanguageRun`], [`Writer`] |
+//! | [`near`] | images of two parts that look alike |
 //! | [`numbers`] | texts that are answered with a number |
+//! | [`several`] | images that may have several labels or none |
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`runs`] | finished runs side by side |
 //! | [`predict`] | predictions as people read them |
@@ -51,6 +53,7 @@ pub mod foreign;
 mod highlights;
 pub mod language;
 mod load_script;
+pub mod near;
 pub mod network;
 pub mod numbers;
 pub mod options;
@@ -64,6 +67,7 @@ pub mod recipe;
 pub mod record;
 pub mod run;
 pub mod runs;
+pub mod several;
 pub mod source;
 mod text_files;
 

@@ -112,3 +112,31 @@ fn one_image_has_one_name_however_its_path_is_written() {
     assert_eq!(plain("/a/b.png"), "/a/b.png");
     assert_eq!(plain("../b.png"), "../b.png");
 }
+
+#[test]
+fn an_image_may_have_several_labels_or_none_in_one_column_or_in_many() {
+    let joined = "path,label\na.png,dog|cat\nb.png,\nc.png, cat | cat\n";
+    let columns = Columns { separator: Some("|".into()), ..Columns::default() };
+    let images = opened("t.csv", joined, &columns, true).unwrap();
+    assert_eq!(images.classes, ["cat", "dog"]);
+    let found: Vec<&[usize]> = (0..3).map(|index| images.several(index).unwrap()).collect();
+    assert_eq!(found, [&[0, 1][..], &[], &[0]]);
+    assert_eq!((images.label(0), images.class_counts(&[0, 1, 2])), (None, vec![2, 1]));
+
+    let apart = "path,dog,other,cat\na.png,1,x,1\nb.png,0,y,0\nc.png,0,,1\n";
+    let labels = vec!["dog".to_string(), "cat".to_string()];
+    let columns = Columns { labels, ..Columns::default() };
+    let images = opened("t.csv", apart, &columns, true).unwrap();
+    assert_eq!(images.classes, ["dog", "cat"]);
+    assert_eq!(images.several(2), Some(&[1][..]));
+    // Numbered as another run has them.
+    let other = images.with_classes(&["cat".into(), "dog".into()]).unwrap();
+    assert_eq!((other.several(2), other.several(0)), (Some(&[0][..]), Some(&[0, 1][..])));
+    assert!(images.unlabelled().several(0).is_none());
+    let message = opened("t.csv", &apart.replace("0,y", "no,y"), &columns, true).unwrap_err();
+    assert!(message.contains("line 3: dog is \"no\""), "{message}");
+    let bare = opened("t.csv", "path\na.png\n", &columns, false).unwrap();
+    assert!(bare.several(0).is_none());
+    let message = opened("t.csv", "path,dog\na.png,1\n", &columns, true).unwrap_err();
+    assert!(message.contains("--label-columns"), "{message}");
+}

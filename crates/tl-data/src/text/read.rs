@@ -25,11 +25,32 @@ pub struct Columns {
     /// Of images: the column of what some of them have in common, such as a patient or a video; they stay in one part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Of images: what stands between the labels of one, which may have several or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub separator: Option<String>,
+    /// Of images: the columns of the classes, each with 1 where an image is of it and else 0.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
+impl Columns {
+    /// Whether an image may have several labels or none.
+    pub fn are_several(&self) -> bool {
+        self.separator.is_some() || !self.labels.is_empty()
+    }
 }
 
 impl Default for Columns {
     fn default() -> Self {
-        Self { text: "text".into(), pair: None, label: "label".into(), path: None, group: None }
+        Self {
+            text: "text".into(),
+            pair: None,
+            label: "label".into(),
+            path: None,
+            group: None,
+            separator: None,
+            labels: Vec::new(),
+        }
     }
 }
 
