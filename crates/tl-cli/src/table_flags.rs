@@ -24,7 +24,7 @@ pub struct TableFlags {
     pub group_column: Option<String>,
 
     /// An image may have several labels or none: the column of labels holds them with TEXT between [default: one label each]
-    #[arg(long, value_name = "TEXT", num_args = 0..=1, default_missing_value = "|")]
+    #[arg(long, value_name = "TEXT")]
     pub label_separator: Option<String>,
 
     /// An image may have several labels or none: each of these columns is a class, and holds 1 or 0
