@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tl::adapt::{open_sources, open_texts};
+use tl::adapt::{open_sources_as, open_texts};
 use tl::burn::tensor::Device;
 use tl::data::text::Tagged;
 use tl::data::{Shift, Skipped};
 use tl::record::Preprocessing;
 use tl::run::Measured;
-use tl::train::metrics::{ClassScore, Entities, Evaluation, Regression};
+use tl::train::metrics::{ClassScore, Entities, Evaluation, LabelScore, Regression, SeveralLabels};
 use tl::{Examples, Run};
 
 use crate::failure::Failure;
@@ -33,7 +33,7 @@ pub struct Evaluate {
     /// The folder of a finished run, or of adapters in PEFT's format (adapter:FOLDER,base=SRC on another base)
     pub run: PathBuf,
 
-    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded; several, where the run
+    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded, or a table of images; several, where the run
     /// has several sources; of a run on texts a table or a folder of texts
     #[arg(required = true)]
     pub data: Vec<String>,
@@ -83,6 +83,9 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     if run.record.numbers.is_some() {
         return numbers(verb, &run, &device);
     }
+    if run.record.several.is_some() {
+        return several(verb, &run, &device);
+    }
     let examples = match (&run.record.preprocess, verb.data.as_slice()) {
         (Preprocessing::Texts(options), [name]) if options.tokens => {
             Tagged::open(name.as_ref())?.into()
@@ -93,7 +96,9 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
             ));
         }
         (Preprocessing::Texts(options), names) => open_texts(names, &options.columns, true)?,
-        (Preprocessing::Images(_), names) => open_sources(names)?.into(),
+        (Preprocessing::Images(_), names) => {
+            open_sources_as(names, &run.record.options.text.columns, true)?.into()
+        }
     };
     output::notes(examples.notes());
     let (shift, threads) = (verb.shift.as_ref(), verb.machine.threads());
@@ -137,6 +142,39 @@ fn numbers(verb: &Evaluate, run: &Run, device: &Device) -> Result<(), Failure> {
         return output::object(&NumbersAnswer { run, part: &part, found });
     }
     output::print(&format!("{found}\n({part})\n"))
+}
+
+/// What `--json` prints of a run of several labels.
+#[derive(Serialize)]
+struct SeveralAnswer<'a> {
+    run: &'a str,
+    part: &'a str,
+    #[serde(flatten)]
+    found: SeveralLabels,
+}
+
+/// Measures a run that answers with several labels.
+fn several(verb: &Evaluate, run: &Run, device: &Device) -> Result<(), Failure> {
+    if verb.shift.is_some() {
+        return Err(Failure::input("images of several labels are not shifted; leave out --shift"));
+    }
+    let columns = &run.record.options.text.columns;
+    let examples = open_sources_as(&verb.data, columns, true)?.into();
+    let (threads, progress) = (verb.machine.threads(), &mut Display::new());
+    let (found, part) = run.evaluate_several(&examples, threads, verb.strict, device, progress)?;
+    if verb.machine.json {
+        let run = &verb.run.to_string_lossy();
+        return output::object(&SeveralAnswer { run, part: &part, found });
+    }
+    let known = |value: Option<f64>| value.map_or("–".to_string(), |it| format!("{it:.3}"));
+    let row = |it: &LabelScore| {
+        let first = vec![it.label.clone(), it.n.to_string(), known(it.average_precision)];
+        let rest = [it.precision, it.recall, it.f1].map(|share| format!("{share:.3}"));
+        [first, rest.to_vec()].concat()
+    };
+    let rows: Vec<Vec<String>> = found.per_label.iter().map(row).collect();
+    let columns = ["label", "images#", "average precision#", "precision#", "recall#", "F1#"];
+    output::print(&format!("{found}\n({part})\n\n{}", output::table(&columns, &rows)))
 }
 
 /// The result as a person reads it.

@@ -26,6 +26,11 @@ pub fn run(verb: &Finetune) -> Result<(), Failure> {
         let prepared = prepare(request)?;
         return summary::dry_run(&prepared, verb.machine.json);
     }
+    if verb.run.seeds.is_some() && request.options.text.columns.are_several() {
+        return Err(Failure::input(
+            "--seeds has no mean of several labels; give --seed N run by run",
+        ));
+    }
     let mut request = request;
     request.stop = interruption::stop_flag();
     if let Some(count) = verb.run.seeds {

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde::Serialize;
 use tl::core::TrainableReport;
-use tl::data::{Skipped, Split};
+use tl::data::{NearDuplicates, Skipped, Split};
 use tl::earlier::EarlierRecord;
 use tl::numbers::NumbersRecord;
-use tl::train::metrics::{Evaluation, Regression};
+use tl::several::SeveralRecord;
+use tl::train::metrics::{Evaluation, Regression, SeveralLabels};
 use tl::train::{Dataset, Scale};
 use tl::{Prepared, Run, RunRecord};
 
@@ -21,6 +22,7 @@ use crate::output;
 pub enum Figures {
     Classes(Box<Evaluation>),
     Numbers(Regression),
+    Several(SeveralLabels),
 }
 
 impl Figures {
@@ -28,15 +30,15 @@ impl Figures {
     pub fn classes(&self) -> Option<&Evaluation> {
         match self {
             Self::Classes(found) => Some(found),
-            Self::Numbers(_) => None,
+            Self::Numbers(_) | Self::Several(_) => None,
         }
     }
 
     /// Of numbers.
     pub fn numbers(&self) -> Option<&Regression> {
         match self {
-            Self::Classes(_) => None,
             Self::Numbers(found) => Some(found),
+            Self::Classes(_) | Self::Several(_) => None,
         }
     }
 
@@ -45,6 +47,7 @@ impl Figures {
         match self {
             Self::Classes(found) => format!("{part} accuracy {}\n", output::accuracy(found)),
             Self::Numbers(found) => format!("{part} {found}\n"),
+            Self::Several(found) => format!("{part} {found}\n"),
         }
     }
 }
@@ -74,11 +77,14 @@ impl Outcome {
 
     /// Of the run with this record in `folder`.
     pub fn of(folder: &Path, record: &RunRecord) -> Self {
-        let [test, validation] = match &record.numbers {
-            Some(NumbersRecord { test, validation, .. }) => {
+        let [test, validation] = match (&record.numbers, &record.several) {
+            (None, Some(SeveralRecord { test, validation })) => {
+                [test, validation].map(|part| part.clone().map(Figures::Several))
+            }
+            (Some(NumbersRecord { test, validation, .. }), _) => {
                 [test, validation].map(|part| part.map(Figures::Numbers))
             }
-            None => [&record.test, &record.validation]
+            (None, None) => [&record.test, &record.validation]
                 .map(|part| part.clone().map(|found| Figures::Classes(Box::new(found)))),
         };
         Self {
@@ -179,6 +185,8 @@ struct DryRun<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     numbers: Option<NumberCounts>,
     notes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    near_duplicates: Option<NearDuplicates>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     earlier: &'a [EarlierRecord],
     trainable_report: &'a TrainableReport,
@@ -225,7 +233,8 @@ pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
         Some(_) => Vec::new(),
         None => ClassCounts::all(data.items(), split),
     };
-    let notes = [split.notes(), data.notes()].concat();
+    let near = prepared.near_duplicates();
+    let notes = [split.notes(), data.notes(), near.lines].concat();
     if json {
         return output::object(&DryRun {
             dry_run: true,
@@ -235,6 +244,7 @@ pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
             classes,
             numbers,
             notes,
+            near_duplicates: near.found,
             earlier: &record.earlier,
             trainable_report: report,
             load_report: &record.load_report,

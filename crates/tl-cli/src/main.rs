@@ -37,6 +37,7 @@ mod probe;
 mod progress;
 mod rank;
 mod seeds;
+mod table_flags;
 mod tuning_flags;
 
 use std::process::ExitCode;

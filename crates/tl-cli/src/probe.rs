@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::flags::{FitFlags, Machine, PassFlags, Patches, TextFlags, WindowFlags};
 use crate::output;
 use crate::progress::Display;
+use crate::table_flags::TableFlags;
 
 /// Measure what a network's features are good for, without tuning it
 ///
@@ -25,8 +26,8 @@ Examples:
   tl probe photos/ --model vit_tiny --weights runs/mae --attentive 10
   tl probe reviews.csv --model bert --weights MiniLM/ --words  beside words without a network")]
 pub struct Probe {
-    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; for a
-    /// network of texts a table or a folder of texts
+    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; a table of
+    /// images; for a network of texts a table or a folder of texts
     pub data: PathBuf,
 
     /// The network
@@ -70,6 +71,9 @@ pub struct Probe {
     pub windows: WindowFlags,
 
     #[command(flatten)]
+    pub table: TableFlags,
+
+    #[command(flatten)]
     pub machine: Machine,
 }
 
@@ -78,6 +82,7 @@ pub fn run(verb: &Probe) -> Result<(), Failure> {
     let mut options = TextOptions::default();
     verb.text.put_into(&mut options);
     verb.windows.put_into(&mut options);
+    verb.table.put_into(&mut options.columns, &verb.data, &verb.model)?;
     let examples = Examples::open(&verb.data.to_string_lossy(), &verb.model, &options, true)?;
     output::notes(examples.notes());
     let mut request = ProbeRequest::new(examples, &verb.model, &verb.weights, &device);

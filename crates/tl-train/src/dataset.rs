@@ -8,7 +8,7 @@ use tl_core::{Activation, Pieces};
 use tl_data::text::{Blocks, EncodedTagged, EncodedTexts, Encoding, Windows};
 use tl_data::{Batch, Items, Loader, Skipped, View};
 
-use crate::{Answers, Numbers, TrainError};
+use crate::{Answers, Numbers, Several, TrainError};
 
 /// Some rows by their numbers, as input of a network on the plain device.
 pub type Input = Result<(Vec<usize>, Activation), TrainError>;
@@ -61,9 +61,18 @@ pub trait Dataset: Sync {
         None
     }
 
-    /// The label of every row; where it is answered with a number 0 for each whose number is known.
+    /// Where items may have several labels or none: those.
+    fn several(&self) -> Option<&Several> {
+        None
+    }
+
+    /// The label of every row; where it is answered with a number, or may have several labels, 0 for each that is known.
     fn labels(&self) -> Vec<Option<usize>> {
-        let labels = self.numbers().map_or_else(|| self.items().labels(), Numbers::labels);
+        let labels = match (self.numbers(), self.several()) {
+            (Some(numbers), _) => numbers.labels(),
+            (None, Some(several)) => several.labels(),
+            (None, None) => self.items().labels(),
+        };
         let of = |item: &usize| labels.get(*item).copied().flatten();
         match self.windows() {
             None => labels,

@@ -11,7 +11,7 @@
 //! | [`ema`] | a moving average of the weights, norm statistics included |
 //! | [`grad_cam`](mod@grad_cam) | where a network looks |
 //! | [`knn`] | classification by the nearest neighbours of an embedding |
-//! | [`loss`] | cross-entropy, the squared error, and the value of a loss |
+//! | [`loss`] | cross-entropy, of one class or of several, the squared error, and the value of a loss |
 //! | [`logistic`] | a linear head trained to convergence |
 //! | [`metrics`] | accuracy with its interval, scores per class, confusion; R² of numbers |
 //! | `numbers` | [`Numbers`]: what items are answered with that have no class |
@@ -20,6 +20,7 @@
 //! | [`regularise`] | terms beside the loss: L2-SP, DELTA, batch spectral shrinkage, EWC, MAS, SI, LwF, rehearsal |
 //! | [`report`] | `report.html`, one page that needs nothing else |
 //! | `resident` | how much memory the program holds |
+//! | `several` | [`Several`]: items that may have several labels or none |
 //! | `symmetric` | large symmetric matrices: eigenvalues and logarithms of determinants |
 //! | `tensor_file` | named values and numbers in one file |
 //! | [`transferability`] | how well features suit a task, without tuning: LogME, H-score, LEEP and others |
@@ -45,6 +46,7 @@ pub mod progress;
 pub mod regularise;
 pub mod report;
 mod resident;
+mod several;
 mod symmetric;
 pub mod tensor_file;
 pub mod transferability;
@@ -60,3 +62,4 @@ pub use pairs::PairDataset;
 pub use progress::{EpochRow, Lines, Progress, Silent};
 pub use regularise::{Earlier, EarlierHead, Memory};
 pub use resident::resident_bytes;
+pub use several::{Several, SeveralDataset};

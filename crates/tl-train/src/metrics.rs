@@ -19,6 +19,7 @@ mod ranking;
 mod regression;
 mod reliability;
 mod retrieval;
+mod several;
 mod statistics;
 mod tally;
 mod temperature;
@@ -31,6 +32,7 @@ pub use ranking::auroc;
 pub use regression::Regression;
 pub use reliability::{BINS, Bin};
 pub use retrieval::{Retrieval, ranks};
+pub use several::{LabelScore, SeveralLabels, average_precision};
 pub use statistics::{Interval, mean_and_deviation};
 pub use temperature::{fit_temperature, reliability};
 

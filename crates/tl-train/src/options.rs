@@ -12,7 +12,7 @@ use crate::TrainError;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
-    /// Those of the epoch with the best validation accuracy, of tagged words the best F1 of entities, of numbers the best R² (the lower loss decides a tie); the last
+    /// Those of the epoch with the best validation accuracy, of tagged words the best F1 of entities, of numbers the best R², of several labels the best mAP (the lower loss decides a tie); the last
     /// ones where there is no validation part.
     #[default]
     Best,

@@ -58,6 +58,9 @@ pub struct EpochRow {
     /// Of numbers, which have no accuracy; the losses are then squared errors in units of their variance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_r2: Option<f64>,
+    /// The mean average precision, where items may have several labels; they have no accuracy either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_map: Option<f64>,
     pub ema_accuracy: Option<f64>,
     /// Of numbers, with the moving average of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use tl_data::text::Scheme;
-use tl_train::metrics::{Entities, Evaluation, Regression, Score, fit_temperature};
+use tl_train::metrics::{Entities, Evaluation, Regression, Score, SeveralLabels, fit_temperature};
 
 #[derive(Deserialize)]
 struct Case {
@@ -187,5 +187,40 @@ fn every_figure_of_entities_is_seqeval_s_in_both_modes() {
 fn close(name: &str, mode: &str, ours: [f64; 3], theirs: [f64; 3]) {
     for (mine, other) in ours.into_iter().zip(theirs) {
         assert!((mine - other).abs() < 1e-9, "{name}, {mode}: {ours:?} and {theirs:?}");
+    }
+}
+
+#[derive(Deserialize)]
+struct SeveralCase {
+    name: String,
+    labels: usize,
+    logits: Vec<f32>,
+    truth: Vec<bool>,
+    average_precision: Vec<f64>,
+    mean_average_precision: f64,
+    macro_f1: f64,
+    micro_f1: f64,
+    loss: f64,
+}
+
+#[test]
+fn every_figure_of_several_labels_is_scikit_learn_s() {
+    let text = include_str!("fixtures/several.json");
+    let cases: Vec<SeveralCase> = serde_json::from_str(text).unwrap();
+    assert_eq!(cases.len(), 5);
+    for case in cases {
+        let labels: Vec<String> = (0..case.labels).map(|label| label.to_string()).collect();
+        let found = SeveralLabels::from_logits(&labels, &case.logits, &case.truth).unwrap();
+        let pairs = [
+            (found.mean_average_precision.unwrap(), case.mean_average_precision),
+            (found.macro_f1, case.macro_f1),
+            (found.micro_f1, case.micro_f1),
+            (found.loss, case.loss),
+        ];
+        let each = found.per_label.iter().map(|label| label.average_precision.unwrap());
+        let pairs = pairs.into_iter().chain(each.zip(case.average_precision));
+        for (number, (ours, theirs)) in pairs.enumerate() {
+            assert!((ours - theirs).abs() < 1e-9, "{}, {number}: {ours} and {theirs}", case.name);
+        }
     }
 }

@@ -20,13 +20,15 @@ use crate::estimate::{Extent, Sample, cache_sizes, costs};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::{Claimed, claim};
 use crate::looks::Tuned;
+use crate::near::Lookout;
 use crate::network::LSTM;
 pub use crate::outcome::Outcome;
 use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::pretrained_as;
 use crate::text_files::TokenizerFiles;
 use crate::{
-    Error, Examples, FinetuneOptions, Network, Run, calibration, highlights, looks, numbers,
+    Error, Examples, FinetuneOptions, Network, Run, calibration, highlights, looks, near, numbers,
+    several,
 };
 
 /// A fitting that is asked for.
@@ -120,7 +122,8 @@ pub struct Prepared {
 pub fn prepare(request: Request) -> Result<Prepared, Error> {
     let options = &request.options;
     options.settings.validate()?;
-    options.check_terms(!options.text.tokens && !options.text.numbers)?;
+    let several = several::are_several(&request.examples);
+    options.check_terms(!options.text.tokens && !options.text.numbers && !several)?;
     let items = request.examples.items();
     let (seed, numbers) = (options.settings.seed, options.text.numbers);
     let (labels, mut split) = if numbers {
@@ -132,6 +135,9 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         items.require_classes()?;
         (items.classes().to_vec(), Split::of(items, options.split, seed)?)
     };
+    if several {
+        several::check(options)?;
+    }
     if options.text.tokens && options.shots.is_some() {
         return Err(Error::options("a sentence has tags of several classes", "leave out --shots"));
     }
@@ -156,6 +162,9 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     if numbers {
         tuning = numbers::by_gradient(tuning)?;
     }
+    if several {
+        tuning = several::by_gradient(tuning)?;
+    }
     let adapters = match tuning.adapters()? {
         Some(config) => Some(Adapters::put_into(&mut found, config, seed)?),
         None => None,
@@ -169,7 +178,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         strict: options.strict,
     };
     let data = request.examples.dataset(&preprocess, network, &reading)?;
-    let data = data.scaled(&split.train, found.model.head.has_bias())?;
+    let data = near::hashed(data, options).scaled(&split.train, found.model.head.has_bias())?;
     let sample = Sample::of(&preprocess, &*data);
     let stages = found.model.backbone.stages();
     if found.report.is_none() {
@@ -185,7 +194,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     if let Some(adapters) = &adapters {
         plan = adapters.plan(plan, &found.model.backbone, tuning.augment)?;
     }
-    if numbers {
+    if numbers || several {
         plan = numbers::without_classes(plan);
     }
     let phases = plan.resolve(&stages)?;
@@ -275,6 +284,11 @@ impl Prepared {
         Ok(folder)
     }
 
+    /// Looks for images that look alike in two parts; those that were not decoded yet are read for it.
+    pub fn near_duplicates(&self) -> Lookout {
+        near::look(&self.data, &self.split, &self.request.options)
+    }
+
     pub(crate) fn task(&self) -> Task<'_> {
         let (augment, earlier) = (self.record.augment.clone(), self.earlier.lend());
         Task { data: &*self.data, split: &self.split, augment, earlier }
@@ -316,12 +330,16 @@ impl Prepared {
         let table = match (self.data.answers(), self.data.numbers()) {
             (Some(answers), _) => crate::entities::to_csv(last, &self.request.examples, answers),
             (None, Some(_)) => numbers::to_csv(last, items),
+            (None, None) if self.data.several().is_some() => {
+                several::to_csv(last, items, &self.request.options)
+            }
             (None, None) => crate::predict::to_csv(last, items),
         };
         let mut sections = Vec::new();
         if let Some(found) = &outcome.numbers {
             sections.extend(numbers::section(last, &*self.data, found, part));
         }
+        sections.extend(outcome.several.as_ref().and_then(several::section));
         if let Input::Texts(texts) = &self.data {
             let tokenizer = self.tokenizer.open()?;
             sections.extend(highlights::section(&outcome.model, texts, last, &tokenizer, part)?);
@@ -334,6 +352,9 @@ impl Prepared {
         let calibration = calibration::of(&outcome, &*self.data)?;
         sections.extend(calibration.iter().map(|(_, section)| section.clone()));
         sections.extend(lengths(self.data.notes()));
+        let near = self.near_duplicates();
+        near.lines.iter().for_each(|line| progress.say(line));
+        sections.extend(near.found.as_ref().and_then(near::section));
         let record = &mut self.record;
         record.calibration = calibration.map(|(found, _)| found);
         record.kept = Some(outcome.kept);
@@ -343,6 +364,8 @@ impl Prepared {
         record.validation = outcome.validation;
         record.test = outcome.test;
         record.numbers = outcome.numbers;
+        record.several = outcome.several;
+        record.near_duplicates = near.found;
         if let Some(measure) = self.request.options.importance {
             // Of texts in windows each window is an example.
             let train = self.data.rows(&self.split.train);

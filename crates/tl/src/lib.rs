@@ -25,7 +25,9 @@
 //! | [`rank`](mod@rank) | which network to begin with: [`RankRequest`], [`rank()`] |
 //! | [`run`] | [`Run`]: open, evaluate, predict, export |
 //! | [`language`] | language models: [`prepare_language`], [`LanguageRun`], [`Writer`] |
+//! | [`near`] | images of two parts that look alike |
 //! | [`numbers`] | texts that are answered with a number |
+//! | [`several`] | images that may have several labels or none |
 //! | [`record`] | [`RunRecord`]: `run.json` |
 //! | [`runs`] | finished runs side by side |
 //! | [`predictor`] | [`Predictor`]: a run that several threads ask at once |
@@ -62,6 +64,7 @@ mod highlights;
 pub mod language;
 mod load_script;
 mod looks;
+pub mod near;
 pub mod network;
 pub mod numbers;
 pub mod options;
@@ -78,6 +81,7 @@ pub mod record;
 pub mod registry;
 pub mod run;
 pub mod runs;
+pub mod several;
 pub mod source;
 mod text_files;
 

@@ -9,6 +9,7 @@ use tl_train::metrics::Evaluation;
 use tl_train::{Dataset, EpochRow, Fitted, Predictions, Progress, Scale, predict};
 
 use crate::numbers::{NumbersRecord, into_units};
+use crate::several::SeveralRecord;
 use crate::{Error, Network};
 
 /// What a fitting gave.
@@ -22,6 +23,8 @@ pub struct Outcome {
     pub test: Option<Evaluation>,
     /// Of texts that are answered with numbers, in place of both.
     pub numbers: Option<NumbersRecord>,
+    /// Of images that may have several labels, in place of both.
+    pub several: Option<SeveralRecord>,
     /// How much each weight matters by the path that it went, where that was asked for.
     pub(crate) importance: Option<Snapshot>,
     pub(crate) validation_logits: Predictions,
@@ -48,11 +51,16 @@ impl Outcome {
         let mut answer = |part: &[usize]| predict(&model, data, part, batch_size, device, progress);
         let validation_logits = answer(&split.validation)?;
         let test_logits = answer(&split.test)?;
-        let (mut validation, mut test, mut numbers) = (None, None, None);
+        let (mut validation, mut test, mut numbers, mut several) = (None, None, None, None);
         if let Some(known) = data.numbers() {
             let near = |found: &Predictions| found.regression(&known.values, Scale::default());
             let (validation, test) = (near(&validation_logits)?, near(&test_logits)?);
             numbers = Some(NumbersRecord { scale: known.scale, validation, test });
+        } else if let Some(known) = data.several() {
+            let classes = data.items().classes();
+            let good = |found: &Predictions| found.several(classes, known);
+            let (validation, test) = (good(&validation_logits)?, good(&test_logits)?);
+            several = Some(SeveralRecord { validation, test });
         } else {
             let classes = data.items().classes();
             let measure = |found: &Predictions, part| found.measure_all(data, classes, part, 1.0);
@@ -68,6 +76,7 @@ impl Outcome {
             validation,
             test,
             numbers,
+            several,
             importance,
             validation_logits,
             test_logits,
@@ -77,7 +86,8 @@ impl Outcome {
     /// The part that speaks for new data, and the answers for it: the test part where it was measured, else validation.
     pub(crate) fn last(&self) -> (&'static str, &Predictions) {
         let numbers = self.numbers.as_ref().is_some_and(|found| found.test.is_some());
-        match self.test.is_some() || numbers {
+        let several = self.several.as_ref().is_some_and(|found| found.test.is_some());
+        match self.test.is_some() || numbers || several {
             true => ("test", &self.test_logits),
             false => ("validation", &self.validation_logits),
         }

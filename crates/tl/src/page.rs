@@ -106,6 +106,7 @@ fn figures(record: &RunRecord) -> Vec<Figure> {
         }));
     }
     found.extend(crate::numbers::figures(record));
+    found.extend(crate::several::figures(record));
     found
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tl_core::{Plan, TrainableReport};
-use tl_data::{Augment, Items, Preprocess, Skipped, Split};
+use tl_data::{Augment, Items, NearDuplicates, Preprocess, Skipped, Split};
 use tl_models::weights::LoadReport;
 use tl_train::TrainError;
 use tl_train::files::write_bytes;
@@ -17,6 +17,7 @@ use crate::earlier::EarlierRecord;
 use crate::language::LanguageRecord;
 use crate::numbers::NumbersRecord;
 use crate::pretrain::PretrainRecord;
+use crate::several::SeveralRecord;
 use crate::{Error, FinetuneOptions, TextOptions};
 
 /// The version of the written form of a [`RunRecord`].
@@ -166,6 +167,12 @@ pub struct RunRecord {
     /// What a fitting of numbers found; nothing for any other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<NumbersRecord>,
+    /// What a fitting of several labels found; nothing for any other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub several: Option<SeveralRecord>,
+    /// Images of two parts that look alike; nothing where they were not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_duplicates: Option<NearDuplicates>,
     /// The earlier tasks that it was held to, the oldest first; nothing where no term asks for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierRecord>,
@@ -220,6 +227,8 @@ impl RunRecord {
             pretraining: None,
             language: None,
             numbers: None,
+            several: None,
+            near_duplicates: None,
             earlier: Vec::new(),
             seconds: 0.0,
         }

@@ -205,6 +205,13 @@ impl Run {
             let mend = "measure it with Run::evaluate_numbers";
             return Err(Error::options("the run answers with a number, not with a class", mend));
         }
+        if self.record.several.is_some() {
+            let mend = "measure it with Run::evaluate_several";
+            return Err(Error::options(
+                "the run answers with several labels, not with one class",
+                mend,
+            ));
+        }
         let mut examples = examples.into();
         let (items, mut part) = self.part(examples.items())?;
         examples = examples.with_classes(&self.record.labels)?;

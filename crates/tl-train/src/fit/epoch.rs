@@ -18,7 +18,9 @@ use super::sweep::Sweep;
 use super::validated::Validated;
 use crate::ema::{put_back, snapshot};
 use crate::logistic::Options;
-use crate::loss::{cross_entropy, scalar, squared_error, weighted_cross_entropy};
+use crate::loss::{
+    binary_cross_entropy, cross_entropy, scalar, squared_error, weighted_cross_entropy,
+};
 use crate::progress::{EpochRow, Progress};
 use crate::regularise::{Forward, Leaving, PathIntegral, go_through};
 use crate::resident_bytes;
@@ -198,6 +200,10 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
     ) -> Tensor<1> {
         let data = self.task.data;
         let logits = Answers::of(data.answers(), logits, items);
+        if let Some(several) = data.several() {
+            let wanted = several.targets(items, logits.dims()[1]);
+            return binary_cross_entropy(logits, &wanted, self.class_weights.as_deref());
+        }
         match (data.numbers(), &self.class_weights) {
             (Some(numbers), _) => squared_error(logits, &numbers.targets(items, data.windows())),
             (None, Some(weights)) => weighted_cross_entropy(logits, labels, smoothing, weights),
@@ -213,8 +219,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
         let started = Instant::now();
-        if self.task.data.numbers().is_some() {
-            let what = "the solver of a head that answers with numbers";
+        let data = self.task.data;
+        if data.numbers().is_some() || data.several().is_some() {
+            let what = "the solver of a head that answers with numbers, or with several labels";
             let (value, expected) = ("logistic regression".to_string(), "epochs by gradient");
             return Err(TrainError::BadOption { what, value, expected });
         }
@@ -316,6 +323,7 @@ fn row(
         validation_accuracy: validation.and_then(|found| found.accuracy),
         validation_f1: validation.and_then(|found| found.entity_f1),
         validation_r2: validation.and_then(|found| found.r2),
+        validation_map: validation.and_then(|found| found.mean_average_precision),
         ema_accuracy: average.and_then(|found| found.accuracy),
         ema_r2: average.and_then(|found| found.r2),
         learning_rate: sums.rate,
@@ -339,6 +347,9 @@ fn describe(row: &EpochRow, pieces: bool) -> String {
     }
     if let Some(r2) = row.validation_r2 {
         line += &format!(", R² {r2:.3}");
+    }
+    if let Some(map) = row.validation_map {
+        line += &format!(", mAP {map:.3}");
     }
     if let Some(f1) = row.validation_f1 {
         line += &format!(" of words, F1 of entities {:.1} %", 100.0 * f1);

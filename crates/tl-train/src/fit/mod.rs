@@ -146,9 +146,11 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             self.close_epoch(phase, &feed, last, progress)?;
         }
         if self.out_of_patience() {
-            let figure = match self.task.data.numbers() {
-                Some(_) => "R² of the validation part",
-                None => "validation accuracy",
+            let data = self.task.data;
+            let figure = match (data.numbers(), data.several()) {
+                (Some(_), _) => "R² of the validation part",
+                (None, Some(_)) => "mAP of the validation part",
+                (None, None) => "validation accuracy",
             };
             let (name, stale) = (&phase.phase.name, self.state.stale);
             progress

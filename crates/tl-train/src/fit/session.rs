@@ -72,8 +72,11 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             let mend = "give data with labels: images in one folder for each class, texts with a column of labels";
             return Err(TrainError::NothingToUse { part: "training", mend });
         }
-        let class_weights =
-            settings.balanced.then(|| class_weights(task, &labels, model.head.classes()));
+        let classes = model.head.classes();
+        let class_weights = settings.balanced.then(|| match task.data.several() {
+            Some(several) => several.positive_weights(&task.split.train, classes),
+            None => class_weights(task, &labels, classes),
+        });
         let beginning = Beginning::of(&model, plan, &task.earlier, &device)?;
         let path = settings.path_integral.then(|| PathIntegral::begin(&model)).transpose()?;
         let mut session = Self {

@@ -314,6 +314,7 @@ fn curve(row: &AdaptRow) -> EpochRow {
         validation_accuracy: row.scores.get(Validator::SourceAccuracy),
         validation_f1: None,
         validation_r2: None,
+        validation_map: None,
         ema_r2: None,
         ema_accuracy: None,
         learning_rate: row.learning_rate,

@@ -162,6 +162,7 @@ fn curve(row: &PretrainRow) -> EpochRow {
         validation_accuracy: None,
         validation_f1: None,
         validation_r2: None,
+        validation_map: None,
         ema_r2: None,
         ema_accuracy: None,
         learning_rate: row.learning_rate,
