@@ -90,6 +90,15 @@ pub struct TuningFlags {
     #[arg(long, value_name = "WORDS", num_args = 0..=1, require_equals = true, default_missing_value = "crop,flip", help_heading = "Tuning")]
     pub augment: Option<Augment>,
 
+    /// Mix training images of a batch, and the losses of their labels, by shares of Beta(ALPHA, ALPHA) (Mixup), in phases that freeze no
+    /// stage; 0 mixes nothing [default: 0]
+    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true, help_heading = "Tuning")]
+    pub mixup: Option<f64>,
+
+    /// The same by a rectangle of one image in another (CutMix); with both flags one of them is drawn for each batch [default: 0]
+    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true, help_heading = "Tuning")]
+    pub cutmix: Option<f64>,
+
     /// Images in a batch [default: 32]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub batch_size: Option<usize>,
@@ -165,6 +174,8 @@ impl TuningFlags {
         settings.batch_size = self.batch_size.unwrap_or(settings.batch_size);
         settings.keep = self.keep.unwrap_or(settings.keep);
         settings.ema = self.ema.or(settings.ema);
+        settings.mixup = self.mixup.or(settings.mixup);
+        settings.cutmix = self.cutmix.or(settings.cutmix);
         settings.patience = self.patience.or(settings.patience);
         settings.validate_every = self.validate_every.unwrap_or(settings.validate_every);
         settings.balanced = self.class_weights.unwrap_or(settings.balanced);

@@ -49,6 +49,13 @@ pub struct Settings {
     /// Whether it is noted on the way what each weight of the stages does for the loss (SI).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub path_integral: bool,
+    /// α of Mixup: images of a batch are mixed by shares of Beta(α, α), and so are the losses of their labels; only in phases
+    /// whose images run through every stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixup: Option<f64>,
+    /// The same of CutMix, which puts a rectangle of one image into another. With both, each comes in half of the steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cutmix: Option<f64>,
     /// Epochs between two validations; the last one of a phase is always validated.
     pub validate_every: usize,
 }
@@ -66,6 +73,8 @@ impl Default for Settings {
             balanced: false,
             interpolate: false,
             path_integral: false,
+            mixup: None,
+            cutmix: None,
             validate_every: 1,
         }
     }
@@ -89,6 +98,11 @@ impl Settings {
                 decay.to_string(),
                 "a number from 0, below 1",
             );
+        }
+        for (what, alpha) in [("mixup", self.mixup), ("cutmix", self.cutmix)] {
+            if let Some(alpha) = alpha.filter(|alpha| !(0.01..=100.0).contains(alpha)) {
+                return bad(what, alpha.to_string(), "a number from 0.01 to 100");
+            }
         }
         if self.patience == Some(0) {
             return bad("the patience", "0".into(), "a whole number of epochs from 1");

@@ -12,6 +12,7 @@ use tl_kernels::Fused;
 use super::feed::{Feed, view};
 use super::guard::{first_not_finite, stage_of};
 use super::head::{Known, features, solve};
+use super::mixing::{Mixed, mix};
 use super::session::Session;
 use super::state::{BestEpoch, EpochSums};
 use super::validated::Validated;
@@ -119,21 +120,28 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let pass = Pass { seed: self.settings.seed, step };
         let stages = phase.settings.len() - 1;
+        let smoothing = phase.phase.label_smoothing;
+        // Behind frozen stages there are no images to mix.
+        let (input, mixed) = match phase.cut {
+            0 => mix(self.settings, input, step)?,
+            _ => (input, None),
+        };
+        let labels_loss =
+            |logits: Tensor<2>| self.mixed_loss(logits, items, labels, smoothing, mixed.as_ref());
         let cut_input = input.autodiff();
         // With every stage frozen the input is what the head multiplies already.
         let from = phase.cut.min(stages);
         let regularisers = &phase.phase.regularisers;
-        let smoothing = phase.phase.label_smoothing;
         // A path counts what the loss of the labels alone does: where terms go through the network too, that is differentiated by
         // itself, in a copy whose statistics nobody keeps.
         let alone = (self.path.is_some() && go_through(regularisers)).then(|| {
             let logits = model.clone().forward_from(cut_input.clone(), from, pass)?;
-            Ok::<_, TrainError>(self.loss(logits, items, labels, smoothing).backward())
+            Ok::<_, TrainError>(labels_loss(logits).backward())
         });
         let alone = alone.transpose()?;
         let Forward { logits, terms } =
             self.beginning.forward(&model, cut_input.clone(), from, pass, regularisers)?;
-        let loss = self.loss(logits, items, labels, smoothing);
+        let loss = labels_loss(logits);
         let value = scalar(loss.clone()).map_err(TrainError::Device)?;
         if !value.is_finite() {
             return Err(failed("the loss", first_not_finite(&model, cut_input, from)));
@@ -179,6 +187,22 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         sums.gradient_norm += norm.norm;
         sums.rate = phase.settings[stages].rate * factor;
         Ok(value)
+    }
+
+    /// The loss of the labels of a batch, and of those of the images that were mixed into its own.
+    fn mixed_loss(
+        &self,
+        logits: Tensor<2>,
+        items: &[usize],
+        labels: &[usize],
+        smoothing: f64,
+        mixed: Option<&Mixed>,
+    ) -> Tensor<1> {
+        let of = |labels: &[usize]| self.loss(logits.clone(), items, labels, smoothing);
+        match mixed {
+            Some(mixed) => mixed.loss(labels, of),
+            None => of(labels),
+        }
     }
 
     /// The loss of the labels of a batch.

@@ -2,13 +2,14 @@
 //!
 //! [`fit`] goes through the phases of a plan; `epoch` through the batches of an epoch; `feed` hands
 //! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite; `interpolate` goes
-//! back part of the way at the end; `pool` makes one answer of a text's windows; `validated` is what a validation found.
+//! back part of the way at the end; `mixing` makes one image of two; `pool` makes one answer of a text's windows; `validated` is what a validation found.
 
 mod epoch;
 pub(crate) mod feed;
 mod guard;
 mod head;
 mod interpolate;
+mod mixing;
 mod pool;
 mod predict;
 mod session;
