@@ -3,10 +3,10 @@
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use tl_core::{Activation, rng};
+use tl_core::{Activation, ResolvedPhase, Solver, rng};
 use tl_random::Rng;
 
-use crate::{Settings, TrainError};
+use crate::{Dataset, Settings, TrainError};
 
 /// How the images of one batch are mixed: each with the one before it, the first with the last, as torchvision pairs them.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,18 +19,18 @@ pub(crate) struct Mixed {
 }
 
 impl Mixed {
-    /// What is drawn for a step, on images of `height` × `width` pixels; nothing where the settings ask for none. Where they ask
-    /// for both kinds, each comes in half of the steps.
-    pub fn draw(settings: &Settings, step: u64, height: usize, width: usize) -> Option<Self> {
-        let mut random = rng(settings.seed, "mixup", step, 0);
+    /// What is drawn for the batch of this number, on images of `height` × `width` pixels; nothing where the settings ask for
+    /// none. Where they ask for both kinds, each comes in half of the batches.
+    pub fn draw(settings: &Settings, number: u64, height: usize, width: usize) -> Option<Self> {
+        let mut random = rng(settings.seed, "mixup", number, 0);
         let cut =
             |alpha: f64, random: &mut Rng| Self::cut(random.beta(alpha), height, width, random);
         let blended = |alpha: f64, random: &mut Rng| Self { share: random.beta(alpha), cut: None };
-        match (settings.mixup, settings.cutmix) {
-            (None, None) => None,
-            (Some(alpha), None) => Some(blended(alpha, &mut random)),
-            (None, Some(alpha)) => Some(cut(alpha, &mut random)),
-            (Some(alpha), Some(cut_alpha)) => Some(match random.below(2) {
+        match settings.mixing() {
+            [None, None] => None,
+            [Some(alpha), None] => Some(blended(alpha, &mut random)),
+            [None, Some(alpha)] => Some(cut(alpha, &mut random)),
+            [Some(alpha), Some(cut_alpha)] => Some(match random.below(2) {
                 0 => blended(alpha, &mut random),
                 _ => cut(cut_alpha, &mut random),
             }),
@@ -84,6 +84,33 @@ impl Mixed {
     }
 }
 
+/// Succeeds where images are mixed in some phase, or nobody asks for it.
+///
+/// # Errors
+/// Data that are not answered with one class each; a plan whose phases all have frozen stages before the first trained one, or solve
+/// a head.
+pub(crate) fn check(
+    settings: &Settings,
+    data: &dyn Dataset,
+    phases: &[ResolvedPhase],
+) -> Result<(), TrainError> {
+    if !settings.mixes() {
+        return Ok(());
+    }
+    let (what, value) = ("what mixup or cutmix mixes", "nothing".to_string());
+    let several = data.answers().is_some() || data.targets(&[], None).is_some();
+    if several || data.numbers().is_some() || data.lengths().is_some() {
+        let expected = "images that are answered with one class each, or leave them out";
+        return Err(TrainError::BadOption { what, value, expected });
+    }
+    let by_image = |it: &ResolvedPhase| it.cut == 0 && it.phase.solver == Solver::Gradient;
+    if !phases.iter().any(by_image) {
+        let expected = "a phase by gradient whose first stage is trained, or leave them out";
+        return Err(TrainError::BadOption { what, value, expected });
+    }
+    Ok(())
+}
+
 /// The input of a step whose stages are all trained or run anew, mixed where the settings ask for it.
 ///
 /// # Errors
@@ -91,14 +118,14 @@ impl Mixed {
 pub(crate) fn mix(
     settings: &Settings,
     input: Activation,
-    step: u64,
+    number: u64,
 ) -> Result<(Activation, Option<Mixed>), TrainError> {
-    if settings.mixup.or(settings.cutmix).is_none() {
+    if !settings.mixes() {
         return Ok((input, None));
     }
     let images = input.into_image("mixup or cutmix")?;
     let [_, _, height, width] = images.dims();
-    let Some(mixed) = Mixed::draw(settings, step, height, width) else {
+    let Some(mixed) = Mixed::draw(settings, number, height, width) else {
         return Ok((Activation::Image(images), None));
     };
     let images = mixed.images(images.into_channels_first());
@@ -108,7 +135,7 @@ pub(crate) fn mix(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loss::{cross_entropy, scalar};
+    use crate::loss::{cross_entropy, scalar, weighted_cross_entropy};
 
     const CLASSES: usize = 3;
     const LOGITS: [f32; 9] = [0.3, -1.2, 0.8, 2.0, 0.1, -0.4, -0.7, 0.9, 0.2];
@@ -147,6 +174,26 @@ mod tests {
             let found = scalar(loss_of(&Mixed { share, cut: None }, &logits(&LOGITS))).unwrap();
             assert!((found - expected(&LOGITS, share)).abs() < 1e-6, "{share}: {found}");
         }
+    }
+
+    #[test]
+    fn class_weights_weigh_both_labels() {
+        let (share, weights) = (0.3, [0.5f32, 2.0, 1.25]);
+        let mixed = Mixed { share, cut: None };
+        let of = |labels: &[usize]| weighted_cross_entropy(logits(&LOGITS), labels, 0.0, &weights);
+        let found = scalar(mixed.loss(&LABELS, of)).unwrap();
+        // Without smoothing each label's own term counts, times its weight, by all weights: 1.25, 0.5 and 2.
+        let term = |row: usize, label: usize| {
+            let row = &LOGITS[row * CLASSES..][..CLASSES];
+            let sum: f64 = row.iter().map(|value| f64::from(*value).exp()).sum();
+            f64::from(weights[label]) * (sum.ln() - f64::from(row[label]))
+        };
+        let both = |row: usize| {
+            let partner = LABELS[(row + LABELS.len() - 1) % LABELS.len()];
+            share * term(row, LABELS[row]) + (1.0 - share) * term(row, partner)
+        };
+        let expected = (0..LABELS.len()).map(both).sum::<f64>() / 3.75;
+        assert!((found - expected).abs() < 1e-6, "{found} should be {expected}");
     }
 
     #[test]
@@ -217,5 +264,7 @@ mod tests {
         let cuts = draws.iter().filter(|mixed| mixed.cut.is_some()).count();
         assert!((150..250).contains(&cuts), "{cuts}");
         assert_eq!(Mixed::draw(&Settings::default(), 0, 8, 8), None);
+        let nothing = Settings { mixup: Some(0.0), cutmix: Some(0.0), ..Settings::default() };
+        assert_eq!(Mixed::draw(&nothing, 0, 8, 8), None);
     }
 }
