@@ -29,6 +29,7 @@ Examples:
   tl finetune photos/ --model resnet50 --weights resnet50.pth --freeze-through layer2
   tl finetune photos/ --recipe gradual --layer-decay 0.7 --augment
   tl finetune photos/ --recipe finetune --augment=crop,flip,jitter=0.4,erasing=0.25
+  tl finetune photos/ --recipe finetune --augment --mixup 0.2 --cutmix 1 --batch-size 8 --accumulate 4
   tl finetune photos/ --dry-run                             classes, split, what is trained; writes nothing
   tl finetune photos/ --seeds 3                             three runs, mean ± deviation
   tl finetune photos/ --out runs/1 --resume                 go on with an interrupted run

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use tl_core::{Backbone, Head, NormPolicy, Plan, ResolvedPhase, Solver, TrainableReport};
+use tl_core::{Backbone, Head, NormPolicy, Plan, TrainableReport};
 use tl_data::text::Tokenizer;
 use tl_data::{Augment, CropRange, Split};
 use tl_models::Classifier;
@@ -24,7 +24,7 @@ pub use crate::outcome::Outcome;
 use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::pretrained_as;
 use crate::text_files::TokenizerFiles;
-use crate::{Error, Examples, FinetuneOptions, Network, Run, highlights, numbers};
+use crate::{Error, Examples, FinetuneOptions, Network, Run, highlights, image_options, numbers};
 
 /// A fitting that is asked for.
 #[derive(Clone, Debug)]
@@ -178,7 +178,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         let fresh = found.report.is_none();
         tuning = tuning.for_texts(split.train.len(), recurrent, fresh);
     }
-    let mixes = options.settings.mixup.or(options.settings.cutmix).is_some();
+    let mixes = options.settings.mixes();
     let mut plan = tuning.plan(&stages, split.train.len())?;
     if let Some(adapters) = &adapters {
         plan = adapters.plan(plan, &found.model.backbone, tuning.augment || mixes)?;
@@ -187,16 +187,16 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         plan = numbers::without_classes(plan);
     }
     let phases = plan.resolve(&stages)?;
-    let by_image = |it: &ResolvedPhase| it.cut == 0 && it.phase.solver == Solver::Gradient;
-    if mixes && (matches!(preprocess, Preprocessing::Texts(_)) || !phases.iter().any(by_image)) {
-        let what = "images are mixed where every stage is trained, which happens nowhere here";
-        return Err(Error::options(what, "leave out --mixup and --cutmix"));
-    }
+    let images = !matches!(preprocess, Preprocessing::Texts(_));
+    image_options::check(options, images, &phases)?;
     let mut report = TrainableReport::new(&phases, &found.model);
     // What is kept and computed are windows, where texts are read in several.
     let [train, validation] = [&split.train, &split.validation].map(|part| data.rows(part).len());
     if options.settings.cache {
-        let kept = train + validation;
+        let kept = [
+            train + validation,
+            train.saturating_mul(options.settings.cached_views.saturating_sub(1)),
+        ];
         cache_sizes(&mut report, &phases, &found.model, kept, sample, &request.device)?;
     }
     let extent = Extent { train, validation, sample, cache_memory: request.cache_memory };

@@ -49,6 +49,7 @@ pub mod finetune;
 pub mod folder;
 pub mod foreign;
 mod highlights;
+mod image_options;
 pub mod language;
 mod load_script;
 pub mod network;
