@@ -154,7 +154,7 @@ pub fn visit_gradients<M: Module>(
     module.visit(&mut Visitor { path: ModulePath::default(), gradients, visit });
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
 
