@@ -30,6 +30,7 @@ Examples:
   tl finetune photos/ --model resnet50 --weights resnet50.pth --freeze-through layer2
   tl finetune photos/ --recipe gradual --layer-decay 0.7 --augment
   tl finetune photos/ --recipe finetune --augment=crop,flip,jitter=0.4,erasing=0.25
+  tl finetune photos/ --recipe finetune --augment --mixup 0.2 --cutmix 1 --batch-size 8 --accumulate 4
   tl finetune scans.csv --label-column finding --group-column patient
   tl finetune scenes.csv --label-separator '|'              several labels or none for each image
   tl finetune photos/ --dry-run                             classes, split, what is trained; writes nothing

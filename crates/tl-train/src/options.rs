@@ -28,6 +28,9 @@ pub enum Keep {
 pub struct Settings {
     pub seed: u64,
     pub batch_size: usize,
+    /// Batches whose gradients are averaged into one step, each by the number of its labels.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     pub keep: Keep,
     /// The decay of a moving average of the weights.
     pub ema: Option<f64>,
@@ -49,8 +52,27 @@ pub struct Settings {
     /// Whether it is noted on the way what each weight of the stages does for the loss (SI).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub path_integral: bool,
+    /// α of Mixup: images of a batch are mixed by shares of Beta(α, α), and so are the losses of their labels; only in phases
+    /// whose images run through every stage. 0 mixes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixup: Option<f64>,
+    /// The same of CutMix, which puts a rectangle of one image into another. With both, each comes in half of the batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cutmix: Option<f64>,
+    /// Views of each training image whose outputs are kept behind a frozen prefix, in phases that vary images: the image as it is
+    /// and others drawn once; epoch e of a phase is trained on view e mod their number.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub cached_views: usize,
     /// Epochs between two validations; the last one of a phase is always validated.
     pub validate_every: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 impl Default for Settings {
@@ -58,6 +80,7 @@ impl Default for Settings {
         Self {
             seed: 0,
             batch_size: 32,
+            accumulate: 1,
             keep: Keep::Best,
             ema: None,
             patience: None,
@@ -66,12 +89,25 @@ impl Default for Settings {
             balanced: false,
             interpolate: false,
             path_integral: false,
+            mixup: None,
+            cutmix: None,
+            cached_views: 1,
             validate_every: 1,
         }
     }
 }
 
 impl Settings {
+    /// α of Mixup and of CutMix, as far as images are mixed by them.
+    pub fn mixing(&self) -> [Option<f64>; 2] {
+        [self.mixup, self.cutmix].map(|alpha| alpha.filter(|alpha| *alpha != 0.0))
+    }
+
+    /// Whether images are mixed.
+    pub fn mixes(&self) -> bool {
+        self.mixing().iter().any(Option::is_some)
+    }
+
     /// # Errors
     /// A number that makes no sense, or settings that need another.
     pub fn validate(&self) -> Result<(), TrainError> {
@@ -79,6 +115,12 @@ impl Settings {
             |what, value: String, expected| Err(TrainError::BadOption { what, value, expected });
         if self.batch_size == 0 {
             return bad("the batch size", "0".into(), "a whole number from 1");
+        }
+        if self.accumulate == 0 {
+            return bad("the number of batches in a step", "0".into(), "a whole number from 1");
+        }
+        if self.cached_views == 0 {
+            return bad("the number of cached views", "0".into(), "a whole number from 1");
         }
         if self.validate_every == 0 {
             return bad("epochs between two validations", "0".into(), "a whole number from 1");
@@ -89,6 +131,11 @@ impl Settings {
                 decay.to_string(),
                 "a number from 0, below 1",
             );
+        }
+        for (what, alpha) in [("α of mixup", self.mixup), ("α of cutmix", self.cutmix)] {
+            if let Some(alpha) = alpha.filter(|it| *it != 0.0 && !(0.01..=100.0).contains(it)) {
+                return bad(what, alpha.to_string(), "0 for none, or a number from 0.01 to 100");
+            }
         }
         if self.patience == Some(0) {
             return bad("the patience", "0".into(), "a whole number of epochs from 1");

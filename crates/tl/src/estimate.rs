@@ -66,7 +66,7 @@ pub(crate) fn cache_sizes(
     report: &mut TrainableReport,
     phases: &[ResolvedPhase],
     model: &Classifier<Network>,
-    examples: usize,
+    [examples, views]: [usize; 2],
     sample: Sample,
     device: &Device,
 ) -> Result<(), Error> {
@@ -88,7 +88,9 @@ pub(crate) fn cache_sizes(
     }
     for (phase, row) in phases.iter().zip(&mut report.phases) {
         if phase.cut > 0 || !phase.phase.augment {
-            row.cached_bytes = (elements[phase.cut] * examples * size_of::<f32>()) as u64;
+            let varied = phase.cut > 0 && phase.phase.augment;
+            let rows = examples + if varied { views } else { 0 };
+            row.cached_bytes = (elements[phase.cut] * rows * size_of::<f32>()) as u64;
         }
     }
     Ok(())
@@ -150,7 +152,13 @@ pub(crate) fn costs(
         // Decoded images ahead: three batches of pixels.
         let ahead = 3 * batch * extent.sample.shape().elements() * size_of::<f32>();
         let passes = if stored { 1 } else { row.epochs };
-        let mut seconds = frozen.each_second * (rows * passes) as f64;
+        let varied = stored && phase.cut > 0 && phase.phase.augment;
+        let views = if varied {
+            extent.train.saturating_mul(settings.cached_views.saturating_sub(1))
+        } else {
+            0
+        };
+        let mut seconds = frozen.each_second * (rows * passes + views) as f64;
         let mut working = frozen.bytes(batch) + ahead;
         let mut state = 0;
         if by_gradient {

@@ -27,8 +27,8 @@ use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::pretrained_as;
 use crate::text_files::TokenizerFiles;
 use crate::{
-    Error, Examples, FinetuneOptions, Network, Run, calibration, highlights, looks, near, numbers,
-    several,
+    Error, Examples, FinetuneOptions, Network, Run, calibration, highlights, image_options, looks,
+    near, numbers, several,
 };
 
 /// A fitting that is asked for.
@@ -190,19 +190,25 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         let fresh = found.report.is_none();
         tuning = tuning.for_texts(split.train.len(), recurrent, fresh);
     }
+    let mixes = options.settings.mixes();
     let mut plan = tuning.plan(&stages, split.train.len())?;
     if let Some(adapters) = &adapters {
-        plan = adapters.plan(plan, &found.model.backbone, tuning.augment)?;
+        plan = adapters.plan(plan, &found.model.backbone, tuning.augment || mixes)?;
     }
     if numbers || several {
         plan = numbers::without_classes(plan);
     }
     let phases = plan.resolve(&stages)?;
+    let images = !matches!(preprocess, Preprocessing::Texts(_));
+    image_options::check(options, images, &phases)?;
     let mut report = TrainableReport::new(&phases, &found.model);
     // What is kept and computed are windows, where texts are read in several.
     let [train, validation] = [&split.train, &split.validation].map(|part| data.rows(part).len());
     if options.settings.cache {
-        let kept = train + validation;
+        let kept = [
+            train + validation,
+            train.saturating_mul(options.settings.cached_views.saturating_sub(1)),
+        ];
         cache_sizes(&mut report, &phases, &found.model, kept, sample, &request.device)?;
     }
     let extent = Extent { train, validation, sample, cache_memory: request.cache_memory };

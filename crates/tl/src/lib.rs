@@ -61,6 +61,7 @@ pub mod folder;
 pub mod foreign;
 mod gaze;
 mod highlights;
+mod image_options;
 pub mod language;
 mod load_script;
 mod looks;

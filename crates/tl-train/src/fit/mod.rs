@@ -1,18 +1,24 @@
 //! The training loop, from the first phase to the weights that are kept.
 //!
 //! [`fit`] goes through the phases of a plan; `epoch` through the batches of an epoch; `feed` hands
-//! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite; `interpolate` goes
-//! back part of the way at the end; `sweep` looks for a learning rate; `pool` makes one answer of a text's windows; `validated` is what a validation found.
+//! out batches at the cut, of which `cached_views` may keep several views; `step` makes a step of them, and `gathered` one of several;
+//! `head` solves a head on frozen features; `guard` finds what is not finite; `interpolate` goes
+//! back part of the way at the end; `mixing` makes one image of two; `sweep` looks for a learning rate; `pool` makes one answer of a
+//! text's windows; `validated` is what a validation found.
 
+mod cached_views;
 mod epoch;
 pub(crate) mod feed;
+mod gathered;
 mod guard;
 mod head;
 mod interpolate;
+mod mixing;
 mod pool;
 mod predict;
 mod session;
 mod state;
+mod step;
 mod sweep;
 mod validated;
 
@@ -90,6 +96,7 @@ where
 {
     settings.validate()?;
     let phases = plan.resolve(&model.backbone.stages())?;
+    mixing::check(settings, task.data, &phases)?;
     let mut report = TrainableReport::new(&phases, &model);
     let mut session = Session::begin(model, task, plan, settings, conduct, progress)?;
     let first = session.state.phase;
@@ -133,6 +140,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         let feed = self.feed(phase, progress)?;
         let bytes = match &feed {
             feed::Feed::Stored(store) => store.bytes(),
+            feed::Feed::Views(views) => views.store.bytes(),
             feed::Feed::Streamed { .. } => 0,
         };
         self.memories = self.remember(phase)?;

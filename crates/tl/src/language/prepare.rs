@@ -15,7 +15,7 @@ use crate::examples::preprocessing;
 use crate::folder::{Claimed, claim};
 use crate::record::{Beginning, DataRecord, RunRecord};
 use crate::source::pretrained_as;
-use crate::{Error, Network, Recipe, Request, text_files};
+use crate::{Error, Network, Recipe, Request, image_options, text_files};
 
 /// A fitting on texts without labels that was checked and laid out.
 pub struct PreparedLanguage {
@@ -40,6 +40,7 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
     let options = &request.options;
     options.settings.validate()?;
     options.check_terms(false)?;
+    image_options::check_without_labels(options)?;
     if options.shots.is_some() {
         return Err(Error::options("these texts have no classes", "leave out --shots"));
     }
