@@ -166,15 +166,13 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         progress.begin(what, items.len() as u64);
         let expected = items.len();
         let stages = model.backbone.stages().len();
-        let stop = &self.conduct.stop;
+        let conduct = self.conduct;
         let step = self.state.step;
         let items = self.sorted(items);
         let batches =
             stream(data, prefix.as_ref(), items, self.settings.batch_size, None, &self.device).map(
                 |batch| {
-                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
-                        return Err(TrainError::Interrupted { step });
-                    }
+                    conduct.check_end(step)?;
                     let (indices, activation) = batch?;
                     progress.advance(indices.len() as u64, "");
                     // All stages frozen: the head sees nothing but the vectors it multiplies. Of words it sees their tokens.
@@ -190,6 +188,11 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         progress.end();
         let mend = "see which images were skipped";
         store.map(Feed::Stored).ok_or(TrainError::NothingToUse { part: "training", mend })
+    }
+
+    /// Fails where the run is to end.
+    pub fn check_end(&self) -> Result<(), TrainError> {
+        self.conduct.check_end(self.state.step)
     }
 
     /// The frozen stages of a phase, if it has some.
