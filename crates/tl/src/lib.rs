@@ -12,6 +12,7 @@
 //! | [`earlier`] | what a fitting takes over from the runs of earlier tasks: [`EarlierTask`] |
 //! | [`examples`] | [`Examples`]: images or texts |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
+//! | [`minutes`] | fitting within a time: [`Budget`], [`prepare_within`] |
 //! | [`adapters`] | LoRA and its kin in a fitting, and from a run |
 //! | [`foreign`] | adapters from elsewhere, in PEFT's format |
 //! | [`adapt`](mod@adapt) | to another domain without its labels: [`AdaptRequest`], [`prepare_adaptation`], [`adapt()`] |
@@ -51,6 +52,7 @@ pub mod foreign;
 mod highlights;
 pub mod language;
 mod load_script;
+pub mod minutes;
 pub mod network;
 pub mod numbers;
 pub mod options;
@@ -77,6 +79,7 @@ pub use error::Error;
 pub use examples::Examples;
 pub use finetune::{Prepared, Request, finetune, prepare};
 pub use language::{LanguageRun, PreparedLanguage, Sampling, Writer, prepare_language};
+pub use minutes::{Budget, MinutesRecord, PreparedWithin, prepare_within};
 pub use network::{EMBEDDED_NETWORK, Network, networks, text_family, works_on_texts};
 pub use options::{FinetuneOptions, TextOptions};
 pub use pretrain::{

@@ -14,6 +14,7 @@ use tl_train::metrics::Evaluation;
 use crate::adapt::{AdaptOptions, AdaptRecord};
 use crate::earlier::EarlierRecord;
 use crate::language::LanguageRecord;
+use crate::minutes::MinutesRecord;
 use crate::numbers::NumbersRecord;
 use crate::pretrain::PretrainRecord;
 use crate::{Error, FinetuneOptions, TextOptions};
@@ -162,6 +163,9 @@ pub struct RunRecord {
     /// What a fitting of numbers found; nothing for any other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<NumbersRecord>,
+    /// What was tried within a time; nothing for a fitting that has all it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<MinutesRecord>,
     /// The earlier tasks that it was held to, the oldest first; nothing where no term asks for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierRecord>,
@@ -215,6 +219,7 @@ impl RunRecord {
             pretraining: None,
             language: None,
             numbers: None,
+            minutes: None,
             earlier: Vec::new(),
             seconds: 0.0,
         }
