@@ -9,7 +9,6 @@ use tl::{EMBEDDED_NETWORK, Examples, ProbeRequest, Probed, TextOptions, probe};
 use crate::failure::Failure;
 use crate::flags::{Machine, Patches, TextFlags, WindowFlags, shares};
 use crate::output;
-use crate::progress::Display;
 
 /// Measure what a network's features are good for, without tuning it
 ///
@@ -127,7 +126,7 @@ pub fn run(verb: &Probe) -> Result<(), Failure> {
     request.seed = verb.seed;
     request.threads = verb.machine.threads();
     request.strict = verb.strict;
-    let found = probe(&request, &mut Display::new())?;
+    let found = probe(&request, &mut verb.machine.display())?;
     if verb.machine.json { output::object(&found) } else { output::print(&text(&found)) }
 }
 

@@ -10,7 +10,6 @@ use tl::{Candidate, Examples, RankRequest, Ranked, Ranking, Score, TextOptions, 
 
 use crate::failure::Failure;
 use crate::flags::{Machine, TextFlags, WindowFlags, one_of, shares};
-use crate::progress::Display;
 use crate::{finetune, output};
 
 /// Rank networks by how well their features suit the data, without tuning any
@@ -141,7 +140,7 @@ pub fn run(verb: &Rank) -> Result<(), Failure> {
     (request.shots, request.batch_size, request.seed) = (verb.shots, verb.batch_size, verb.seed);
     request.neighbours.count = verb.neighbours;
     (request.threads, request.strict) = (verb.machine.threads(), verb.strict);
-    let found = rank(&request, &mut Display::new())?;
+    let found = rank(&request, &mut verb.machine.display())?;
     if let Some(folder) = &verb.out {
         write(&found, folder, &output::command_line(&finetune::words()))?;
     }
