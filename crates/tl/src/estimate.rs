@@ -113,7 +113,7 @@ const READ: [usize; 2] = [16, 8];
 
 /// The seconds that reading one of the rows `part` takes: some of them, evenly apart, are read. What cannot be read is told by
 /// who needs it.
-pub(crate) fn reading(data: &dyn Dataset, part: &[usize], device: &Device) -> f64 {
+pub(crate) fn seconds_to_read(data: &dyn Dataset, part: &[usize], device: &Device) -> f64 {
     let apart = (part.len() / READ[0]).max(1);
     let some: Vec<usize> = part.iter().copied().step_by(apart).take(READ[0]).collect();
     let started = Instant::now();

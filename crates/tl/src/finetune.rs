@@ -17,7 +17,7 @@ use tl_train::{Conduct, Progress, Task, check_resume};
 
 use crate::adapters::{Adapters, Purpose, keyed};
 use crate::earlier::{EarlierTask, EarlierTasks};
-use crate::estimate::{Extent, Sample, cache_sizes, costs, reading};
+use crate::estimate::{Extent, Sample, cache_sizes, costs, seconds_to_read};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::claim;
 use crate::network::LSTM;
@@ -204,7 +204,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     }
     let (settings, device) = (&options.settings, &request.device);
     if request.timed || memory::in_use() > 0 {
-        let each_read = reading(&*data, &data.rows(&split.train), device);
+        let each_read = seconds_to_read(&*data, &data.rows(&split.train), device);
         let cache_memory = request.cache_memory;
         let extent = Extent { train, validation, test, sample, cache_memory, each_read };
         costs(&mut report, &phases, &found.model, plan.optimizer, settings, &extent, device)?;

@@ -25,7 +25,7 @@ impl Candidate {
             return vec![asked];
         }
         let mut all = vec![asked];
-        let fresh = options.weights == "random";
+        let fresh = options.weights == "random" || options.weights.starts_with("random:");
         let free = tuning.freeze_through.is_none() && tuning.freeze_matching.is_none();
         // Random stages are worth nothing while they are frozen, and numbers have no solver.
         if !fresh && !options.text.numbers {
@@ -43,10 +43,11 @@ impl Candidate {
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
-            Self::AsAsked(asked) => {
-                let known = Recipe::ALL.iter().find(|(_, recipe)| *recipe == asked);
-                known.map_or("auto", |(name, _)| name)
-            }
+            Self::AsAsked(Recipe::Auto) => "auto",
+            Self::AsAsked(Recipe::Probe) => "probe",
+            Self::AsAsked(Recipe::Finetune) => "finetune",
+            Self::AsAsked(Recipe::Gradual) => "gradual",
+            Self::AsAsked(Recipe::Lora) => "lora",
             Self::Probe => "probe",
             Self::LastStages => "last-stages",
             Self::Lora => "lora",
