@@ -10,12 +10,12 @@ use crate::adapt_flags::Adapt;
 use crate::adapt_summary::{self as summary, Outcome};
 use crate::failure::Failure;
 use crate::finetune::{resume_words, words};
-use crate::progress::Display;
 use crate::{adapt_seeds, interruption, output};
 
 pub fn run(verb: &Adapt) -> Result<(), Failure> {
     let mut request = request(verb)?;
     if verb.run.dry_run {
+        interruption::end_at_once();
         let prepared = prepare_adaptation(request)?;
         return summary::dry_run(&prepared, verb.machine.json);
     }
@@ -24,7 +24,7 @@ pub fn run(verb: &Adapt) -> Result<(), Failure> {
         return adapt_seeds::run(verb, request, count);
     }
     let resume = resume_words(verb.run.out.is_some(), verb.run.resume);
-    let run = fit(request, &resume, &mut Display::new())?;
+    let run = fit(request, &resume, &mut verb.machine.display())?;
     let outcome = Outcome::new(&run.folder, &run.record)?;
     if verb.compare.is_some() {
         outcome.write_table(&run.folder)?;

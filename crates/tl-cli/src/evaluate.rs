@@ -15,7 +15,6 @@ use tl::{Examples, Run};
 
 use crate::failure::Failure;
 use crate::flags::Machine;
-use crate::progress::Display;
 use crate::{language, output};
 
 /// Measure a run on labelled images or texts: accuracy with its 95 % interval, scores per class; or how near its numbers are
@@ -103,7 +102,7 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     output::notes(examples.notes());
     let (shift, threads) = (verb.shift.as_ref(), verb.machine.threads());
     let measured =
-        run.evaluate(examples, shift, threads, verb.strict, &device, &mut Display::new())?;
+        run.evaluate(examples, shift, threads, verb.strict, &device, &mut verb.machine.display())?;
     if verb.machine.json {
         return output::object(&Answer {
             run: &verb.run.to_string_lossy(),
@@ -136,7 +135,7 @@ fn numbers(verb: &Evaluate, run: &Run, device: &Device) -> Result<(), Failure> {
     let options = run.record.preprocess.texts()?;
     let examples = Examples::open(name, &run.record.network, options, true)?;
     output::notes(examples.notes());
-    let (found, part) = run.evaluate_numbers(&examples, device, &mut Display::new())?;
+    let (found, part) = run.evaluate_numbers(&examples, device, &mut verb.machine.display())?;
     if verb.machine.json {
         let run = &verb.run.to_string_lossy();
         return output::object(&NumbersAnswer { run, part: &part, found });

@@ -35,6 +35,7 @@ Examples:
   tl finetune scenes.csv --label-separator '|'              several labels or none for each image
   tl finetune photos/ --dry-run                             classes, split, what is trained; writes nothing
   tl finetune photos/ --seeds 3                             three runs, mean ± deviation
+  tl finetune photos/ --minutes 10                          the best plan that ten minutes suffice for
   tl finetune photos/ --out runs/1 --resume                 go on with an interrupted run
   tl finetune photos/ --config runs/1/run.json --lr 3e-4    that run's options, another rate
   tl finetune reviews.csv --task text --model bert --weights MiniLM/ --recipe finetune
@@ -92,6 +93,13 @@ pub struct Finetune {
 
     #[command(flatten)]
     pub run: RunFlags,
+
+    /// Keep to this time: what the recipe says is tried first, with as many epochs as fit, and without --recipe other plans follow
+    /// while there is time (a probe, the last stages, adapters); the validation part chooses. The test part is measured once, in the
+    /// end, and with it a tenth more may pass at most. With --resume the time that was used before counts, and the result need not
+    /// be that of a run without an interruption; --epochs is the most that is run
+    #[arg(long, value_name = "M", allow_negative_numbers = true, conflicts_with_all = ["seeds", "dry_run"])]
+    pub minutes: Option<f64>,
 
     /// Compute the frozen stages anew in every epoch instead of keeping their outputs
     #[arg(long, help_heading = "Machine")]

@@ -4,16 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use tl::core::TrainableReport;
-use tl::data::{NearDuplicates, Skipped, Split};
-use tl::earlier::EarlierRecord;
+use tl::data::Skipped;
 use tl::numbers::NumbersRecord;
 use tl::several::SeveralRecord;
 use tl::train::metrics::{Evaluation, Regression, SeveralLabels};
-use tl::train::{Dataset, Scale};
 use tl::{Prepared, Run, RunRecord};
 
-use crate::class_counts::{ClassCounts, table};
-use crate::failure::Failure;
 use crate::output;
 
 /// How good a run is, by what it answers with.
@@ -172,98 +168,4 @@ pub fn earlier(prepared: &Prepared) -> Option<String> {
     let bytes: u64 = tasks.iter().map(|task| task.bytes).sum();
     let room = if bytes > 0 { format!("; {:.1} kB", bytes as f64 / 1e3) } else { String::new() };
     (!tasks.is_empty()).then(|| line + &room)
-}
-
-/// What `--dry-run --json` prints.
-#[derive(Serialize)]
-struct DryRun<'a> {
-    dry_run: bool,
-    network: &'a str,
-    weights: &'a str,
-    preprocess: &'a tl::record::Preprocessing,
-    classes: Vec<ClassCounts<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    numbers: Option<NumberCounts>,
-    notes: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    near_duplicates: Option<NearDuplicates>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    earlier: &'a [EarlierRecord],
-    trainable_report: &'a TrainableReport,
-    load_report: &'a Option<tl::models::weights::LoadReport>,
-}
-
-/// The texts of each part that are to be answered with numbers, and the mean and deviation of the training part.
-#[derive(Serialize)]
-struct NumberCounts {
-    train: usize,
-    validation: usize,
-    test: usize,
-    #[serde(flatten)]
-    scale: Scale,
-}
-
-impl NumberCounts {
-    fn of(data: &dyn Dataset, split: &Split) -> Option<Self> {
-        let numbers = data.numbers()?;
-        let known = |part: &[usize]| {
-            part.iter()
-                .filter(|item| numbers.values.get(**item).is_some_and(Option::is_some))
-                .count()
-        };
-        let [train, validation, test] =
-            [&split.train, &split.validation, &split.test].map(|it| known(it));
-        Some(Self { train, validation, test, scale: numbers.scale })
-    }
-
-    fn text(&self) -> String {
-        let Self { train, validation, test, scale: Scale { mean, deviation } } = self;
-        format!(
-            "numbers: {train} training, {validation} validation and {test} test; of training the mean {mean:.4}, the deviation \
-             {deviation:.4}\n"
-        )
-    }
-}
-
-/// What would be done, without doing it.
-pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
-    let Prepared { data, split, report, record, .. } = prepared;
-    let numbers = NumberCounts::of(&**data, split);
-    let classes = match &numbers {
-        Some(_) => Vec::new(),
-        None => ClassCounts::all(data.items(), split),
-    };
-    let near = prepared.near_duplicates();
-    let notes = [split.notes(), data.notes(), near.lines].concat();
-    if json {
-        return output::object(&DryRun {
-            dry_run: true,
-            network: &record.network,
-            weights: &record.options.weights,
-            preprocess: &record.preprocess,
-            classes,
-            numbers,
-            notes,
-            near_duplicates: near.found,
-            earlier: &record.earlier,
-            trainable_report: report,
-            load_report: &record.load_report,
-        });
-    }
-    let mut text = format!(
-        "{} ({}), {}, on {}\n\n{}",
-        record.network,
-        record.options.weights,
-        record.preprocess,
-        record.device,
-        numbers.map_or_else(|| table(&classes), |numbers| numbers.text())
-    );
-    for note in &notes {
-        text += &format!("note: {note}\n");
-    }
-    text += &earlier(prepared).map_or(String::new(), |line| line + "\n");
-    if let Some(load) = &record.load_report {
-        text += &format!("\n{}\n", load.to_string().trim_end());
-    }
-    output::print(&format!("{text}\n{report}\nnothing was written\n"))
 }

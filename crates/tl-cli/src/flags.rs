@@ -9,6 +9,7 @@ use tl::core::TokenPooling;
 use tl::{EMBEDDED_NETWORK, PatchOptions, TextOptions};
 
 use crate::failure::Failure;
+use crate::progress::{Display, SHOWN, Shown};
 
 /// The network that a verb begins with.
 #[derive(Args, Clone, Debug)]
@@ -261,6 +262,11 @@ pub struct Machine {
     /// Print one object of JSON to standard output; progress goes to standard error
     #[arg(long, help_heading = "Machine")]
     pub json: bool,
+
+    /// What a terminal shows while something goes on: bar, dashboard (below the bar curves of training, rates, memory and the time
+    /// left), or none; without a terminal there are plain lines [default: dashboard from 80 columns on, else bar]
+    #[arg(long, value_name = "KIND", value_parser = one_of(&SHOWN), help_heading = "Machine")]
+    pub progress: Option<Shown>,
 }
 
 /// What may be said about a network of patches.
@@ -298,6 +304,11 @@ fn default_device() -> &'static str {
 }
 
 impl Machine {
+    /// What shows progress as the flags say.
+    pub fn display(&self) -> Display {
+        Display::new(self.progress)
+    }
+
     /// Sets the number of threads and opens the device.
     ///
     /// # Errors

@@ -17,7 +17,6 @@ use tl::{Examples, Run, TextOptions};
 use crate::failure::Failure;
 use crate::flags::Machine;
 use crate::output;
-use crate::progress::Display;
 
 /// Label images or texts: the most probable class of each and its probability, or the number of each text
 ///
@@ -102,7 +101,7 @@ pub fn run(verb: &Predict) -> Result<(), Failure> {
     output::notes(&data.notes());
     let count = data.items().count();
     let items: Vec<usize> = (0..count).collect();
-    let found = run.predict(&*data, &items, &device, &mut Display::new())?;
+    let found = run.predict(&*data, &items, &device, &mut verb.machine.display())?;
     if data.numbers().is_some() {
         return tell_numbers(&number_predictions(&found, data.items()), &run, verb.machine.json);
     }
@@ -190,7 +189,7 @@ fn find_entities(verb: &Predict, run: &Run, device: &Device) -> Result<(), Failu
     let data = run.dataset(&examples, verb.machine.threads(), verb.strict)?;
     output::notes(&data.notes());
     let items: Vec<usize> = (0..data.items().count()).collect();
-    let found = run.predict(&*data, &items, device, &mut Display::new())?;
+    let found = run.predict(&*data, &items, device, &mut verb.machine.display())?;
     let (Some(answers), Examples::Tagged(tagged)) = (data.answers(), &examples) else {
         return Err(Failure::input(
             "the run does not answer for words; fit one with --task tokens",

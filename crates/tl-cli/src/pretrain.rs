@@ -14,7 +14,6 @@ use tl::{Error, PretrainOptions, PretrainRequest, RunRecord, prepare_pretraining
 use crate::failure::Failure;
 use crate::finetune::{resume_words, words};
 use crate::flags::{FitFlags, Machine, Patches, TextFlags, shares};
-use crate::progress::Display;
 use crate::{interruption, output, pretrain_texts};
 
 /// Pre-train a network on images or texts without labels
@@ -214,7 +213,7 @@ pub fn run(verb: &Pretrain) -> Result<(), Failure> {
     };
     let mut prepared = prepare_pretraining(request)?;
     let folder = prepared.claim()?;
-    let mut progress = Display::new();
+    let mut progress = verb.machine.display();
     progress.say(&headline(&prepared.record, &folder));
     let resume = resume_words(verb.out.is_some(), verb.resume);
     let record = prepared.fit(&mut progress).map_err(|error| match error {

@@ -96,7 +96,7 @@ pub fn run(verb: &Pretrain, method: Method) -> Result<(), Failure> {
         command: output::command_line(&words()),
         ..Request::new(examples, &name, &device)
     };
-    let folder = language::carry_out(request, verb.machine.json)?;
+    let folder = language::carry_out(request, &verb.machine)?;
     if verb.machine.json {
         return Ok(());
     }

@@ -9,7 +9,6 @@ use tl::{EMBEDDED_NETWORK, Examples, ProbeRequest, Probed, TextOptions, probe};
 use crate::failure::Failure;
 use crate::flags::{FitFlags, Machine, PassFlags, Patches, TextFlags, WindowFlags};
 use crate::output;
-use crate::progress::Display;
 use crate::table_flags::TableFlags;
 
 /// Measure what a network's features are good for, without tuning it
@@ -98,7 +97,7 @@ pub fn run(verb: &Probe) -> Result<(), Failure> {
     request.seed = verb.pass.seed;
     request.threads = verb.machine.threads();
     request.strict = verb.pass.strict;
-    let found = probe(&request, &mut Display::new())?;
+    let found = probe(&request, &mut verb.machine.display())?;
     if verb.machine.json { output::object(&found) } else { output::print(&text(&found)) }
 }
 

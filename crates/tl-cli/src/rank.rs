@@ -10,7 +10,6 @@ use tl::{Candidate, Examples, RankRequest, Ranked, Ranking, Score, TextOptions, 
 
 use crate::failure::Failure;
 use crate::flags::{FitFlags, Machine, PassFlags, TextFlags, WindowFlags, one_of};
-use crate::progress::Display;
 use crate::{finetune, output};
 
 /// Rank networks by how well their features suit the data, without tuning any
@@ -108,7 +107,7 @@ pub fn run(verb: &Rank) -> Result<(), Failure> {
         (verb.pass.shots, verb.pass.batch_size, verb.pass.seed);
     request.neighbours.count = verb.neighbours;
     (request.threads, request.strict) = (verb.machine.threads(), verb.pass.strict);
-    let found = rank(&request, &mut Display::new())?;
+    let found = rank(&request, &mut verb.machine.display())?;
     if let Some(folder) = &verb.out {
         write(&found, folder, &output::command_line(&finetune::words()))?;
     }

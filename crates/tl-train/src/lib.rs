@@ -6,6 +6,7 @@
 //! | [`options`] | [`Settings`] that decide a result, [`Conduct`] that does not |
 //! | [`checkpoint`] | one file that holds all that a run needs to go on |
 //! | `answers` | [`Answers`]: items with several answers, such as words |
+//! | `deadline` | until when a run may go on: [`Deadline`], [`Clock`] |
 //! | [`dataset`] | what a run is fitted on: [`Dataset`], [`TextDataset`], [`TaggedDataset`] |
 //! | `features` | the outputs of a frozen prefix, computed once |
 //! | [`ema`] | a moving average of the weights, norm statistics included |
@@ -29,6 +30,7 @@
 mod answers;
 pub mod checkpoint;
 pub mod dataset;
+mod deadline;
 pub mod ema;
 mod error;
 mod features;
@@ -53,13 +55,16 @@ pub mod transferability;
 
 pub use answers::{Answers, WordLogits};
 pub use dataset::{BlockDataset, Dataset, TaggedDataset, TextDataset};
+pub use deadline::{Clock, Deadline, Later, WallClock};
 pub use error::TrainError;
 pub use features::{FeatureStore, Room};
-pub use fit::{Fitted, Predictions, Task, check_resume, fit, measure_part, plain_device, predict};
+pub use fit::{
+    Fitted, Predictions, Task, check_resume, fit, measure_part, plain_device, predict, time_used,
+};
 pub use numbers::{Numbers, Scale};
 pub use options::{Conduct, Keep, Settings};
 pub use pairs::PairDataset;
-pub use progress::{EpochRow, Lines, Progress, Silent};
+pub use progress::{EpochRow, Lines, Progress, Silent, Step};
 pub use regularise::{Earlier, EarlierHead, Memory};
 pub use resident::resident_bytes;
 pub use several::{Several, SeveralDataset};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
+use crate::{Deadline, TrainError};
 
 /// Which weights a run keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +160,8 @@ pub struct Conduct {
     pub cache_memory: u64,
     /// Set from outside to end the run after the current step, with a checkpoint.
     pub stop: Arc<AtomicBool>,
+    /// When the run takes no further step and ends with the best weights so far; it has all the time it needs without one.
+    pub deadline: Option<Deadline>,
     /// What identifies the weights that the run begins with.
     pub weights_key: String,
 }
@@ -172,6 +174,7 @@ impl Default for Conduct {
             resume: false,
             cache_memory: 2 << 30,
             stop: Arc::default(),
+            deadline: None,
             weights_key: String::new(),
         }
     }
@@ -186,5 +189,21 @@ impl Conduct {
     /// Whether the run is to end now.
     pub fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Fails where the run is to end after `step`: [`TrainError::Interrupted`] or [`TrainError::OutOfTime`].
+    pub(crate) fn check_end(&self, step: u64) -> Result<(), TrainError> {
+        if self.stopping() {
+            return Err(TrainError::Interrupted { step });
+        }
+        if self.out_of_time() {
+            return Err(TrainError::OutOfTime { step });
+        }
+        Ok(())
+    }
+
+    /// Whether the time of the run is up.
+    pub fn out_of_time(&self) -> bool {
+        self.deadline.as_ref().is_some_and(Deadline::passed)
     }
 }

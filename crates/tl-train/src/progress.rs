@@ -15,6 +15,23 @@ pub trait Progress {
     fn end(&mut self);
     /// A line that stays.
     fn say(&mut self, line: &str);
+    /// A step of the optimizer was taken.
+    fn step(&mut self, _: &Step) {}
+    /// An epoch is over.
+    fn epoch(&mut self, _: &EpochRow) {}
+    /// So many bytes of outputs of frozen stages, or of inputs, are kept.
+    fn kept(&mut self, _: u64) {}
+}
+
+/// A step of the optimizer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    pub loss: f64,
+    /// The head's rate.
+    pub learning_rate: f64,
+    /// Steps of the phase so far, and all of them.
+    pub done: u64,
+    pub total: u64,
 }
 
 /// Shows nothing.

@@ -154,6 +154,7 @@ impl EarlierTasks {
                 };
                 tasks.iter().zip(counts).map(of).collect()
             }
+            Pick::Herding if request.look => first_of_classes(&tasks, size),
             Pick::Herding => by_herding(&tasks, size, &request.device)?,
         };
         for (head, (task, items)) in tasks.into_iter().zip(chosen).enumerate() {
@@ -286,6 +287,26 @@ fn by_herding(tasks: &[Candidate], size: usize, device: &Device) -> Result<Vec<V
         chosen[*task].extend(taken);
     }
     Ok(chosen)
+}
+
+/// As many of each class of each task as herding would take, whichever: what these take is told where nothing is computed.
+fn first_of_classes(tasks: &[Candidate], size: usize) -> Vec<Vec<usize>> {
+    let of_class = |task: &Candidate, label: usize| -> Vec<usize> {
+        let items = task.items.iter().copied();
+        items.filter(|item| task.data.items().label(*item) == Some(label)).collect()
+    };
+    // Class after class of all tasks, as herding goes through them.
+    let mut classes = Vec::new();
+    for (number, task) in tasks.iter().enumerate() {
+        let labels = 0..task.run.record.labels.len();
+        classes.extend(labels.map(|label| (number, of_class(task, label))));
+    }
+    let counts: Vec<usize> = classes.iter().map(|(_, items)| items.len()).collect();
+    let mut chosen = vec![Vec::new(); tasks.len()];
+    for ((task, items), count) in classes.into_iter().zip(quotas(size, &counts)) {
+        chosen[task].extend(items.into_iter().take(count));
+    }
+    chosen
 }
 
 /// What `rows` take as a network's input.

@@ -8,15 +8,16 @@ use burn::tensor::Device;
 use tl_core::{Backbone, Head, NormPolicy, Plan, TrainableReport};
 use tl_data::text::Tokenizer;
 use tl_data::{Augment, CropRange, Split};
+use tl_kernels::memory;
 use tl_models::Classifier;
 use tl_train::files::write_bytes;
 use tl_train::regularise::{Importance, Measure, check_earlier, importance_of};
 use tl_train::report::Section;
-use tl_train::{Conduct, Progress, Task, check_resume, fit};
+use tl_train::{Conduct, Progress, Task, check_resume};
 
 use crate::adapters::{Adapters, Purpose, keyed};
 use crate::earlier::{EarlierTask, EarlierTasks};
-use crate::estimate::{Extent, Sample, cache_sizes, costs};
+use crate::estimate::{Extent, Sample, cache_sizes, costs, seconds_to_read};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::{Claimed, claim};
 use crate::looks::Tuned;
@@ -56,6 +57,10 @@ pub struct Request {
     /// The earlier tasks, the oldest first, that terms of the options hold the network to. Where there is none, and the weights are
     /// those of a run with classes, it is that run's.
     pub earlier: Vec<EarlierTask>,
+    /// Whether to measure how long it will take also in a program that does not count its memory.
+    pub timed: bool,
+    /// Whether it is prepared to be looked at alone: which examples of earlier tasks would be kept is then not computed, but how many.
+    pub look: bool,
 }
 
 impl Request {
@@ -75,6 +80,8 @@ impl Request {
             stop: Arc::default(),
             command: String::new(),
             earlier: Vec::new(),
+            timed: false,
+            look: false,
         }
     }
 }
@@ -88,6 +95,7 @@ impl Request {
             resume: self.resume,
             cache_memory: self.cache_memory,
             stop: Arc::clone(&self.stop),
+            deadline: None,
             weights_key: weights_key.to_string(),
         }
     }
@@ -101,7 +109,7 @@ const LEARNED_PIECES: usize = 8000;
 
 /// A fitting that was checked and laid out, before anything is trained.
 pub struct Prepared {
-    request: Request,
+    pub(crate) request: Request,
     pub model: Classifier<Network>,
     pub plan: Plan,
     pub data: Input,
@@ -203,7 +211,8 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     image_options::check(options, images, &phases)?;
     let mut report = TrainableReport::new(&phases, &found.model);
     // What is kept and computed are windows, where texts are read in several.
-    let [train, validation] = [&split.train, &split.validation].map(|part| data.rows(part).len());
+    let [train, validation, test] =
+        [&split.train, &split.validation, &split.test].map(|part| data.rows(part).len());
     if options.settings.cache {
         let kept = [
             train + validation,
@@ -211,9 +220,13 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         ];
         cache_sizes(&mut report, &phases, &found.model, kept, sample, &request.device)?;
     }
-    let extent = Extent { train, validation, sample, cache_memory: request.cache_memory };
     let (settings, device) = (&options.settings, &request.device);
-    costs(&mut report, &phases, &found.model, plan.optimizer, settings, &extent, device)?;
+    if request.timed || memory::in_use() > 0 {
+        let each_read = seconds_to_read(&*data, &data.rows(&split.train), device);
+        let cache_memory = request.cache_memory;
+        let extent = Extent { train, validation, test, sample, cache_memory, each_read };
+        costs(&mut report, &phases, &found.model, plan.optimizer, settings, &extent, device)?;
+    }
     let earlier = EarlierTasks::open(&request, &found.model.backbone, found.path.as_deref())?;
     check_earlier(&plan, &earlier.lend())?;
     let record = RunRecord::begun(Beginning {
@@ -279,6 +292,7 @@ impl Prepared {
         if let Some(claimed) = &self.folder {
             return Ok(claimed.path.clone());
         }
+        self.check_look()?;
         let plan = self.request.resume.then_some(&self.plan);
         let claimed = claim(self.request.out.as_deref(), plan)?;
         let folder = claimed.path.clone();
@@ -300,7 +314,7 @@ impl Prepared {
         Task { data: &*self.data, split: &self.split, augment, earlier }
     }
 
-    fn conduct(&self, folder: Option<&Path>) -> Conduct {
+    pub(crate) fn conduct(&self, folder: Option<&Path>) -> Conduct {
         let RunRecord { weights_key, options, .. } = &self.record;
         let key = keyed(weights_key, self.adapters.as_ref(), &options.tuning);
         self.request.conduct(folder, &key)
@@ -314,23 +328,38 @@ impl Prepared {
     /// not finite, an interruption.
     pub fn fit(mut self, progress: &mut dyn Progress) -> Result<Run, Error> {
         let folder = self.claim()?;
-        self.record.write(&folder)?;
-        let split = self.split.to_csv(self.data.items());
-        write_bytes(&folder.join("split.csv"), split.as_bytes())?;
-        if let Preprocessing::Texts(_) = &self.record.preprocess {
-            self.tokenizer.put_into(&folder)?;
-        }
-        match self.carry_out(&folder, progress) {
+        self.begin(&folder)?;
+        let trained = self.train(Some(&folder), progress);
+        match trained.and_then(|outcome| self.conclude(&folder, outcome, progress)) {
             Ok(run) => Ok(run),
-            Err(error) => {
-                self.record.skipped = self.data.skipped();
-                Err(self.record.ended_with(error, &folder))
-            }
+            Err(error) => Err(self.ended_with(error, &folder)),
         }
     }
 
-    fn carry_out(&mut self, folder: &Path, progress: &mut dyn Progress) -> Result<Run, Error> {
-        let outcome = self.train(Some(folder), progress)?;
+    /// Writes what the folder of a run holds before anything is trained.
+    pub(crate) fn begin(&self, folder: &Path) -> Result<(), Error> {
+        self.record.write(folder)?;
+        let split = self.split.to_csv(self.data.items());
+        write_bytes(&folder.join("split.csv"), split.as_bytes())?;
+        match &self.record.preprocess {
+            Preprocessing::Texts(_) => self.tokenizer.put_into(folder),
+            Preprocessing::Images(_) => Ok(()),
+        }
+    }
+
+    /// Notes down that the run ended with `error`, which it gives back.
+    pub(crate) fn ended_with(&mut self, error: Error, folder: &Path) -> Error {
+        self.record.skipped = self.data.skipped();
+        self.record.ended_with(error, folder)
+    }
+
+    /// Writes what the folder of a finished run holds.
+    pub(crate) fn conclude(
+        &mut self,
+        folder: &Path,
+        outcome: Outcome,
+        progress: &mut dyn Progress,
+    ) -> Result<Run, Error> {
         let items = self.data.items();
         let (part, last) = outcome.last();
         let table = match (self.data.answers(), self.data.numbers()) {
@@ -408,11 +437,7 @@ impl Prepared {
         folder: Option<&Path>,
         progress: &mut dyn Progress,
     ) -> Result<Outcome, Error> {
-        let settings = self.request.options.settings();
-        let (task, conduct) = (self.task(), self.conduct(folder));
-        let model = self.model.clone();
-        let fitted = fit(model, &task, &self.plan, &settings, &conduct, progress)?;
-        let (size, device) = (settings.batch_size, &self.request.device);
-        Outcome::of(fitted, &*self.data, &self.split, size, device, progress)
+        let fitted = self.fit_with(&self.conduct(folder), progress)?;
+        self.measure(fitted, progress)
     }
 }

@@ -14,6 +14,7 @@
 //! | [`earlier`] | what a fitting takes over from the runs of earlier tasks: [`EarlierTask`] |
 //! | [`examples`] | [`Examples`]: images or texts |
 //! | [`finetune`](mod@finetune) | [`Request`], [`prepare`], [`finetune()`] |
+//! | [`minutes`] | fitting within a time: [`Budget`], [`prepare_within`] |
 //! | [`adapters`] | LoRA and its kin in a fitting, and from a run |
 //! | [`export`](mod@export) | a run's network in a file of another library |
 //! | [`foreign`] | adapters from elsewhere, in PEFT's format |
@@ -65,6 +66,7 @@ mod image_options;
 pub mod language;
 mod load_script;
 mod looks;
+pub mod minutes;
 pub mod near;
 pub mod network;
 pub mod numbers;
@@ -96,6 +98,7 @@ pub use error::Error;
 pub use examples::Examples;
 pub use finetune::{Prepared, Request, finetune, prepare};
 pub use language::{LanguageRun, PreparedLanguage, Sampling, Writer, prepare_language};
+pub use minutes::{Budget, MinutesRecord, PreparedWithin, prepare_within};
 pub use network::{EMBEDDED_NETWORK, Network, networks, text_family, works_on_texts};
 pub use options::{FinetuneOptions, TextOptions};
 pub use predictor::{Batching, Predictor, Query};

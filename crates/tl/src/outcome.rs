@@ -6,11 +6,11 @@ use tl_data::Split;
 use tl_models::Classifier;
 use tl_train::ema::Snapshot;
 use tl_train::metrics::Evaluation;
-use tl_train::{Dataset, EpochRow, Fitted, Predictions, Progress, Scale, predict};
+use tl_train::{Conduct, Dataset, EpochRow, Fitted, Predictions, Progress, Scale, fit, predict};
 
 use crate::numbers::{NumbersRecord, into_units};
 use crate::several::SeveralRecord;
-use crate::{Error, Network};
+use crate::{Error, Network, Prepared};
 
 /// What a fitting gave.
 pub struct Outcome {
@@ -37,7 +37,7 @@ impl Outcome {
     /// # Errors
     /// A device that fails, an answer that is not finite.
     pub(crate) fn of(
-        fitted: Fitted<Network, tl_kernels::LinearHead>,
+        fitted: FittedNetwork,
         data: &dyn Dataset,
         split: &Split,
         batch_size: usize,
@@ -91,5 +91,43 @@ impl Outcome {
             true => ("test", &self.test_logits),
             false => ("validation", &self.validation_logits),
         }
+    }
+}
+
+/// A network that was fitted, with its head.
+pub(crate) type FittedNetwork = Fitted<Network, tl_kernels::LinearHead>;
+
+impl Prepared {
+    /// Refuses to fit what was prepared to be looked at.
+    pub(crate) fn check_look(&self) -> Result<(), Error> {
+        match self.request.look {
+            true => Err(Error::options(
+                "this was prepared to be looked at, not to be fitted",
+                "leave `look` of the request false",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Trains as `conduct` says, and measures nothing but what chooses among epochs.
+    pub(crate) fn fit_with(
+        &self,
+        conduct: &Conduct,
+        progress: &mut dyn Progress,
+    ) -> Result<FittedNetwork, Error> {
+        self.check_look()?;
+        let settings = self.request.options.settings();
+        let model = self.model.clone();
+        Ok(fit(model, &self.task(), &self.plan, &settings, conduct, progress)?)
+    }
+
+    /// Measures what was fitted on validation and test part.
+    pub(crate) fn measure(
+        &self,
+        fitted: FittedNetwork,
+        progress: &mut dyn Progress,
+    ) -> Result<Outcome, Error> {
+        let (size, device) = (self.request.options.settings.batch_size, &self.request.device);
+        Outcome::of(fitted, &*self.data, &self.split, size, device, progress)
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow], sections: Vec<Sectio
         sections: [
             crate::adapt::sections(record),
             crate::pretrain::sections(record),
+            crate::minutes::sections(record),
             entities(record),
             sections,
         ]

@@ -15,6 +15,7 @@ use crate::adapt::{AdaptOptions, AdaptRecord};
 use crate::calibration::CalibrationRecord;
 use crate::earlier::EarlierRecord;
 use crate::language::LanguageRecord;
+use crate::minutes::MinutesRecord;
 use crate::numbers::NumbersRecord;
 use crate::pretrain::PretrainRecord;
 use crate::several::SeveralRecord;
@@ -173,6 +174,9 @@ pub struct RunRecord {
     /// Images of two parts that look alike; nothing where they were not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near_duplicates: Option<NearDuplicates>,
+    /// What was tried within a time; nothing for a fitting that has all it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<MinutesRecord>,
     /// The earlier tasks that it was held to, the oldest first; nothing where no term asks for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierRecord>,
@@ -229,6 +233,7 @@ impl RunRecord {
             numbers: None,
             several: None,
             near_duplicates: None,
+            minutes: None,
             earlier: Vec::new(),
             seconds: 0.0,
         }

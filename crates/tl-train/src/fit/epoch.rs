@@ -16,7 +16,7 @@ use super::validated::Validated;
 use crate::TrainError;
 use crate::ema::{put_back, snapshot};
 use crate::logistic::Options;
-use crate::progress::{EpochRow, Progress};
+use crate::progress::{EpochRow, Progress, Step};
 use crate::regularise::PathIntegral;
 use crate::resident_bytes;
 
@@ -99,11 +99,14 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             }
             self.step(phase, std::mem::take(&mut gathered), total)?;
             self.state.consumed = done.min(order.len());
+            let (learning_rate, done) = (self.state.sums.rate, self.state.phase_step);
+            progress.step(&Step { loss, learning_rate, done, total });
             if self.sweep.as_ref().is_some_and(Sweep::is_over) {
                 break;
             }
             let stopping = self.conduct.stopping();
-            let due = self.conduct.due(self.state.step) && self.state.consumed < order.len();
+            let amid = self.state.consumed < order.len();
+            let due = self.conduct.due(self.state.step) && amid;
             if stopping || due {
                 self.state.sums.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
@@ -111,6 +114,10 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             }
             if stopping {
                 return Err(TrainError::Interrupted { step: self.state.step });
+            }
+            // An epoch that was trained whole is validated first.
+            if amid && self.conduct.out_of_time() {
+                return Err(TrainError::OutOfTime { step: self.state.step });
             }
         }
         self.step(phase, gathered, total)?;
@@ -143,11 +150,20 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let batch_size = self.settings.batch_size;
         let of = |items: &[usize]| {
-            let known = Known { labels: &self.labels, answers: self.task.data.answers() };
+            let (labels, answers) = (self.labels.as_slice(), self.task.data.answers());
+            let known = Known { labels, answers, check: &|| self.check_end() };
             features(&model, feed, phase.cut, items, &known, batch_size, &self.device)
         };
-        let train = of(&self.labelled(&self.task.split.train))?;
-        let validation = of(&self.labelled(&self.task.split.validation))?;
+        let parts = [&self.task.split.train, &self.task.split.validation];
+        let [train, validation] = parts.map(|part| of(&self.labelled(part)));
+        let (train, validation) = match train.and_then(|train| Ok((train, validation?))) {
+            Ok(found) => found,
+            Err(error) => {
+                // Who ends here keeps what there was.
+                self.model = Some(model);
+                return Err(error);
+            }
+        };
         let (bias, balanced) = (model.head.has_bias(), self.settings.balanced);
         let options = Options { bias, balanced, ..Options::default() };
         let solved = solve(&train, Some(&validation), model.head.classes(), &options)?;
@@ -212,6 +228,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             ..row
         };
         progress.say(&describe(&row, data.asks_for_pieces()));
+        progress.epoch(&row);
         self.state.rows.push(row);
         self.state.epoch += 1;
         self.state.consumed = 0;

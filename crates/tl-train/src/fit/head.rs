@@ -20,6 +20,8 @@ pub(crate) struct Features {
 pub(crate) struct Known<'k> {
     pub labels: &'k [Option<usize>],
     pub answers: Option<&'k Answers>,
+    /// Fails where the run is to end between two batches.
+    pub check: &'k dyn Fn() -> Result<(), TrainError>,
 }
 
 /// Runs `items` up to the vectors that the head's linear layer multiplies.
@@ -36,6 +38,7 @@ pub(crate) fn features<B: Backbone, H: Head>(
     let stages = model.backbone.stages().len();
     let mut found = Features { values: Vec::new(), labels: Vec::new() };
     for batch in feed.batches(items.to_vec(), batch_size, None, device) {
+        (known.check)()?;
         let (indices, activation) = batch?;
         if Answers::none(known.answers, &indices) {
             continue;

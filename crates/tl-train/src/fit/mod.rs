@@ -23,6 +23,7 @@ mod sweep;
 mod validated;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use burn::module::Module;
 use tl_core::{Backbone, Head, Model, Plan, ResolvedPhase, Solver, TrainableReport, apply};
@@ -39,7 +40,8 @@ use crate::ema::{Snapshot, put_back, snapshot};
 use crate::files::write_rows;
 use crate::progress::{EpochRow, METRICS, Progress};
 use crate::regularise::{Earlier, Memories, Reach, rehearses};
-use crate::{Conduct, Dataset, Keep, Settings, TrainError};
+use crate::tensor_file::read_tensors;
+use crate::{Conduct, Dataset, Deadline, Keep, Settings, TrainError};
 
 /// The snapshots in a checkpoint.
 const MODEL: &str = "model";
@@ -68,6 +70,10 @@ pub struct Fitted<B: Module, H: Module> {
     pub steps: u64,
     /// Whether the run went on from a checkpoint.
     pub resumed: bool,
+    /// The epoch whose weights are kept, counted from 1, where validation chose it.
+    pub best_epoch: Option<usize>,
+    /// Whether it ended at its [deadline](Conduct::deadline), before the plan was done.
+    pub out_of_time: bool,
     /// How much each weight of the stages matters by the path to those that are kept, where
     /// [the settings](Settings::path_integral) ask for it. Where a moving average is kept, or weights between two, it is the path
     /// of the weights that these were made of.
@@ -99,13 +105,39 @@ where
     mixing::check(settings, task.data, &phases)?;
     let mut report = TrainableReport::new(&phases, &model);
     let mut session = Session::begin(model, task, plan, settings, conduct, progress)?;
-    let first = session.state.phase;
+    // A run that ended at its deadline has phases left that it does not go on with.
+    let first = if session.state.finished { phases.len() } else { session.state.phase };
     for (index, phase) in phases.iter().enumerate().skip(first) {
         session.enter(index, phase)?;
-        let bytes = session.run_phase(phase, progress)?;
-        report.phases[index].cached_bytes = bytes;
+        match session.run_phase(phase, progress) {
+            Ok(bytes) => report.phases[index].cached_bytes = bytes,
+            Err(TrainError::OutOfTime { step }) => {
+                progress.end();
+                let (name, epoch) = (&phase.phase.name, session.state.epoch + 1);
+                progress.say(&format!("the time is up at step {step}, in epoch {epoch} of {name}"));
+                session.state.out_of_time = true;
+                break;
+            }
+            Err(error) => return Err(error),
+        }
     }
     session.finish(report, progress)
+}
+
+/// What the clock of a run's deadline showed when its checkpoint in the folder `out` was written; nothing where there is none.
+///
+/// # Errors
+/// A checkpoint that is damaged.
+pub fn time_used(out: &Path) -> Result<Option<f64>, TrainError> {
+    #[derive(serde::Deserialize)]
+    struct Numbers {
+        state: state::State,
+    }
+    let path = out.join(CHECKPOINT);
+    if !path.exists() {
+        return Ok(None);
+    }
+    Ok(read_tensors::<Numbers>(&path)?.0.state.time_used)
 }
 
 impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
@@ -143,9 +175,13 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             feed::Feed::Views(views) => views.store.bytes(),
             feed::Feed::Streamed { .. } => 0,
         };
+        progress.kept(bytes);
         self.memories = self.remember(phase)?;
         self.state.sums.seconds += started.elapsed().as_secs_f64();
         while self.state.epoch < epochs && !self.out_of_patience() {
+            if self.conduct.out_of_time() {
+                return Err(TrainError::OutOfTime { step: self.state.step });
+            }
             match phase.phase.solver {
                 Solver::Gradient => self.train_epoch(phase, &feed, progress)?,
                 Solver::LogisticRegression => self.solve_head(phase, &feed, progress)?,
@@ -199,8 +235,10 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         };
         let plain = model.valid();
         let importance = self.importance(&plain)?;
+        let mut best_epoch = None;
         let (model, kept) = match (self.settings.keep, &self.best, &self.state.best, &self.ema) {
             (Keep::Best, Some(weights), Some(mark), _) => {
+                best_epoch = Some(mark.epoch);
                 (put_back(plain, weights), format!("best (epoch {})", mark.epoch))
             }
             (Keep::Ema, _, _, Some(average)) => {
@@ -216,6 +254,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             kept,
             steps: self.state.step,
             resumed: self.resumed,
+            best_epoch,
+            out_of_time: self.state.out_of_time,
             importance,
         })
     }
@@ -238,6 +278,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         let Some(model) = &self.model else {
             return Ok(());
         };
+        self.state.time_used = self.conduct.deadline.as_ref().map(Deadline::now);
         let mut snapshots = BTreeMap::from([(MODEL.to_string(), snapshot(model)?)]);
         snapshots.extend(self.best.clone().map(|best| (BEST.to_string(), best)));
         snapshots.extend(self.first.clone().map(|first| (FIRST.to_string(), first)));

@@ -181,7 +181,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         let what = if phase.cut > 0 { "frozen stages" } else { "images" };
         progress.begin(what, expected as u64);
         let stages = model.backbone.stages().len();
-        let stop = &self.conduct.stop;
+        let conduct = self.conduct;
         let step = self.state.step;
         let batches = fillings.into_iter().flat_map(|Filling { items, view, offset }| {
             let size = self.settings.batch_size;
@@ -193,9 +193,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             })
         });
         let batches = batches.map(|batch| {
-            if stop.load(std::sync::atomic::Ordering::Relaxed) {
-                return Err(TrainError::Interrupted { step });
-            }
+            conduct.check_end(step)?;
             let (indices, activation) = batch?;
             progress.advance(indices.len() as u64, "");
             // All stages frozen: the head sees nothing but the vectors it multiplies. Of words it sees their tokens.
@@ -210,6 +208,11 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         progress.end();
         let mend = "see which images were skipped";
         store.map(of).ok_or(TrainError::NothingToUse { part: "training", mend })
+    }
+
+    /// Fails where the run is to end.
+    pub fn check_end(&self) -> Result<(), TrainError> {
+        self.conduct.check_end(self.state.step)
     }
 
     /// The frozen stages of a phase, if it has some.

@@ -57,7 +57,10 @@ pub struct Vectors(Texts);
 
 impl Vectors {
     pub fn new() -> Self {
-        Self(Texts::lines("a\nb\nc\nd"))
+        let mut texts = Texts::lines("a\nb\nc\nd");
+        texts.classes = ["first", "second"].map(str::to_string).to_vec();
+        texts.items.iter_mut().zip(LABELS).for_each(|(item, label)| item.label = Some(label));
+        Self(texts)
     }
 }
 

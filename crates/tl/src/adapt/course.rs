@@ -148,6 +148,7 @@ impl PreparedAdaptation {
             resume: self.request.resume,
             cache_memory: self.request.cache_memory,
             stop: Arc::clone(&self.request.stop),
+            deadline: None,
             weights_key: format!("{} {before:?}{balanced}", self.record.weights_key),
         }
     }

@@ -1,0 +1,96 @@
+//! What a candidate is expected to take.
+
+use tl_core::TrainableReport;
+
+/// Seconds, as far as rates that were measured tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Cost {
+    /// Before the first epoch: reading, the frozen pass, a head that is solved.
+    pub once: f64,
+    pub each_epoch: f64,
+    /// The epochs of training by gradient that it would have without a budget; 0 where there are none.
+    pub epochs: usize,
+    /// After the last step: a validation that is under way, and measuring the parts in the end.
+    pub end: f64,
+}
+
+/// Writing a run's folder.
+const WRITING: f64 = 0.5;
+
+impl Cost {
+    /// Of the plan with this report.
+    pub fn of(report: &TrainableReport) -> Self {
+        let mut cost = Self::default();
+        let (mut shared, mut validation) = (0.0, 0.0_f64);
+        for phase in &report.phases {
+            let Some(time) = phase.time else { continue };
+            cost.once += time.once;
+            if time.total() > time.once {
+                shared += time.total() - time.once;
+                cost.epochs += phase.epochs;
+                validation = validation.max(time.evaluation / phase.epochs.max(1) as f64);
+            }
+        }
+        cost.each_epoch = shared / cost.epochs.max(1) as f64;
+        cost.end = report.measuring.unwrap_or(0.0) + validation + WRITING;
+        cost
+    }
+
+    /// Of so many epochs, without the end.
+    pub fn of_epochs(&self, epochs: usize) -> f64 {
+        self.once + self.each_epoch * epochs as f64
+    }
+
+    /// The least that it takes, the end included.
+    pub fn least(&self) -> f64 {
+        self.of_epochs(self.epochs.min(1)) + self.end
+    }
+
+    /// The most epochs, no more than it would have, that end within `seconds`; nothing where not one does.
+    pub fn epochs_within(&self, seconds: f64) -> Option<usize> {
+        if self.once > seconds {
+            return None;
+        }
+        if self.epochs == 0 {
+            return Some(0);
+        }
+        let fit = ((seconds - self.once) / self.each_epoch.max(1e-9)).floor();
+        let epochs = (fit as usize).min(self.epochs);
+        (epochs > 0).then_some(epochs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tl_core::PhaseTime;
+
+    use super::*;
+
+    const TUNED: Cost = Cost { once: 10.0, each_epoch: 4.0, epochs: 5, end: 3.0 };
+
+    #[test]
+    fn as_many_epochs_are_run_as_fit_and_no_more_than_are_wanted() {
+        assert_eq!(TUNED.epochs_within(13.9), None);
+        assert_eq!(TUNED.epochs_within(14.0), Some(1));
+        assert_eq!(TUNED.epochs_within(25.0), Some(3));
+        assert_eq!(TUNED.epochs_within(1e9), Some(5));
+        assert_eq!((TUNED.of_epochs(3), TUNED.least()), (22.0, 17.0));
+    }
+
+    #[test]
+    fn a_solved_head_has_no_epochs_and_fits_or_does_not() {
+        let probe = Cost { once: 10.0, each_epoch: 0.0, epochs: 0, end: 1.0 };
+        assert_eq!((probe.epochs_within(9.9), probe.epochs_within(10.0)), (None, Some(0)));
+        assert_eq!(probe.least(), 11.0);
+    }
+
+    #[test]
+    fn half_the_epochs_take_half_of_what_is_not_spent_once() {
+        let time = PhaseTime { decode: 6.0, frozen: 2.0, steps: 10.0, evaluation: 4.0, once: 8.0 };
+        let half = time.for_epochs(10, 5);
+        assert_eq!((half.decode, half.frozen, half.steps, half.evaluation), (6.0, 2.0, 5.0, 2.0));
+        assert_eq!((time.total(), half.total()), (22.0, 15.0));
+        let streamed = PhaseTime { once: 0.0, ..time };
+        assert_eq!(streamed.for_epochs(10, 5).total(), 11.0);
+    }
+}

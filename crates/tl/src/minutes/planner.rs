@@ -1,0 +1,259 @@
+//! Trying what there is time for, in order of value.
+
+use std::sync::Arc;
+
+use tl_train::{Clock, Deadline, Progress};
+
+use super::candidates::Candidate;
+use super::cost::Cost;
+use super::kept::{Kept, Running};
+use super::record::Tried;
+use crate::Error;
+
+/// What carries candidates out.
+pub(super) trait Work {
+    /// A candidate that was fitted.
+    type Fit;
+
+    /// Lays a candidate out and measures what it will take; the reason where it has no place.
+    fn lay_out(&mut self, candidate: Candidate) -> Result<Result<Cost, String>, Error>;
+
+    /// Fits what was laid out last, over so many epochs, and goes on with it where it was begun.
+    fn fit(
+        &mut self,
+        candidate: Candidate,
+        epochs: usize,
+        resume: bool,
+        deadline: Deadline,
+        progress: &mut dyn Progress,
+    ) -> Result<Found<Self::Fit>, Error>;
+
+    /// Writes down how far it is.
+    fn note(&mut self, kept: &Kept) -> Result<(), Error>;
+}
+
+/// What a candidate gave.
+pub(super) struct Found<F> {
+    /// On the validation part; more is better.
+    pub score: f64,
+    pub kept: String,
+    pub out_of_time: bool,
+    pub fit: F,
+}
+
+/// The time that there is.
+#[derive(Clone, Debug)]
+pub(super) struct Limit {
+    pub seconds: f64,
+    /// Shows what was used so far.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What is kept free for more than was expected: of the end, and of a plan.
+const OF_END: f64 = 1.25;
+const OF_PLAN: f64 = 1.1;
+/// How much faster or slower than expected the machine may be found to be.
+const PACES: [f64; 2] = [0.5, 4.0];
+
+/// Tries `candidates` in their order while the time allows, and answers the best on the validation part and its name; of equals
+/// the one that took less time.
+pub(super) fn carry_out<W: Work>(
+    candidates: &[Candidate],
+    work: &mut W,
+    limit: &Limit,
+    kept: &mut Kept,
+    progress: &mut dyn Progress,
+) -> Result<(Candidate, W::Fit), Error> {
+    let mut course = Course { limit, pace: 1.0, end: 0.0, laying: 0.0, least: f64::INFINITY };
+    let mut best: Option<(Candidate, W::Fit)> = None;
+    let mut order = candidates.to_vec();
+    // What was under way goes on first.
+    if let Some(running) = &kept.running {
+        order.sort_by_key(|candidate| candidate.name() != running.name);
+    }
+    for candidate in order {
+        let any = kept.best().is_some();
+        if kept.has(candidate) || candidate.is_last_resort() && any {
+            continue;
+        }
+        let name = candidate.name();
+        let mut leave = |note: String, cost: Cost, kept: &mut Kept| {
+            let (name, wanted) = (name.to_string(), cost.epochs);
+            let expected = cost.of_epochs(wanted);
+            let tried = Tried { name, wanted, expected, note: Some(note), ..Tried::default() };
+            progress.say(&tried.line());
+            kept.tried.push(tried);
+        };
+        if any && !course.may_lay_out() {
+            leave("no time is left".into(), Cost::default(), kept);
+            continue;
+        }
+        let cost = match course.lay_out(candidate, work)? {
+            Ok(cost) => cost,
+            Err(note) => {
+                leave(note, Cost::default(), kept);
+                continue;
+            }
+        };
+        let begun = kept.running.as_ref().filter(|running| running.name == name);
+        let resume = begun.is_some();
+        let epochs = match begun {
+            Some(running) => Some(running.epochs),
+            None => cost.epochs_within(course.left() / (course.pace * OF_PLAN)),
+        };
+        let Some(epochs) = epochs else {
+            let seconds = cost.least() * course.pace;
+            leave(format!("it takes at least about {seconds:.0} s"), cost, kept);
+            continue;
+        };
+        let expected = cost.of_epochs(epochs);
+        let over = if cost.epochs > 0 { format!(", {epochs} epochs") } else { String::new() };
+        progress.say(&format!("trying {name}{over}: about {:.0} s", expected * course.pace));
+        let before = limit.clock.seconds();
+        kept.used = before;
+        kept.running = Some(Running { name: name.to_string(), epochs });
+        work.note(kept)?;
+        let found = work.fit(candidate, epochs, resume, course.deadline(), progress)?;
+        let seconds = limit.clock.seconds() - before;
+        if !resume && expected > 0.0 {
+            let pace = (seconds / expected).clamp(PACES[0], PACES[1]);
+            // Of what was ended by the time it is known that it takes at least as long.
+            course.pace = if found.out_of_time { course.pace.max(pace) } else { pace };
+        }
+        let tried = Tried {
+            name: name.to_string(),
+            epochs,
+            wanted: cost.epochs,
+            validation: Some(found.score),
+            kept: Some(found.kept),
+            expected,
+            seconds,
+            out_of_time: found.out_of_time,
+            note: None,
+        };
+        progress.say(&format!("tried {}", tried.line()));
+        kept.tried.push(tried);
+        kept.running = None;
+        kept.used = limit.clock.seconds();
+        work.note(kept)?;
+        if kept.best().is_some_and(|best| best.name == name) {
+            best = Some((candidate, found.fit));
+        }
+    }
+    let Some(chosen) = kept.best().cloned() else { return Err(course.too_short()) };
+    match best.filter(|(candidate, _)| candidate.name() == chosen.name) {
+        Some(best) => Ok(best),
+        None => recover(candidates, &chosen, work, &course, progress),
+    }
+}
+
+/// What was tried before an interruption: its checkpoint holds the weights.
+fn recover<W: Work>(
+    candidates: &[Candidate],
+    chosen: &Tried,
+    work: &mut W,
+    course: &Course<'_>,
+    progress: &mut dyn Progress,
+) -> Result<(Candidate, W::Fit), Error> {
+    let candidate = candidates.iter().copied().find(|it| it.name() == chosen.name);
+    let other = || {
+        let what = format!("{} was tried, and is nothing that these options try", chosen.name);
+        Error::options(what, "resume with the options that the run was made with")
+    };
+    let candidate = candidate.ok_or_else(other)?;
+    work.lay_out(candidate)?.map_err(|_| other())?;
+    let found = work.fit(candidate, chosen.epochs, true, course.deadline(), progress)?;
+    Ok((candidate, found.fit))
+}
+
+/// How the time goes.
+struct Course<'l> {
+    limit: &'l Limit,
+    /// What a second that was expected took last.
+    pace: f64,
+    /// The longest end of what was laid out.
+    end: f64,
+    /// What laying out took last.
+    laying: f64,
+    /// The least that anything takes.
+    least: f64,
+}
+
+impl Course<'_> {
+    /// What is kept for the end.
+    fn reserve(&self) -> f64 {
+        self.end * self.pace.max(1.0) * OF_END
+    }
+
+    /// The seconds until no further step may be taken.
+    fn left(&self) -> f64 {
+        self.limit.seconds - self.limit.clock.seconds() - self.reserve()
+    }
+
+    fn may_lay_out(&self) -> bool {
+        self.left() > OF_PLAN * self.laying
+    }
+
+    fn lay_out<W: Work>(
+        &mut self,
+        candidate: Candidate,
+        work: &mut W,
+    ) -> Result<Result<Cost, String>, Error> {
+        let before = self.limit.clock.seconds();
+        let laid = work.lay_out(candidate)?;
+        self.laying = self.limit.clock.seconds() - before;
+        if let Ok(cost) = &laid {
+            self.end = self.end.max(cost.end);
+            self.least = self.least.min(cost.least());
+        }
+        Ok(laid)
+    }
+
+    fn deadline(&self) -> Deadline {
+        let at = self.limit.seconds - self.reserve();
+        Deadline::new(Arc::clone(&self.limit.clock), at)
+    }
+
+    /// Nothing was tried.
+    fn too_short(&self) -> Error {
+        let used = self.limit.clock.seconds();
+        let needed = used + self.least * OF_PLAN * OF_END;
+        let what = format!("{:.2} minutes are too short", self.limit.seconds / 60.0);
+        if !needed.is_finite() {
+            return Error::options(what, "give --minutes more");
+        }
+        // Rounded up to hundredths, and one more for what varies.
+        let minutes = ((needed / 60.0 * 100.0).ceil() + 1.0) / 100.0;
+        Error::options(
+            format!(
+                "{what}: the cheapest that can be tried takes about {needed:.0} s, loading and measuring included"
+            ),
+            format!("give --minutes {minutes:.2} or more"),
+        )
+    }
+}
+
+impl Kept {
+    fn has(&self, candidate: Candidate) -> bool {
+        self.tried.iter().any(|tried| tried.name == candidate.name())
+    }
+
+    /// What has the best figure on the validation part, of equals what took less time.
+    pub fn best(&self) -> Option<&Tried> {
+        let mut best: Option<(f64, &Tried)> = None;
+        for tried in &self.tried {
+            let Some(score) = tried.validation else { continue };
+            let better = best.is_none_or(|(most, other)| {
+                score > most || score == most && tried.seconds < other.seconds
+            });
+            if better {
+                best = Some((score, tried));
+            }
+        }
+        best.map(|(_, tried)| tried)
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
