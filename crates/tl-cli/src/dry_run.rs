@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tl::core::TrainableReport;
-use tl::data::{Duplicates, Items, NearDuplicates, Split};
+use tl::data::{Duplicates, NearDuplicates, Split};
 use tl::earlier::EarlierRecord;
 use tl::train::{Dataset, Scale};
 use tl::{Examples, Prepared};

@@ -159,7 +159,7 @@ fn several(verb: &Evaluate, run: &Run, device: &Device) -> Result<(), Failure> {
     }
     let columns = &run.record.options.text.columns;
     let examples = open_sources_as(&verb.data, columns, true)?.into();
-    let (threads, progress) = (verb.machine.threads(), &mut Display::new());
+    let (threads, progress) = (verb.machine.threads(), &mut verb.machine.display());
     let (found, part) = run.evaluate_several(&examples, threads, verb.strict, device, progress)?;
     if verb.machine.json {
         let run = &verb.run.to_string_lossy();

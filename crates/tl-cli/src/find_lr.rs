@@ -7,7 +7,6 @@ use crate::failure::Failure;
 use crate::finetune::{request_on, words};
 use crate::finetune_flags::Finetune;
 use crate::output;
-use crate::progress::Display;
 
 /// Suggest a learning rate: train for at most 100 batches while it grows from 1e-7 to 10
 ///
@@ -37,7 +36,7 @@ pub fn run(verb: &FindLr) -> Result<(), Failure> {
         check_folder(out)?;
     }
     let request = request_on(fit, &fit.machine, fit.machine.start()?)?;
-    let found = find_rate(request, fit.is_unlabelled()?, &mut Display::new())?;
+    let found = find_rate(request, fit.is_unlabelled()?, &mut fit.machine.display())?;
     let page = match &fit.run.out {
         Some(out) => Some(found.write_page(out, &output::command_line(&words()))?),
         None => None,

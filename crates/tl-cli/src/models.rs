@@ -8,7 +8,6 @@ use tl::registry::{ModelDetail, ModelEntry, ModelInput, describe, matching, meas
 use crate::failure::Failure;
 use crate::flags::Machine;
 use crate::output;
-use crate::progress::Display;
 
 /// List the networks: parameters, multiply-adds, and the published weights that fit them
 ///
@@ -58,7 +57,7 @@ pub fn run(verb: &Models) -> Result<(), Failure> {
         None => matching(&verb.words)?,
     };
     let device = verb.machine.start()?;
-    let mut progress = Display::new();
+    let mut progress = verb.machine.display();
     let mut found = Vec::with_capacity(names.len());
     for name in names {
         let mut detail = describe(name, &device)?;

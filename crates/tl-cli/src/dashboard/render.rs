@@ -107,6 +107,7 @@ mod tests {
             validation_accuracy: Some(accuracy),
             validation_f1: None,
             validation_r2: None,
+            validation_map: None,
             ema_accuracy: None,
             ema_r2: None,
             learning_rate: 1e-3,

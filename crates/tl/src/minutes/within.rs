@@ -11,7 +11,7 @@ use super::cost::Cost;
 use super::kept::{Kept, TRIED_FOLDER};
 use super::planner::{Found, Limit, Work, carry_out};
 use super::record::MinutesRecord;
-use crate::folder::claim;
+use crate::folder::{Claimed, claim};
 use crate::outcome::FittedNetwork;
 use crate::record::{RUN_FILE, RunRecord, Status};
 use crate::{Error, Prepared, Request, Run, prepare};
@@ -92,7 +92,7 @@ fn to_resume(folder: &Path) -> Result<Kept, Error> {
 impl PreparedWithin {
     /// The run's folder, once something is fitted.
     pub fn folder(&self) -> Option<&Path> {
-        self.fitting.folder.as_deref()
+        self.fitting.folder.as_ref().map(|claimed| claimed.path.as_path())
     }
 
     /// Tries what there is time for, keeps the best on the validation part, measures it once on the test part and writes the run's
@@ -133,7 +133,7 @@ impl PreparedWithin {
 /// Fits candidates, each in a folder of its own in that of the run.
 struct Fitting {
     request: Request,
-    folder: Option<PathBuf>,
+    folder: Option<Claimed>,
     /// The names of the network's stages, once one was laid out.
     stages: Vec<String>,
     laid: Option<Prepared>,
@@ -144,20 +144,21 @@ struct Fitting {
 impl Fitting {
     /// Makes the run's folder, or accepts the one that is resumed.
     fn claim(&mut self) -> Result<PathBuf, Error> {
-        if let Some(folder) = &self.folder {
-            return Ok(folder.clone());
+        if let Some(claimed) = &self.folder {
+            return Ok(claimed.path.clone());
         }
         let out = self.request.out.as_deref();
         // Which plan the record holds is a matter of what was tried last.
         let before = out.filter(|_| self.request.resume).and_then(|out| RunRecord::read(out).ok());
-        let folder = claim(out, before.map(|record| record.plan).as_ref())?;
-        self.folder = Some(folder.clone());
+        let claimed = claim(out, before.map(|record| record.plan).as_ref())?;
+        let folder = claimed.path.clone();
+        self.folder = Some(claimed);
         Ok(folder)
     }
 
     /// Notes down that the run ended with `error`, which it gives back.
     fn ended_with(&mut self, error: Error, kept: &Kept) -> Error {
-        let Some(folder) = self.folder.clone() else { return error };
+        let Some(folder) = self.folder.as_ref().map(|it| it.path.clone()) else { return error };
         // The first error is the one to tell.
         let _ = kept.write(&folder);
         match &mut self.laid {
