@@ -11,16 +11,14 @@ use tl_data::{Augment, CropRange, Split};
 use tl_kernels::memory;
 use tl_models::Classifier;
 use tl_train::files::write_bytes;
-use tl_train::regularise::{Importance, Measure, check_earlier, importance_of};
-use tl_train::report::Section;
+use tl_train::regularise::check_earlier;
 use tl_train::{Conduct, Progress, Task, check_resume};
 
-use crate::adapters::{Adapters, Purpose, keyed};
+use crate::adapters::{Adapters, keyed};
 use crate::earlier::{EarlierTask, EarlierTasks};
 use crate::estimate::{Extent, Sample, cache_sizes, costs, seconds_to_read};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::folder::{Claimed, claim};
-use crate::looks::Tuned;
 use crate::near::Lookout;
 use crate::network::LSTM;
 pub use crate::outcome::Outcome;
@@ -28,8 +26,7 @@ use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::pretrained_as;
 use crate::text_files::TokenizerFiles;
 use crate::{
-    Error, Examples, FinetuneOptions, Network, Run, calibration, highlights, image_options, looks,
-    near, numbers, several,
+    Error, Examples, FinetuneOptions, Network, Run, image_options, near, numbers, several,
 };
 
 /// A fitting that is asked for.
@@ -116,11 +113,11 @@ pub struct Prepared {
     pub split: Split,
     pub report: TrainableReport,
     pub record: RunRecord,
-    adapters: Option<Adapters>,
-    tokenizer: TokenizerFiles,
+    pub(crate) adapters: Option<Adapters>,
+    pub(crate) tokenizer: TokenizerFiles,
     folder: Option<Claimed>,
     /// What earlier tasks left.
-    earlier: EarlierTasks,
+    pub(crate) earlier: EarlierTasks,
 }
 
 /// Checks a request and lays it out: network, weights, split, plan.
@@ -269,12 +266,6 @@ pub(crate) fn augment(wanted: bool) -> Augment {
     Augment::cropped(CropRange::default())
 }
 
-/// What the report says of texts that are too long.
-fn lengths(notes: Vec<String>) -> Option<Section> {
-    let title = "Lengths of the texts".to_string();
-    (!notes.is_empty()).then(|| Section { title, lines: notes, ..Section::default() })
-}
-
 /// Prepares and fits.
 ///
 /// # Errors
@@ -351,81 +342,6 @@ impl Prepared {
     pub(crate) fn ended_with(&mut self, error: Error, folder: &Path) -> Error {
         self.record.skipped = self.data.skipped();
         self.record.ended_with(error, folder)
-    }
-
-    /// Writes what the folder of a finished run holds.
-    pub(crate) fn conclude(
-        &mut self,
-        folder: &Path,
-        outcome: Outcome,
-        progress: &mut dyn Progress,
-    ) -> Result<Run, Error> {
-        let items = self.data.items();
-        let (part, last) = outcome.last();
-        let table = match (self.data.answers(), self.data.numbers()) {
-            (Some(answers), _) => crate::entities::to_csv(last, &self.request.examples, answers),
-            (None, Some(_)) => numbers::to_csv(last, items),
-            (None, None) if self.data.several().is_some() => {
-                several::to_csv(last, items, &self.request.options)
-            }
-            (None, None) => crate::predict::to_csv(last, items),
-        };
-        let mut sections = Vec::new();
-        if let Some(found) = &outcome.numbers {
-            sections.extend(numbers::section(last, &*self.data, found, part));
-        }
-        sections.extend(outcome.several.as_ref().and_then(several::section));
-        if let Input::Texts(texts) = &self.data {
-            let tokenizer = self.tokenizer.open()?;
-            sections.extend(highlights::section(&outcome.model, texts, last, &tokenizer, part)?);
-        }
-        if let Input::Images(loader) = &self.data {
-            let (first, device) = (&self.model, &self.request.device);
-            let tuned = Tuned { first, outcome: &outcome, record: &self.record, device };
-            sections.extend(looks::sections(&tuned, loader, progress));
-        }
-        let calibration = calibration::of(&outcome, &*self.data)?;
-        sections.extend(calibration.iter().map(|(_, section)| section.clone()));
-        sections.extend(lengths(self.data.notes()));
-        let near = self.near_duplicates();
-        near.lines.iter().for_each(|line| progress.say(line));
-        sections.extend(near.found.as_ref().and_then(near::section));
-        let record = &mut self.record;
-        record.calibration = calibration.map(|(found, _)| found);
-        record.kept = Some(outcome.kept);
-        record.steps = outcome.steps;
-        record.skipped = self.data.skipped();
-        record.seconds = outcome.rows.iter().map(|row| row.seconds).sum();
-        record.validation = outcome.validation;
-        record.test = outcome.test;
-        record.numbers = outcome.numbers;
-        record.several = outcome.several;
-        record.near_duplicates = near.found;
-        if let Some(measure) = self.request.options.importance {
-            // Of texts in windows each window is an example.
-            let train = self.data.rows(&self.split.train);
-            let seed = record.options.settings.seed;
-            let found = match (measure, outcome.importance) {
-                (Measure::Si, Some(found)) => Importance::of_path(&outcome.model, found)?,
-                _ => importance_of(&outcome.model, &*self.data, &train, measure, seed)?,
-            };
-            let earlier = self.earlier.importance.take();
-            let found = match earlier.filter(|it| it.measure == measure) {
-                Some(earlier) => found.with_earlier(earlier, 1.0),
-                None => found,
-            };
-            found.write(&folder.join(IMPORTANCE_FILE))?;
-        }
-        let model = match &self.adapters {
-            Some(adapters) => {
-                adapters.finish(folder, outcome.model, &record.options, Purpose::Classes)?
-            }
-            None => outcome.model,
-        };
-        let run = Run::finish(folder, record, model, &table, &outcome.rows, sections)?;
-        // A cache serves a resume, and there is nothing left to resume.
-        let _ = std::fs::remove_dir_all(folder.join("cache"));
-        Ok(run)
     }
 
     /// Trains and measures without a record; `folder` takes checkpoints.

@@ -45,6 +45,7 @@ pub mod calibration;
 pub mod chain;
 pub mod choice;
 pub mod compare;
+mod conclude;
 pub mod demo;
 pub mod device;
 pub mod earlier;
