@@ -129,7 +129,7 @@ pub struct Pretrain {
         default_value_t = 1,
         help_heading = "Training"
     )]
-    pub accumulate: usize,
+    pub parts: usize,
 
     /// Everything drawn at random comes from it
     #[arg(
@@ -240,7 +240,7 @@ impl Pretrain {
             weight_decay: self.weight_decay,
             last_weight_decay: self.last_weight_decay,
             batch_size: self.batch_size.unwrap_or(usual.batch_size),
-            accumulate: self.accumulate,
+            parts: self.parts,
             seed: self.seed,
             mask_ratio: self.mask_ratio,
             temperature: self.temperature,

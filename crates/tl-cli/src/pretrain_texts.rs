@@ -48,7 +48,7 @@ pub fn method(verb: &Pretrain) -> Result<Option<Method>, Failure> {
                 ("--optimizer", verb.optimizer != usual.optimizer),
                 ("--weight-decay", verb.weight_decay != usual.weight_decay),
                 ("--last-weight-decay", verb.last_weight_decay.is_some()),
-                ("--accumulate", verb.accumulate != usual.accumulate),
+                ("--parts", verb.parts != usual.parts),
                 ("--strict", verb.strict),
             ];
             (Some(found), "a method of images", "texts", given.to_vec())

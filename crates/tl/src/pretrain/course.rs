@@ -120,7 +120,7 @@ impl PreparedPretraining {
             batch_size: options.batch_size,
             monitor: options.monitor,
             fresh: self.record.load_report.is_none(),
-            parts: options.accumulate,
+            parts: options.parts,
             last_weight_decay: options.last_weight_decay,
             views: options.views,
         };
