@@ -80,17 +80,14 @@ pub fn export<B: Architecture>(
 ) -> Result<(), ExportError> {
     let network = model.backbone.name();
     let own = tensors(model, &model.backbone, |path| path.to_string())?;
-    let tensors = match library {
-        Library::Burn => pack::own(own),
-        _ => {
-            let renamed = own.into_iter().map(|tensor| renamed(library, network, tensor));
-            renamed.collect::<Result<Vec<_>, _>>()?
-        }
-    };
-    match library {
-        Library::Burn => save_burnpack(path, &tensors, metadata)?,
-        _ => save_safetensors(path, &tensors, &counters(&tensors), metadata)?,
+    if library == Library::Burn {
+        save_burnpack(path, &pack::own(own.clone()), metadata)?;
+        // Read again, Burn's own names and orders are PyTorch's.
+        return check(path, &own);
     }
+    let renamed = own.into_iter().map(|tensor| renamed(library, network, tensor));
+    let tensors = renamed.collect::<Result<Vec<_>, _>>()?;
+    save_safetensors(path, &tensors, &counters(&tensors), metadata)?;
     check(path, &tensors)
 }
 
