@@ -29,6 +29,7 @@ pub fn lines(state: &State, width: usize, coloured: bool) -> Vec<String> {
             Figure::Accuracy => ("accuracy", share(*last), share(best)),
             Figure::F1 => ("F1", share(*last), share(best)),
             Figure::R2 => ("R²", format!("{last:.3}"), format!("{best:.3}")),
+            Figure::Map => ("mAP", format!("{last:.3}"), format!("{best:.3}")),
         };
         let value = format!("{last}, best {best}");
         lines.extend(row(name, &state.figures, &value, width, paint(GREEN)));
@@ -140,6 +141,18 @@ mod tests {
             "1 min 32 s left in the phase · rate 3.0e-4 · 123 examples/s · memory 412 MB",
         ];
         assert_eq!(lines(&state(), 80, false), expected);
+    }
+
+    #[test]
+    fn several_labels_are_told_by_their_map() {
+        let mut state = State::default();
+        for map in [0.25, 0.5] {
+            let several = EpochRow { validation_map: Some(map), ..row(0.0) };
+            state.epoch(&EpochRow { validation_accuracy: None, ..several });
+        }
+        let found = lines(&state, 80, false);
+        assert_eq!(found[0].split_once(' ').unwrap().0, "mAP");
+        assert!(found[0].ends_with(" 0.500, best 0.500"), "{found:?}");
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum Figure {
     Accuracy,
     F1,
     R2,
+    /// The mean of the average precision over labels.
+    Map,
 }
 
 impl State {
@@ -72,6 +74,7 @@ impl State {
         let found = [
             (Figure::F1, row.validation_f1),
             (Figure::R2, row.validation_r2),
+            (Figure::Map, row.validation_map),
             (Figure::Accuracy, row.validation_accuracy),
         ];
         if let Some((figure, value)) = found.into_iter().find_map(|(it, value)| Some((it, value?)))
