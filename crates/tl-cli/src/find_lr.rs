@@ -8,7 +8,7 @@ use crate::finetune::{request_on, words};
 use crate::finetune_flags::Finetune;
 use crate::output;
 
-/// Suggest a learning rate: train for at most 100 batches while it grows from 1e-7 to 10
+/// Suggest a learning rate: train for at most 100 steps while it grows from 1e-7 to 10
 ///
 /// Takes the flags of `tl finetune`. The loss of the training part is smoothed (an exponential mean that keeps 0.98), and the
 /// suggestion is the rate at which it falls fastest over the logarithm of the rate (Smith 2017; steepest descent), leaving out
@@ -66,6 +66,8 @@ fn refuse(fit: &Finetune) -> Result<(), Failure> {
         ("--seeds", fit.run.seeds.is_some()),
         ("--resume", fit.run.resume),
         ("--dry-run", fit.run.dry_run),
+        ("--minutes", fit.minutes.is_some()),
+        ("--near-duplicates", fit.near_duplicates.is_some()),
         ("--checkpoint-every", fit.run.checkpoint_every.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {

@@ -93,4 +93,7 @@ fn what_has_no_rate_is_refused() {
     place.refused_with(&with(&["--recipe", "probe"]), &["no learning rate", "--epochs"]);
     place.refused_with(&with(&["--lr", "0.1"]), &["--lr says nothing to find-lr"]);
     place.refused_with(&with(&["--seeds", "2"]), &["--seeds says nothing to find-lr"]);
+    place.refused_with(&with(&["--minutes", "1"]), &["--minutes says nothing to find-lr"]);
+    let near = ["--near-duplicates", "4"];
+    place.refused_with(&with(&near), &["--near-duplicates says nothing to find-lr"]);
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tl_core::{Head, Model, Plan, Solver, rng};
 use tl_data::Split;
 use tl_train::files::{make_folder, write_bytes};
-use tl_train::fit::{SweepEnd, SweptStep, sweep};
+use tl_train::fit::{STEPS, SweepEnd, SweptStep, sweep};
 use tl_train::report::{Line, Place, Plot, ReportInput, Section, Value, picture, render};
 use tl_train::{Progress, Settings, Task};
 
@@ -15,8 +15,8 @@ use crate::{Error, Network, Request, prepare, prepare_language};
 
 /// The first and the last rate.
 const RATES: [f64; 2] = [1e-7, 10.0];
-/// The most batches.
-const BATCHES: usize = 100;
+/// The fewest steps of which a fall can be told: the first tenth and the last five are left out.
+const FEWEST: usize = 8;
 /// The rule by which a rate is suggested.
 pub const RULE: &str = "steepest descent of the smoothed loss over the logarithm of the rate";
 /// The page and the drawing in it.
@@ -47,7 +47,7 @@ pub struct FoundRate {
     pub steps: Vec<RateStep>,
 }
 
-/// Trains for at most 100 batches with rates that grow from 10⁻⁷ to 10, as the request's plan would, and suggests one: of
+/// Trains for at most 100 steps with rates that grow from 10⁻⁷ to 10, as the request's plan would, and suggests one: of
 /// examples with labels, or `unlabelled` ones as [`prepare_language`] takes them. It begins with the weights that a fitting would
 /// begin with, and none of what it makes of them is kept. Nothing of the validation and the test part is looked at, and
 /// nothing is written.
@@ -79,7 +79,7 @@ fn shortened(task: &Task<'_>, settings: &Settings) -> Split {
     let mut train = task.split.train.clone();
     // Texts in windows have more rows than texts.
     let rows = task.data.rows(&train).len();
-    let most = BATCHES.saturating_mul(settings.batch_size);
+    let most = STEPS.saturating_mul(settings.batch_size).saturating_mul(settings.accumulate);
     if rows > most {
         let count = ((train.len() as f64 * most as f64 / rows as f64) as usize).max(1);
         let order = rng(settings.seed, "find-lr", 0, 0).permutation(train.len());
@@ -194,6 +194,10 @@ impl FoundRate {
             (None, SweepEnd::NotFinite) if self.steps.is_empty() => {
                 "no suggestion: the loss is not finite at the lowest rate already; see what is wrong with weights or data"
                     .to_string()
+            }
+            (None, _) if self.steps.len() < FEWEST => {
+                let steps = self.steps.len();
+                format!("no suggestion: {steps} are too few steps to tell where the loss falls")
             }
             (None, _) => {
                 let steps = self.steps.len();

@@ -33,7 +33,7 @@ pub use head::CANDIDATES;
 pub use predict::{Predictions, measure_part, measure_targets, predict};
 use session::Session;
 pub use session::{check_resume, plain_device};
-pub use sweep::{Sweep, SweepEnd, SweptStep, sweep};
+pub use sweep::{STEPS, Sweep, SweepEnd, SweptStep, sweep};
 
 use crate::checkpoint::{CHECKPOINT, Checkpoint};
 use crate::ema::{Snapshot, put_back, snapshot};

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use tl_core::{Backbone, Head, Model, Plan, Schedule, Solver};
 
-use super::Task;
 use super::session::Session;
+use super::{Task, mixing};
 use crate::progress::{Progress, Silent};
 use crate::{Conduct, Settings, TrainError};
 
@@ -89,7 +89,7 @@ impl Sweep {
 }
 
 /// Trains with rates that grow by the same factor at every step, from 1/`ratio` of those of the plan's last phase by gradient to
-/// these, over at most [`STEPS`] batches of the training part. Heads that the plan solves before are solved. Nothing else of the
+/// these, over at most [`STEPS`] steps on the training part. Heads that the plan solves before are solved. Nothing else of the
 /// plan is carried out, and no other part of the data is looked at.
 ///
 /// # Errors
@@ -119,11 +119,17 @@ pub fn sweep<B: Backbone + Sync + 'static, H: Head>(
         augment: task.augment.clone(),
         earlier: task.earlier.clone(),
     };
-    let batches = task.data.rows(&split.train).len().div_ceil(settings.batch_size).max(1);
+    let together = settings.batch_size.saturating_mul(settings.accumulate);
+    let steps = task.data.rows(&split.train).len().div_ceil(together).max(1);
     let mut plan = plan.clone();
-    plan.phases[last].epochs = (STEPS / batches).max(1);
+    let epochs = (STEPS / steps).max(1);
+    plan.phases[last].epochs = epochs;
     plan.phases[last].schedule = Schedule::Exponential { ratio };
     let phases = plan.resolve(&model.backbone.stages())?;
+    mixing::check(settings, task.data, &phases)?;
+    // What is looked at once is not worth the memory that it would be kept in.
+    let cache = settings.cache && epochs > 1;
+    let settings = &Settings { cache, cached_views: 1, ..settings.clone() };
     let conduct = Conduct::default();
     let mut session = Session::begin(model, &task, &plan, settings, &conduct, progress)?;
     for (index, phase) in phases.iter().enumerate().take(last) {
