@@ -67,6 +67,9 @@ pub struct Settings {
     pub validate_every: usize,
 }
 
+/// The most views of an image that are kept.
+const MOST_VIEWS: usize = 1000;
+
 fn one() -> usize {
     1
 }
@@ -119,8 +122,9 @@ impl Settings {
         if self.accumulate == 0 {
             return bad("the number of batches in a step", "0".into(), "a whole number from 1");
         }
-        if self.cached_views == 0 {
-            return bad("the number of cached views", "0".into(), "a whole number from 1");
+        if !(1..=MOST_VIEWS).contains(&self.cached_views) {
+            let views = self.cached_views.to_string();
+            return bad("the number of cached views", views, "a whole number from 1 to 1000");
         }
         if self.validate_every == 0 {
             return bad("epochs between two validations", "0".into(), "a whole number from 1");
@@ -205,5 +209,21 @@ impl Conduct {
     /// Whether the time of the run is up.
     pub fn out_of_time(&self) -> bool {
         self.deadline.as_ref().is_some_and(Deadline::passed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_are_kept_from_one_up_to_a_thousand() {
+        let validated = |cached_views| Settings { cached_views, ..Settings::default() }.validate();
+        assert!(validated(1).is_ok() && validated(1000).is_ok());
+        for number in [0, 1001, usize::MAX] {
+            let error = validated(number).unwrap_err().to_string();
+            assert!(error.contains(&format!("cached views is {number}; give")), "{error}");
+            assert!(error.ends_with("a whole number from 1 to 1000"), "{error}");
+        }
     }
 }

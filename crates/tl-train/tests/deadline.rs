@@ -15,7 +15,7 @@ use tl_train::{
 };
 use toy::{Matrix, Vectors, model};
 
-/// Shows how many steps were taken.
+/// Shows how many steps were taken, or examples seen.
 #[derive(Debug, Default)]
 struct Steps(AtomicU64);
 
@@ -31,18 +31,30 @@ struct Seen {
     clock: Arc<Steps>,
     lines: Vec<String>,
     totals: Vec<u64>,
+    losses: Vec<f64>,
+    /// Whether every example moves the clock, and not every step.
+    by_example: bool,
+    /// Batches in a step, one at least.
+    together: usize,
 }
 
 impl Progress for Seen {
     fn begin(&mut self, _: &str, _: u64) {}
-    fn advance(&mut self, _: u64, _: &str) {}
+    fn advance(&mut self, parts: u64, _: &str) {
+        if self.by_example {
+            self.clock.0.fetch_add(parts, Ordering::Relaxed);
+        }
+    }
     fn end(&mut self) {}
     fn say(&mut self, line: &str) {
         self.lines.push(line.to_string());
     }
     fn step(&mut self, step: &Step) {
         self.totals.push(step.total);
-        self.clock.0.fetch_add(1, Ordering::Relaxed);
+        self.losses.push(step.loss);
+        if !self.by_example {
+            self.clock.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -52,7 +64,8 @@ fn until(at: f64, out: Option<&Path>, resume: bool, seen: &mut Seen) -> Fitted<M
     let split = Split { train: vec![0, 1, 2], validation: vec![3], test: Vec::new() };
     let task =
         Task { data: &data, split: &split, augment: Augment::none(), earlier: Earlier::default() };
-    let settings = Settings { batch_size: 1, cache: false, ..Settings::default() };
+    let accumulate = seen.together.max(1);
+    let settings = Settings { batch_size: 1, accumulate, cache: false, ..Settings::default() };
     let conduct = Conduct {
         out: out.map(Path::to_path_buf),
         resume,
@@ -78,6 +91,26 @@ fn an_epoch_that_was_trained_whole_is_validated_though_the_time_is_up() {
     let mut seen = Seen::default();
     let found = until(6.0, None, false, &mut seen);
     assert_eq!((found.steps, found.rows.len(), found.out_of_time), (6, 2, true));
+}
+
+#[test]
+fn a_deadline_amid_a_step_of_several_batches_leaves_that_step_out() {
+    // Three examples of the training part make a step, and one of the validation part ends the epoch: at 5 the second step has
+    // seen one of its batches.
+    let mut seen = Seen { by_example: true, together: 3, ..Seen::default() };
+    let found = until(5.0, None, false, &mut seen);
+    assert!(found.out_of_time);
+    assert_eq!((found.steps, found.rows.len()), (1, 1));
+}
+
+#[test]
+fn the_loss_of_a_step_of_several_batches_is_their_mean() {
+    let mut seen = Seen { together: 3, ..Seen::default() };
+    let found = until(100.0, None, false, &mut seen);
+    assert_eq!(seen.losses.len(), 6);
+    for (loss, row) in seen.losses.iter().zip(&found.rows) {
+        assert!((loss - row.train_loss).abs() < 1e-6, "{loss} is not {}", row.train_loss);
+    }
 }
 
 #[test]

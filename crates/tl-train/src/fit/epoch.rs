@@ -95,9 +95,14 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             progress.advance(indices.len() as u64, &format!("loss {loss:.3}"));
             // What is known amid a step is no state to go on from: nothing is saved before its last batch.
             if !done.is_multiple_of(together) && done < order.len() {
+                if self.conduct.out_of_time() {
+                    return Err(TrainError::OutOfTime { step: self.state.step });
+                }
                 continue;
             }
-            self.step(phase, std::mem::take(&mut gathered), total)?;
+            let mean = self.step(phase, std::mem::take(&mut gathered), total)?;
+            // Of the whole step, not of its last batch.
+            let loss = mean.unwrap_or(loss);
             self.state.consumed = done.min(order.len());
             let (learning_rate, done) = (self.state.sums.rate, self.state.phase_step);
             progress.step(&Step { loss, learning_rate, done, total });

@@ -77,15 +77,15 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         Ok(Computed { loss: value, gradients: loss.backward(), alone, weight })
     }
 
-    /// One step of the optimizer by what was gathered, if anything was.
+    /// One step of the optimizer by what was gathered, if anything was; answers the mean loss of its labels.
     pub(super) fn step(
         &mut self,
         phase: &ResolvedPhase,
         gathered: Gathered,
         total_steps: u64,
-    ) -> Result<(), TrainError> {
+    ) -> Result<Option<f64>, TrainError> {
         let Some(Computed { loss, mut gradients, alone, .. }) = gathered.mean() else {
-            return Ok(());
+            return Ok(None);
         };
         let Some(model) = self.model.take() else {
             return Err(TrainError::Device("the model was lost".into()));
@@ -121,7 +121,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         if let Some(sweep) = &mut self.sweep {
             sweep.note(factor, loss);
         }
-        Ok(())
+        Ok(Some(loss))
     }
 
     fn not_finite(&self, phase: &ResolvedPhase, what: &'static str, place: String) -> TrainError {
