@@ -128,7 +128,7 @@ impl Loader {
             }
         });
         let hash = |index: &usize| *loader.source.hashes.get(*index)?.get()?;
-        compare(loader.images(), split, distance, &hash)
+        compare(loader.images(), split, distance, loader.threads, &hash)
     }
 }
 
@@ -136,6 +136,7 @@ fn compare(
     images: &Images,
     split: &Split,
     distance: u32,
+    threads: usize,
     hash: &dyn Fn(&usize) -> Option<u64>,
 ) -> NearDuplicates {
     let parts = [
@@ -150,11 +151,11 @@ fn compare(
         let own: Vec<(usize, u64)> =
             indices.iter().filter_map(|index| Some((*index, hash(index)?))).collect();
         compared += own.len();
-        for (index, hash) in &own {
-            if let Some((bits, like, of_part)) = earlier.nearest(*hash) {
-                found.push((bits, *index, like, part, of_part));
-            }
-        }
+        let near = earlier.nearest_of(&own, threads);
+        found.extend(own.iter().zip(near).filter_map(|((index, _), near)| {
+            let (bits, like, of_part) = near?;
+            Some((bits, *index, like, part, of_part))
+        }));
         own.iter().for_each(|(index, hash)| earlier.add(*hash, *index, part));
     }
     found.sort_unstable();
@@ -171,8 +172,10 @@ fn compare(
 struct Bands {
     distance: u32,
     masks: Vec<u64>,
-    /// For each band and what it holds the hashes with their images and parts.
-    tables: Vec<HashMap<u64, Vec<(u64, usize, Part)>>>,
+    /// For each band and what it holds the hashes, each once.
+    tables: Vec<HashMap<u64, Vec<u64>>>,
+    /// Of each hash the image of the smallest index, and its part: of margins and blank pages thousands have the same one.
+    first: HashMap<u64, (usize, Part)>,
 }
 
 impl Bands {
@@ -181,12 +184,18 @@ impl Bands {
         let bands = distance + 1;
         let upto = |band: u32| (1_u128 << (band * 64 / bands)) - 1;
         let masks: Vec<u64> = (0..bands).map(|band| (upto(band + 1) ^ upto(band)) as u64).collect();
-        Self { distance, tables: vec![HashMap::new(); masks.len()], masks }
+        let tables = vec![HashMap::new(); masks.len()];
+        Self { distance, tables, masks, first: HashMap::new() }
     }
 
     fn add(&mut self, hash: u64, index: usize, part: Part) {
+        if let Some(known) = self.first.get_mut(&hash) {
+            *known = (*known).min((index, part));
+            return;
+        }
+        self.first.insert(hash, (index, part));
         for (mask, table) in self.masks.iter().zip(&mut self.tables) {
-            table.entry(hash & mask).or_default().push((hash, index, part));
+            table.entry(hash & mask).or_default().push(hash);
         }
     }
 
@@ -194,9 +203,31 @@ impl Bands {
     fn nearest(&self, hash: u64) -> Option<(u32, usize, Part)> {
         let near = self.masks.iter().zip(&self.tables).filter_map(|(mask, table)| {
             let same = table.get(&(hash & mask))?.iter();
-            same.map(|(other, index, part)| ((hash ^ other).count_ones(), *index, *part)).min()
+            let near = same.map(|other| ((hash ^ other).count_ones(), *other));
+            let near = near.filter(|(bits, _)| *bits <= self.distance);
+            near.filter_map(|(bits, other)| {
+                let (index, part) = self.first.get(&other)?;
+                Some((bits, *index, *part))
+            })
+            .min()
         });
-        near.min().filter(|(bits, ..)| *bits <= self.distance)
+        near.min()
+    }
+
+    /// The [nearest](Self::nearest) of each, on `threads` threads.
+    fn nearest_of(&self, own: &[(usize, u64)], threads: usize) -> Vec<Option<(u32, usize, Part)>> {
+        let mut found = vec![None; own.len()];
+        let share = own.len().div_ceil(threads.max(1)).max(1);
+        std::thread::scope(|scope| {
+            for (own, found) in own.chunks(share).zip(found.chunks_mut(share)) {
+                scope.spawn(move || {
+                    for ((_, hash), found) in own.iter().zip(found) {
+                        *found = self.nearest(*hash);
+                    }
+                });
+            }
+        });
+        found
     }
 }
 

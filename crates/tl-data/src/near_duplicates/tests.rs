@@ -63,6 +63,22 @@ fn no_hash_within_the_distance_is_missed_and_the_nearest_is_found() {
 }
 
 #[test]
+fn of_equal_hashes_one_is_compared_and_threads_change_nothing() {
+    let mut bands = Bands::new(4);
+    for index in [7, 3, 5] {
+        bands.add(0xff, index, Part::Train);
+    }
+    assert!(bands.tables.iter().flat_map(HashMap::values).all(|hashes| hashes.len() == 1));
+    let own: Vec<(usize, u64)> = (0..9).map(|at| (at, 0xff << at)).collect();
+    let alone: Vec<_> = own.iter().map(|(_, hash)| bands.nearest(*hash)).collect();
+    assert_eq!((alone[0], alone[1]), (Some((0, 3, Part::Train)), Some((2, 3, Part::Train))));
+    for threads in [0, 1, 2, 20] {
+        assert_eq!(bands.nearest_of(&own, threads), alone);
+    }
+    assert!(bands.nearest_of(&[], 2).is_empty());
+}
+
+#[test]
 fn images_that_look_alike_in_two_parts_are_counted_and_the_nearest_named() {
     let mut images = unsplit(2, 5);
     images.items.iter_mut().enumerate().for_each(|(at, item)| item.name = format!("{at}.png"));
@@ -70,7 +86,7 @@ fn images_that_look_alike_in_two_parts_are_counted_and_the_nearest_named() {
     let hashes = [0u64, 0xff, 0xffff, 0xff_ffff, 0, 0b111, 0x1fe, 0xff00_0000, 0xffff_0000_0000];
     let hash = |index: &usize| hashes.get(*index).copied();
     let split = Split { train: vec![0, 1, 2], validation: vec![3, 4, 5], test: vec![6, 7, 8, 9] };
-    let found = compare(&images, &split, 4, &hash);
+    let found = compare(&images, &split, 4, 2, &hash);
     // 4 is 0; 5 lies 3 from it; 6 lies 2 from 1; 7 and 8 lie 8 or more from all.
     assert_eq!((found.compared, found.images), (9, 3));
     let pairs: Vec<(&str, &str, u32)> = found
@@ -82,9 +98,9 @@ fn images_that_look_alike_in_two_parts_are_counted_and_the_nearest_named() {
     assert_eq!((found.examples[1].part, found.examples[1].of_part), (Part::Test, Part::Train));
     let lines = found.lines();
     assert!(lines.len() == 4 && lines[0].starts_with("3 images look like"), "{lines:?}");
-    assert!(compare(&images, &split, 0, &hash).images == 1);
+    assert!(compare(&images, &split, 0, 2, &hash).images == 1);
     let alone = Split { train: vec![0, 4], ..Split::default() };
-    assert!(compare(&images, &alone, 4, &hash).lines().is_empty());
+    assert!(compare(&images, &alone, 4, 2, &hash).lines().is_empty());
 }
 
 #[test]
