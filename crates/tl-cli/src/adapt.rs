@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tl::adapt::{TargetData, open_sources, open_texts};
+use tl::adapt::{TargetData, open_sources_as, open_texts};
 use tl::train::{Progress, TrainError};
 use tl::{AdaptRequest, Error, Run, prepare_adaptation, works_on_texts};
 
@@ -36,10 +36,10 @@ pub fn run(verb: &Adapt) -> Result<(), Failure> {
 fn request(verb: &Adapt) -> Result<AdaptRequest, Failure> {
     let device = verb.machine.start()?;
     let options = verb.options()?;
-    let columns = works_on_texts(&options.network).then_some(&options.text.columns);
-    let open = |names: &[String], labelled: bool| match columns {
-        Some(columns) => open_texts(names, columns, labelled),
-        None => Ok(open_sources(names)?.into()),
+    let columns = &options.text.columns;
+    let open = |names: &[String], labelled: bool| match works_on_texts(&options.network) {
+        true => open_texts(names, columns, labelled),
+        false => Ok(open_sources_as(names, columns, labelled)?.into()),
     };
     let source = open(&verb.source, true)?;
     output::notes(source.notes());

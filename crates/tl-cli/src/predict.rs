@@ -227,7 +227,7 @@ fn gather_texts(paths: &[PathBuf], columns: &Columns) -> Result<Texts, DataError
 /// The images of a table, each under a name that leads to it.
 fn of_table(path: &Path, columns: &Columns) -> Result<Vec<Item>, DataError> {
     // Of images that are to be labelled no column of labels or groups is needed.
-    let columns = Columns { group: None, ..columns.clone() };
+    let columns = Columns { group: None, separator: None, labels: Vec::new(), ..columns.clone() };
     let mut found = Images::from_table(path, &columns, false)?.items;
     let folder = path.parent().unwrap_or(Path::new(""));
     for item in &mut found {

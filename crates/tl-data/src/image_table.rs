@@ -1,6 +1,6 @@
 //! Images in a table: a column of paths, one of labels, perhaps of parts and of groups.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Component, Path};
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ impl Images {
     /// relative to the table's folder, or absolute.
     ///
     /// A column `split` with `train`, `validation` and `test` divides the images. Where `labelled` is not asked for, the
-    /// column of labels, or a label, may be missing.
+    /// column of labels, or a label, may be missing, and a class may stand in the test part alone.
     ///
     /// # Errors
     /// Each with its line: a column that is not there, a ragged row, a path that is empty, leads to no file or stands
@@ -92,7 +92,9 @@ fn from_text(
     if rows.is_empty() {
         return Err((1, "no image is named below the line of names; add a row for each".into()));
     }
-    check_trained(&rows)?;
+    if labelled {
+        check_trained(&rows)?;
+    }
     let classes = match places.flags.is_empty() {
         true => in_order(rows.iter().flat_map(Row::names)),
         false => places.flags.iter().map(|(_, name)| name.clone()).collect(),
@@ -118,21 +120,37 @@ fn from_text(
     Ok(Images { items, notes, classes })
 }
 
+/// The place of a column that must be there; `flag` names another, where a verb has it.
+fn needed(table: &Table, name: &str, flag: &str) -> Result<usize, Fault> {
+    table.find(name).ok_or_else(|| {
+        let known = table.names.join(", ");
+        let mend = format!("call it so, or name another with {flag} where the verb has it");
+        (1, format!("there is no column {name:?} among {known}; {mend}"))
+    })
+}
+
 impl Places {
     fn of(table: &Table, columns: &Columns, labelled: bool) -> Result<Self, Fault> {
         let path = match &columns.path {
-            Some(name) => table.needed(name, "--path-column")?,
+            Some(name) => needed(table, name, "--path-column")?,
             None => PATHS.iter().find_map(|name| table.find(name)).ok_or_else(|| {
                 let known = table.names.join(", ");
-                let mend = "a network that works on images needs their paths: name the column with --path-column, or take \
-                            a network of texts (--model bert --weights FOLDER)";
+                let mend = "a network that works on images needs their paths: call the column path, or name it with --path-column \
+                            where the verb has it; or take a network of texts (--model bert --weights FOLDER)";
                 (1, format!("there is no column {} among {known}; {mend}", PATHS.join(", ")))
             })?,
         };
+        let mut named = HashSet::new();
+        if let Some(name) = columns.labels.iter().find(|name| !named.insert(name.as_str())) {
+            return Err((
+                1,
+                format!("the column of labels {name:?} is asked for twice; name it once"),
+            ));
+        }
         let flag = |name: &String| -> Result<Option<(usize, String)>, Fault> {
             match table.find(name) {
                 None if !labelled => Ok(None),
-                _ => Ok(Some((table.needed(name, "--label-columns")?, name.clone()))),
+                _ => Ok(Some((needed(table, name, "--label-columns")?, name.clone()))),
             }
         };
         let flags: Vec<Option<(usize, String)>> =
@@ -140,9 +158,9 @@ impl Places {
         let label = match table.find(&columns.label) {
             _ if !columns.labels.is_empty() => None,
             None if !labelled => None,
-            _ => Some(table.needed(&columns.label, "--label-column")?),
+            _ => Some(needed(table, &columns.label, "--label-column")?),
         };
-        let group = columns.group.as_deref().map(|name| table.needed(name, "--group-column"));
+        let group = columns.group.as_deref().map(|name| needed(table, name, "--group-column"));
         // Without all of the columns there is no saying what an image is of.
         let flags = match flags.iter().all(Option::is_some) {
             true => flags.into_iter().flatten().collect(),

@@ -57,6 +57,8 @@ fn without_labels_a_table_is_a_list_of_images() {
     let some = "path,label\nb.png,\na.png,x\n";
     let images = opened("t.csv", some, &Columns::default(), false).unwrap();
     assert_eq!((images.labels(), images.notes.len()), (vec![Some(0), None], 1));
+    let tested = "path,label,split\na.png,x,train\nb.png,y,test\n";
+    assert_eq!(opened("t.csv", tested, &Columns::default(), false).unwrap().classes, ["x", "y"]);
 }
 
 #[test]
@@ -139,4 +141,7 @@ fn an_image_may_have_several_labels_or_none_in_one_column_or_in_many() {
     assert!(bare.several(0).is_none());
     let message = opened("t.csv", "path,dog\na.png,1\n", &columns, true).unwrap_err();
     assert!(message.contains("--label-columns"), "{message}");
+    let columns = Columns { labels: vec!["dog".into(), "dog".into()], ..Columns::default() };
+    let message = opened("t.csv", "path,dog\na.png,1\n", &columns, true).unwrap_err();
+    assert!(message.contains("twice"), "{message}");
 }
