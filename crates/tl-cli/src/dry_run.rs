@@ -7,7 +7,7 @@ use tl::earlier::EarlierRecord;
 use tl::train::{Dataset, Scale};
 use tl::{Examples, Prepared};
 
-use crate::class_counts::{ClassCounts, table};
+use crate::class_counts::{ClassCounts, labelled, table};
 use crate::failure::Failure;
 use crate::finetune_summary::earlier;
 use crate::output;
@@ -177,7 +177,10 @@ pub fn show(prepared: &Prepared, examples: &Examples, json: bool) -> Result<(), 
         record.options.weights,
         record.preprocess,
         record.device,
-        numbers.map_or_else(|| table(&classes), |numbers| numbers.text())
+        numbers.map_or_else(
+            || table(&classes, labelled(data.items(), split)),
+            |numbers| numbers.text()
+        )
     );
     for note in &notes {
         text += &format!("note: {note}\n");

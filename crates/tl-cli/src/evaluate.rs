@@ -6,10 +6,11 @@ use clap::Args;
 use serde::Serialize;
 use tl::adapt::{open_sources_as, open_texts};
 use tl::burn::tensor::Device;
-use tl::data::text::Tagged;
+use tl::data::text::{Columns, Tagged};
 use tl::data::{Shift, Skipped};
 use tl::record::Preprocessing;
 use tl::run::Measured;
+use tl::several::MeasuredSeveral;
 use tl::train::metrics::{ClassScore, Entities, Evaluation, LabelScore, Regression, SeveralLabels};
 use tl::{Examples, Run};
 
@@ -95,9 +96,7 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
             ));
         }
         (Preprocessing::Texts(options), names) => open_texts(names, &options.columns, true)?,
-        (Preprocessing::Images(_), names) => {
-            open_sources_as(names, &run.record.options.text.columns, true)?.into()
-        }
+        (Preprocessing::Images(_), names) => open_sources_as(names, &columns(&run), true)?.into(),
     };
     output::notes(examples.notes());
     let (shift, threads) = (verb.shift.as_ref(), verb.machine.threads());
@@ -113,6 +112,11 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
         });
     }
     output::print(&table(&measured, run.record.preprocess.noun()))
+}
+
+/// The columns of a table that is measured: nothing is divided any more, so that images need no group.
+fn columns(run: &Run) -> Columns {
+    Columns { group: None, ..run.record.options.text.columns.clone() }
 }
 
 /// What `--json` prints of a run of numbers.
@@ -150,6 +154,7 @@ struct SeveralAnswer<'a> {
     part: &'a str,
     #[serde(flatten)]
     found: SeveralLabels,
+    skipped: &'a [Skipped],
 }
 
 /// Measures a run that answers with several labels.
@@ -157,13 +162,14 @@ fn several(verb: &Evaluate, run: &Run, device: &Device) -> Result<(), Failure> {
     if verb.shift.is_some() {
         return Err(Failure::input("images of several labels are not shifted; leave out --shift"));
     }
-    let columns = &run.record.options.text.columns;
-    let examples = open_sources_as(&verb.data, columns, true)?.into();
+    let examples: Examples = open_sources_as(&verb.data, &columns(run), true)?.into();
+    output::notes(examples.notes());
     let (threads, progress) = (verb.machine.threads(), &mut verb.machine.display());
-    let (found, part) = run.evaluate_several(&examples, threads, verb.strict, device, progress)?;
+    let measured = run.evaluate_several(&examples, threads, verb.strict, device, progress)?;
+    let MeasuredSeveral { found, part, skipped } = measured;
     if verb.machine.json {
         let run = &verb.run.to_string_lossy();
-        return output::object(&SeveralAnswer { run, part: &part, found });
+        return output::object(&SeveralAnswer { run, part: &part, found, skipped: &skipped });
     }
     let known = |value: Option<f64>| value.map_or("–".to_string(), |it| format!("{it:.3}"));
     let row = |it: &LabelScore| {
@@ -173,7 +179,8 @@ fn several(verb: &Evaluate, run: &Run, device: &Device) -> Result<(), Failure> {
     };
     let rows: Vec<Vec<String>> = found.per_label.iter().map(row).collect();
     let columns = ["label", "images#", "average precision#", "precision#", "recall#", "F1#"];
-    output::print(&format!("{found}\n({part})\n\n{}", output::table(&columns, &rows)))
+    let table = output::table(&columns, &rows);
+    output::print(&format!("{found}\n({part})\n\n{table}{}", output::skipped(&skipped)))
 }
 
 /// The result as a person reads it.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tl::{FinetuneOptions, RunRecord};
+use tl::{FinetuneOptions, RunRecord, works_on_texts};
 
 use crate::failure::Failure;
 use crate::finetune_task::{Kind, TASKS};
@@ -133,6 +133,12 @@ impl Finetune {
         self.table.put_into(columns, &self.data, &options.network)?;
         self.set_task(&mut options)?;
         options.shots = self.data_flags.shots.or(options.shots);
+        if self.near_duplicates.is_some() && works_on_texts(&options.network) {
+            let network = &options.network;
+            return Err(Failure::input(format!(
+                "--near-duplicates compares images, and {network} works on texts; leave it out"
+            )));
+        }
         options.near_duplicates = self.near_duplicates.or(options.near_duplicates);
         options.strict |= self.data_flags.strict;
         options.split = self.split.unwrap_or(options.split);

@@ -55,9 +55,23 @@ fn a_table_of_images_is_fitted_measured_and_labelled() {
     place.file("bare.csv", b"image\nscans/1-3.png\n");
     let answers = place.json(&["predict", "run", "bare.csv"]);
     assert_eq!(answers["predictions"][0]["label"], "kind-1");
+    // Other images need no column of groups.
+    place.file("other.csv", b"image,finding\nscans/0-0.png,kind-0\nscans/1-3.png,kind-1\n");
+    assert_eq!(place.json(&["evaluate", "run", "other.csv"])["n"], 2);
     let probed =
         place.json(&["probe", "scans.csv", "--label-column", "finding", "--image-size", "32"]);
     assert_eq!(probed["linear"], 1.0, "{probed}");
+}
+
+#[test]
+fn a_table_of_images_is_adapted_by_the_column_of_labels_that_is_named() {
+    let place = place();
+    let words = ["adapt", "--source", "scans.csv", "--target-shift", "night:0.7"];
+    let more = ["--method", "source", "--image-size", "32", "--dry-run"];
+    let words = [&words[..], &more].concat();
+    let found = place.json(&[&words[..], &["--label-column", "finding"]].concat());
+    assert_eq!(found["classes"][2]["class"], "kind-2", "{found}");
+    place.refused_with(&words, &["\"label\"", "--label-column"]);
 }
 
 #[test]
@@ -71,6 +85,11 @@ fn what_is_wrong_with_a_table_of_images_is_one_line() {
     place.refused_with(
         &["finetune", "scans", "--group-column", "patient"],
         &["--group-column names a column of a table of images"],
+    );
+    let texts = ["finetune", "reviews.csv", "--model", "bert", "--weights", "random"];
+    place.refused_with(
+        &[&texts[..], &["--near-duplicates", "4"]].concat(),
+        &["--near-duplicates compares images", "bert works on texts"],
     );
 }
 
@@ -140,6 +159,16 @@ fn several_labels_are_learnt_measured_and_told() {
         assert_eq!(measured[figure], record["several"]["test"][figure], "{figure}");
     }
     assert!(place.good(&["evaluate", "run", "scenes.csv"]).stdout.starts_with("mAP "));
+    place.file("scenes/bad.png", b"no image");
+    place.file("more.csv", b"path,label\nscenes/00.png,red\nscenes/bad.png,blue\n");
+    let more = place.json(&["evaluate", "run", "more.csv"]);
+    assert_eq!((&more["n"], &more["skipped"][0]["name"]), (&1.into(), &"scenes/bad.png".into()));
+    let line = &place.json(&["compare", "run"])["runs"][0];
+    let figure = &record["several"]["validation"]["mean_average_precision"];
+    assert_eq!(
+        (&line["validation"]["name"], &line["validation"]["value"]),
+        (&"mAP".into(), figure)
+    );
     let table = String::from_utf8(place.read("run/predictions.csv")).unwrap();
     assert!(table.starts_with("file,labels,predicted,blue,red\n"), "{table}");
     assert_eq!(table.lines().count() as u64, 1 + found["test"]["n"].as_u64().unwrap());
@@ -150,6 +179,7 @@ fn several_labels_are_learnt_measured_and_told() {
     let above = probabilities.iter().filter(|it| it.as_f64().unwrap() > 0.5).count();
     assert_eq!(labels.len(), above);
     let rows = String::from_utf8(place.read("run/metrics.jsonl")).unwrap();
+    assert_eq!(rows.lines().count(), 40, "{rows}");
     assert!(rows.lines().all(|row| row.contains("\"validation_map\":")), "{rows}");
     let page = String::from_utf8(place.read("run/report.html")).unwrap();
     assert!(page.contains("Labels on the test part") && page.contains("Test mAP"));
@@ -163,10 +193,26 @@ fn columns_of_ones_are_labels_too_and_what_needs_one_class_is_refused() {
     let with = |more: &[&'static str]| [&words[..], more].concat();
     let found = place.json(&with(&["--dry-run"]));
     assert_eq!(found["classes"][0]["class"], "red", "{found}");
+    // An image of two labels is one of all.
+    let text = place.good(&with(&["--dry-run"])).stdout;
+    let all = text.lines().find(|line| line.starts_with("all ")).unwrap();
+    let all = all.split_whitespace().skip(1).map(|count| count.parse::<usize>().unwrap());
+    assert_eq!(all.sum::<usize>(), 40, "{text}");
     place.refused_with(&with(&["--recipe", "probe"]), &["trained by gradient", "--epochs"]);
-    place.refused_with(&with(&["--shots", "2"]), &["--shots"]);
+    for given in
+        [["--shots", "2"], ["--label-smoothing", "0.1"], ["--mixup", "0.2"], ["--cutmix", "1"]]
+    {
+        place.refused_with(&with(&given), &["several labels", given[0]]);
+    }
+    place.refused_with(
+        &["finetune", "scenes.csv", "--label-columns", "red,red", "--image-size", "32"],
+        &["\"red\" is asked for twice"],
+    );
     place.refused_with(&with(&["--seeds", "2"]), &["--seeds"]);
     place.refused_with(&with(&["--regularise", "ewc"]), &["ewc"]);
     place.refused_with(&with(&["--importance", "ewc"]), &["--importance"]);
     place.refused_with(&["probe", "scenes.csv", "--label-columns", "red,blue"], &["several"]);
+    let task = "[[task]]\nname = \"a\"\ndata = \"scenes.csv\"\nlabel-separator = \";\"\n";
+    place.file("chain.toml", task.as_bytes());
+    place.refused_with(&["chain", "chain.toml", "--out", "never"], &["several labels or none"]);
 }

@@ -38,7 +38,8 @@ impl Duplicates {
                 continue;
             }
             found.items += 1;
-            found.other_class += usize::from(items.label(first) != items.label(item));
+            let classes = |item: usize| (items.label(item), items.several(item));
+            found.other_class += usize::from(classes(first) != classes(item));
             // What is in no part is not used.
             let both = part(first) > 0 && part(item) > 0;
             found.other_part += usize::from(both && part(first) != part(item));

@@ -135,6 +135,12 @@ impl RunRecord {
     /// # Errors
     /// A run without one.
     pub fn temperature(&self) -> Result<f64, Error> {
+        if self.adaptation.is_some() {
+            return Err(Error::options(
+                "an adaptation fits no temperature",
+                "leave out --calibrated",
+            ));
+        }
         let found = self.calibration.map(|found| found.temperature).filter(|it| *it > 0.0);
         found.ok_or_else(|| {
             Error::options(

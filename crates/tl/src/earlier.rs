@@ -191,16 +191,21 @@ fn run_of(weights: &str) -> Option<EarlierTask> {
     }
     let record = RunRecord::read(folder).ok()?;
     let without = record.pretraining.is_some() || record.language.is_some();
-    if without || record.numbers.is_some() || record.options.text.tokens {
+    if without || !answers_with_one_class(&record) {
         return None;
     }
     Some(EarlierTask { run: folder.to_path_buf(), examples: None, data: record.data.path })
 }
 
+/// Whether a run's answers are neither numbers, nor tags of words, nor several labels.
+fn answers_with_one_class(record: &RunRecord) -> bool {
+    record.numbers.is_none() && record.several.is_none() && !record.options.text.tokens
+}
+
 /// Succeeds where the run answers with one class for each example, by a network like `network`.
 fn check(run: &Run, network: &Network) -> Result<(), Error> {
     let fail = |problem: String, mend| Err(Error::Run { path: run.folder.clone(), problem, mend });
-    if run.record.numbers.is_some() || run.record.options.text.tokens {
+    if !answers_with_one_class(&run.record) {
         return fail(
             "does not answer with one class for each example".into(),
             "leave it out of --earlier",

@@ -83,6 +83,8 @@ impl From<Rgb8> for Query {
 pub struct Predictor {
     labels: Vec<String>,
     preprocess: Preprocess,
+    /// What all logits are divided by for probabilities.
+    temperature: f64,
     /// Present until the predictor goes.
     queue: Option<Sender<Asked>>,
     worker: Option<JoinHandle<()>>,
@@ -100,17 +102,26 @@ impl Predictor {
     /// Opens the run in `folder` on `device`.
     ///
     /// # Errors
-    /// No finished run there, or one on texts.
+    /// No finished run there, one on texts, or one that answers with several labels.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
         Self::with_batching(Run::open(folder, device)?, Batching::default(), device)
     }
 
-    /// A predictor of an open run, whose network is on `device`, with another batching.
+    /// A predictor of an open run, whose network is on `device`, with another batching. Of a run that is [calibrated](Run::calibrated)
+    /// the probabilities are at its temperature.
     ///
     /// # Errors
-    /// A run on texts; a system that gives no thread.
+    /// A run on texts, one that answers with several labels, one that is to be calibrated and has no temperature; a system that
+    /// gives no thread.
     pub fn with_batching(run: Run, batching: Batching, device: &Device) -> Result<Self, Error> {
         let preprocess = run.record.preprocess.images()?.clone();
+        if run.record.several.is_some() {
+            return Err(Error::options(
+                "the run answers with several labels",
+                "ask it with Run::predict and tl::several::several_predictions",
+            ));
+        }
+        let temperature = if run.calibrated { run.record.temperature()? } else { 1.0 };
         let (labels, model) = (run.record.labels, run.model);
         let (queue, asked) = channel();
         let (size, device) = (preprocess.crop, device.clone());
@@ -121,7 +132,7 @@ impl Predictor {
                 "end other programs, or raise the limit of threads",
             )
         })?;
-        Ok(Self { labels, preprocess, queue: Some(queue), worker: Some(worker) })
+        Ok(Self { labels, preprocess, temperature, queue: Some(queue), worker: Some(worker) })
     }
 
     /// The labels, in the order of a prediction's probabilities.
@@ -164,7 +175,7 @@ impl Predictor {
         for (number, logits) in answers {
             let logits = logits.map_err(Error::Failed)?;
             if let (Some(place), Some(name)) = (found.get_mut(number), names.get(number)) {
-                *place = Some(Prediction::of(name, &logits, &self.labels, 1.0));
+                *place = Some(Prediction::of(name, &logits, &self.labels, self.temperature));
             }
         }
         let all: Option<Vec<Prediction>> = found.into_iter().collect();

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use tl_data::Items;
+use tl_data::{Items, Skipped};
 use tl_train::metrics::SeveralLabels;
 use tl_train::report::{Figure, Section, Table};
 use tl_train::{Predictions, Progress};
@@ -17,6 +17,15 @@ pub struct SeveralRecord {
     pub validation: Option<SeveralLabels>,
     /// On the test part, measured once.
     pub test: Option<SeveralLabels>,
+}
+
+/// What a run of several labels was measured at, and what it could not read.
+#[derive(Clone, Debug)]
+pub struct MeasuredSeveral {
+    pub found: SeveralLabels,
+    /// Which images were measured, in words.
+    pub part: String,
+    pub skipped: Vec<Skipped>,
 }
 
 /// What a run answers for one image.
@@ -49,9 +58,20 @@ pub(crate) fn are_several(examples: &Examples) -> bool {
 
 /// Refuses what is asked for that needs one class of each image.
 pub(crate) fn check(options: &FinetuneOptions) -> Result<(), Error> {
-    match options.shots {
+    let [mixup, cutmix] = options.settings.mixing();
+    let smooth = options.tuning.label_smoothing.is_some_and(|share| share != 0.0);
+    let given = [
+        ("--shots", options.shots.is_some()),
+        ("--label-smoothing", smooth),
+        ("--mixup", mixup.is_some()),
+        ("--cutmix", cutmix.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
         None => Ok(()),
-        Some(_) => Err(Error::options("an image has several labels or none", "leave out --shots")),
+        Some((flag, _)) => {
+            let mend = format!("leave out {flag}");
+            Err(Error::options("an image has several labels or none", mend))
+        }
     }
 }
 
@@ -168,7 +188,7 @@ pub(crate) fn figures(record: &RunRecord) -> Vec<Figure> {
 
 impl Run {
     /// Measures a run of several labels on images: of those that it was fitted on its test part, of data that is divided into parts the
-    /// test part, of any other data all. Answers the figures, and which images were measured, in words.
+    /// test part, of any other data all.
     ///
     /// # Errors
     /// A run of another kind, a class that the run does not know, images whose labels are not known.
@@ -179,7 +199,7 @@ impl Run {
         strict: bool,
         device: &Device,
         progress: &mut dyn Progress,
-    ) -> Result<(SeveralLabels, String), Error> {
+    ) -> Result<MeasuredSeveral, Error> {
         if self.record.several.is_none() {
             let mend = "measure it with Run::evaluate";
             return Err(Error::options("the run answers with one class", mend));
@@ -196,6 +216,6 @@ impl Run {
             let mend = "give a table with the columns of labels that the run was fitted with";
             Error::options("nothing in the data has labels and can be read", mend)
         })?;
-        Ok((measured, part))
+        Ok(MeasuredSeveral { found: measured, part, skipped: data.skipped() })
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tl::burn::tensor::Device;
+use tl::calibration::{Calibrated, CalibrationRecord};
 use tl::data::Images;
 use tl::predict::{Prediction, predictions};
+use tl::several::SeveralRecord;
 use tl::train::Silent;
 use tl::{Batching, FinetuneOptions, Predictor, Recipe, Request, Run, finetune};
 
@@ -110,6 +112,28 @@ fn pixels_and_their_file_are_answered_alike_and_a_bad_file_is_one_error() {
     assert!(message.contains("bad.png") && message.lines().count() == 1, "{message}");
     // The predictor goes on.
     assert_eq!(predictor.predict([files[1].clone()]).unwrap().len(), 1);
+}
+
+#[test]
+fn a_calibrated_run_is_asked_at_its_temperature_and_one_of_several_labels_is_refused() {
+    let (folder, files) = place();
+    let device = Device::flex();
+    let mut run = Run::open(&folder.path().join("run"), &device).unwrap();
+    let validation = Calibrated { n: 1, ece: [0.0; 2], nll: [0.0; 2] };
+    run.record.calibration = Some(CalibrationRecord { temperature: 2.0, validation, test: None });
+    run.calibrated = true;
+    let predictor = Predictor::with_batching(run, Batching::default(), &device).unwrap();
+    let found = predictor.predict([files[0].clone()]).unwrap().remove(0);
+    let halved: Vec<f64> = found.logits.iter().map(|it| (f64::from(*it) / 2.0).exp()).collect();
+    for (found, own) in found.probabilities.iter().zip(&halved) {
+        assert!((found - own / halved.iter().sum::<f64>()).abs() < 1e-9);
+    }
+
+    let mut run = Run::open(&folder.path().join("run"), &device).unwrap();
+    run.record.several = Some(SeveralRecord::default());
+    let refused = Predictor::with_batching(run, Batching::default(), &device).err().unwrap();
+    let message = refused.to_string();
+    assert!(message.contains("several labels") && message.lines().count() == 1, "{message}");
 }
 
 #[test]
