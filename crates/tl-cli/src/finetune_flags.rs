@@ -96,7 +96,8 @@ pub struct Finetune {
 
     /// Keep to this time: what the recipe says is tried first, with as many epochs as fit, and without --recipe other plans follow
     /// while there is time (a probe, the last stages, adapters); the validation part chooses. The test part is measured once, in the
-    /// end, and with it a tenth more may pass at most. With --resume the time that was used before counts, and the result need not
+    /// end; an estimate of what that takes is kept free, so that the whole ends near M. No map of embeddings and no picture of where
+    /// the network looks is drawn. With --resume the time that was used before counts, and the result need not
     /// be that of a run without an interruption; --epochs is the most that is run
     #[arg(long, value_name = "M", allow_negative_numbers = true, conflicts_with_all = ["seeds", "dry_run"])]
     pub minutes: Option<f64>,

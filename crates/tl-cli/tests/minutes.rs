@@ -113,3 +113,47 @@ fn a_dry_run_tells_duplicates_and_the_parts_of_the_time() {
     assert!(text.contains("expected: about ") && text.contains("frozen pass"), "{text}");
     assert!(!place.path("runs").exists());
 }
+
+#[test]
+fn several_labels_are_chosen_by_their_map_and_no_solver_is_tried() {
+    let place = Place::with_photos(3, 12);
+    let mut table = String::from("path,label\n");
+    // The third colour has both labels.
+    for (class, labels) in ["red", "green", "green;red"].iter().enumerate() {
+        (0..12).for_each(|number| {
+            table += &format!("photos/class-{class}/{number:02}.png,{labels}\n");
+        });
+    }
+    place.file("scenes.csv", table.as_bytes());
+    let words = "finetune scenes.csv --label-separator ; --image-size 32 --minutes 600 --epochs 1";
+    let words: Vec<&str> = words.split(' ').collect();
+    let found = place.json(&[&words[..], &["--out", "run"]].concat());
+    let minutes = &found["minutes"];
+    assert_eq!(minutes["chosen_by"], "validation mAP");
+    assert_eq!(figures(minutes).len(), 3, "{minutes}");
+    // The last weights are measured for it.
+    let last = place.json(&[&words[..], &["--keep", "last", "--out", "last"]].concat());
+    assert_eq!(figures(&last["minutes"]).len(), 3, "{last}");
+}
+
+#[test]
+fn images_that_are_mixed_are_where_that_has_a_place() {
+    let place = Place::with_photos(3, 12);
+    let mixed = ["--epochs", "1", "--mixup", "0.2", "--cutmix", "1"];
+    let found = place.json(&within("600", &mixed));
+    assert_eq!(figures(&found["minutes"]).len(), 3, "{found}");
+    let chosen = found["minutes"]["chosen"].as_str().unwrap();
+    let mixes = record(&place)["options"]["settings"].get("mixup").is_some();
+    assert_eq!(mixes, chosen != "last-stages");
+    let page = String::from_utf8(place.read("run/report.html")).unwrap();
+    assert!(page.contains("are not drawn within a time"), "nothing tells what is left out");
+    assert!(!page.contains("Where the network looks"));
+}
+
+/// Of all that was tried; each has to have one.
+fn figures(minutes: &Value) -> Vec<f64> {
+    let tried = minutes["tried"].as_array().unwrap();
+    let names: Vec<&str> = tried.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["auto", "last-stages", "lora"]);
+    tried.iter().filter_map(|it| it["validation"].as_f64()).collect()
+}

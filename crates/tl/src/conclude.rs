@@ -85,7 +85,10 @@ impl Prepared {
             let tokenizer = self.tokenizer.open()?;
             sections.extend(highlights::section(&outcome.model, texts, last, &tokenizer, part)?);
         }
-        if let Input::Images(loader) = &self.data {
+        // Drawing takes time of which nobody knows how much.
+        if let Input::Images(loader) = &self.data
+            && self.record.minutes.is_none()
+        {
             let (first, device) = (&self.model, &self.request.device);
             let tuned = Tuned { first, outcome, record: &self.record, device };
             sections.extend(looks::sections(&tuned, loader, progress));

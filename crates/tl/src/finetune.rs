@@ -295,9 +295,10 @@ impl Prepared {
         Ok(folder)
     }
 
-    /// Looks for images that look alike in two parts; those that were not decoded yet are read for it.
+    /// Looks for images that look alike in two parts; those that were not decoded yet are read for it, but not within a time.
     pub fn near_duplicates(&self) -> Lookout {
-        near::look(&self.data, &self.split, &self.request.options)
+        let within = self.record.minutes.is_some();
+        near::look(&self.data, &self.split, &self.request.options, within)
     }
 
     pub(crate) fn task(&self) -> Task<'_> {

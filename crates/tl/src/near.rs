@@ -39,7 +39,13 @@ pub(crate) fn hashed(data: Input, options: &FinetuneOptions) -> Input {
 ///
 /// Images that were decoded before are not read again. Images in memory, as of IDX files, are compared only if it was asked for: small ones
 /// that are drawn alike look alike.
-pub(crate) fn look(data: &Input, split: &Split, options: &FinetuneOptions) -> Lookout {
+/// `within` a time that is up nothing is read for it.
+pub(crate) fn look(
+    data: &Input,
+    split: &Split,
+    options: &FinetuneOptions,
+    within: bool,
+) -> Lookout {
     let loader = match data {
         Input::Images(loader) => loader,
         Input::Several(images) => &images.loader,
@@ -51,6 +57,13 @@ pub(crate) fn look(data: &Input, split: &Split, options: &FinetuneOptions) -> Lo
         return Lookout::default();
     }
     let unseen = loader.without_hash(split);
+    if within && unseen > 0 {
+        let line = format!(
+            "images that look alike in two parts were not looked for: {unseen} of {} would be read for it after the time is up",
+            loader.images().count()
+        );
+        return Lookout { found: None, lines: vec![line] };
+    }
     if asked.is_none() && unseen > UNASKED {
         let line = format!(
             "images that look alike in two parts were not looked for: {unseen} of {} would be read for it; ask with \

@@ -1,5 +1,7 @@
 //! What may be tried within a time.
 
+use tl_train::Settings;
+
 use crate::recipe::{Recipe, Tuning};
 use crate::{Error, FinetuneOptions};
 
@@ -27,8 +29,9 @@ impl Candidate {
         let mut all = vec![asked];
         let fresh = options.weights == "random" || options.weights.starts_with("random:");
         let free = tuning.freeze_through.is_none() && tuning.freeze_matching.is_none();
-        // Random stages are worth nothing while they are frozen, and numbers have no solver.
-        if !fresh && !options.text.numbers {
+        // Random stages are worth nothing while they are frozen, and numbers and several labels have no solver.
+        let solved = !options.text.numbers && !options.text.columns.are_several();
+        if !fresh && solved {
             all.push(Self::Probe);
         }
         if !fresh && free {
@@ -79,6 +82,19 @@ impl Candidate {
         }
         Some(tuning)
     }
+
+    /// How `asked` changes for it: images are not mixed behind frozen stages, and there are no views of what is not varied there.
+    pub fn settings(self, asked: &Settings) -> Settings {
+        let mut settings = asked.clone();
+        match self {
+            Self::AsAsked(_) => {}
+            Self::Probe | Self::LastStages => {
+                (settings.mixup, settings.cutmix, settings.cached_views) = (None, None, 1);
+            }
+            Self::Lora => settings.cached_views = 1,
+        }
+        settings
+    }
 }
 
 /// Refuses what would be measured or chosen after the time is up.
@@ -114,6 +130,32 @@ mod tests {
         assert_eq!(names(&options), ["gradual"]);
         let options = FinetuneOptions { weights: "random".into(), ..FinetuneOptions::default() };
         assert_eq!(names(&options), ["auto"]);
+    }
+
+    #[test]
+    fn a_head_that_no_solver_finds_is_not_probed() {
+        let mut options = FinetuneOptions::default();
+        options.text.columns.separator = Some("|".into());
+        assert_eq!(names(&options), ["auto", "last-stages", "lora"]);
+        let mut options = FinetuneOptions::default();
+        options.text.numbers = true;
+        assert_eq!(names(&options), ["auto", "last-stages", "lora"]);
+    }
+
+    #[test]
+    fn images_are_mixed_where_the_first_stage_is_trained_alone() {
+        let asked = Settings {
+            mixup: Some(0.2),
+            cutmix: Some(1.0),
+            cached_views: 3,
+            ..Settings::default()
+        };
+        assert_eq!(Candidate::AsAsked(Recipe::Auto).settings(&asked), asked);
+        for candidate in [Candidate::Probe, Candidate::LastStages] {
+            assert_eq!(candidate.settings(&asked), Settings::default());
+        }
+        let found = Candidate::Lora.settings(&asked);
+        assert_eq!((found.mixes(), found.cached_views), (true, 1));
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub(super) struct Cost {
     pub each_epoch: f64,
     /// The epochs of training by gradient that it would have without a budget; 0 where there are none.
     pub epochs: usize,
+    /// The phases that share them, each of which has one at least.
+    pub phases: usize,
     /// After the last step: a validation that is under way, and measuring the parts in the end.
     pub end: f64,
 }
@@ -28,6 +30,7 @@ impl Cost {
             if time.total() > time.once {
                 shared += time.total() - time.once;
                 cost.epochs += phase.epochs;
+                cost.phases += 1;
                 validation = validation.max(time.evaluation / phase.epochs.max(1) as f64);
             }
         }
@@ -43,10 +46,15 @@ impl Cost {
 
     /// The least that it takes, the end included.
     pub fn least(&self) -> f64 {
-        self.of_epochs(self.epochs.min(1)) + self.end
+        self.of_epochs(self.fewest()) + self.end
     }
 
-    /// The most epochs, no more than it would have, that end within `seconds`; nothing where not one does.
+    /// The fewest epochs that it can have.
+    fn fewest(&self) -> usize {
+        self.epochs.min(self.phases.max(1))
+    }
+
+    /// The most epochs, no more than it would have, that end within `seconds`; nothing where not one of each phase does.
     pub fn epochs_within(&self, seconds: f64) -> Option<usize> {
         if self.once > seconds {
             return None;
@@ -56,7 +64,7 @@ impl Cost {
         }
         let fit = ((seconds - self.once) / self.each_epoch.max(1e-9)).floor();
         let epochs = (fit as usize).min(self.epochs);
-        (epochs > 0).then_some(epochs)
+        (epochs >= self.fewest()).then_some(epochs)
     }
 }
 
@@ -66,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    const TUNED: Cost = Cost { once: 10.0, each_epoch: 4.0, epochs: 5, end: 3.0 };
+    const TUNED: Cost = Cost { once: 10.0, each_epoch: 4.0, epochs: 5, phases: 1, end: 3.0 };
 
     #[test]
     fn as_many_epochs_are_run_as_fit_and_no_more_than_are_wanted() {
@@ -78,8 +86,15 @@ mod tests {
     }
 
     #[test]
+    fn each_phase_has_an_epoch_at_least() {
+        let gradual = Cost { phases: 3, ..TUNED };
+        assert_eq!((gradual.epochs_within(21.9), gradual.epochs_within(22.0)), (None, Some(3)));
+        assert_eq!(gradual.least(), 25.0);
+    }
+
+    #[test]
     fn a_solved_head_has_no_epochs_and_fits_or_does_not() {
-        let probe = Cost { once: 10.0, each_epoch: 0.0, epochs: 0, end: 1.0 };
+        let probe = Cost { once: 10.0, each_epoch: 0.0, epochs: 0, phases: 0, end: 1.0 };
         assert_eq!((probe.epochs_within(9.9), probe.epochs_within(10.0)), (None, Some(0)));
         assert_eq!(probe.least(), 11.0);
     }

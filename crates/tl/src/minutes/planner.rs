@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tl_train::{Clock, Deadline, Progress};
+use tl_train::metrics::MetricsError;
+use tl_train::{Clock, Deadline, Progress, TrainError};
 
 use super::candidates::Candidate;
 use super::cost::Cost;
@@ -18,7 +19,8 @@ pub(super) trait Work {
     /// Lays a candidate out and measures what it will take; the reason where it has no place.
     fn lay_out(&mut self, candidate: Candidate) -> Result<Result<Cost, String>, Error>;
 
-    /// Fits what was laid out last, over so many epochs, and goes on with it where it was begun.
+    /// Fits what was laid out last, over so many epochs, and goes on with it where it was begun. Where the time is up before anything
+    /// is fitted, it is [`TrainError::OutOfTime`].
     fn fit(
         &mut self,
         candidate: Candidate,
@@ -56,7 +58,7 @@ const OF_PLAN: f64 = 1.1;
 const PACES: [f64; 2] = [0.5, 4.0];
 
 /// Tries `candidates` in their order while the time allows, and answers the best on the validation part and its name; of equals
-/// the one that took less time.
+/// the one that took less time. What diverges is left with its reason, and is the error where nothing else came out.
 pub(super) fn carry_out<W: Work>(
     candidates: &[Candidate],
     work: &mut W,
@@ -66,6 +68,7 @@ pub(super) fn carry_out<W: Work>(
 ) -> Result<(Candidate, W::Fit), Error> {
     let mut course = Course { limit, pace: 1.0, end: 0.0, laying: 0.0, least: f64::INFINITY };
     let mut best: Option<(Candidate, W::Fit)> = None;
+    let mut diverged = None;
     let mut order = candidates.to_vec();
     // What was under way goes on first.
     if let Some(running) = &kept.running {
@@ -113,23 +116,42 @@ pub(super) fn carry_out<W: Work>(
         kept.used = before;
         kept.running = Some(Running { name: name.to_string(), epochs });
         work.note(kept)?;
-        let found = work.fit(candidate, epochs, resume, course.deadline(), progress)?;
+        let found = work.fit(candidate, epochs, resume, course.deadline(), progress);
         let seconds = limit.clock.seconds() - before;
+        let tried = Tried {
+            name: name.to_string(),
+            epochs,
+            wanted: cost.epochs,
+            expected,
+            seconds,
+            ..Tried::default()
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                let Some(note) = in_vain(&error) else { return Err(error) };
+                let tried = Tried { note: Some(note), ..tried };
+                progress.say(&tried.line());
+                kept.tried.push(tried);
+                kept.running = None;
+                kept.used = limit.clock.seconds();
+                work.note(kept)?;
+                if !matches!(error, Error::Train(TrainError::OutOfTime { .. })) {
+                    diverged.get_or_insert(error);
+                }
+                continue;
+            }
+        };
         if !resume && expected > 0.0 {
             let pace = (seconds / expected).clamp(PACES[0], PACES[1]);
             // Of what was ended by the time it is known that it takes at least as long.
             course.pace = if found.out_of_time { course.pace.max(pace) } else { pace };
         }
         let tried = Tried {
-            name: name.to_string(),
-            epochs,
-            wanted: cost.epochs,
             validation: Some(found.score),
             kept: Some(found.kept),
-            expected,
-            seconds,
             out_of_time: found.out_of_time,
-            note: None,
+            ..tried
         };
         progress.say(&format!("tried {}", tried.line()));
         kept.tried.push(tried);
@@ -140,10 +162,26 @@ pub(super) fn carry_out<W: Work>(
             best = Some((candidate, found.fit));
         }
     }
-    let Some(chosen) = kept.best().cloned() else { return Err(course.too_short()) };
+    let Some(chosen) = kept.best().cloned() else {
+        return Err(diverged.unwrap_or_else(|| course.too_short()));
+    };
     match best.filter(|(candidate, _)| candidate.name() == chosen.name) {
         Some(best) => Ok(best),
         None => recover(candidates, &chosen, work, &course, progress),
+    }
+}
+
+/// Why nothing came of a candidate, where that says nothing of the others.
+fn in_vain(error: &Error) -> Option<String> {
+    let Error::Train(error) = error else { return None };
+    match error {
+        TrainError::OutOfTime { .. } => Some("the time was up before its first step".into()),
+        // Weights that diverged in the last step are found when they are measured.
+        TrainError::NotFinite { .. }
+        | TrainError::Metric(MetricsError::Score { .. } | MetricsError::Number { .. }) => {
+            Some(error.to_string())
+        }
+        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tl_train::report::{Section, Table};
 
 use crate::RunRecord;
+use crate::record::Preprocessing;
 
 /// A fitting within a time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,14 +21,14 @@ pub struct MinutesRecord {
     pub tried: Vec<Tried>,
 }
 
-/// Something that was tried, or was not for a reason.
+/// Something that was tried, or came to nothing for a reason.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tried {
     pub name: String,
     /// Epochs of training by gradient that the plan was laid over, and those that it has without a limit; 0 of a head that is solved.
     pub epochs: usize,
     pub wanted: usize,
-    /// The figure that chooses, on the validation part; nothing where it was not tried.
+    /// The figure that chooses, on the validation part; nothing where it was not tried, or came to nothing.
     pub validation: Option<f64>,
     /// Which weights of it were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +39,7 @@ pub struct Tried {
     /// Whether the time was up before its plan was done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub out_of_time: bool,
-    /// Why it was not tried.
+    /// Why it was not tried, or came to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -47,7 +48,8 @@ impl Tried {
     /// `auto: 0.912, kept: best (epoch 4), 3 of 10 epochs, 41.0 s`
     pub fn line(&self) -> String {
         let Some(validation) = self.validation else {
-            return format!("{}: not tried, {}", self.name, self.note.as_deref().unwrap_or("–"));
+            let what = if self.seconds > 0.0 { "nothing came of it" } else { "not tried" };
+            return format!("{}: {what}, {}", self.name, self.note.as_deref().unwrap_or("–"));
         };
         let mut line = format!("{}: {validation:.3}", self.name);
         if let Some(kept) = &self.kept {
@@ -97,10 +99,15 @@ pub(crate) fn sections(record: &RunRecord) -> Vec<Section> {
             note,
         ]
     };
+    let mut lines = vec![format!("{}; the test part was measured once, after that.", found.line())];
+    if let Preprocessing::Images(_) = &record.preprocess {
+        let spared = "A map of embeddings and where the network looks are not drawn within a time.";
+        lines.push(spared.to_string());
+    }
     let columns = ["tried", "validation#", "kept", "epochs#", "expected s#", "s#", ""];
     vec![Section {
         title: format!("Tried within {:.1} minutes", found.minutes),
-        lines: vec![format!("{}; the test part was measured once, after that.", found.line())],
+        lines,
         tables: vec![Table {
             name: "tried".into(),
             columns: columns.map(str::to_string).to_vec(),
@@ -133,5 +140,7 @@ mod tests {
         let not =
             Tried { name: "lora".into(), note: Some("it is long".into()), ..Tried::default() };
         assert_eq!(not.line(), "lora: not tried, it is long");
+        let diverged = Tried { seconds: 3.0, ..not };
+        assert_eq!(diverged.line(), "lora: nothing came of it, it is long");
     }
 }

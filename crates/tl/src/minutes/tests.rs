@@ -35,6 +35,9 @@ struct Play {
     /// On the validation part and on the test part.
     scores: BTreeMap<&'static str, [f64; 2]>,
     slow: f64,
+    /// What is no longer finite amid its fit, and what has no step in its time.
+    diverging: Vec<&'static str>,
+    stepless: Vec<&'static str>,
     /// Names, epochs, and whether it was a resume.
     fitted: Vec<(&'static str, usize, bool)>,
     notes: usize,
@@ -42,7 +45,10 @@ struct Play {
 
 impl Play {
     fn new() -> Self {
-        let cost = |once, each_epoch, epochs| Cost { once, each_epoch, epochs, end: 2.0 };
+        let cost = |once, each_epoch, epochs: usize| {
+            let phases = epochs.min(1);
+            Cost { once, each_epoch, epochs, phases, end: 2.0 }
+        };
         Self {
             clock: Arc::default(),
             costs: BTreeMap::from([
@@ -58,6 +64,8 @@ impl Play {
                 ("lora", [0.75, 0.5]),
             ]),
             slow: 1.0,
+            diverging: Vec::new(),
+            stepless: Vec::new(),
             fitted: Vec::new(),
             notes: 0,
         }
@@ -94,6 +102,13 @@ impl Work for Play {
         self.fitted.push((name, epochs, resume));
         let cost = self.costs[name];
         self.clock.pass(cost.once * self.slow);
+        if self.diverging.contains(&name) {
+            let (step, phase, place) = (1, name.to_string(), "the head".to_string());
+            return Err(TrainError::NotFinite { step, phase, what: "the loss", place }.into());
+        }
+        if self.stepless.contains(&name) {
+            return Err(TrainError::OutOfTime { step: 0 }.into());
+        }
         let step = cost.each_epoch * self.slow / STEPS as f64;
         let mut out_of_time = false;
         for number in 1..=epochs * STEPS {
@@ -202,6 +217,43 @@ fn what_has_no_place_is_left_out_with_its_reason() {
     play.within(1000.0, &mut kept).unwrap();
     assert_eq!(play.names(), ["auto", "last-stages"]);
     assert_eq!(kept.tried[2].note.as_deref(), Some("it has no place"));
+}
+
+#[test]
+fn what_diverges_is_left_with_its_reason_and_the_others_go_on() {
+    let (mut play, mut kept) = (Play::new(), Kept::default());
+    play.diverging = vec!["auto"];
+    let (chosen, _) = play.within(1000.0, &mut kept).unwrap();
+    // Nothing was tried before the probe then.
+    assert_eq!(play.names(), ["auto", "probe", "last-stages", "lora"]);
+    assert_eq!(chosen, Candidate::LastStages);
+    assert_eq!(tried(&kept), ["probe", "last-stages", "lora"]);
+    let line = kept.tried[0].line();
+    assert!(line.starts_with("auto: nothing came of it, step 1 of phase"), "{line}");
+    assert!(line.contains("the loss is not finite"), "{line}");
+    assert_eq!(kept.running, None);
+}
+
+#[test]
+fn where_all_diverge_the_first_of_their_errors_is_told() {
+    let (mut play, mut kept) = (Play::new(), Kept::default());
+    play.diverging = vec!["auto", "probe", "last-stages", "lora"];
+    let error = play.within(1000.0, &mut kept).unwrap_err().to_string();
+    assert!(error.contains("phase \"auto\": the loss is not finite"), "{error}");
+    assert_eq!((kept.tried.len(), kept.best()), (4, None));
+}
+
+#[test]
+fn what_has_no_step_in_its_time_was_not_tried() {
+    let (mut play, mut kept) = (Play::new(), Kept::default());
+    play.stepless = vec!["auto"];
+    let (chosen, _) = play.within(1000.0, &mut kept).unwrap();
+    assert_eq!(chosen, Candidate::LastStages);
+    assert!(kept.tried[0].line().ends_with("the time was up before its first step"));
+    let (mut play, mut kept) = (Play::new(), Kept::default());
+    play.stepless = vec!["auto", "probe", "last-stages", "lora"];
+    let error = play.within(1000.0, &mut kept).unwrap_err().to_string();
+    assert!(error.contains("are too short"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tl_core::Backbone;
-use tl_train::{Clock, Conduct, Deadline, Later, Progress, WallClock, predict};
+use tl_train::{
+    Clock, Conduct, Dataset, Deadline, EpochRow, Later, Progress, TrainError, WallClock, predict,
+};
 
 use super::candidates::{Candidate, check};
 use super::cost::Cost;
@@ -102,6 +104,10 @@ impl PreparedWithin {
     /// As [`prepare`] and [`Prepared::fit`]; a time that is too short for anything.
     pub fn fit(&mut self, progress: &mut dyn Progress) -> Result<Run, Error> {
         let Self { budget, candidates, kept, fitting } = self;
+        if fitting.request.out.as_deref().is_some_and(|out| out.join(RUN_FILE).exists()) {
+            // Under the lock, so that no other run goes on with what is read.
+            *kept = to_resume(&fitting.claim()?)?;
+        }
         let clock: Arc<dyn Clock> =
             Arc::new(Later { clock: Arc::clone(&budget.clock), before: kept.used });
         let limit = Limit { seconds: budget.seconds, clock: Arc::clone(&clock) };
@@ -182,6 +188,7 @@ impl Work for Fitting {
         };
         let mut request = Request { timed: true, resume: false, ..self.request.clone() };
         request.options.tuning = tuning;
+        request.options.settings = candidate.settings(&self.request.options.settings);
         let prepared = match prepare(request) {
             Ok(prepared) => prepared,
             // Adapters of the usual kind have no place in some networks.
@@ -199,6 +206,7 @@ impl Work for Fitting {
         self.by = match (prepared.data.answers(), prepared.data.numbers()) {
             (Some(_), _) => "validation F1 of entities",
             (None, Some(_)) => "validation R²",
+            (None, None) if prepared.data.several().is_some() => "validation mAP",
             (None, None) => "validation accuracy",
         };
         let stages = prepared.model.backbone.stages();
@@ -227,8 +235,15 @@ impl Work for Fitting {
         let own = folder.join(TRIED_FOLDER).join(candidate.name());
         tl_train::files::make_folder(&own)?;
         let conduct = Conduct { resume, deadline: Some(deadline), ..prepared.conduct(Some(&own)) };
-        let fitted = prepared.fit_with(&conduct, progress)?;
-        let _ = std::fs::remove_dir_all(own.join("cache"));
+        let fitted = prepared.fit_with(&conduct, progress);
+        // An interrupted one goes on with what it kept.
+        if !matches!(fitted, Err(Error::Train(TrainError::Interrupted { .. }))) {
+            let _ = std::fs::remove_dir_all(own.join("cache"));
+        }
+        let fitted = fitted?;
+        if fitted.out_of_time && fitted.steps == 0 && fitted.rows.is_empty() {
+            return Err(TrainError::OutOfTime { step: 0 }.into());
+        }
         let score = score(prepared, &fitted, progress)?;
         let (kept, out_of_time) = (fitted.kept.clone(), fitted.out_of_time);
         let Some(prepared) = self.laid.take() else {
@@ -249,19 +264,22 @@ fn score(
     progress: &mut dyn Progress,
 ) -> Result<f64, Error> {
     let row = fitted.best_epoch.and_then(|epoch| fitted.rows.get(epoch.checked_sub(1)?));
-    let known =
-        row.and_then(|row| row.validation_f1.or(row.validation_r2).or(row.validation_accuracy));
-    if let Some(known) = known {
+    let (data, part) = (&*prepared.data, &prepared.split.validation);
+    if let Some(known) = row.and_then(|row| score_of(row, data)) {
         return Ok(known);
     }
-    let (data, part) = (&*prepared.data, &prepared.split.validation);
     let (size, device) = (prepared.record.options.settings.batch_size, &prepared.request.device);
     let found = predict(&fitted.model, data, part, size, device, progress)?;
-    let score = match data.numbers() {
-        Some(numbers) => {
-            found.regression(&numbers.values, numbers.scale)?.and_then(|found| found.r2)
-        }
-        None => found.measure(data, data.items().classes(), part)?.map(|found| found.score()),
+    let classes = data.items().classes();
+    let score = match (data.numbers(), data.several()) {
+        (Some(numbers), _) => found.regression(&numbers.values, numbers.scale)?.map(|found| {
+            let error = found.root_mean_squared_error / numbers.scale.deviation;
+            found.r2.unwrap_or(-error.powi(2))
+        }),
+        (None, Some(several)) => found
+            .several(classes, several)?
+            .map(|found| found.mean_average_precision.unwrap_or(-found.loss)),
+        (None, None) => found.measure(data, classes, part)?.map(|found| found.score()),
     };
     score.ok_or_else(|| {
         Error::options(
@@ -269,4 +287,13 @@ fn score(
             "give --split another share for it, or leave out --minutes",
         )
     })
+}
+
+/// The figure of an epoch; of numbers and several labels, whose figure a small part may leave undefined, its loss.
+fn score_of(row: &EpochRow, data: &dyn Dataset) -> Option<f64> {
+    let known = row.validation_f1.or(row.validation_map).or(row.validation_r2);
+    match data.numbers().is_some() || data.several().is_some() {
+        true => known.or(row.validation_loss.map(|loss| -loss)),
+        false => known.or(row.validation_accuracy),
+    }
 }
