@@ -29,7 +29,7 @@ fn muddled() -> Place {
 #[test]
 fn a_run_tells_how_sure_it_is_and_changes_no_label_for_it() {
     let place = muddled();
-    let fitted = place.json(&quick("run", &[]));
+    let fitted = place.json(&quick("run", &["--epochs", "10"]));
     let record: Value = serde_json::from_slice(&place.read("run/run.json")).unwrap();
     let found = &record["calibration"];
     let temperature = number(&found["temperature"]);
@@ -69,7 +69,7 @@ fn a_run_tells_how_sure_it_is_and_changes_no_label_for_it() {
 #[test]
 fn the_report_shows_figures_calibration_embeddings_and_where_the_network_looks() {
     let place = muddled();
-    place.good(&quick("run", &[]));
+    place.good(&quick("run", &["--epochs", "10"]));
     let page = String::from_utf8(place.read("run/report.html")).unwrap();
     for part in [
         "Figures on the test part",
@@ -98,7 +98,7 @@ fn the_report_shows_figures_calibration_embeddings_and_where_the_network_looks()
 #[test]
 fn a_run_without_a_temperature_says_so() {
     let place = Place::with_photos(2, 8);
-    place.good(&quick("run", &[]));
+    place.good(&quick("run", &["--epochs", "10"]));
     let mut record: Value = serde_json::from_slice(&place.read("run/run.json")).unwrap();
     record.as_object_mut().unwrap().remove("calibration");
     place.file("run/run.json", record.to_string().as_bytes());
