@@ -8,16 +8,41 @@ use tl_core::{Model, Phase, Plan};
 use tl_data::{Augment, Split};
 use tl_kernels::LinearHead;
 use tl_train::fit::{Sweep, SweepEnd, sweep};
-use tl_train::{Earlier, Settings, Silent, Task};
+use tl_train::{Earlier, Settings, Silent, Task, TrainError};
 use toy::{LABELS, Matrix, VECTORS, Vectors, WEIGHT, logits, model, near};
 
 /// From 10⁻⁷ to 10 over batches of all four vectors.
 fn swept(model: Model<Matrix, LinearHead>) -> Sweep {
+    let phase = Phase::finetune(1).label_smoothing(0.0).rates(10.0, 10.0);
+    swept_as(model, phase, &Settings::default()).unwrap()
+}
+
+/// The same of another phase, with other settings.
+fn swept_as(
+    model: Model<Matrix, LinearHead>,
+    phase: Phase,
+    settings: &Settings,
+) -> Result<Sweep, TrainError> {
     let (data, split) = (Vectors::new(), Split { train: vec![0, 1, 2, 3], ..Split::default() });
     let (augment, earlier) = (Augment::none(), Earlier::default());
     let task = Task { data: &data, split: &split, augment, earlier };
-    let plan = Plan::new(vec![Phase::finetune(1).label_smoothing(0.0).rates(10.0, 10.0)]);
-    sweep(model, &task, &plan, &Settings::default(), 1e8, &mut Silent).unwrap()
+    sweep(model, &task, &Plan::new(vec![phase]), settings, 1e8, &mut Silent)
+}
+
+#[test]
+fn steps_of_several_batches_are_as_many_as_those_of_one() {
+    let settings = Settings { batch_size: 1, accumulate: 2, ..Settings::default() };
+    let found = swept_as(model(), Phase::finetune(1).rates(10.0, 10.0), &settings).unwrap();
+    let growth = found.steps[1].factor / found.steps[0].factor;
+    // 10^(8 / 99) for a hundred steps; fifty would grow by 10^(8 / 49).
+    assert!((1.19..1.21).contains(&growth), "{growth}");
+}
+
+#[test]
+fn images_that_are_mixed_nowhere_are_refused_before_anything_is_trained() {
+    let settings = Settings { mixup: Some(0.2), ..Settings::default() };
+    let error = swept_as(model(), Phase::probe(1), &settings).unwrap_err().to_string();
+    assert!(error.contains("mixup or cutmix"), "{error}");
 }
 
 #[test]
