@@ -103,5 +103,13 @@ mod tests {
         let found = Duplicates::of(&images, &split, |item| first[item]);
         // The second "two!" has another class and is in no part.
         assert_eq!(found, Duplicates { items: 2, other_class: 1, other_part: 1 });
+
+        // Of images that may have several labels all of them count.
+        let mut images = images;
+        for (item, own) in images.items.iter_mut().zip([&[0, 1][..], &[1], &[0], &[1], &[]]) {
+            (item.label, item.several) = (None, Some(own.into()));
+        }
+        let found = Duplicates::of(&images, &split, |item| first[item]);
+        assert_eq!(found, Duplicates { items: 2, other_class: 1, other_part: 1 });
     }
 }
