@@ -28,9 +28,12 @@ impl Backbone for Matrix {
     fn forward_stages(
         &self,
         input: Activation,
-        _: Range<usize>,
+        range: Range<usize>,
         _: Pass,
     ) -> Result<Activation, CoreError> {
+        if range.is_empty() {
+            return Ok(input);
+        }
         Ok(Activation::Vector(input.into_vector("matrix")?.matmul(self.weight.val())))
     }
 
