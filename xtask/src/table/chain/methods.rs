@@ -138,6 +138,7 @@ mod tests {
             assert_eq!(defaults["shots"].as_integer(), Some(60));
             assert_eq!(defaults["image-size"].as_integer(), Some(64));
             assert_eq!(defaults["weights"].as_str(), Some("embedded"));
+            assert_eq!(defaults["keep"].as_str(), Some("last"), "{}", method.name);
             let tasks = chain["task"].as_array().unwrap();
             let data: Vec<&str> = tasks.iter().filter_map(|task| task["data"].as_str()).collect();
             let wanted = ["/data/tops", "/data/coats", "/data/bags", "/data/mnist", "/data/uci"];
