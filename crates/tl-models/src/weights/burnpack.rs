@@ -58,7 +58,8 @@ pub(super) fn read_bytes(file: &str, tensor: &Tensor) -> Result<Vec<u8>, Weights
     guarded(file, || match tensor.to_bytes() {
         Ok(bytes) => Ok(bytes.to_vec()),
         Err(error) => {
-            Err(WeightsError::Damaged { file: file.to_owned(), problem: one_line(error) })
+            let problem = format!("tensor {:?}: {}", tensor.name, one_line(error));
+            Err(WeightsError::Damaged { file: file.to_owned(), problem })
         }
     })
 }
@@ -163,6 +164,16 @@ mod tests {
         assert_eq!(file.values("fc.weight").unwrap(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
         assert_eq!(file.shape("word_embeddings.weight"), Some(&[2, 3][..]));
         assert_eq!(file.values("bn1.bias").unwrap(), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn two_tensors_that_get_one_name_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.bpk");
+        let names = ["bn1.gamma", "bn1.beta", "bn1.weight"];
+        save_burnpack(&path, &names.map(|name| tensor(name, &[2])), &BTreeMap::new()).unwrap();
+        let message = WeightsFile::open(&path).unwrap_err().to_string();
+        assert!(message.contains("\"bn1.weight\" is there twice"), "{message}");
     }
 
     #[test]

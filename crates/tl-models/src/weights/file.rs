@@ -87,11 +87,12 @@ impl fmt::Debug for WeightsFile {
 const WRAPPERS: [&str; 4] = ["module.", "_orig_mod.", "model.", "state_dict."];
 
 impl WeightsFile {
-    /// Opens a safetensors, PyTorch, burnpack, ONNX or npz file, told apart by content, or the `model.safetensors` (`pytorch_model.bin`) of a
-    /// run directory or a model's folder.
+    /// Opens a safetensors, PyTorch, burnpack, ONNX or npz file, told apart by content, or the `model.safetensors`
+    /// (`pytorch_model.bin`) of a run directory or a model's folder.
     ///
-    /// Only the table of tensors is read. Errors: nothing there, neither format, a damaged or false table (every
-    /// declared size is checked against the file's length before memory is taken), a pickle that asks for objects.
+    /// Only the table of tensors is read, and with it the numbers that an ONNX file spells out one by one. Errors: nothing
+    /// there, none of these formats, a damaged or false table (every tensor's declared size is checked against the file's
+    /// length before memory is taken), a pickle that asks for objects.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         let path = if path.is_dir() {
             let inside = ["model.safetensors", "pytorch_model.bin"].map(|name| path.join(name));
@@ -167,8 +168,13 @@ impl WeightsFile {
             stripped_prefix.push_str(wrapper);
             entries.iter_mut().for_each(|entry| drop(entry.name.drain(..wrapper.len())));
         }
-        let position =
-            entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
+        let mut position = HashMap::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            if position.insert(entry.name.clone(), index).is_some() {
+                let problem = format!("tensor {:?} is there twice", entry.name);
+                return Err(WeightsError::Damaged { file: description, problem });
+            }
+        }
         let stripped_prefix = (!stripped_prefix.is_empty()).then_some(stripped_prefix);
         Ok(Self {
             description,
@@ -248,7 +254,7 @@ impl WeightsFile {
             (Data::Member(_), Bytes::Memory(_)) => Err(no_conversion()),
             (Data::Member(member), Bytes::File(file)) => {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                decode(&npz::read_bytes(&self.description, &mut file, member)?)
+                decode(&npz::read_bytes(&self.description, &mut file, name, member)?)
             }
             (Data::Span { start, length }, Bytes::Memory(bytes)) => {
                 // The table was checked against the length of these very bytes.

@@ -9,6 +9,7 @@ use zip::ZipArchive;
 use super::dtype::DType;
 use super::error::{WeightsError, one_line};
 use super::file::{Contents, Data, Entry};
+use super::guarded;
 use super::order::Order;
 
 /// One array in the archive.
@@ -31,8 +32,15 @@ pub(super) fn read_table(
     reader: &mut File,
     length: u64,
 ) -> Result<Contents, WeightsError> {
+    guarded(file, || headers(file, reader, length))
+}
+
+fn headers(file: &str, reader: &mut File, length: u64) -> Result<Contents, WeightsError> {
     let damaged = |problem: String| WeightsError::Damaged { file: file.to_owned(), problem };
     let mut archive = opened(file, reader)?;
+    if archive.has_duplicate_names() {
+        return Err(damaged("an array is there twice".to_owned()));
+    }
     let mut entries = Vec::with_capacity(archive.len().min(1 << 16));
     for index in 0..archive.len() {
         let mut member = archive.by_index(index).map_err(|error| damaged(one_line(error)))?;
@@ -64,29 +72,39 @@ pub(super) fn read_table(
     Ok(Contents { entries, metadata: BTreeMap::new(), nested_in: None })
 }
 
-/// The bytes of one array as they are stored.
+/// The bytes of the array called `name` as they are stored.
 pub(super) fn read_bytes(
     file: &str,
     reader: &mut File,
+    name: &str,
     member: &Member,
 ) -> Result<Vec<u8>, WeightsError> {
-    let damaged = |problem: String| WeightsError::Damaged { file: file.to_owned(), problem };
-    let mut archive = opened(file, reader)?;
-    let mut found = archive.by_index(member.index).map_err(|error| damaged(one_line(error)))?;
-    read_header(&mut found).map_err(damaged)?;
-    let mut bytes = Vec::new();
-    found
-        .by_ref()
-        .take(member.length as u64)
-        .read_to_end(&mut bytes)
-        .map_err(|error| damaged(one_line(error)))?;
-    // To the end, where the checksum is compared.
-    let rest = std::io::copy(&mut found, &mut std::io::sink());
-    match rest {
-        Err(error) => Err(damaged(one_line(error))),
-        Ok(0) if bytes.len() == member.length => Ok(bytes),
-        Ok(_) => Err(damaged(format!("an array of {} bytes has another length", member.length))),
-    }
+    guarded(file, || {
+        let damaged = |problem: String| {
+            let problem = format!("array {name:?}: {problem}");
+            WeightsError::Damaged { file: file.to_owned(), problem }
+        };
+        let mut archive = opened(file, reader)?;
+        let mut found = archive.by_index(member.index).map_err(|error| damaged(one_line(error)))?;
+        read_header(&mut found).map_err(damaged)?;
+        let mut bytes = Vec::new();
+        // What is packed well may be larger than the file by far.
+        bytes
+            .try_reserve_exact(member.length)
+            .map_err(|_| damaged(format!("{} bytes are more than there is room", member.length)))?;
+        found
+            .by_ref()
+            .take(member.length as u64)
+            .read_to_end(&mut bytes)
+            .map_err(|error| damaged(one_line(error)))?;
+        // To the end, where the checksum is compared.
+        let rest = std::io::copy(&mut found, &mut std::io::sink());
+        match rest {
+            Err(error) => Err(damaged(one_line(error))),
+            Ok(0) if bytes.len() == member.length => Ok(bytes),
+            Ok(_) => Err(damaged(format!("it has another length than {}", member.length))),
+        }
+    })
 }
 
 fn opened<'a>(

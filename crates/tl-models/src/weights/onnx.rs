@@ -2,7 +2,7 @@
 //!
 //! The numbers of the fields are those of `onnx.proto`: `ModelProto.graph` 7, `GraphProto.initializer` 5, and `TensorProto`'s own.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use super::dtype::DType;
@@ -12,8 +12,8 @@ use super::file::{Contents, Data, Entry};
 const GRAPH: u64 = 7;
 const INITIALIZER: u64 = 5;
 
-/// Reads where each initialiser lies, under the name that the exporter wrote. Single numbers and vectors of whole numbers are
-/// constants of the graph, such as shapes, and no weights: they are left out.
+/// Reads where each initialiser lies, under the name that the exporter wrote. Whole numbers, single or in a vector, are constants
+/// of the graph, such as shapes, and no weights: they are left out.
 pub(super) fn read_table(
     file: &str,
     reader: &mut (impl Read + Seek),
@@ -31,7 +31,6 @@ pub(super) fn read_table(
     let (start, end) = graph.ok_or_else(|| damaged("it holds no graph".to_owned()))?;
     wire.go(start).map_err(damaged)?;
     let mut entries = Vec::new();
-    let mut names = HashSet::new();
     while let Some((number, value)) = wire.field(end).map_err(damaged)? {
         let (INITIALIZER, Value::Span(start, inner_end)) = (number, value) else { continue };
         let tensor = wire.tensor(start, inner_end).map_err(damaged)?;
@@ -46,9 +45,6 @@ pub(super) fn read_table(
         let name = tensor.name.clone();
         let entry =
             tensor.entry().map_err(|problem| damaged(format!("tensor {name:?} {problem}")))?;
-        if !names.insert(name.clone()) {
-            return Err(damaged(format!("tensor {name:?} is there twice")));
-        }
         entries.push(entry);
     }
     Ok(Contents { entries, metadata: BTreeMap::new(), nested_in: None })

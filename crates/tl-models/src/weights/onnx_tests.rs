@@ -89,12 +89,16 @@ fn weights_in_another_file_are_refused_in_one_line() {
 }
 
 #[test]
-fn a_tensor_that_does_not_fit_its_shape_is_refused() {
+fn a_tensor_that_does_not_fit_its_shape_or_is_there_twice_is_refused() {
     for more in [span(9, &floats(&[1.0])), span(4, &floats(&[1.0])), Vec::new()] {
         let bytes = model(&[tensor("w", 1, &[2], &[more])]);
         let message = opened(&bytes).unwrap_err().to_string();
         assert!(message.contains("\"w\"") && message.lines().count() == 1, "{message}");
     }
+    // Two of one name.
+    let one = tensor("w", 1, &[1], &[span(9, &floats(&[1.0]))]);
+    let message = opened(&model(&[one.clone(), one])).unwrap_err().to_string();
+    assert!(message.contains("\"w\" is there twice"), "{message}");
     // Extents whose product is beyond any machine.
     let bytes = model(&[tensor("w", 1, &[1 << 40, 1 << 40], &[span(9, &[])])]);
     assert!(opened(&bytes).unwrap_err().to_string().contains("too large"));

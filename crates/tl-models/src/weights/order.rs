@@ -34,6 +34,10 @@ impl Order {
 
     /// The values in row-major order of the tensor's own axes; `values` are as stored.
     pub(super) fn restore(&self, values: &[f32]) -> Vec<f32> {
+        // An extent of 0 leaves the others unbounded, and their product beyond any number.
+        if values.is_empty() {
+            return Vec::new();
+        }
         let mut strides = vec![1; self.stored.len()];
         for axis in (1..self.stored.len()).rev() {
             strides[axis - 1] = strides[axis] * self.stored[axis];
@@ -92,6 +96,14 @@ mod tests {
         assert_eq!(at(3, 1, 0, 2), 213.0);
         assert_eq!(at(0, 0, 1, 1), 1100.0);
         assert_eq!(found.len(), 48);
+    }
+
+    #[test]
+    fn an_empty_tensor_of_huge_extents_has_no_values() {
+        let huge = 1 << 40;
+        let order = Order::permuted(&[0, huge, huge, huge], &[3, 2, 0, 1]);
+        assert_eq!(order.shape(), [huge, huge, 0, huge]);
+        assert!(order.restore(&[]).is_empty());
     }
 
     #[test]
