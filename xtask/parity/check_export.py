@@ -6,22 +6,18 @@ TL is the program, RUN the folder of a finished run on images whose network both
 are run as they stand. Exits with 1 where a file is not loaded strictly or the logits differ by more than 1e-4 of their length.
 """
 
-import functools
 import json
 import subprocess
 import sys
 
-import safetensors.torch
-import timm
 import torch
-import torchvision
 
 
 def opened(program, run, library):
     """The network that the printed line opens."""
     words = [program, "export", run, "--to", library, "--json"]
     line = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)["open"]
-    names = {"functools": functools, "safetensors": safetensors, "timm": timm, "torch": torch, "torchvision": torchvision}
+    names = {}
     exec(line, names)
     return names["m"]
 

@@ -1,13 +1,14 @@
 """Records how timm (torchvision, for a vision transformer) calls the tensors of the networks that are exported to it.
 
-    python xtask/parity/record_export.py
+    python xtask/parity/record_export.py --out crates/tl-models/tests/fixtures/export.txt
 
-A network of each kind is drawn at random; its tensors are put into the other library's network in
-the order in which both have them, strictly, and both answer alike. One line for each tensor goes to
-crates/tl-models/tests/fixtures/export.txt: library, network, its name there, its name in the origin, its shape there; of the first
-15 and the last 9 modules of a network, without its counters of batches. A line `count` says how many tensors there are in all.
+A network of each kind is drawn at random; its tensors are put into the other library's network in the order in which both have
+them, strictly, and both answer alike. One line for each tensor is written: library, network, its name there, its name in the
+origin, its shape there; of the first 15 and the last 9 modules of a network, without its counters of batches. A line `count` says
+how many tensors there are in all.
 """
 
+import argparse
 from pathlib import Path
 
 import timm
@@ -15,7 +16,6 @@ import torch
 import torchvision
 
 CLASSES = 5
-OUT = Path(__file__).resolve().parents[2] / "crates/tl-models/tests/fixtures/export.txt"
 SIZE = 224
 FIRST, LAST = 15, 9
 
@@ -35,6 +35,9 @@ def of_torchvision(name):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("crates/tl-models/tests/fixtures/export.txt"))
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     pairs = [
@@ -79,7 +82,7 @@ def main():
             module = ours.rpartition(".")[0] if "layer_scale" not in ours else ours
             if module in kept and not theirs.endswith("num_batches_tracked"):
                 lines.append(" ".join([library, name, theirs, ours, "x".join(map(str, there[theirs].shape))]))
-    OUT.write_text("\n".join(lines) + "\n")
+    arguments.out.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,9 +27,16 @@ fn a_run_is_written_for_each_library_and_is_read_again_bit_for_bit() {
             );
         }
         assert_eq!(written.metadata()["network"], "resnet18", "{library}");
+        // Once more, over what was exported there.
+        place.good(&["export", "run", "--to", library]);
         let open = answer["open"].as_str().unwrap();
         assert!(open.contains(file.rsplit('/').next().unwrap()), "{open}");
     }
+    // The run's own weights stay.
+    place.refused_with(
+        &["export", "run", "--to", "timm", "--out", "run/model.safetensors"],
+        &["run/model.safetensors", "--out"],
+    );
     // A pack is a source of weights for the next task.
     place.good(&quick("next", &["--model", "resnet18", "--weights", "run/export-burn.bpk"]));
 }

@@ -11,6 +11,9 @@ use tl_models::{Architecture, Classifier, ExportError, Library, VitConfig, expor
 use crate::choice::said;
 use crate::{Error, Network, Run, works_on_texts};
 
+/// How the names of files begin that are written without a name.
+const EXPORTED: &str = "export-";
+
 /// What was written, and how it is opened there.
 #[derive(Clone, Debug)]
 pub struct Exported {
@@ -23,7 +26,8 @@ pub struct Exported {
 /// `out` as `export-LIBRARY` in the run's folder. The file is read again and is equal bit for bit.
 ///
 /// # Errors
-/// No finished run of images there; a network that the library does not have; a file that cannot be written.
+/// No finished run of images there; a network that the library does not have; a file that cannot be written, or that is one of the
+/// run's own.
 pub fn export_run(
     folder: &Path,
     library: Library,
@@ -31,7 +35,7 @@ pub fn export_run(
     device: &Device,
 ) -> Result<Exported, Error> {
     let run = Run::open(folder, device)?;
-    let name = format!("export-{}.{}", library.name(), library.extension());
+    let name = format!("{EXPORTED}{}.{}", library.name(), library.extension());
     let file = out.map_or_else(|| folder.join(name), Path::to_path_buf);
     let extension = file.extension().unwrap_or_default();
     if extension != library.extension() {
@@ -49,6 +53,12 @@ impl Run {
     /// # Errors
     /// As [`export_run`], and adapters that cannot become part of the weights.
     pub fn export_to(&self, library: Library, file: &Path) -> Result<Exported, Error> {
+        if self.holds(file) {
+            return Err(Error::options(
+                format!("{} is there already, in the run's own folder", file.display()),
+                "give --out a name that is free there, or one elsewhere",
+            ));
+        }
         tl_peft::check_mergeable(&self.model)?;
         let model = tl_peft::detach(self.model.clone());
         let network = &model.backbone;
@@ -73,6 +83,15 @@ impl Run {
             other => Error::Export(other),
         })?;
         Ok(Exported { file: file.to_path_buf(), open: opening(&model, library, file) })
+    }
+
+    /// Whether `file` is in the run's folder already, where only exports without a name of their own are written anew.
+    fn holds(&self, file: &Path) -> bool {
+        let (Ok(whole), Ok(folder)) = (file.canonicalize(), self.folder.canonicalize()) else {
+            return false;
+        };
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        whole.starts_with(folder) && !name.starts_with(EXPORTED)
     }
 }
 
@@ -105,7 +124,12 @@ fn opening(model: &Classifier<Network>, library: Library, file: &Path) -> String
         // The head is linear here.
         line += "; m.classifier[2] = torch.nn.Identity()";
     }
-    line + "; m.eval()"
+    line += "; m.eval()";
+    let mut modules = vec!["safetensors.torch", "torch", library.name()];
+    if line.contains("functools.partial(") {
+        modules.push("functools");
+    }
+    format!("import {}; {line}", modules.join(", "))
 }
 
 fn of_torch(network: &Network, classes: usize) -> String {
@@ -174,11 +198,13 @@ mod tests {
             "let network = network.load_file(\"a \\\"b\\\".bin\");"
         );
         let found = line("resnet18", Library::Torchvision);
-        assert!(
-            found.starts_with("m = torchvision.models.get_model(\"resnet18\", num_classes=5); ")
-        );
+        let begin = "import safetensors.torch, torch, torchvision; \
+                     m = torchvision.models.get_model(\"resnet18\", num_classes=5); ";
+        assert!(found.starts_with(begin), "{found}");
         let found = line("mobilenet_v2", Library::Timm);
-        assert!(found.contains("timm.create_model(\"mobilenetv2_100\", num_classes=5)"), "{found}");
+        let begin = "import safetensors.torch, torch, timm; \
+                     m = timm.create_model(\"mobilenetv2_100\", num_classes=5); ";
+        assert!(found.starts_with(begin), "{found}");
         let found = line("vit_tiny", Library::Torchvision);
         assert!(
             found.contains("num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768"),

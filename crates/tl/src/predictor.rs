@@ -17,7 +17,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -221,13 +221,17 @@ fn answer_all(
 
 /// `first` and what arrives while it may wait.
 fn gathered(first: Asked, queue: &Receiver<Asked>, batching: Batching) -> Vec<Asked> {
-    let until = Instant::now() + batching.wait;
+    let until = Instant::now().checked_add(batching.wait);
     let mut batch = vec![first];
     while batch.len() < batching.largest {
-        let left = until.saturating_duration_since(Instant::now());
-        match queue.recv_timeout(left) {
-            Ok(next) => batch.push(next),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        let next = match until {
+            Some(until) => queue.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
+            // Later than any clock tells.
+            None => queue.recv().ok(),
+        };
+        match next {
+            Some(next) => batch.push(next),
+            None => break,
         }
     }
     batch

@@ -82,6 +82,11 @@ fn eight_threads_get_the_answers_of_their_own_images() {
     assert_eq!(found[5].file, expected[5].file);
     assert_eq!(found[5].label, expected[5].label);
 
+    // A batch that may wait for longer than any clock tells goes when it is full.
+    let full = Batching { largest: 24, wait: Duration::MAX };
+    let predictor = Predictor::with_batching(open(), full, &device).unwrap();
+    assert_eq!(by_eight_threads(&predictor, &files).len(), 24);
+
     // In joined batches, sums may round otherwise.
     let joined = Batching { largest: 7, wait: Duration::from_millis(50) };
     let predictor = Predictor::with_batching(open(), joined, &device).unwrap();

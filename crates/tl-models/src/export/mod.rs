@@ -115,10 +115,13 @@ fn renamed(
 /// Succeeds where the file at `path` holds `tensors`, bit for bit.
 fn check(path: &Path, tensors: &[NamedTensor]) -> Result<(), ExportError> {
     let file = WeightsFile::open(path)?;
-    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    let same = |one: &[f32], other: &[f32]| {
+        one.len() == other.len()
+            && one.iter().zip(other).all(|(one, other)| one.to_bits() == other.to_bits())
+    };
     for (name, shape, values) in tensors {
         let same_shape = file.shape(name) == Some(shape.as_slice());
-        if !same_shape || bits(&file.values(name)?) != bits(values) {
+        if !same_shape || !same(&file.values(name)?, values) {
             let file = file.description().to_string();
             return Err(ExportError::NotEqual { file, name: name.clone() });
         }

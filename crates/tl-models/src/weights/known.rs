@@ -14,7 +14,8 @@ pub struct KnownWeights {
     pub origin: &'static str,
     /// The origin's name of the file, or the repository that holds it on the Hugging Face hub.
     pub file: &'static str,
-    /// The licence that the origin gives; the images and texts that the weights were made of may have terms of their own.
+    /// The licence that the origin gives these weights, or, marked so, its library where it gives them none; the images and texts
+    /// that they were made of may have terms of their own.
     pub licence: &'static str,
     /// Millions of bytes, where that was read off the origin's own record or the file.
     pub megabytes: Option<f64>,
@@ -47,7 +48,8 @@ impl KnownWeights {
     }
 }
 
-/// Of torchvision 0.29's own record (`Weights.meta`), whose sizes are in 2²⁰ bytes.
+/// Of torchvision 0.29's own record (`Weights.meta`), whose sizes are in 2²⁰ bytes. It names no licence for weights: its
+/// documentation says that they may have licences or terms of their own, derived from the data set.
 const fn torchvision(
     network: &'static str,
     name: &'static str,
@@ -61,13 +63,14 @@ const fn torchvision(
         name,
         origin: "torchvision",
         file,
-        licence: "BSD-3-Clause",
+        licence: "BSD-3-Clause (library)",
         megabytes: Some(megabytes),
         classes: 1000,
         images: Some(KnownImages { resize, crop, bicubic }),
     }
 }
 
+/// Of timm 1.0.31's own record (`PretrainedCfg`): licence, cut, filter.
 const fn timm(network: &'static str, name: &'static str, file: &'static str) -> KnownWeights {
     KnownWeights {
         network,
@@ -82,6 +85,7 @@ const fn timm(network: &'static str, name: &'static str, file: &'static str) -> 
     }
 }
 
+/// Of the repository's own card.
 const fn texts(network: &'static str, file: &'static str, licence: &'static str) -> KnownWeights {
     KnownWeights {
         network,
