@@ -34,7 +34,7 @@ pub struct Models {
     pub measure: bool,
 
     /// Images or texts in a batch that is timed
-    #[arg(long, value_name = "N", default_value_t = 16, requires = "measure", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 16, requires = "measure", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub batch_size: u16,
 
     #[command(flatten)]

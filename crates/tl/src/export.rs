@@ -64,11 +64,7 @@ impl Run {
         let network = &model.backbone;
         if works_on_texts(network.name()) {
             return Err(Error::options(
-                format!(
-                    "{} works on texts, and {} has no such network",
-                    network.name(),
-                    library.name()
-                ),
+                format!("{} works on texts, and networks of images are exported", network.name()),
                 "write it under the names of transformers with `tl merge`",
             ));
         }

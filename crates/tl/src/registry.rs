@@ -9,6 +9,7 @@ use tl_core::parameters::{ParameterInfo, is_statistic, parameters};
 use tl_core::{Activation, Backbone, ExpectedInput, HEAD, Head, Pass, RowShape, rng};
 use tl_kernels::multiply_adds;
 use tl_models::Architecture;
+use tl_models::load::{origin_name, origin_shape};
 use tl_models::weights::KnownWeights;
 use tl_train::{Progress, TrainError};
 
@@ -129,13 +130,7 @@ pub fn describe(name: &str, device: &Device) -> Result<ModelDetail, Error> {
         activation = made?;
         let own: Vec<&ParameterInfo> =
             tensors.iter().filter(|info| stage.owns(&info.path)).collect();
-        let named = |info: &&ParameterInfo| {
-            let mut shape = info.shape.clone();
-            if network.is_transposed(&info.path) {
-                shape.reverse();
-            }
-            (network.origin_name(&info.path), shape)
-        };
+        let named = |info: &&ParameterInfo| of_origin(&network, "backbone", info);
         stages.push(ModelStage {
             name: stage.name,
             parameters: count(own.iter().copied()),
@@ -149,20 +144,12 @@ pub fn describe(name: &str, device: &Device) -> Result<ModelDetail, Error> {
         let (made, counted) = multiply_adds(|| head.forward(activation, Pass::default()));
         made?;
         let own = parameters(&head);
-        let named = |info: &ParameterInfo| {
-            let last = info.path.rsplit('.').next().unwrap_or_default();
-            let mut shape = info.shape.clone();
-            if network.head_is_convolution() && shape.len() == 2 {
-                shape.extend([1, 1]);
-            }
-            (format!("{}.{last}", network.head_name()), shape)
-        };
         stages.push(ModelStage {
             name: HEAD.to_string(),
             parameters: count(own.iter()),
             multiply_adds: counted,
             output: vec![classes],
-            names: own.iter().map(named).collect(),
+            names: own.iter().map(|info| of_origin(&network, "head", info)).collect(),
         });
     }
     let entry = ModelEntry {
@@ -175,6 +162,12 @@ pub fn describe(name: &str, device: &Device) -> Result<ModelDetail, Error> {
         pace: None,
     };
     Ok(ModelDetail { entry, stages })
+}
+
+/// The origin's name and shape of a tensor of the classifier's part `part`.
+fn of_origin(network: &Network, part: &str, info: &ParameterInfo) -> (String, Vec<usize>) {
+    let path = format!("{part}.{}", info.path);
+    (origin_name(network, &path), origin_shape(network, &path, &info.shape))
 }
 
 fn count<'a>(tensors: impl Iterator<Item = &'a ParameterInfo>) -> u64 {
