@@ -1,6 +1,6 @@
 //! What a candidate is expected to take.
 
-use tl_core::TrainableReport;
+use tl_core::{PhaseReport, TrainableReport};
 
 /// Seconds, as far as rates that were measured tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -12,12 +12,21 @@ pub(super) struct Cost {
     pub epochs: usize,
     /// The phases that share them, each of which has one at least.
     pub phases: usize,
-    /// After the last step: a validation that is under way, and measuring the parts in the end.
+    /// After the last step: a validation that is under way, measuring the parts in the end, and writing.
     pub end: f64,
 }
 
-/// Writing a run's folder.
+/// The seconds of writing a run's folder but for its weights, and the bytes that a slow disk takes in a second.
 const WRITING: f64 = 0.5;
+const DISK: f64 = 2e8;
+
+/// The bytes that are written after the last step: the checkpoint of the last epoch and that of the end, each the weights, the best
+/// ones and two moments of those that are trained, and the weights of the run.
+fn written(report: &TrainableReport) -> f64 {
+    let all = report.phases.iter().map(PhaseReport::total).max().unwrap_or(0) as f64;
+    let checkpoint = 2.0 * all + 2.0 * report.trainable() as f64;
+    size_of::<f32>() as f64 * (2.0 * checkpoint + all)
+}
 
 impl Cost {
     /// Of the plan with this report.
@@ -35,7 +44,7 @@ impl Cost {
             }
         }
         cost.each_epoch = shared / cost.epochs.max(1) as f64;
-        cost.end = report.measuring.unwrap_or(0.0) + validation + WRITING;
+        cost.end = report.measuring.unwrap_or(0.0) + validation + WRITING + written(report) / DISK;
         cost
     }
 
@@ -70,7 +79,7 @@ impl Cost {
 
 #[cfg(test)]
 mod tests {
-    use tl_core::PhaseTime;
+    use tl_core::{PhaseTime, StageRow};
 
     use super::*;
 
@@ -97,6 +106,33 @@ mod tests {
         let probe = Cost { once: 10.0, each_epoch: 0.0, epochs: 0, phases: 0, end: 1.0 };
         assert_eq!((probe.epochs_within(9.9), probe.epochs_within(10.0)), (None, Some(0)));
         assert_eq!(probe.least(), 11.0);
+    }
+
+    #[test]
+    fn large_networks_are_given_time_to_be_written() {
+        let (stage, norm) = ("all".to_string(), "-".to_string());
+        let stages = vec![StageRow {
+            stage,
+            trainable: 30_000_000,
+            frozen: 20_000_000,
+            rate: 0.1,
+            norm,
+            cached: false,
+        }];
+        let time = PhaseTime { steps: 20.0, evaluation: 4.0, ..PhaseTime::default() };
+        let phase = PhaseReport {
+            phase: "finetune".into(),
+            epochs: 2,
+            stages,
+            cached_bytes: 0,
+            memory_bytes: None,
+            seconds: None,
+            time: Some(time),
+        };
+        let cost = Cost::of(&TrainableReport { phases: vec![phase], measuring: Some(3.0) });
+        // Twice 2 · 50 and 2 · 30 million numbers, and 50 million, are 1.48 GB.
+        assert!((cost.end - (3.0 + 2.0 + 0.5 + 7.4)).abs() < 1e-9, "{cost:?}");
+        assert_eq!((cost.once, cost.each_epoch, cost.epochs, cost.phases), (0.0, 12.0, 2, 1));
     }
 
     #[test]
