@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::{Items, Split};
 
-/// Items that are divided together, and how many of them each class has; the last entry counts all.
+/// Items that are divided together, and how many of them each class has that has some; the kind behind the last class counts all.
 struct Group {
     members: Vec<usize>,
-    counts: Vec<f64>,
+    counts: Vec<(usize, f64)>,
 }
 
 /// Whether any of `indices` is of a group, or of several classes, which no division class by class keeps in proportion.
@@ -31,27 +31,26 @@ pub(crate) fn divide(
     let mut groups = groups(items, indices);
     tl_random::rng(seed, "split of groups", 0, 0).shuffle(&mut groups);
     groups.sort_by_key(|group| std::cmp::Reverse(group.members.len()));
-    let kinds = groups.first().map_or(0, |group| group.counts.len());
-    let total = |kind: usize| groups.iter().map(|group| group.counts[kind]).sum::<f64>();
-    let totals: Vec<f64> = (0..kinds).map(total).collect();
+    let kinds = items.classes().len() + 1;
+    let mut totals = vec![0.0; kinds];
+    for (kind, count) in groups.iter().flat_map(|group| &group.counts) {
+        totals[*kind] += count;
+    }
     // What is due to each part and not yet given, as a share of the whole.
     let mut due: [Vec<f64>; 3] = fractions.map(|fraction| vec![fraction; kinds]);
     let mut given: [Vec<Vec<usize>>; 3] = Default::default();
     for Group { members, counts } in groups {
         // Of each kind how much of the whole the group holds.
-        let shares: Vec<f64> = counts
-            .iter()
-            .zip(&totals)
-            .map(|(count, total)| if *total > 0.0 { count / total } else { 0.0 })
-            .collect();
+        let shares: Vec<(usize, f64)> =
+            counts.iter().map(|(kind, count)| (*kind, count / totals[*kind])).collect();
         let lack = |part: usize| -> f64 {
-            shares.iter().zip(&due[part]).map(|(share, due)| share * due).sum()
+            shares.iter().map(|(kind, share)| share * due[part][*kind]).sum()
         };
         let open = (0..3).filter(|part| fractions[*part] > 0.0);
         // Of equals the first part.
         let part = open.reduce(|best, part| if lack(part) > lack(best) { part } else { best });
         let part = part.unwrap_or(0);
-        due[part].iter_mut().zip(&shares).for_each(|(due, share)| *due -= share);
+        shares.iter().for_each(|(kind, share)| due[part][*kind] -= share);
         given[part].push(members);
     }
     if given[0].is_empty() && fractions[0] > 0.0 {
@@ -78,11 +77,18 @@ fn groups(items: &dyn Items, indices: &[usize]) -> Vec<Group> {
             items.group(index).map_or_else(|| Key::Alike(items.first_alike(index)), Key::Named);
         found.entry(key).or_default().push(index);
     }
+    let all = items.classes().len();
     let of = |members: Vec<usize>| {
-        let mut counts: Vec<f64> =
-            items.class_counts(&members).into_iter().map(|count| count as f64).collect();
-        counts.push(members.len() as f64);
-        Group { members, counts }
+        let mut own: BTreeMap<usize, f64> = BTreeMap::new();
+        for &index in &members {
+            let labels = items.label(index).into_iter();
+            let labels = labels.chain(items.several(index).unwrap_or_default().iter().copied());
+            labels
+                .filter(|label| *label < all)
+                .for_each(|label| *own.entry(label).or_default() += 1.0);
+        }
+        own.insert(all, members.len() as f64);
+        Group { members, counts: own.into_iter().collect() }
     };
     found.into_values().map(of).collect()
 }
