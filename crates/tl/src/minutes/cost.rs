@@ -29,10 +29,12 @@ fn written(report: &TrainableReport) -> f64 {
 }
 
 impl Cost {
-    /// Of the plan with this report.
-    pub fn of(report: &TrainableReport) -> Self {
+    /// Of the plan with this report, that is validated after so many epochs each; `share` is that of the validation part in what is
+    /// measured in the end.
+    pub fn of(report: &TrainableReport, validate_every: usize, share: f64) -> Self {
         let mut cost = Self::default();
         let (mut shared, mut validation) = (0.0, 0.0_f64);
+        let measuring = report.measuring.unwrap_or(0.0);
         for phase in &report.phases {
             let Some(time) = phase.time else { continue };
             cost.once += time.once;
@@ -40,11 +42,16 @@ impl Cost {
                 shared += time.total() - time.once;
                 cost.epochs += phase.epochs;
                 cost.phases += 1;
-                validation = validation.max(time.evaluation / phase.epochs.max(1) as f64);
+                let validations = phase.epochs.div_ceil(validate_every.max(1)).max(1);
+                validation = validation.max(time.evaluation / validations as f64);
+                if time.once == 0.0 {
+                    // Nothing is kept: it is read and goes through all stages, as in the end.
+                    validation = validation.max(measuring * share);
+                }
             }
         }
         cost.each_epoch = shared / cost.epochs.max(1) as f64;
-        cost.end = report.measuring.unwrap_or(0.0) + validation + WRITING + written(report) / DISK;
+        cost.end = measuring + validation + WRITING + written(report) / DISK;
         cost
     }
 
@@ -129,10 +136,15 @@ mod tests {
             seconds: None,
             time: Some(time),
         };
-        let cost = Cost::of(&TrainableReport { phases: vec![phase], measuring: Some(3.0) });
+        let report = TrainableReport { phases: vec![phase], measuring: Some(3.0) };
+        let cost = Cost::of(&report, 1, 0.5);
         // Twice 2 · 50 and 2 · 30 million numbers, and 50 million, are 1.48 GB.
         assert!((cost.end - (3.0 + 2.0 + 0.5 + 7.4)).abs() < 1e-9, "{cost:?}");
         assert_eq!((cost.once, cost.each_epoch, cost.epochs, cost.phases), (0.0, 12.0, 2, 1));
+        // Validated once in both epochs, that takes all 4 s.
+        assert!((Cost::of(&report, 2, 0.5).end - (cost.end + 2.0)).abs() < 1e-9);
+        // It is read anew for that: all that is measured in the end takes 3 s.
+        assert!((Cost::of(&report, 1, 1.0).end - (cost.end + 1.0)).abs() < 1e-9);
     }
 
     #[test]

@@ -220,7 +220,9 @@ impl Work for Fitting {
             (None, None) => "validation accuracy",
         };
         self.stages = stages_of(&prepared);
-        let cost = Cost::of(&prepared.report);
+        let (split, settings) = (&prepared.split, &prepared.record.options.settings);
+        let [own, test] = [&split.validation, &split.test].map(|part| part.len() as f64);
+        let cost = Cost::of(&prepared.report, settings.validate_every, own / (own + test));
         self.laid = Some(prepared);
         Ok(Ok(cost))
     }
