@@ -221,8 +221,10 @@ impl Work for Fitting {
         };
         self.stages = stages_of(&prepared);
         let (split, settings) = (&prepared.split, &prepared.record.options.settings);
-        let [own, test] = [&split.validation, &split.test].map(|part| part.len() as f64);
-        let cost = Cost::of(&prepared.report, settings.validate_every, own / (own + test));
+        let parts = [&split.validation, &split.test].map(|part| part.len() as f64);
+        let share = parts[0] / (parts[0] + parts[1]);
+        let cost = Cost::of(&prepared.report, settings.validate_every, share)
+            .with_intervals(parts, prepared.record.labels.len());
         self.laid = Some(prepared);
         Ok(Ok(cost))
     }
