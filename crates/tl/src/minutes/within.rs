@@ -154,7 +154,8 @@ impl Fitting {
         }
         let out = self.request.out.as_deref();
         // Which plan the record holds is a matter of what was tried last.
-        let before = out.filter(|_| self.request.resume).and_then(|out| RunRecord::read(out).ok());
+        let there = out.filter(|out| self.request.resume && out.join(RUN_FILE).exists());
+        let before = there.map(RunRecord::read).transpose()?;
         let claimed = claim(out, before.map(|record| record.plan).as_ref())?;
         let folder = claimed.path.clone();
         self.folder = Some(claimed);
