@@ -1,6 +1,6 @@
 //! Dividing items that belong together: whole groups, every class as near to its share as they allow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Items, Split};
 
@@ -21,7 +21,7 @@ pub(crate) fn has_groups(items: &dyn Items, indices: &[usize]) -> bool {
 /// of what the group holds: `Σ h(class) · (share − given(class))`, over the classes and all items together, where `h` and
 /// `given` are parts of all that the class has.
 /// Nothing is more than a whole group away from its share where there are enough small groups; few large ones leave
-/// what they leave. One group stays for training, if there is any training.
+/// what they leave. One group of each class stays for training, if there is any training: a class that is tested must be trained.
 pub(crate) fn divide(
     items: &dyn Items,
     indices: &[usize],
@@ -38,11 +38,11 @@ pub(crate) fn divide(
     }
     // What is due to each part and not yet given, as a share of the whole.
     let mut due: [Vec<f64>; 3] = fractions.map(|fraction| vec![fraction; kinds]);
-    let mut given: [Vec<Vec<usize>>; 3] = Default::default();
-    for Group { members, counts } in groups {
+    let mut given: [Vec<Group>; 3] = Default::default();
+    for group in groups {
         // Of each kind how much of the whole the group holds.
         let shares: Vec<(usize, f64)> =
-            counts.iter().map(|(kind, count)| (*kind, count / totals[*kind])).collect();
+            group.counts.iter().map(|(kind, count)| (*kind, count / totals[*kind])).collect();
         let lack = |part: usize| -> f64 {
             shares.iter().map(|(kind, share)| share * due[part][*kind]).sum()
         };
@@ -51,18 +51,44 @@ pub(crate) fn divide(
         let part = open.reduce(|best, part| if lack(part) > lack(best) { part } else { best });
         let part = part.unwrap_or(0);
         shares.iter().for_each(|(kind, share)| due[part][*kind] -= share);
-        given[part].push(members);
+        given[part].push(group);
     }
-    if given[0].is_empty() && fractions[0] > 0.0 {
-        // The smallest group of the part that has most.
-        let most = if given[1].len() >= given[2].len() { 1 } else { 2 };
-        let smallest = given[most].pop();
-        given[0].extend(smallest);
+    if fractions[0] > 0.0 {
+        keep_trained(&mut given, kinds);
     }
-    let [train, validation, test] = given.map(|groups| groups.concat());
+    let members = |groups: Vec<Group>| -> Vec<usize> {
+        groups.into_iter().flat_map(|group| group.members).collect()
+    };
+    let [train, validation, test] = given.map(members);
     let mut split = Split { train, validation, test };
     split.sort();
     split
+}
+
+/// Moves the smallest group of each kind that training has nothing of from another part to training.
+fn keep_trained(given: &mut [Vec<Group>; 3], kinds: usize) {
+    let mut trained: BTreeSet<usize> =
+        given[0].iter().flat_map(|group| &group.counts).map(|(kind, _)| *kind).collect();
+    for kind in 0..kinds {
+        if trained.contains(&kind) {
+            continue;
+        }
+        let mut smallest: Option<(usize, usize, usize)> = None;
+        for (part, groups) in given.iter().enumerate().skip(1) {
+            for (place, group) in groups.iter().enumerate() {
+                let size = group.members.len();
+                let smaller = smallest.is_none_or(|(least, ..)| size < least);
+                if smaller && group.counts.iter().any(|(own, _)| *own == kind) {
+                    smallest = Some((size, part, place));
+                }
+            }
+        }
+        if let Some((_, part, place)) = smallest {
+            let group = given[part].remove(place);
+            trained.extend(group.counts.iter().map(|(kind, _)| *kind));
+            given[0].push(group);
+        }
+    }
 }
 
 fn groups(items: &dyn Items, indices: &[usize]) -> Vec<Group> {
@@ -159,6 +185,21 @@ mod tests {
         let of = |seed| Split::of(&images, [0.7, 0.15, 0.15], seed).unwrap();
         assert_eq!(of(3), of(3));
         assert_ne!(of(3), of(4));
+    }
+
+    #[test]
+    fn a_class_of_one_group_is_trained_and_not_tested_alone() {
+        // Twelve groups of four of the first class and one of the second, which would fill up what another part lacks.
+        let mut images = grouped(&[4; 13], false);
+        for (place, item) in images.items.iter_mut().enumerate() {
+            item.label = Some(usize::from(place >= 48));
+        }
+        for seed in 0..10 {
+            let split = Split::of(&images, [0.2, 0.4, 0.4], seed).unwrap();
+            assert_eq!(images.class_counts(&split.train)[1], 4);
+            assert_eq!(parts_of(&images, &split).concat().len(), 13);
+            assert!(!split.validation.is_empty() && !split.test.is_empty());
+        }
     }
 
     #[test]
