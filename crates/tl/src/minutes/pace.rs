@@ -2,13 +2,16 @@
 
 use tl_train::{Deadline, EpochRow, Progress, Step};
 
-/// Seconds of training that are compared with each other.
-const WINDOW: f64 = 5.0;
+use super::planner::OF_END;
+
+/// The fewest seconds and steps of training that are compared with each other: steps of texts differ in their lengths.
+const WINDOW: f64 = 10.0;
+const STEPS: u64 = 16;
 /// The most that a slower machine keeps free for the end, of what was kept before.
 const SLOWEST: f64 = 4.0;
 
-/// Passes on what is told, and moves the deadline: as many times as steps take longer than the fastest of their phase did, so much
-/// more is kept for the end, which will take longer too.
+/// Passes on what is told, and moves the deadline: as many times as steps take longer than the fastest of their phase did, so many
+/// times as long the end will take. What is [spared for it](OF_END) anyway suffices for small differences.
 pub(super) struct Paced<'p> {
     inner: &'p mut dyn Progress,
     deadline: Deadline,
@@ -66,13 +69,13 @@ impl Progress for Paced<'_> {
             self.spent += now - before;
             self.steps += 1;
         }
-        if self.spent < WINDOW {
+        if self.spent < WINDOW || self.steps < STEPS {
             return;
         }
         let each = self.spent / self.steps as f64;
         (self.spent, self.steps) = (0.0, 0);
         self.fastest = self.fastest.min(each);
-        let slower = (each / self.fastest).clamp(1.0, SLOWEST);
+        let slower = (each / self.fastest / OF_END).clamp(1.0, SLOWEST);
         self.deadline.move_to(self.limit - self.reserve * slower);
     }
 
@@ -135,18 +138,26 @@ mod tests {
 
     #[test]
     fn a_machine_that_grows_slower_keeps_more_for_the_end_and_less_once_it_recovers() {
-        let even = (1..=20).map(|done| (done, 1.0));
+        let even = (1..=40).map(|done| (done, 1.0));
         assert!((until(even.clone()) - 90.0).abs() < 0.11);
-        let slower = (21..=40).map(|done| (done, 2.0));
+        // 2.5 times as long, of which a quarter is spared.
+        let slower = (41..=80).map(|done| (done, 2.5));
         assert!((until(even.clone().chain(slower.clone())) - 80.0).abs() < 0.11);
-        let again = (41..=60).map(|done| (done, 1.0));
+        let again = (81..=140).map(|done| (done, 1.0));
         assert!((until(even.chain(slower).chain(again)) - 90.0).abs() < 0.11);
     }
 
     #[test]
+    fn a_small_difference_is_spared_already() {
+        let even = (1..=40).map(|done| (done, 1.0));
+        let slower = (41..=80).map(|done| (done, 1.2));
+        assert!((until(even.chain(slower)) - 90.0).abs() < 0.11);
+    }
+
+    #[test]
     fn the_steps_of_another_phase_are_not_compared_with_those_before() {
-        let cheap = (1..=20).map(|done| (done, 1.0));
-        let dear = (1..=20).map(|done| (done, 3.0));
+        let cheap = (1..=40).map(|done| (done, 1.0));
+        let dear = (1..=40).map(|done| (done, 3.0));
         assert!((until(cheap.chain(dear)) - 90.0).abs() < 0.11);
     }
 
@@ -156,7 +167,7 @@ mod tests {
         let deadline = Deadline::new(clock.clone(), 90.0);
         let mut silent = Silent;
         let mut paced = Paced::new(&mut silent, &deadline, [100.0, 10.0]);
-        for done in 1..=12 {
+        for done in 1..=20 {
             clock.pass(1.0);
             paced.step(&step(done));
         }
@@ -165,7 +176,7 @@ mod tests {
         paced.epoch(&EpochRow {
             phase: "finetune".into(),
             epoch: 1,
-            step: 12,
+            step: 20,
             train_loss: 1.0,
             validation_loss: None,
             validation_accuracy: None,
@@ -176,10 +187,10 @@ mod tests {
             ema_r2: None,
             learning_rate: 1e-3,
             gradient_norm: None,
-            seconds: 42.0,
+            seconds: 50.0,
             resident_mb: None,
         });
-        for done in 13..=24 {
+        for done in 21..=40 {
             clock.pass(1.0);
             paced.step(&step(done));
         }

@@ -55,7 +55,7 @@ pub(super) struct Limit {
 }
 
 /// What is kept free for more than was expected: of the end, and of a plan.
-const OF_END: f64 = 1.25;
+pub(super) const OF_END: f64 = 1.25;
 const OF_PLAN: f64 = 1.1;
 /// How much more laying out may take than it took last.
 const OF_LAYING: f64 = 2.0;
