@@ -32,7 +32,10 @@ fn time_enough_tries_all_and_keeps_the_best_on_the_validation_part() {
     let figure = |it: &Value| it["validation"].as_f64();
     let best = tried.iter().filter_map(figure).fold(0.0, f64::max);
     let chosen = tried.iter().find(|it| it["name"] == minutes["chosen"]).unwrap();
-    assert_eq!(figure(chosen), Some(best));
+    // The default is left only for what leads by its standard error.
+    let own = figure(chosen).unwrap();
+    let close = chosen["name"] == "auto" && best - own < chosen["error"].as_f64().unwrap();
+    assert!(own == best || close, "{minutes}");
     assert_eq!(minutes["chosen_by"], "validation accuracy");
     assert!(found["test"]["n"].as_u64().unwrap() > 0);
     let record = record(&place);
@@ -40,7 +43,7 @@ fn time_enough_tries_all_and_keeps_the_best_on_the_validation_part() {
     assert_eq!(record["status"], "finished");
     // The validation part is measured again with the weights that are kept.
     let again = record["validation"]["accuracy"].as_f64().unwrap();
-    assert!((again - best).abs() < 1e-9, "{again} is not {best}");
+    assert!((again - own).abs() < 1e-9, "{again} is not {own}");
     let page = String::from_utf8(place.read("run/report.html")).unwrap();
     assert!(page.contains("Tried within 600.0 minutes") && page.contains("last-stages"));
     assert!(!place.path("run/tried").exists());

@@ -1,13 +1,13 @@
 //! Dividing items that belong together: whole groups, every class as near to its share as they allow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Items, Split};
 
-/// Items that are divided together, and how many of them each class has; the last entry counts all.
+/// Items that are divided together, and how many of them each class has that has some; the kind behind the last class counts all.
 struct Group {
     members: Vec<usize>,
-    counts: Vec<f64>,
+    counts: Vec<(usize, f64)>,
 }
 
 /// Whether any of `indices` is of a group, or of several classes, which no division class by class keeps in proportion.
@@ -21,7 +21,7 @@ pub(crate) fn has_groups(items: &dyn Items, indices: &[usize]) -> bool {
 /// of what the group holds: `Σ h(class) · (share − given(class))`, over the classes and all items together, where `h` and
 /// `given` are parts of all that the class has.
 /// Nothing is more than a whole group away from its share where there are enough small groups; few large ones leave
-/// what they leave. One group stays for training, if there is any training.
+/// what they leave. One group of each class stays for training, if there is any training: a class that is tested must be trained.
 pub(crate) fn divide(
     items: &dyn Items,
     indices: &[usize],
@@ -31,39 +31,64 @@ pub(crate) fn divide(
     let mut groups = groups(items, indices);
     tl_random::rng(seed, "split of groups", 0, 0).shuffle(&mut groups);
     groups.sort_by_key(|group| std::cmp::Reverse(group.members.len()));
-    let kinds = groups.first().map_or(0, |group| group.counts.len());
-    let total = |kind: usize| groups.iter().map(|group| group.counts[kind]).sum::<f64>();
-    let totals: Vec<f64> = (0..kinds).map(total).collect();
+    let kinds = items.classes().len() + 1;
+    let mut totals = vec![0.0; kinds];
+    for (kind, count) in groups.iter().flat_map(|group| &group.counts) {
+        totals[*kind] += count;
+    }
     // What is due to each part and not yet given, as a share of the whole.
     let mut due: [Vec<f64>; 3] = fractions.map(|fraction| vec![fraction; kinds]);
-    let mut given: [Vec<Vec<usize>>; 3] = Default::default();
-    for Group { members, counts } in groups {
+    let mut given: [Vec<Group>; 3] = Default::default();
+    for group in groups {
         // Of each kind how much of the whole the group holds.
-        let shares: Vec<f64> = counts
-            .iter()
-            .zip(&totals)
-            .map(|(count, total)| if *total > 0.0 { count / total } else { 0.0 })
-            .collect();
+        let shares: Vec<(usize, f64)> =
+            group.counts.iter().map(|(kind, count)| (*kind, count / totals[*kind])).collect();
         let lack = |part: usize| -> f64 {
-            shares.iter().zip(&due[part]).map(|(share, due)| share * due).sum()
+            shares.iter().map(|(kind, share)| share * due[part][*kind]).sum()
         };
         let open = (0..3).filter(|part| fractions[*part] > 0.0);
         // Of equals the first part.
         let part = open.reduce(|best, part| if lack(part) > lack(best) { part } else { best });
         let part = part.unwrap_or(0);
-        due[part].iter_mut().zip(&shares).for_each(|(due, share)| *due -= share);
-        given[part].push(members);
+        shares.iter().for_each(|(kind, share)| due[part][*kind] -= share);
+        given[part].push(group);
     }
-    if given[0].is_empty() && fractions[0] > 0.0 {
-        // The smallest group of the part that has most.
-        let most = if given[1].len() >= given[2].len() { 1 } else { 2 };
-        let smallest = given[most].pop();
-        given[0].extend(smallest);
+    if fractions[0] > 0.0 {
+        keep_trained(&mut given, kinds);
     }
-    let [train, validation, test] = given.map(|groups| groups.concat());
+    let members = |groups: Vec<Group>| -> Vec<usize> {
+        groups.into_iter().flat_map(|group| group.members).collect()
+    };
+    let [train, validation, test] = given.map(members);
     let mut split = Split { train, validation, test };
     split.sort();
     split
+}
+
+/// Moves the smallest group of each kind that training has nothing of from another part to training.
+fn keep_trained(given: &mut [Vec<Group>; 3], kinds: usize) {
+    let mut trained: BTreeSet<usize> =
+        given[0].iter().flat_map(|group| &group.counts).map(|(kind, _)| *kind).collect();
+    for kind in 0..kinds {
+        if trained.contains(&kind) {
+            continue;
+        }
+        let mut smallest: Option<(usize, usize, usize)> = None;
+        for (part, groups) in given.iter().enumerate().skip(1) {
+            for (place, group) in groups.iter().enumerate() {
+                let size = group.members.len();
+                let smaller = smallest.is_none_or(|(least, ..)| size < least);
+                if smaller && group.counts.iter().any(|(own, _)| *own == kind) {
+                    smallest = Some((size, part, place));
+                }
+            }
+        }
+        if let Some((_, part, place)) = smallest {
+            let group = given[part].remove(place);
+            trained.extend(group.counts.iter().map(|(kind, _)| *kind));
+            given[0].push(group);
+        }
+    }
 }
 
 fn groups(items: &dyn Items, indices: &[usize]) -> Vec<Group> {
@@ -78,11 +103,18 @@ fn groups(items: &dyn Items, indices: &[usize]) -> Vec<Group> {
             items.group(index).map_or_else(|| Key::Alike(items.first_alike(index)), Key::Named);
         found.entry(key).or_default().push(index);
     }
+    let all = items.classes().len();
     let of = |members: Vec<usize>| {
-        let mut counts: Vec<f64> =
-            items.class_counts(&members).into_iter().map(|count| count as f64).collect();
-        counts.push(members.len() as f64);
-        Group { members, counts }
+        let mut own: BTreeMap<usize, f64> = BTreeMap::new();
+        for &index in &members {
+            let labels = items.label(index).into_iter();
+            let labels = labels.chain(items.several(index).unwrap_or_default().iter().copied());
+            labels
+                .filter(|label| *label < all)
+                .for_each(|label| *own.entry(label).or_default() += 1.0);
+        }
+        own.insert(all, members.len() as f64);
+        Group { members, counts: own.into_iter().collect() }
     };
     found.into_values().map(of).collect()
 }
@@ -153,6 +185,21 @@ mod tests {
         let of = |seed| Split::of(&images, [0.7, 0.15, 0.15], seed).unwrap();
         assert_eq!(of(3), of(3));
         assert_ne!(of(3), of(4));
+    }
+
+    #[test]
+    fn a_class_of_one_group_is_trained_and_not_tested_alone() {
+        // Twelve groups of four of the first class and one of the second, which would fill up what another part lacks.
+        let mut images = grouped(&[4; 13], false);
+        for (place, item) in images.items.iter_mut().enumerate() {
+            item.label = Some(usize::from(place >= 48));
+        }
+        for seed in 0..10 {
+            let split = Split::of(&images, [0.2, 0.4, 0.4], seed).unwrap();
+            assert_eq!(images.class_counts(&split.train)[1], 4);
+            assert_eq!(parts_of(&images, &split).concat().len(), 13);
+            assert!(!split.validation.is_empty() && !split.test.is_empty());
+        }
     }
 
     #[test]

@@ -120,19 +120,10 @@ fn from_text(
     Ok(Images { items, notes, classes })
 }
 
-/// The place of a column that must be there; `flag` names another, where a verb has it.
-fn needed(table: &Table, name: &str, flag: &str) -> Result<usize, Fault> {
-    table.find(name).ok_or_else(|| {
-        let known = table.names.join(", ");
-        let mend = format!("call it so, or name another with {flag} where the verb has it");
-        (1, format!("there is no column {name:?} among {known}; {mend}"))
-    })
-}
-
 impl Places {
     fn of(table: &Table, columns: &Columns, labelled: bool) -> Result<Self, Fault> {
         let path = match &columns.path {
-            Some(name) => needed(table, name, "--path-column")?,
+            Some(name) => table.needed(name, "--path-column")?,
             None => PATHS.iter().find_map(|name| table.find(name)).ok_or_else(|| {
                 let known = table.names.join(", ");
                 let mend = "a network that works on images needs their paths: call the column path, or name it with --path-column \
@@ -150,7 +141,7 @@ impl Places {
         let flag = |name: &String| -> Result<Option<(usize, String)>, Fault> {
             match table.find(name) {
                 None if !labelled => Ok(None),
-                _ => Ok(Some((needed(table, name, "--label-columns")?, name.clone()))),
+                _ => Ok(Some((table.needed(name, "--label-columns")?, name.clone()))),
             }
         };
         let flags: Vec<Option<(usize, String)>> =
@@ -158,9 +149,9 @@ impl Places {
         let label = match table.find(&columns.label) {
             _ if !columns.labels.is_empty() => None,
             None if !labelled => None,
-            _ => Some(needed(table, &columns.label, "--label-column")?),
+            _ => Some(table.needed(&columns.label, "--label-column")?),
         };
-        let group = columns.group.as_deref().map(|name| needed(table, name, "--group-column"));
+        let group = columns.group.as_deref().map(|name| table.needed(name, "--group-column"));
         // Without all of the columns there is no saying what an image is of.
         let flags = match flags.iter().all(Option::is_some) {
             true => flags.into_iter().flatten().collect(),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use crate::batches::lock;
 use crate::images::Source;
 use crate::resize::{Interpolation, Window, resize};
 use crate::{Images, Loader, Part, Rgb8, Split};
@@ -97,14 +98,18 @@ impl Images {
 }
 
 impl Loader {
-    /// How many images of these parts were not decoded yet by this loader, which must be [hashed](Loader::hashed).
+    /// How many images of these parts were not decoded yet by this loader, which must be [hashed](Loader::hashed); those that are known
+    /// to be broken do not count.
     pub fn without_hash(&self, split: &Split) -> usize {
         self.unseen(split).len()
     }
 
     fn unseen(&self, split: &Split) -> Vec<usize> {
         let all = split.train.iter().chain(&split.validation).chain(&split.test).copied();
-        all.filter(|index| self.source.hashes.get(*index).is_none_or(|slot| slot.get().is_none()))
+        let skipped = lock(&self.source.skipped);
+        let unseen = all.filter(|index| !skipped.contains_key(index));
+        unseen
+            .filter(|index| self.source.hashes.get(*index).is_none_or(|slot| slot.get().is_none()))
             .collect()
     }
 

@@ -88,7 +88,8 @@ impl Table {
     pub fn needed(&self, name: &str, flag: &str) -> Result<usize, Fault> {
         self.find(name).ok_or_else(|| {
             let known = self.names.join(", ");
-            (1, format!("there is no column {name:?} among {known}; name one with {flag}"))
+            let mend = format!("call it so, or name another with {flag} where the verb has it");
+            (1, format!("there is no column {name:?} among {known}; {mend}"))
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Tells the time.
@@ -40,22 +41,29 @@ impl Clock for Later {
     }
 }
 
-/// The moment after which a run takes no further step: it keeps the best weights so far and ends as if its plan were done.
+/// The moment after which a run takes no further step: it keeps the best weights so far and ends as if its plan were done. Clones
+/// share it.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     clock: Arc<dyn Clock>,
-    at: f64,
+    /// The bits of an f64.
+    at: Arc<AtomicU64>,
 }
 
 impl Deadline {
     /// When `clock` shows `at` seconds.
     pub fn new(clock: Arc<dyn Clock>, at: f64) -> Self {
-        Self { clock, at }
+        Self { clock, at: Arc::new(AtomicU64::new(at.to_bits())) }
     }
 
     /// Whether the moment has come.
     pub fn passed(&self) -> bool {
-        self.now() >= self.at
+        self.now() >= f64::from_bits(self.at.load(Ordering::Relaxed))
+    }
+
+    /// Another moment, for all clones.
+    pub fn move_to(&self, at: f64) {
+        self.at.store(at.to_bits(), Ordering::Relaxed);
     }
 
     /// What the clock shows; checkpoints hold it.

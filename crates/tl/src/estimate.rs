@@ -187,8 +187,9 @@ pub(crate) fn costs(
         let mut state = 0;
         if by_gradient {
             time.steps = step.each_second * (extent.train * row.epochs) as f64;
-            // Validation runs forward alone, about a third of a step.
-            let measured = row.epochs.div_ceil(settings.validate_every.max(1));
+            // Validation runs forward alone, about a third of a step; a moving average is measured beside the weights.
+            let models = if settings.ema.is_some() { 2 } else { 1 };
+            let measured = models * row.epochs.div_ceil(settings.validate_every.max(1));
             time.evaluation = step.each_second / 3.0 * (extent.validation * measured) as f64;
             working = working.max(step.bytes(batch) + if stored { 0 } else { ahead });
             state = 2 * row.trainable() as usize * size_of::<f32>();

@@ -123,6 +123,9 @@ fn a_hash_is_noted_while_an_image_is_decoded_and_the_others_are_read_for_it() {
     assert_eq!(hashed.without_hash(&split), 5);
     assert_eq!(hashed.batches(vec![0, 3], 2, None).count(), 1);
     assert_eq!(hashed.without_hash(&split), 3);
+    // What is found to be broken is not waited for.
+    assert_eq!(hashed.batches(vec![1, 4], 2, None).count(), 1);
+    assert_eq!((hashed.without_hash(&split), hashed.skipped().len()), (1, 1));
     let found = hashed.near_duplicates(&split, USUAL_DISTANCE);
     assert_eq!((found.compared, found.images), (4, 1));
     let NearDuplicate { image, like, .. } = &found.examples[0];

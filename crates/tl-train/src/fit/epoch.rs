@@ -171,7 +171,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let (bias, balanced) = (model.head.has_bias(), self.settings.balanced);
         let options = Options { bias, balanced, ..Options::default() };
-        let solved = solve(&train, Some(&validation), model.head.classes(), &options)?;
+        let (classes, in_time) = (model.head.classes(), || !self.conduct.out_of_time());
+        let solved = solve(&train, Some(&validation), classes, &options, &in_time)?;
         progress.say(&solved.note);
         let plain = model.head.valid().with_values(solved.weight, solved.bias);
         let head = plain.train();

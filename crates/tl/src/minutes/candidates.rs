@@ -19,6 +19,9 @@ pub(super) enum Candidate {
 }
 
 impl Candidate {
+    /// What is fitted where nobody says how.
+    pub const DEFAULT: Self = Self::AsAsked(Recipe::Auto);
+
     /// What may be tried, the most valuable first; only what was asked for where that is not the default.
     pub fn all(options: &FinetuneOptions) -> Vec<Self> {
         let tuning = &options.tuning;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tl_train::files::write_bytes;
 use tl_train::time_used;
 
+use super::candidates::Candidate;
 use super::record::Tried;
 use crate::Error;
 
@@ -64,6 +65,30 @@ impl Kept {
         // What there was no time for may find some now.
         found.tried.retain(|tried| tried.validation.is_some());
         Ok(found)
+    }
+
+    /// Whether it was tried, or came to nothing.
+    pub fn has(&self, candidate: Candidate) -> bool {
+        self.tried.iter().any(|tried| tried.name == candidate.name())
+    }
+
+    /// What has the best figure on the validation part, of equals what took less time. The default is left only for what leads by its
+    /// standard error: a smaller lead is as likely luck, and may be a loss on other data.
+    pub fn best(&self) -> Option<&Tried> {
+        let mut best: Option<(f64, &Tried)> = None;
+        for tried in &self.tried {
+            let Some(score) = tried.validation else { continue };
+            let better = best.is_none_or(|(most, other)| {
+                score > most || score == most && tried.seconds < other.seconds
+            });
+            if better {
+                best = Some((score, tried));
+            }
+        }
+        let (most, best) = best?;
+        let default = self.tried.iter().find(|tried| tried.name == Candidate::DEFAULT.name());
+        let close = |tried: &&Tried| tried.validation.is_some_and(|own| most - own < tried.error);
+        Some(default.filter(close).unwrap_or(best))
     }
 }
 

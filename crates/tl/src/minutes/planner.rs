@@ -8,6 +8,7 @@ use tl_train::{Clock, Deadline, Progress, TrainError};
 use super::candidates::Candidate;
 use super::cost::Cost;
 use super::kept::{Kept, Running};
+use super::pace::Paced;
 use super::record::Tried;
 use crate::Error;
 
@@ -38,6 +39,8 @@ pub(super) trait Work {
 pub(super) struct Found<F> {
     /// On the validation part; more is better.
     pub score: f64,
+    /// Its standard error; 0 where nothing is known of it.
+    pub error: f64,
     pub kept: String,
     pub out_of_time: bool,
     pub fit: F,
@@ -52,13 +55,15 @@ pub(super) struct Limit {
 }
 
 /// What is kept free for more than was expected: of the end, and of a plan.
-const OF_END: f64 = 1.25;
+pub(super) const OF_END: f64 = 1.25;
 const OF_PLAN: f64 = 1.1;
+/// How much more laying out may take than it took last.
+const OF_LAYING: f64 = 2.0;
 /// How much faster or slower than expected the machine may be found to be.
 const PACES: [f64; 2] = [0.5, 4.0];
 
-/// Tries `candidates` in their order while the time allows, and answers the best on the validation part and its name; of equals
-/// the one that took less time. What diverges is left with its reason, and is the error where nothing else came out.
+/// Tries `candidates` in their order while the time allows, and answers the [best](Kept::best) on the validation part. What diverges
+/// is left with its reason, and is the error where nothing else came out.
 pub(super) fn carry_out<W: Work>(
     candidates: &[Candidate],
     work: &mut W,
@@ -69,6 +74,7 @@ pub(super) fn carry_out<W: Work>(
     let mut course = Course { limit, pace: 1.0, end: 0.0, laying: 0.0, least: f64::INFINITY };
     let mut best: Option<(Candidate, W::Fit)> = None;
     let mut diverged = None;
+    let mut fitted = false;
     let mut order = candidates.to_vec();
     // What was under way goes on first.
     if let Some(running) = &kept.running {
@@ -87,7 +93,8 @@ pub(super) fn carry_out<W: Work>(
             progress.say(&tried.line());
             kept.tried.push(tried);
         };
-        if any && !course.may_lay_out() {
+        // Where nothing was fitted yet all are laid out, so that the least time that suffices can be told.
+        if (any || fitted) && !course.may_lay_out() {
             leave("no time is left".into(), Cost::default(), kept);
             continue;
         }
@@ -116,7 +123,10 @@ pub(super) fn carry_out<W: Work>(
         kept.used = before;
         kept.running = Some(Running { name: name.to_string(), epochs });
         work.note(kept)?;
-        let found = work.fit(candidate, epochs, resume, course.deadline(), progress);
+        let deadline = course.deadline();
+        let mut paced = Paced::new(progress, &deadline, [limit.seconds, course.reserve()]);
+        let found = work.fit(candidate, epochs, resume, deadline, &mut paced);
+        fitted = true;
         let seconds = limit.clock.seconds() - before;
         let tried = Tried {
             name: name.to_string(),
@@ -149,6 +159,7 @@ pub(super) fn carry_out<W: Work>(
         }
         let tried = Tried {
             validation: Some(found.score),
+            error: found.error,
             kept: Some(found.kept),
             out_of_time: found.out_of_time,
             ..tried
@@ -199,7 +210,10 @@ fn recover<W: Work>(
         Error::options(what, "resume with the options that the run was made with")
     };
     let candidate = candidate.ok_or_else(other)?;
-    work.lay_out(candidate)?.map_err(|_| other())?;
+    work.lay_out(candidate)?.map_err(|reason| {
+        let what = format!("{}, which was tried, cannot be laid out again: {reason}", chosen.name);
+        Error::options(what, "resume with the options that the run was made with")
+    })?;
     let found = work.fit(candidate, chosen.epochs, true, course.deadline(), progress)?;
     Ok((candidate, found.fit))
 }
@@ -229,7 +243,7 @@ impl Course<'_> {
     }
 
     fn may_lay_out(&self) -> bool {
-        self.left() > OF_PLAN * self.laying
+        self.left() > OF_LAYING * self.laying
     }
 
     fn lay_out<W: Work>(
@@ -268,27 +282,6 @@ impl Course<'_> {
             ),
             format!("give --minutes {minutes:.2} or more"),
         )
-    }
-}
-
-impl Kept {
-    fn has(&self, candidate: Candidate) -> bool {
-        self.tried.iter().any(|tried| tried.name == candidate.name())
-    }
-
-    /// What has the best figure on the validation part, of equals what took less time.
-    pub fn best(&self) -> Option<&Tried> {
-        let mut best: Option<(f64, &Tried)> = None;
-        for tried in &self.tried {
-            let Some(score) = tried.validation else { continue };
-            let better = best.is_none_or(|(most, other)| {
-                score > most || score == most && tried.seconds < other.seconds
-            });
-            if better {
-                best = Some((score, tried));
-            }
-        }
-        best.map(|(_, tried)| tried)
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Tried {
     pub wanted: usize,
     /// The figure that chooses, on the validation part; nothing where it was not tried, or came to nothing.
     pub validation: Option<f64>,
+    /// Its standard error, by which another has to lead what is the default; 0 where nothing is known of it.
+    #[serde(default)]
+    pub error: f64,
     /// Which weights of it were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
@@ -100,6 +103,17 @@ pub(crate) fn sections(record: &RunRecord) -> Vec<Section> {
         ]
     };
     let mut lines = vec![format!("{}; the test part was measured once, after that.", found.line())];
+    let figure = |tried: &Tried| tried.validation.unwrap_or(f64::NEG_INFINITY);
+    let chosen = found.tried.iter().find(|tried| tried.name == found.chosen);
+    let lead = |own: &Tried| found.tried.iter().any(|tried| figure(tried) > figure(own));
+    if let Some(chosen) = chosen
+        && lead(chosen)
+    {
+        lines.push(format!(
+            "What leads {} does so by less than the standard error of its figure, {:.4}, which is as likely luck.",
+            chosen.name, chosen.error
+        ));
+    }
     if let Preprocessing::Images(_) = &record.preprocess {
         let spared = "A map of embeddings and where the network looks are not drawn within a time.";
         lines.push(spared.to_string());
@@ -128,6 +142,7 @@ mod tests {
             epochs: 3,
             wanted: 10,
             validation: Some(0.9121),
+            error: 0.02,
             kept: Some("best (epoch 4)".into()),
             expected: 38.0,
             seconds: 41.04,

@@ -34,6 +34,8 @@ struct Play {
     costs: BTreeMap<&'static str, Cost>,
     /// On the validation part and on the test part.
     scores: BTreeMap<&'static str, [f64; 2]>,
+    /// Of every figure of the validation part.
+    error: f64,
     slow: f64,
     /// What is no longer finite amid its fit, and what has no step in its time.
     diverging: Vec<&'static str>,
@@ -63,6 +65,7 @@ impl Play {
                 ("last-stages", [0.9, 0.1]),
                 ("lora", [0.75, 0.5]),
             ]),
+            error: 0.0,
             slow: 1.0,
             diverging: Vec::new(),
             stepless: Vec::new(),
@@ -120,7 +123,8 @@ impl Work for Play {
             }
         }
         let fit = self.scores[name];
-        Ok(Found { score: fit[0], kept: "best".into(), out_of_time, fit })
+        let error = self.error;
+        Ok(Found { score: fit[0], error, kept: "best".into(), out_of_time, fit })
     }
 
     fn note(&mut self, kept: &Kept) -> Result<(), Error> {
@@ -160,6 +164,35 @@ fn of_equals_the_cheaper_is_chosen() {
     play.scores.insert("lora", [0.9, 0.2]);
     let (chosen, _) = play.within(1000.0, &mut kept).unwrap();
     assert_eq!(chosen, Candidate::Lora);
+}
+
+#[test]
+fn the_default_is_left_for_what_leads_by_its_standard_error_alone() {
+    // 0.9 and 0.8.
+    for (error, expected) in [(0.05, Candidate::LastStages), (0.15, AUTO)] {
+        let (mut play, mut kept) = (Play::new(), Kept::default());
+        play.error = error;
+        let (chosen, fit) = play.within(1000.0, &mut kept).unwrap();
+        assert_eq!(chosen, expected, "{error}");
+        assert_eq!(fit, play.scores[expected.name()]);
+    }
+    // Neither of two others is the default.
+    let (mut play, mut kept) = (Play::new(), Kept::default());
+    (play.error, play.diverging) = (0.15, vec!["auto"]);
+    play.scores.insert("lora", [0.95, 0.2]);
+    assert_eq!(play.within(1000.0, &mut kept).unwrap().0, Candidate::Lora);
+}
+
+#[test]
+fn where_the_time_is_up_before_a_first_step_nothing_else_is_laid_out() {
+    let (mut play, mut kept) = (Play::new(), Kept::default());
+    (play.slow, play.stepless) = (10.0, vec!["auto"]);
+    let error = play.within(60.0, &mut kept).unwrap_err().to_string();
+    assert!(error.contains("are too short"), "{error}");
+    assert_eq!(play.names(), ["auto"]);
+    // One was laid out, in a second.
+    assert_eq!(play.clock.seconds(), 101.0);
+    assert!(kept.tried[1..].iter().all(|it| it.note.as_deref() == Some("no time is left")));
 }
 
 #[test]

@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tl_core::Backbone;
-use tl_train::{
-    Clock, Conduct, Dataset, Deadline, EpochRow, Later, Progress, TrainError, WallClock, predict,
-};
+use tl_train::{Clock, Conduct, Deadline, Later, Progress, TrainError, WallClock};
 
 use super::candidates::{Candidate, check};
 use super::cost::Cost;
 use super::kept::{Kept, TRIED_FOLDER};
 use super::planner::{Found, Limit, Work, carry_out};
 use super::record::MinutesRecord;
+use super::score::{score, standard_error_of};
 use crate::folder::{Claimed, claim};
 use crate::outcome::FittedNetwork;
 use crate::record::{RUN_FILE, RunRecord, Status};
@@ -155,7 +154,8 @@ impl Fitting {
         }
         let out = self.request.out.as_deref();
         // Which plan the record holds is a matter of what was tried last.
-        let before = out.filter(|_| self.request.resume).and_then(|out| RunRecord::read(out).ok());
+        let there = out.filter(|out| self.request.resume && out.join(RUN_FILE).exists());
+        let before = there.map(RunRecord::read).transpose()?;
         let claimed = claim(out, before.map(|record| record.plan).as_ref())?;
         let folder = claimed.path.clone();
         self.folder = Some(claimed);
@@ -177,11 +177,21 @@ impl Fitting {
     }
 }
 
+/// The names of the network's stages.
+fn stages_of(prepared: &Prepared) -> Vec<String> {
+    prepared.model.backbone.stages().into_iter().map(|stage| stage.name).collect()
+}
+
 impl Work for Fitting {
     type Fit = (Prepared, FittedNetwork);
 
     fn lay_out(&mut self, candidate: Candidate) -> Result<Result<Cost, String>, Error> {
         self.laid = None;
+        if candidate == Candidate::LastStages && self.stages.is_empty() {
+            // A resume may begin with it.
+            let request = Request { resume: false, ..self.request.clone() };
+            self.stages = stages_of(&prepare(request)?);
+        }
         let asked = &self.request.options.tuning;
         let Some(tuning) = candidate.tuning(asked, &self.stages) else {
             return Ok(Err("the network has too few stages".into()));
@@ -191,9 +201,10 @@ impl Work for Fitting {
         request.options.settings = candidate.settings(&self.request.options.settings);
         let prepared = match prepare(request) {
             Ok(prepared) => prepared,
-            // Adapters of the usual kind have no place in some networks.
-            Err(Error::Peft(reason)) if candidate == Candidate::Lora => {
-                return Ok(Err(reason.to_string()));
+            // What was asked for has to be possible. Of the others some are not with every network and every option, which is no
+            // fault.
+            Err(error) if !matches!(candidate, Candidate::AsAsked(_)) => {
+                return Ok(Err(error.to_string()));
             }
             Err(error) => return Err(error),
         };
@@ -209,9 +220,12 @@ impl Work for Fitting {
             (None, None) if prepared.data.several().is_some() => "validation mAP",
             (None, None) => "validation accuracy",
         };
-        let stages = prepared.model.backbone.stages();
-        self.stages = stages.into_iter().map(|stage| stage.name).collect();
-        let cost = Cost::of(&prepared.report);
+        self.stages = stages_of(&prepared);
+        let (split, settings) = (&prepared.split, &prepared.record.options.settings);
+        let parts = [&split.validation, &split.test].map(|part| part.len() as f64);
+        let share = parts[0] / (parts[0] + parts[1]);
+        let cost = Cost::of(&prepared.report, settings.validate_every, share)
+            .with_intervals(parts, prepared.record.labels.len());
         self.laid = Some(prepared);
         Ok(Ok(cost))
     }
@@ -245,55 +259,15 @@ impl Work for Fitting {
             return Err(TrainError::OutOfTime { step: 0 }.into());
         }
         let score = score(prepared, &fitted, progress)?;
+        let error = standard_error_of(score, prepared);
         let (kept, out_of_time) = (fitted.kept.clone(), fitted.out_of_time);
         let Some(prepared) = self.laid.take() else {
             return Err(Error::Failed("nothing was laid out to fit".into()));
         };
-        Ok(Found { score, kept, out_of_time, fit: (prepared, fitted) })
+        Ok(Found { score, error, kept, out_of_time, fit: (prepared, fitted) })
     }
 
     fn note(&mut self, kept: &Kept) -> Result<(), Error> {
         kept.write(&self.claim()?)
-    }
-}
-
-/// The figure on the validation part of the weights that are kept: of its epoch where validation chose one, else measured now.
-fn score(
-    prepared: &Prepared,
-    fitted: &FittedNetwork,
-    progress: &mut dyn Progress,
-) -> Result<f64, Error> {
-    let row = fitted.best_epoch.and_then(|epoch| fitted.rows.get(epoch.checked_sub(1)?));
-    let (data, part) = (&*prepared.data, &prepared.split.validation);
-    if let Some(known) = row.and_then(|row| score_of(row, data)) {
-        return Ok(known);
-    }
-    let (size, device) = (prepared.record.options.settings.batch_size, &prepared.request.device);
-    let found = predict(&fitted.model, data, part, size, device, progress)?;
-    let classes = data.items().classes();
-    let score = match (data.numbers(), data.several()) {
-        (Some(numbers), _) => found.regression(&numbers.values, numbers.scale)?.map(|found| {
-            let error = found.root_mean_squared_error / numbers.scale.deviation;
-            found.r2.unwrap_or(-error.powi(2))
-        }),
-        (None, Some(several)) => found
-            .several(classes, several)?
-            .map(|found| found.mean_average_precision.unwrap_or(-found.loss)),
-        (None, None) => found.measure(data, classes, part)?.map(|found| found.score()),
-    };
-    score.ok_or_else(|| {
-        Error::options(
-            "the validation part holds nothing that can be measured",
-            "give --split another share for it, or leave out --minutes",
-        )
-    })
-}
-
-/// The figure of an epoch; of numbers and several labels, whose figure a small part may leave undefined, its loss.
-fn score_of(row: &EpochRow, data: &dyn Dataset) -> Option<f64> {
-    let known = row.validation_f1.or(row.validation_map).or(row.validation_r2);
-    match data.numbers().is_some() || data.several().is_some() {
-        true => known.or(row.validation_loss.map(|loss| -loss)),
-        false => known.or(row.validation_accuracy),
     }
 }
