@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use super::images;
-use super::request::{Answer, Command, IMAGES, Request};
-use crate::shell::{During, Failure, Outcome, cargo, line, program, root, target, watched};
+use super::request::{ASSETS, Answer, Command, IMAGES, Request};
+use crate::shell::{During, Failure, Outcome, cache, cargo, line, program, root, target, watched};
 
 /// Whose program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +75,7 @@ impl Starter {
             }
         };
         command.env("RAYON_NUM_THREADS", &threads).env("OMP_NUM_THREADS", &threads);
-        command.env(IMAGES, images::folder());
+        command.env(IMAGES, images::folder()).env(ASSETS, cache()?);
         let shown = line(&command);
         let mut child = command
             .stdin(Stdio::piped())

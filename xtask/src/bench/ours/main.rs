@@ -5,6 +5,7 @@
 mod adaptation;
 mod decode;
 mod encoder;
+mod lengths;
 mod masked;
 #[path = "../median.rs"]
 mod median;
@@ -108,6 +109,11 @@ fn build(request: Request, threads: usize) -> Outcome<Job> {
         (Work::Unfolded, None) => adaptation::unfolded(&request)?,
         (Work::Decode, None) => {
             let (work, count) = decode::pass(&request, threads)?;
+            examples = count;
+            work
+        }
+        (Work::ByLength | Work::Shuffled, None) => {
+            let (work, count) = lengths::epoch(&request, request.work == Work::ByLength)?;
             examples = count;
             work
         }
