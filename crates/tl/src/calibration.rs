@@ -118,7 +118,7 @@ fn section(
                 100.0 * after
             ),
             "Each bar is a fifteenth of the confidences: how many of its answers are right. On the dashed line they would be as \
-             often right as they are sure; `--calibrated` of `tl predict` and `tl evaluate` applies the temperature."
+             often right as they are sure. With --calibrated, tl predict and tl evaluate apply the temperature."
                 .into(),
         ],
         reliability: vec![

@@ -33,9 +33,8 @@ impl Mark {
                     2 => format!("M{across:.1} {:.1}l3.6 6.2h-7.2z", down - 4.1),
                     _ => format!("M{across:.1} {:.1}l3.8 3.8l-3.8 3.8l-3.8 -3.8z", down - 3.8),
                 };
-                // Half light: to be seen on white and on black.
                 format!(
-                    "<path class=\"hue\" style=\"fill:hsl({hue} 70% 50%)\" d=\"{path}\"{}",
+                    "<path class=\"hue\" style=\"fill:hsl({hue} 70% var(--hue))\" d=\"{path}\"{}",
                     closed("path", inside)
                 )
             }
