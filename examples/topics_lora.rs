@@ -50,7 +50,7 @@ fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     let device = tl::device(&arguments.device)?;
     let (text, label) = (arguments.text_column.clone(), arguments.label_column.clone());
-    let columns = Columns { text, label, pair: None };
+    let columns = Columns { text, label, ..Columns::default() };
     let messages = Examples::texts(&arguments.data, &columns, true)?;
     messages.notes().iter().for_each(|note| println!("{note}"));
 

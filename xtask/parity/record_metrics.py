@@ -2,20 +2,57 @@
 
     python xtask/parity/record_metrics.py --out crates/tl-train/tests/fixtures/metrics.json
 
-Needs scikit-learn. Logits are multiples of 1/8, so that both languages hold the same numbers and ties occur. The
-cases are balanced and skewed classes, a class that is never predicted, one that never occurs (no AUROC then), and
-a classifier that always answers the same.
+Needs scikit-learn 1.7 or later. Logits are multiples of 1/8, so that both languages hold the same numbers and ties
+occur. The cases are balanced and skewed classes, eight classes (of which five count), a class that is never predicted,
+one that never occurs (no AUROC then), and a classifier that always answers the same. The calibration error is summed
+from `calibration_curve`'s bins, the temperature is found by `scipy.optimize.minimize_scalar`.
 """
 
 import argparse
 import json
 from pathlib import Path
 
+import warnings
+
 import numpy
-from scipy.special import softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 from sklearn import metrics
+from sklearn.calibration import calibration_curve
 
 from formula import signed
+
+
+def calibration_error(truth, logits, probabilities, bins=15):
+    predicted = logits.argmax(1)
+    confidence = probabilities[numpy.arange(len(truth)), predicted]
+    right = (predicted == truth).astype(int)
+    accuracy, mean = calibration_curve(right, confidence, n_bins=bins, strategy="uniform")
+    counts = numpy.histogram(numpy.searchsorted(numpy.linspace(0, 1, bins + 1)[1:-1], confidence), range(bins + 1))[0]
+    return float((counts[counts > 0] * abs(accuracy - mean)).sum() / len(truth))
+
+
+def temperature(truth, logits):
+    loss = lambda beta: -log_softmax(beta * logits, axis=1)[numpy.arange(len(truth)), truth].mean()
+    found = minimize_scalar(loss, bounds=(1 / 64, 64), method="bounded", options={"xatol": 1e-12})
+    return 1 / found.x if 1.0001 / 64 < found.x < 63.99 else None
+
+
+def further(truth, logits, probabilities):
+    classes = logits.shape[1]
+    labels = range(classes)
+    with warnings.catch_warnings():
+        # Classes that are predicted and do not occur have no recall.
+        warnings.simplefilter("ignore")
+        balanced = metrics.balanced_accuracy_score(truth, logits.argmax(1))
+    brier = probabilities[:, 1] if classes == 2 else probabilities
+    return {
+        "balanced_accuracy": balanced,
+        "top_5": metrics.top_k_accuracy_score(truth, logits, k=5, labels=labels) if classes > 5 else None,
+        "ece": calibration_error(truth, logits, probabilities),
+        "brier": metrics.brier_score_loss(truth, brier, labels=labels),
+        "temperature": temperature(truth, logits),
+    }
 
 
 def case(name, n, classes, pull, truth_of=None, bias=None):
@@ -45,6 +82,7 @@ def case(name, n, classes, pull, truth_of=None, bias=None):
         "recall": found[1].tolist(),
         "f1": found[2].tolist(),
         "confusion": metrics.confusion_matrix(truth, predicted, labels=range(classes)).tolist(),
+        **further(truth, logits, probabilities),
     }
 
 
@@ -57,6 +95,7 @@ def main():
         case("two", 60, 2, 2.0),
         case("skewed", 80, 2, 2.0, skewed),
         case("five", 90, 5, 3.0),
+        case("eight", 120, 8, 1.0),
         case("never predicted", 60, 3, 2.0, bias=[0, 0, -20]),
         case("never occurs", 60, 4, 2.0, lambda ranks: ((ranks + 1) / 2 * 3).astype(int)),
         case("always the same", 40, 2, 0.0, bias=[20, 0]),

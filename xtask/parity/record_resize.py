@@ -44,6 +44,24 @@ CROPS = [
     ((19, 18), 10, 15),
     ((33, 20), 8, 13),
 ]
+# (width, height), resize: odd sides, strips, single rows, columns and pixels, made smaller and larger.
+DIRECT = [
+    ((57, 41), 19),
+    ((37, 53), 23),
+    ((101, 67), 31),
+    ((23, 17), 37),
+    ((13, 19), 29),
+    ((401, 3), 1),
+    ((3, 301), 2),
+    ((91, 2), 5),
+    ((2, 75), 7),
+    ((1, 63), 3),
+    ((127, 1), 2),
+    ((1, 1), 9),
+    ((1, 1), 1),
+    ((47, 47), 1),
+    ((64, 48), 17),
+]
 
 
 def image(width, height):
@@ -58,6 +76,15 @@ def resize(picture, width, height, mode):
     if mode != Image.Resampling.NEAREST:
         picture = picture.resize((width, picture.height), mode)
     return picture.resize((width, height), mode)
+
+
+def direct():
+    """What `torchvision.transforms.functional.resize` makes of a picture: Pillow as it is, in one step."""
+    for name in ["bilinear", "bicubic"]:
+        for source, shorter in DIRECT:
+            result = functional.resize(image(*source), shorter, FILTERS[name])
+            case = {"filter": name, "from": source, "resize": shorter, "to": result.size}
+            yield case | {"bytes": text(result)}
 
 
 def text(result):
@@ -82,6 +109,7 @@ def main():
         "torchvision": torchvision.__version__,
         "resized": resized,
         "cropped": cropped,
+        "direct": list(direct()),
     }
     root = pathlib.Path(__file__).resolve().parents[2]
     path = root / "crates/tl-data/tests/fixtures/resize.json"

@@ -1,11 +1,12 @@
 //! `cargo xtask bench`: how fast we are, beside those who do the same.
 //!
 //! `rows` says what is measured, `sides` starts the programs that do it, `measure` lets them take turns,
-//! `found` and `growth` hold the numbers, `page` writes them down. Our program is in `ours`, the peers'
+//! `found` and `growth` hold the numbers, `page` writes them down; `images` makes a folder to decode. Our program is in `ours`, the peers'
 //! is `peers.py`; both speak the lines of `request`.
 
 mod found;
 mod growth;
+mod images;
 mod machine;
 mod measure;
 mod median;
@@ -72,6 +73,9 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
     let rows = rows::matching(pattern.as_ref());
     if arguments.list || rows.is_empty() {
         return list(rows);
+    }
+    if rows.iter().any(|row| row.request.work == request::Work::Decode) {
+        images::make()?;
     }
     let whole = pattern.is_none();
     let threads = usize::from(arguments.threads);

@@ -1,5 +1,7 @@
 //! What a model answers for a part of the data, on the host.
 
+pub use tl_train::metrics::softmax_at as softmax;
+
 use crate::AdaptError;
 
 /// Features and logits of some examples, row after row.
@@ -20,7 +22,7 @@ impl Outputs {
     }
 
     /// The features of each example.
-    pub fn feature_rows(&self) -> impl Iterator<Item = &[f32]> {
+    pub fn feature_rows(&self) -> impl Iterator<Item = &[f32]> + Clone {
         self.features.chunks_exact(self.width.max(1))
     }
 
@@ -90,16 +92,6 @@ impl LabelledOutputs {
             None => Ok(()),
         }
     }
-}
-
-/// The probabilities of one row of logits divided by `temperature`.
-pub fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
-    let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let mut row: Vec<f64> =
-        logits.iter().map(|&z| ((f64::from(z) - largest) / temperature).exp()).collect();
-    let sum: f64 = row.iter().sum();
-    row.iter_mut().for_each(|value| *value /= sum);
-    row
 }
 
 /// −Σ p·log p in nats.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tl::adapt::{TargetData, open_sources, open_texts};
+use tl::adapt::{TargetData, open_sources_as, open_texts};
 use tl::train::{Progress, TrainError};
 use tl::{AdaptRequest, Error, Run, prepare_adaptation, works_on_texts};
 
@@ -10,12 +10,12 @@ use crate::adapt_flags::Adapt;
 use crate::adapt_summary::{self as summary, Outcome};
 use crate::failure::Failure;
 use crate::finetune::{resume_words, words};
-use crate::progress::Display;
 use crate::{adapt_seeds, interruption, output};
 
 pub fn run(verb: &Adapt) -> Result<(), Failure> {
     let mut request = request(verb)?;
     if verb.run.dry_run {
+        interruption::end_at_once();
         let prepared = prepare_adaptation(request)?;
         return summary::dry_run(&prepared, verb.machine.json);
     }
@@ -24,7 +24,7 @@ pub fn run(verb: &Adapt) -> Result<(), Failure> {
         return adapt_seeds::run(verb, request, count);
     }
     let resume = resume_words(verb.run.out.is_some(), verb.run.resume);
-    let run = fit(request, &resume, &mut Display::new())?;
+    let run = fit(request, &resume, &mut verb.machine.display())?;
     let outcome = Outcome::new(&run.folder, &run.record)?;
     if verb.compare.is_some() {
         outcome.write_table(&run.folder)?;
@@ -36,10 +36,10 @@ pub fn run(verb: &Adapt) -> Result<(), Failure> {
 fn request(verb: &Adapt) -> Result<AdaptRequest, Failure> {
     let device = verb.machine.start()?;
     let options = verb.options()?;
-    let columns = works_on_texts(&options.network).then_some(&options.text.columns);
-    let open = |names: &[String], labelled: bool| match columns {
-        Some(columns) => open_texts(names, columns, labelled),
-        None => Ok(open_sources(names)?.into()),
+    let columns = &options.text.columns;
+    let open = |names: &[String], labelled: bool| match works_on_texts(&options.network) {
+        true => open_texts(names, columns, labelled),
+        false => Ok(open_sources_as(names, columns, labelled)?.into()),
     };
     let source = open(&verb.source, true)?;
     output::notes(source.notes());

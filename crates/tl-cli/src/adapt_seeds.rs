@@ -12,7 +12,6 @@ use crate::adapt_summary::{Outcome, interval};
 use crate::failure::Failure;
 use crate::finetune::resume_words;
 use crate::output;
-use crate::progress::Display;
 use crate::seeds::{folder_of_runs, last_seed, write_summary};
 
 /// `summary.json`, and what `--json` prints.
@@ -50,7 +49,7 @@ pub fn run(verb: &Adapt, request: AdaptRequest, count: u64) -> Result<(), Failur
             }
             None => {
                 output::tell(&format!("seed {seed}, {} of {count}", seed - first + 1));
-                fit(request, &resume, &mut Display::new())?.record
+                fit(request, &resume, &mut verb.machine.display())?.record
             }
         };
         let outcome = Outcome::new(&folder, &record)?;

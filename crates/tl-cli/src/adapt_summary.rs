@@ -9,7 +9,7 @@ use tl::data::Skipped;
 use tl::train::files::write_bytes;
 use tl::{PreparedAdaptation, RunRecord};
 
-use crate::class_counts::{ClassCounts, table};
+use crate::class_counts::{ClassCounts, labelled, table};
 use crate::failure::Failure;
 use crate::output;
 
@@ -289,7 +289,7 @@ pub fn dry_run(prepared: &PreparedAdaptation, json: bool) -> Result<(), Failure>
         found.preprocess,
         record.device,
         found.source,
-        table(&found.classes),
+        table(&found.classes, labelled(source, split)),
         record.preprocess.noun(),
         found.methods.join(", ")
     );

@@ -12,7 +12,6 @@ use crate::chain_toml::ChainFile;
 use crate::failure::Failure;
 use crate::finetune::{request_on, resume_words, words};
 use crate::flags::Machine;
-use crate::progress::Display;
 use crate::{interruption, output};
 
 /// Fit one network to several tasks, one after another, and measure what it forgets
@@ -92,7 +91,7 @@ pub fn run(verb: &Chain) -> Result<(), Failure> {
     let folder = prepared.claim()?;
     prepared.stop_with(&interruption::stop_flag());
     let resume = resume_words(verb.out.is_some(), verb.resume);
-    let record = prepared.fit(&mut Display::new()).map_err(|error| match error {
+    let record = prepared.fit(&mut verb.machine.display()).map_err(|error| match error {
         Error::Train(TrainError::Interrupted { .. }) => {
             Failure::interrupted(format!("{error}; go on with: {}", resume(&folder)))
         }

@@ -26,8 +26,10 @@ pub struct Task {
 }
 
 /// Flags of `tl finetune` that are no key: the chain's command line says them, or they say nothing here.
-const NO_KEYS: [&str; 9] =
-    ["out", "resume", "seeds", "dry-run", "config", "device", "threads", "json", "earlier"];
+const NO_KEYS: [&str; 11] = [
+    "out", "resume", "seeds", "minutes", "dry-run", "config", "device", "threads", "json",
+    "progress", "earlier",
+];
 
 /// Says which file and which table a fault is in.
 struct Place<'a> {

@@ -28,19 +28,22 @@ impl<'a> ClassCounts<'a> {
     }
 }
 
-/// A line for each class, and one for all.
-pub fn table(classes: &[ClassCounts<'_>]) -> String {
+/// How many items of each part have a label, those that may have several or none included.
+pub fn labelled(items: &dyn Items, split: &Split) -> [usize; 3] {
+    let known = |item: &&usize| items.label(**item).is_some() || items.several(**item).is_some();
+    [&split.train, &split.validation, &split.test].map(|part| part.iter().filter(known).count())
+}
+
+/// A line for each class, and one for all: the [labelled] items, of which one may be of several classes.
+pub fn table(classes: &[ClassCounts<'_>], [train, validation, test]: [usize; 3]) -> String {
     let width = classes.iter().map(|row| row.class.chars().count()).max().unwrap_or(0).max(5);
     let mut text = format!("{:width$}  training  validation  test\n", "class");
-    let mut all = ClassCounts { class: "all", train: 0, validation: 0, test: 0 };
+    let all = ClassCounts { class: "all", train, validation, test };
     let line = |counts: &ClassCounts<'_>| {
         let ClassCounts { class, train, validation, test } = counts;
         format!("{class:width$}  {train:>8}  {validation:>10}  {test:>4}\n")
     };
     for counts in classes {
-        all.train += counts.train;
-        all.validation += counts.validation;
-        all.test += counts.test;
         text += &line(counts);
     }
     text + &line(&all)

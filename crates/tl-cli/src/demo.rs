@@ -11,7 +11,6 @@ use crate::demo_table::{Row, rows};
 use crate::failure::Failure;
 use crate::flags::Machine;
 use crate::output;
-use crate::progress::Display;
 
 /// Show what transfer learning gives: pixels, a probe and a fine-tuning on a part of Fashion-MNIST
 ///
@@ -60,7 +59,7 @@ pub fn run(verb: &Demo) -> Result<(), Failure> {
         short: !verb.full,
     };
     if let Some(cell) = verb.cell {
-        let found = compute(cell, &conditions, &mut Display::new())?;
+        let found = compute(cell, &conditions, &mut verb.machine.display())?;
         let text = || crate::demo_table::line(&found);
         return if verb.machine.json { output::object(&found) } else { output::print(&text()) };
     }
@@ -74,7 +73,7 @@ pub fn run(verb: &Demo) -> Result<(), Failure> {
             number + 1,
             method.title()
         ));
-        let mut display = Display::new();
+        let mut display = verb.machine.display();
         let result = compute(cell, &conditions, &mut display)?;
         display.say(crate::demo_table::line(&result).trim_end());
         found.push(result);

@@ -13,7 +13,6 @@ use tl::{EMBEDDED_NETWORK, Examples, FinetuneOptions, pretrained_to_use, works_o
 use crate::failure::Failure;
 use crate::flags::{Machine, POOLINGS, TextFlags, WindowFlags, one_of};
 use crate::output;
-use crate::progress::Display;
 
 /// Turn images or texts into vectors: the pooled features of a pretrained network
 ///
@@ -35,7 +34,7 @@ pub struct Embed {
     #[arg(long, value_name = "NAME", default_value = EMBEDDED_NETWORK)]
     pub model: String,
 
-    /// Its weights: a safetensors or PyTorch file, the folder of a run or of adapters in PEFT's format, hub:owner/repo/file, random, or
+    /// Its weights: a safetensors, PyTorch, burnpack, ONNX or npz file, the folder of a run or of adapters in PEFT's format, hub:owner/repo/file, random, or
     /// embedded (those of the program, for the default network)
     #[arg(long, value_name = "SRC", default_value = "embedded")]
     pub weights: String,
@@ -111,7 +110,8 @@ pub fn run(verb: &Embed) -> Result<(), Failure> {
     for path in std::iter::once(&verb.out).chain(&verb.names) {
         must_be_writable(path)?;
     }
-    let vectors = tl::embed(&found.model, &*data, verb.batch_size, &device, &mut Display::new())?;
+    let vectors =
+        tl::embed(&found.model, &*data, verb.batch_size, &device, &mut verb.machine.display())?;
     let skipped = data.skipped();
     if let (true, Some(first)) = (vectors.names.is_empty(), skipped.first()) {
         return Err(Failure::input(format!(

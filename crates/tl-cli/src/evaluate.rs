@@ -4,18 +4,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tl::adapt::{open_sources, open_texts};
+use tl::adapt::{open_sources_as, open_texts};
 use tl::burn::tensor::Device;
-use tl::data::text::Tagged;
+use tl::data::text::{Columns, Tagged};
 use tl::data::{Shift, Skipped};
 use tl::record::Preprocessing;
 use tl::run::Measured;
-use tl::train::metrics::{ClassScore, Entities, Evaluation, Regression};
+use tl::several::MeasuredSeveral;
+use tl::train::metrics::{ClassScore, Entities, Evaluation, LabelScore, Regression, SeveralLabels};
 use tl::{Examples, Run};
 
 use crate::failure::Failure;
 use crate::flags::Machine;
-use crate::progress::Display;
 use crate::{language, output};
 
 /// Measure a run on labelled images or texts: accuracy with its 95 % interval, scores per class; or how near its numbers are
@@ -33,7 +33,7 @@ pub struct Evaluate {
     /// The folder of a finished run, or of adapters in PEFT's format (adapter:FOLDER,base=SRC on another base)
     pub run: PathBuf,
 
-    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded; several, where the run
+    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER or embedded, or a table of images; several, where the run
     /// has several sources; of a run on texts a table or a folder of texts
     #[arg(required = true)]
     pub data: Vec<String>,
@@ -41,6 +41,10 @@ pub struct Evaluate {
     /// Measure the images after this shift, drawn from the run's seed: what `tl adapt --target-shift` adapted to
     #[arg(long, value_name = "SHIFT")]
     pub shift: Option<Shift>,
+
+    /// Measure probabilities at the temperature that the run fitted on its validation part; no label changes
+    #[arg(long)]
+    pub calibrated: bool,
 
     /// Make an image that cannot be read an error instead of skipping it
     #[arg(long)]
@@ -64,11 +68,23 @@ struct Answer<'a> {
 pub fn run(verb: &Evaluate) -> Result<(), Failure> {
     let device = verb.machine.start()?;
     if tl::foreign::holds_language(&verb.run)? {
+        if verb.calibrated {
+            return Err(Failure::input(
+                "a language model has no temperature of a validation part; leave out --calibrated",
+            ));
+        }
         return language::evaluate(verb, &device);
     }
-    let run = Run::open(&verb.run, &device)?;
+    let mut run = Run::open(&verb.run, &device)?;
+    if verb.calibrated {
+        run.record.temperature()?;
+        run.calibrated = true;
+    }
     if run.record.numbers.is_some() {
         return numbers(verb, &run, &device);
+    }
+    if run.record.several.is_some() {
+        return several(verb, &run, &device);
     }
     let examples = match (&run.record.preprocess, verb.data.as_slice()) {
         (Preprocessing::Texts(options), [name]) if options.tokens => {
@@ -80,12 +96,12 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
             ));
         }
         (Preprocessing::Texts(options), names) => open_texts(names, &options.columns, true)?,
-        (Preprocessing::Images(_), names) => open_sources(names)?.into(),
+        (Preprocessing::Images(_), names) => open_sources_as(names, &columns(&run), true)?.into(),
     };
     output::notes(examples.notes());
     let (shift, threads) = (verb.shift.as_ref(), verb.machine.threads());
     let measured =
-        run.evaluate(examples, shift, threads, verb.strict, &device, &mut Display::new())?;
+        run.evaluate(examples, shift, threads, verb.strict, &device, &mut verb.machine.display())?;
     if verb.machine.json {
         return output::object(&Answer {
             run: &verb.run.to_string_lossy(),
@@ -96,6 +112,11 @@ pub fn run(verb: &Evaluate) -> Result<(), Failure> {
         });
     }
     output::print(&table(&measured, run.record.preprocess.noun()))
+}
+
+/// The columns of a table that is measured: nothing is divided any more, so that images need no group.
+fn columns(run: &Run) -> Columns {
+    Columns { group: None, ..run.record.options.text.columns.clone() }
 }
 
 /// What `--json` prints of a run of numbers.
@@ -118,7 +139,7 @@ fn numbers(verb: &Evaluate, run: &Run, device: &Device) -> Result<(), Failure> {
     let options = run.record.preprocess.texts()?;
     let examples = Examples::open(name, &run.record.network, options, true)?;
     output::notes(examples.notes());
-    let (found, part) = run.evaluate_numbers(&examples, device, &mut Display::new())?;
+    let (found, part) = run.evaluate_numbers(&examples, device, &mut verb.machine.display())?;
     if verb.machine.json {
         let run = &verb.run.to_string_lossy();
         return output::object(&NumbersAnswer { run, part: &part, found });
@@ -126,11 +147,47 @@ fn numbers(verb: &Evaluate, run: &Run, device: &Device) -> Result<(), Failure> {
     output::print(&format!("{found}\n({part})\n"))
 }
 
+/// What `--json` prints of a run of several labels.
+#[derive(Serialize)]
+struct SeveralAnswer<'a> {
+    run: &'a str,
+    part: &'a str,
+    #[serde(flatten)]
+    found: SeveralLabels,
+    skipped: &'a [Skipped],
+}
+
+/// Measures a run that answers with several labels.
+fn several(verb: &Evaluate, run: &Run, device: &Device) -> Result<(), Failure> {
+    if verb.shift.is_some() {
+        return Err(Failure::input("images of several labels are not shifted; leave out --shift"));
+    }
+    let examples: Examples = open_sources_as(&verb.data, &columns(run), true)?.into();
+    output::notes(examples.notes());
+    let (threads, progress) = (verb.machine.threads(), &mut verb.machine.display());
+    let measured = run.evaluate_several(&examples, threads, verb.strict, device, progress)?;
+    let MeasuredSeveral { found, part, skipped } = measured;
+    if verb.machine.json {
+        let run = &verb.run.to_string_lossy();
+        return output::object(&SeveralAnswer { run, part: &part, found, skipped: &skipped });
+    }
+    let known = |value: Option<f64>| value.map_or("–".to_string(), |it| format!("{it:.3}"));
+    let row = |it: &LabelScore| {
+        let first = vec![it.label.clone(), it.n.to_string(), known(it.average_precision)];
+        let rest = [it.precision, it.recall, it.f1].map(|share| format!("{share:.3}"));
+        [first, rest.to_vec()].concat()
+    };
+    let rows: Vec<Vec<String>> = found.per_label.iter().map(row).collect();
+    let columns = ["label", "images#", "average precision#", "precision#", "recall#", "F1#"];
+    let table = output::table(&columns, &rows);
+    output::print(&format!("{found}\n({part})\n\n{table}{}", output::skipped(&skipped)))
+}
+
 /// The result as a person reads it.
 fn table(measured: &Measured, noun: &str) -> String {
     let Measured { evaluation, part, skipped } = measured;
     let mut text = format!(
-        "accuracy {} on {part}\nmacro F1 {:.3} · weighted F1 {:.3} · MCC {:.3}{} · loss {:.4}\n\n",
+        "accuracy {} on {part}\nmacro F1 {:.3} · weighted F1 {:.3} · MCC {:.3}{} · loss {:.4}\n",
         output::accuracy(evaluation),
         evaluation.macro_f1,
         evaluation.weighted_f1,
@@ -138,6 +195,8 @@ fn table(measured: &Measured, noun: &str) -> String {
         evaluation.auroc.map_or(String::new(), |area| format!(" · AUROC {area:.3}")),
         evaluation.loss
     );
+    text += &output::figures(evaluation);
+    text.push('\n');
     if let Some(found) = &evaluation.entities {
         return entities(found, evaluation, part);
     }

@@ -8,31 +8,41 @@ use tl::burn::tensor::Device;
 use tl::core::Regulariser;
 use tl::finetune::Request;
 use tl::train::{Progress, TrainError};
-use tl::{EarlierTask, Error, Examples, FinetuneOptions, Run, prepare};
+use tl::{Budget, EarlierTask, Error, Examples, FinetuneOptions, Run, prepare};
 
 use crate::failure::Failure;
 use crate::finetune_flags::Finetune;
 use crate::finetune_summary::{self as summary, Outcome};
 use crate::flags::Machine;
-use crate::progress::Display;
-use crate::{interruption, language, output, seeds};
+use crate::{dry_run, interruption, language, minutes, output, seeds};
 
 pub fn run(verb: &Finetune) -> Result<(), Failure> {
+    let budget = verb.minutes.map(Budget::minutes).transpose()?;
     let request = request(verb)?;
     if verb.is_unlabelled()? {
         return language::fit(verb, request);
     }
     if verb.run.dry_run {
+        interruption::end_at_once();
+        let examples = request.examples.clone();
         let prepared = prepare(request)?;
-        return summary::dry_run(&prepared, verb.machine.json);
+        return dry_run::show(&prepared, &examples, verb.machine.json);
+    }
+    if verb.run.seeds.is_some() && request.options.text.columns.are_several() {
+        return Err(Failure::input(
+            "--seeds has no mean of several labels; give --seed N run by run",
+        ));
     }
     let mut request = request;
     request.stop = interruption::stop_flag();
+    if let Some(budget) = budget {
+        return minutes::run(verb, request, budget);
+    }
     if let Some(count) = verb.run.seeds {
         return seeds::run(verb, request, count);
     }
     let resume = resume_words(verb.run.out.is_some(), verb.run.resume);
-    let run = fit(request, &resume, &mut Display::new())?;
+    let run = fit(request, &resume, &mut verb.machine.display())?;
     let outcome = Outcome::new(&run);
     if verb.machine.json { output::object(&outcome) } else { output::print(&outcome.text()) }
 }
@@ -64,6 +74,8 @@ pub fn request_on(verb: &Finetune, machine: &Machine, device: Device) -> Result<
         cache_memory: verb.run.cache_bytes(),
         stop: Arc::new(AtomicBool::new(false)),
         command: output::command_line(&words()),
+        timed: verb.run.dry_run,
+        look: verb.run.dry_run,
     })
 }
 

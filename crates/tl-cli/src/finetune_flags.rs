@@ -3,19 +3,20 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tl::{FinetuneOptions, RunRecord};
+use tl::{FinetuneOptions, RunRecord, works_on_texts};
 
 use crate::failure::Failure;
 use crate::finetune_task::{Kind, TASKS};
 use crate::flags::{
     DataFlags, Machine, NetworkFlags, Patches, RunFlags, TextFlags, WindowFlags, one_of, shares,
 };
+use crate::table_flags::TableFlags;
 use crate::tuning_flags::TuningFlags;
 
 /// Fit a pretrained network to your own images or texts
 ///
 /// DATA is a folder with one folder of images per class, perhaps inside folders train, validation and
-/// test; or a folder of IDX files. For a network of texts it is a table with a first line of names (.csv, .tsv), a
+/// test; a folder of IDX files; or a table (.csv, .tsv) with a column of paths and one of labels. For a network of texts it is a table with a first line of names (.csv, .tsv), a
 /// file of JSON lines (.jsonl), or a folder of .txt files with a folder per class; a column split with train,
 /// validation and test divides a table. With words that have tags it is a file with a word and its tag a line (CoNLL, BIO),
 /// or a folder of such files called train, valid and test. Texts that are the same stay in one part. Data that is not divided is divided here: 70 % training, 15 %
@@ -29,8 +30,12 @@ Examples:
   tl finetune photos/ --model resnet50 --weights resnet50.pth --freeze-through layer2
   tl finetune photos/ --recipe gradual --layer-decay 0.7 --augment
   tl finetune photos/ --recipe finetune --augment=crop,flip,jitter=0.4,erasing=0.25
+  tl finetune photos/ --recipe finetune --augment --mixup 0.2 --cutmix 1 --batch-size 8 --accumulate 4
+  tl finetune scans.csv --label-column finding --group-column patient
+  tl finetune scenes.csv --label-separator '|'              several labels or none for each image
   tl finetune photos/ --dry-run                             classes, split, what is trained; writes nothing
   tl finetune photos/ --seeds 3                             three runs, mean ± deviation
+  tl finetune photos/ --minutes 10                          the best plan that ten minutes suffice for
   tl finetune photos/ --out runs/1 --resume                 go on with an interrupted run
   tl finetune photos/ --config runs/1/run.json --lr 3e-4    that run's options, another rate
   tl finetune reviews.csv --task text --model bert --weights MiniLM/ --recipe finetune
@@ -45,8 +50,8 @@ Examples:
 A run's folder holds run.json (everything about it), model.safetensors (the origin's names: load.py opens
 it in Python), report.html, metrics.jsonl, predictions.csv, split.csv, labels.json and a checkpoint.")]
 pub struct Finetune {
-    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; a table or a
-    /// folder of texts
+    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; a table of
+    /// images; a table or a folder of texts
     pub data: PathBuf,
 
     /// What the data are: image, text, tokens for words with tags, as of named entities, lm for texts without labels, of which
@@ -71,6 +76,12 @@ pub struct Finetune {
     #[arg(long, value_name = "A,B,C", value_parser = shares, help_heading = "Data")]
     pub split: Option<[f64; 3]>,
 
+    /// Tell which images of the validation and test part look like one of another part, where at most BITS of 64 bits of how they
+    /// look (a difference hash) differ, whatever the images are and however many [default: 4, of image files; --dry-run, which
+    /// reads them for this alone, up to 5000]
+    #[arg(long, value_name = "BITS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=16), help_heading = "Data")]
+    pub near_duplicates: Option<u32>,
+
     #[command(flatten)]
     pub text: TextFlags,
 
@@ -78,7 +89,18 @@ pub struct Finetune {
     pub windows: WindowFlags,
 
     #[command(flatten)]
+    pub table: TableFlags,
+
+    #[command(flatten)]
     pub run: RunFlags,
+
+    /// Keep to this time: what the recipe says is tried first, with as many epochs as fit, and without --recipe other plans follow
+    /// while there is time (a probe, the last stages, adapters); the validation part chooses. The test part is measured once, in the
+    /// end; an estimate of what that takes is kept free, so that the whole ends near M. No map of embeddings and no picture of where
+    /// the network looks is drawn. With --resume the time that was used before counts, and the result need not
+    /// be that of a run without an interruption; --epochs is the most that is run
+    #[arg(long, value_name = "M", allow_negative_numbers = true, conflicts_with_all = ["seeds", "dry_run"])]
+    pub minutes: Option<f64>,
 
     /// Compute the frozen stages anew in every epoch instead of keeping their outputs
     #[arg(long, help_heading = "Machine")]
@@ -108,8 +130,17 @@ impl Finetune {
         self.patches.put_into(&mut options.patches);
         self.text.put_into(&mut options.text);
         self.windows.put_into(&mut options.text);
+        let columns = &mut options.text.columns;
+        self.table.put_into(columns, &self.data, &options.network)?;
         self.set_task(&mut options)?;
         options.shots = self.data_flags.shots.or(options.shots);
+        if self.near_duplicates.is_some() && works_on_texts(&options.network) {
+            let network = &options.network;
+            return Err(Failure::input(format!(
+                "--near-duplicates compares images, and {network} works on texts; leave it out"
+            )));
+        }
+        options.near_duplicates = self.near_duplicates.or(options.near_duplicates);
         options.strict |= self.data_flags.strict;
         options.split = self.split.unwrap_or(options.split);
         self.tuning.put_into(&mut options, self.network.freeze_through.as_ref())?;

@@ -4,15 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use tl::core::TrainableReport;
-use tl::data::{Skipped, Split};
-use tl::earlier::EarlierRecord;
+use tl::data::Skipped;
 use tl::numbers::NumbersRecord;
-use tl::train::metrics::{Evaluation, Regression};
-use tl::train::{Dataset, Scale};
+use tl::several::SeveralRecord;
+use tl::train::metrics::{Evaluation, Regression, SeveralLabels};
 use tl::{Prepared, Run, RunRecord};
 
-use crate::class_counts::{ClassCounts, table};
-use crate::failure::Failure;
 use crate::output;
 
 /// How good a run is, by what it answers with.
@@ -21,6 +18,7 @@ use crate::output;
 pub enum Figures {
     Classes(Box<Evaluation>),
     Numbers(Regression),
+    Several(SeveralLabels),
 }
 
 impl Figures {
@@ -28,15 +26,15 @@ impl Figures {
     pub fn classes(&self) -> Option<&Evaluation> {
         match self {
             Self::Classes(found) => Some(found),
-            Self::Numbers(_) => None,
+            Self::Numbers(_) | Self::Several(_) => None,
         }
     }
 
     /// Of numbers.
     pub fn numbers(&self) -> Option<&Regression> {
         match self {
-            Self::Classes(_) => None,
             Self::Numbers(found) => Some(found),
+            Self::Classes(_) | Self::Several(_) => None,
         }
     }
 
@@ -45,6 +43,7 @@ impl Figures {
         match self {
             Self::Classes(found) => format!("{part} accuracy {}\n", output::accuracy(found)),
             Self::Numbers(found) => format!("{part} {found}\n"),
+            Self::Several(found) => format!("{part} {found}\n"),
         }
     }
 }
@@ -74,11 +73,14 @@ impl Outcome {
 
     /// Of the run with this record in `folder`.
     pub fn of(folder: &Path, record: &RunRecord) -> Self {
-        let [test, validation] = match &record.numbers {
-            Some(NumbersRecord { test, validation, .. }) => {
+        let [test, validation] = match (&record.numbers, &record.several) {
+            (None, Some(SeveralRecord { test, validation })) => {
+                [test, validation].map(|part| part.clone().map(Figures::Several))
+            }
+            (Some(NumbersRecord { test, validation, .. }), _) => {
                 [test, validation].map(|part| part.map(Figures::Numbers))
             }
-            None => [&record.test, &record.validation]
+            (None, None) => [&record.test, &record.validation]
                 .map(|part| part.clone().map(|found| Figures::Classes(Box::new(found)))),
         };
         Self {
@@ -117,6 +119,9 @@ impl Outcome {
         }
         for (part, found) in [("test", &self.test), ("validation", &self.validation)] {
             text += &found.as_ref().map_or(String::new(), |found| found.line(part));
+        }
+        if let Some((_, Figures::Classes(found))) = self.measured() {
+            text += &output::figures(found);
         }
         if self.test.is_none() {
             text += "no test part: no figure here speaks for new data\n";
@@ -163,94 +168,4 @@ pub fn earlier(prepared: &Prepared) -> Option<String> {
     let bytes: u64 = tasks.iter().map(|task| task.bytes).sum();
     let room = if bytes > 0 { format!("; {:.1} kB", bytes as f64 / 1e3) } else { String::new() };
     (!tasks.is_empty()).then(|| line + &room)
-}
-
-/// What `--dry-run --json` prints.
-#[derive(Serialize)]
-struct DryRun<'a> {
-    dry_run: bool,
-    network: &'a str,
-    weights: &'a str,
-    preprocess: &'a tl::record::Preprocessing,
-    classes: Vec<ClassCounts<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    numbers: Option<NumberCounts>,
-    notes: Vec<String>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    earlier: &'a [EarlierRecord],
-    trainable_report: &'a TrainableReport,
-    load_report: &'a Option<tl::models::weights::LoadReport>,
-}
-
-/// The texts of each part that are to be answered with numbers, and the mean and deviation of the training part.
-#[derive(Serialize)]
-struct NumberCounts {
-    train: usize,
-    validation: usize,
-    test: usize,
-    #[serde(flatten)]
-    scale: Scale,
-}
-
-impl NumberCounts {
-    fn of(data: &dyn Dataset, split: &Split) -> Option<Self> {
-        let numbers = data.numbers()?;
-        let known = |part: &[usize]| {
-            part.iter()
-                .filter(|item| numbers.values.get(**item).is_some_and(Option::is_some))
-                .count()
-        };
-        let [train, validation, test] =
-            [&split.train, &split.validation, &split.test].map(|it| known(it));
-        Some(Self { train, validation, test, scale: numbers.scale })
-    }
-
-    fn text(&self) -> String {
-        let Self { train, validation, test, scale: Scale { mean, deviation } } = self;
-        format!(
-            "numbers: {train} training, {validation} validation and {test} test; of training the mean {mean:.4}, the deviation \
-             {deviation:.4}\n"
-        )
-    }
-}
-
-/// What would be done, without doing it.
-pub fn dry_run(prepared: &Prepared, json: bool) -> Result<(), Failure> {
-    let Prepared { data, split, report, record, .. } = prepared;
-    let numbers = NumberCounts::of(&**data, split);
-    let classes = match &numbers {
-        Some(_) => Vec::new(),
-        None => ClassCounts::all(data.items(), split),
-    };
-    let notes = [split.notes(), data.notes()].concat();
-    if json {
-        return output::object(&DryRun {
-            dry_run: true,
-            network: &record.network,
-            weights: &record.options.weights,
-            preprocess: &record.preprocess,
-            classes,
-            numbers,
-            notes,
-            earlier: &record.earlier,
-            trainable_report: report,
-            load_report: &record.load_report,
-        });
-    }
-    let mut text = format!(
-        "{} ({}), {}, on {}\n\n{}",
-        record.network,
-        record.options.weights,
-        record.preprocess,
-        record.device,
-        numbers.map_or_else(|| table(&classes), |numbers| numbers.text())
-    );
-    for note in &notes {
-        text += &format!("note: {note}\n");
-    }
-    text += &earlier(prepared).map_or(String::new(), |line| line + "\n");
-    if let Some(load) = &record.load_report {
-        text += &format!("\n{}\n", load.to_string().trim_end());
-    }
-    output::print(&format!("{text}\n{report}\nnothing was written\n"))
 }

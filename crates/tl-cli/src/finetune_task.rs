@@ -1,6 +1,7 @@
 //! What a network works on, as `--task` says it.
 
 use tl::core::TokenPooling;
+use tl::data::Images;
 use tl::data::text::Tagged;
 use tl::{FinetuneOptions, works_on_texts};
 
@@ -53,7 +54,8 @@ impl Finetune {
             _ if options.text.pairs => Kind::Embedding,
             _ if options.text.numbers => Kind::Regression,
             (true, _) => Kind::Tokens,
-            (_, true) => Kind::Text,
+            // A table holds texts, or the paths of images: as the network has it.
+            (_, true) if works_on == Kind::Text || !Images::is_table(&self.data) => Kind::Text,
             _ => works_on,
         };
         let wanted = self.task.unwrap_or(found);
@@ -69,6 +71,9 @@ impl Finetune {
             }
             (Kind::Image, Kind::Text) => Err(Failure::input(format!(
                 "{network} works on texts; leave out --task image, or choose another --model"
+            ))),
+            (_, Kind::Text) if self.tuning.augment.is_some() => Err(Failure::input(format!(
+                "--augment varies images, and {network} learns from texts; leave out --augment"
             ))),
             (Kind::Language | Kind::Embedding, _) if self.tuning.class_weights.is_some() => {
                 Err(Failure::input("these texts have no classes; leave out --class-weights"))

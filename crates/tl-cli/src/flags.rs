@@ -9,6 +9,7 @@ use tl::core::TokenPooling;
 use tl::{EMBEDDED_NETWORK, PatchOptions, TextOptions};
 
 use crate::failure::Failure;
+use crate::progress::{Display, SHOWN, Shown};
 
 /// The network that a verb begins with.
 #[derive(Args, Clone, Debug)]
@@ -22,7 +23,7 @@ pub struct NetworkFlags {
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 
-    /// Where its weights come from: a safetensors or PyTorch file, the folder of a run or of a text encoder, hub:owner/repo/file,
+    /// Where its weights come from: a safetensors, PyTorch, burnpack, ONNX or npz file, the folder of a run or of a text encoder, hub:owner/repo/file,
     /// the folder of adapters in PEFT's format (adapter:FOLDER,base=SRC on another base than its adapter_config.json names),
     /// random (for texts random:FOLDER with a config.json and a tokenizer.json), or embedded [default: embedded, which are those of mobilenet_v2]
     #[arg(long, value_name = "SRC")]
@@ -144,6 +145,54 @@ pub struct DataFlags {
     pub strict: bool,
 }
 
+/// How weights are read and images sized, where a verb names its networks in its own way.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct FitFlags {
+    /// Accept weights that lack parameters of the network, or hold others
+    #[arg(long, help_heading = "Network")]
+    pub partial: bool,
+
+    /// Height and width of the images in pixels [default: what each network's weights expect]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
+    pub image_size: Option<usize>,
+}
+
+/// The examples that go once through a network, and how.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct PassFlags {
+    /// Training images or texts of each class [default: all]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Examples")]
+    pub shots: Option<usize>,
+
+    /// Percent for training, validation and test, where the data is not divided already
+    #[arg(long, value_name = "A,B,C", default_value = "70,15,15", value_parser = shares, help_heading = "Examples")]
+    pub split: [f64; 3],
+
+    /// Images or texts that are computed together
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 128,
+        help_heading = "Examples"
+    )]
+    pub batch_size: usize,
+
+    /// The division of data that is not divided, the examples of --shots and random weights come from it
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 0,
+        help_heading = "Examples"
+    )]
+    pub seed: u64,
+
+    /// Make an image that cannot be read an error instead of skipping it
+    #[arg(long, help_heading = "Examples")]
+    pub strict: bool,
+}
+
 /// `80,0,20` as fractions; whether they make sense is checked where the data is divided.
 pub fn shares(text: &str) -> Result<[f64; 3], String> {
     let numbers: Result<Vec<f64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
@@ -213,6 +262,11 @@ pub struct Machine {
     /// Print one object of JSON to standard output; progress goes to standard error
     #[arg(long, help_heading = "Machine")]
     pub json: bool,
+
+    /// What a terminal shows while something goes on: bar, dashboard (below the bar curves of training, rates, memory and the time
+    /// left), or none; without a terminal there are plain lines [default: dashboard from 80 columns on, else bar]
+    #[arg(long, value_name = "KIND", value_parser = one_of(&SHOWN), help_heading = "Machine")]
+    pub progress: Option<Shown>,
 }
 
 /// What may be said about a network of patches.
@@ -250,6 +304,11 @@ fn default_device() -> &'static str {
 }
 
 impl Machine {
+    /// What shows progress as the flags say.
+    pub fn display(&self) -> Display {
+        Display::new(self.progress)
+    }
+
     /// Sets the number of threads and opens the device.
     ///
     /// # Errors

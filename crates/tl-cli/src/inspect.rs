@@ -16,7 +16,7 @@ Examples:
   tl inspect model.safetensors --json
   tl inspect runs/1                  the model of a run")]
 pub struct Inspect {
-    /// A safetensors or PyTorch file, or the folder of a run; nothing in it is ever executed
+    /// A safetensors, PyTorch, burnpack, ONNX or npz file, or the folder of a run; nothing in it is ever executed
     pub file: PathBuf,
 
     /// Print one object of JSON to standard output

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::failure::INTERRUPTED;
 use crate::output::tell;
+use crate::progress::{clear, tell_beside};
 
 /// A flag that the first Ctrl-C (or request to end) sets; the second ends the program at once.
 pub fn stop_flag() -> Arc<AtomicBool> {
@@ -12,9 +13,9 @@ pub fn stop_flag() -> Arc<AtomicBool> {
     let seen = Arc::clone(&stop);
     let installed = ctrlc::set_handler(move || {
         if seen.swap(true, Ordering::SeqCst) {
-            std::process::exit(i32::from(INTERRUPTED));
+            end();
         }
-        tell("stopping after this step; Ctrl-C again ends at once");
+        tell_beside("stopping after this step; Ctrl-C again ends at once");
     });
     if installed.is_err() {
         tell(
@@ -27,5 +28,11 @@ pub fn stop_flag() -> Arc<AtomicBool> {
 /// Ends the program at Ctrl-C; for verbs that have nothing to save.
 pub fn end_at_once() {
     // Without a handler the system ends the program as well, with its own code.
-    let _ = ctrlc::set_handler(|| std::process::exit(i32::from(INTERRUPTED)));
+    let _ = ctrlc::set_handler(|| end());
+}
+
+/// Ends the program and leaves the terminal clean.
+fn end() -> ! {
+    clear();
+    std::process::exit(i32::from(INTERRUPTED))
 }

@@ -13,7 +13,7 @@ use crate::evaluate::Evaluate;
 use crate::failure::Failure;
 use crate::finetune::resume_words;
 use crate::finetune_flags::Finetune;
-use crate::progress::Display;
+use crate::flags::Machine;
 use crate::{interruption, output};
 
 /// A finished run, as `--json` prints it.
@@ -34,20 +34,24 @@ pub fn fit(verb: &Finetune, mut request: Request) -> Result<(), Failure> {
     if verb.run.seeds.is_some() {
         return Err(Failure::input("--seeds is for classifiers; give --seed N, run after run"));
     }
+    if verb.minutes.is_some() {
+        return Err(Failure::input("--minutes is for classifiers; give --epochs N"));
+    }
     if verb.run.dry_run {
+        interruption::end_at_once();
         return dry_run(&prepare_language(request)?, verb.machine.json);
     }
     request.stop = interruption::stop_flag();
-    carry_out(request, verb.machine.json).map(|_| ())
+    carry_out(request, &verb.machine).map(|_| ())
 }
 
 /// Fits on texts without labels and tells what came of it; answers the run's folder.
-pub fn carry_out(request: Request, json: bool) -> Result<PathBuf, Failure> {
+pub fn carry_out(request: Request, machine: &Machine) -> Result<PathBuf, Failure> {
     let resume = resume_words(request.out.is_some(), request.resume);
     let mut prepared = prepare_language(request)?;
     output::notes(&prepared.data.notes());
     let folder = prepared.claim()?;
-    let mut progress = Display::new();
+    let mut progress = machine.display();
     progress.say(&headline(&prepared.record, &folder));
     let run = prepared.fit(&mut progress).map_err(|error| match error {
         Error::Train(TrainError::Interrupted { .. }) => {
@@ -66,7 +70,7 @@ pub fn carry_out(request: Request, json: bool) -> Result<PathBuf, Failure> {
         steps: record.steps,
         seconds: record.seconds,
     };
-    if json {
+    if machine.json {
         output::object(&outcome)?;
         return Ok(folder);
     }
@@ -147,7 +151,7 @@ pub fn evaluate(verb: &Evaluate, device: &Device) -> Result<(), Failure> {
     let columns = &run.record.preprocess.texts()?.columns;
     let examples = Examples::texts(name, columns, false)?;
     output::notes(examples.notes());
-    let (found, part) = run.evaluate(&examples, device, &mut Display::new())?;
+    let (found, part) = run.evaluate(&examples, device, &mut verb.machine.display())?;
     if verb.machine.json {
         let run = &verb.run.to_string_lossy();
         return output::object(&Answer { run, part: &part, found });

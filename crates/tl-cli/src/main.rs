@@ -9,11 +9,16 @@ mod chain_summary;
 mod chain_toml;
 mod class_counts;
 mod compare;
+mod completions;
+mod dashboard;
 mod demo;
 mod demo_table;
+mod dry_run;
 mod embed;
 mod evaluate;
+mod export;
 mod failure;
+mod find_lr;
 mod finetune;
 mod finetune_flags;
 mod finetune_summary;
@@ -24,6 +29,8 @@ mod inspect;
 mod interruption;
 mod language;
 mod merge;
+mod minutes;
+mod models;
 mod output;
 mod panics;
 mod predict;
@@ -33,12 +40,14 @@ mod probe;
 mod progress;
 mod rank;
 mod seeds;
+mod table_flags;
+mod terminal;
 mod tuning_flags;
 
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use failure::Failure;
 
@@ -61,13 +70,16 @@ Examples:
   tl evaluate runs/1 more-photos/          accuracy with its 95 % interval
   tl predict runs/1 new.jpg holidays/      a label and its probability for every image
   tl finetune photos/ --recipe probe       a new head on frozen features, the fastest
+  tl find-lr photos/                       a learning rate, before anything is fitted
   tl chain chain.toml                      several tasks one after another, and what is forgotten
   tl adapt --source day/ --target night/   to images without labels from elsewhere
   tl pretrain images/                      on images or texts without labels; the result is a source of weights
   tl probe photos/                         what features are good for: k-NN, a linear head
   tl rank photos/                          which network to begin with, without tuning any
   tl merge runs/1 --out whole.safetensors  one file of a base and its adapters
+  tl export runs/1 --to timm               the network with its head under timm's names
   tl generate runs/2 --prompt 'It was'     a language model goes on with a text
+  tl models                                the networks, what each costs, where its weights are from
   tl inspect resnet50.pth                  what a weights file holds
   tl compare runs/1 runs/2                 finished runs side by side
 
@@ -78,18 +90,22 @@ Exit codes: 0 done, 2 the input is at fault, 1 anything else, 130 interrupted.
 enum Verb {
     Demo(demo::Demo),
     Finetune(Box<finetune_flags::Finetune>),
+    FindLr(Box<find_lr::FindLr>),
     Chain(chain::Chain),
     Adapt(Box<adapt_flags::Adapt>),
     Pretrain(Box<pretrain::Pretrain>),
     Probe(probe::Probe),
     Rank(rank::Rank),
     Merge(merge::Merge),
+    Export(export::Export),
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Embed(embed::Embed),
     Generate(generate::Generate),
+    Models(models::Models),
     Inspect(inspect::Inspect),
     Compare(compare::Compare),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
@@ -122,18 +138,22 @@ fn run() -> Result<(), Failure> {
     match program.verb {
         Verb::Demo(verb) => demo::run(&verb),
         Verb::Finetune(verb) => finetune::run(&verb),
+        Verb::FindLr(verb) => find_lr::run(&verb),
         Verb::Chain(verb) => chain::run(&verb),
         Verb::Adapt(verb) => adapt::run(&verb),
         Verb::Pretrain(verb) => pretrain::run(&verb),
         Verb::Probe(verb) => probe::run(&verb),
         Verb::Rank(verb) => rank::run(&verb),
         Verb::Merge(verb) => merge::run(&verb),
+        Verb::Export(verb) => export::run(&verb),
         Verb::Evaluate(verb) => evaluate::run(&verb),
         Verb::Predict(verb) => predict::run(&verb),
         Verb::Embed(verb) => embed::run(&verb),
         Verb::Generate(verb) => generate::run(&verb),
+        Verb::Models(verb) => models::run(&verb),
         Verb::Inspect(verb) => inspect::run(&verb),
         Verb::Compare(verb) => compare::run(&verb),
+        Verb::Completions(verb) => completions::run(&verb, Program::command()),
     }
 }
 
@@ -156,8 +176,26 @@ fn usage(message: &clap::Error) -> Result<(), Failure> {
 mod tests {
     use clap::CommandFactory;
 
+    use crate::completions::{SHELLS, script};
+
     #[test]
     fn the_command_line_is_well_formed() {
         super::Program::command().debug_assert();
+    }
+
+    #[test]
+    fn the_completions_of_each_shell_name_every_verb_and_a_flag() {
+        let verbs: Vec<String> = super::Program::command()
+            .get_subcommands()
+            .map(|verb| verb.get_name().to_string())
+            .collect();
+        assert!(verbs.contains(&"find-lr".to_string()) && verbs.len() > 15, "{verbs:?}");
+        for (name, shell) in SHELLS {
+            let script = script(shell, super::Program::command());
+            for verb in &verbs {
+                assert!(script.contains(verb.as_str()), "{name} does not know {verb}");
+            }
+            assert!(script.contains("layer-decay"), "{name} knows no flags");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 
 use serde::Serialize;
 use tl::data::Skipped;
-use tl::train::metrics::Evaluation;
+use tl::train::metrics::{Estimate, Evaluation};
 
 use crate::failure::Failure;
 
@@ -57,6 +57,18 @@ pub fn share(value: f64, [low, high]: [f64; 2], n: u64) -> String {
         100.0 * high,
         n
     )
+}
+
+/// Further figures with their 95 % intervals, in two lines; nothing where they were not measured.
+pub fn figures(found: &Evaluation) -> String {
+    let Some(figures) = &found.figures else { return String::new() };
+    let one = |(name, Estimate { value, interval }): &(String, Estimate)| match interval {
+        Some([low, high]) => format!("{name} {value:.3} ({low:.3}–{high:.3})"),
+        None => format!("{name} {value:.3}"),
+    };
+    let all: Vec<String> = figures.named().iter().map(one).collect();
+    let (first, second) = all.split_at(all.len().saturating_sub(3));
+    format!("{}\n{}\n", first.join(" · "), second.join(" · "))
 }
 
 /// How many images were left out, and the first of them with the reason; nothing where there is none.

@@ -13,8 +13,7 @@ use tl::{Error, PretrainOptions, PretrainRequest, RunRecord, prepare_pretraining
 
 use crate::failure::Failure;
 use crate::finetune::{resume_words, words};
-use crate::flags::{Machine, Patches, TextFlags, shares};
-use crate::progress::Display;
+use crate::flags::{FitFlags, Machine, Patches, TextFlags, shares};
 use crate::{interruption, output, pretrain_texts};
 
 /// Pre-train a network on images or texts without labels
@@ -85,18 +84,13 @@ pub struct Pretrain {
     #[arg(long, value_name = "NAME", help_heading = "Network")]
     pub model: Option<String>,
 
-    /// Where its weights come from: random, a safetensors or PyTorch file, the folder of a run,
+    /// Where its weights come from: random, a safetensors, PyTorch, burnpack, ONNX or npz file, the folder of a run,
     /// hub:owner/repo/file; of texts a folder with them, config.json and tokenizer.json, or random:FOLDER [default: random; of texts none]
     #[arg(long, value_name = "SRC", help_heading = "Network")]
     pub weights: Option<String>,
 
-    /// Accept weights that lack parameters of the network, or hold others
-    #[arg(long, help_heading = "Network")]
-    pub partial: bool,
-
-    /// Height and width of the images in pixels [default: what the network's weights expect]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
-    pub image_size: Option<usize>,
+    #[command(flatten)]
+    pub fit: FitFlags,
 
     #[command(flatten)]
     pub patches: Patches,
@@ -135,7 +129,7 @@ pub struct Pretrain {
         default_value_t = 1,
         help_heading = "Training"
     )]
-    pub accumulate: usize,
+    pub parts: usize,
 
     /// Everything drawn at random comes from it
     #[arg(
@@ -219,7 +213,7 @@ pub fn run(verb: &Pretrain) -> Result<(), Failure> {
     };
     let mut prepared = prepare_pretraining(request)?;
     let folder = prepared.claim()?;
-    let mut progress = Display::new();
+    let mut progress = verb.machine.display();
     progress.say(&headline(&prepared.record, &folder));
     let resume = resume_words(verb.out.is_some(), verb.resume);
     let record = prepared.fit(&mut progress).map_err(|error| match error {
@@ -238,15 +232,15 @@ impl Pretrain {
             method: self.method.clone(),
             network: self.model.clone().unwrap_or(usual.network),
             weights: self.weights.clone().unwrap_or(usual.weights),
-            partial_weights: self.partial,
-            image_size: self.image_size,
+            partial_weights: self.fit.partial,
+            image_size: self.fit.image_size,
             epochs: self.epochs.unwrap_or(usual.epochs),
             optimizer: self.optimizer.clone(),
             learning_rate: self.lr,
             weight_decay: self.weight_decay,
             last_weight_decay: self.last_weight_decay,
             batch_size: self.batch_size.unwrap_or(usual.batch_size),
-            accumulate: self.accumulate,
+            parts: self.parts,
             seed: self.seed,
             mask_ratio: self.mask_ratio,
             temperature: self.temperature,

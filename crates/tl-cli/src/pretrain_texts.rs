@@ -41,14 +41,14 @@ pub fn method(verb: &Pretrain) -> Result<Option<Method>, Failure> {
                 ("--jitter", verb.jitter.is_some()),
                 ("--no-monitor", verb.no_monitor),
                 ("--knn", verb.knn[..] != usual.probe),
-                ("--image-size", verb.image_size.is_some()),
+                ("--image-size", verb.fit.image_size.is_some()),
                 ("--patch-size", patches.patch_size.is_some()),
                 ("--depth", patches.depth.is_some()),
                 ("--pooling", patches.pooling.is_some()),
                 ("--optimizer", verb.optimizer != usual.optimizer),
                 ("--weight-decay", verb.weight_decay != usual.weight_decay),
                 ("--last-weight-decay", verb.last_weight_decay.is_some()),
-                ("--accumulate", verb.accumulate != usual.accumulate),
+                ("--parts", verb.parts != usual.parts),
                 ("--strict", verb.strict),
             ];
             (Some(found), "a method of images", "texts", given.to_vec())
@@ -96,7 +96,7 @@ pub fn run(verb: &Pretrain, method: Method) -> Result<(), Failure> {
         command: output::command_line(&words()),
         ..Request::new(examples, &name, &device)
     };
-    let folder = language::carry_out(request, verb.machine.json)?;
+    let folder = language::carry_out(request, &verb.machine)?;
     if verb.machine.json {
         return Ok(());
     }
@@ -133,7 +133,7 @@ fn options(verb: &Pretrain, method: Method) -> Result<FinetuneOptions, Failure> 
     let mut options = FinetuneOptions {
         network,
         weights,
-        partial_weights: verb.partial,
+        partial_weights: verb.fit.partial,
         tuning: Tuning {
             recipe: if verb.adapter.is_some() { Recipe::Lora } else { Recipe::Finetune },
             adapter: verb.adapter.clone(),

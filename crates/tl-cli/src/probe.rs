@@ -7,9 +7,9 @@ use tl::ssl::knn::Neighbours;
 use tl::{EMBEDDED_NETWORK, Examples, ProbeRequest, Probed, TextOptions, probe};
 
 use crate::failure::Failure;
-use crate::flags::{Machine, Patches, TextFlags, WindowFlags, shares};
+use crate::flags::{FitFlags, Machine, PassFlags, Patches, TextFlags, WindowFlags};
 use crate::output;
-use crate::progress::Display;
+use crate::table_flags::TableFlags;
 
 /// Measure what a network's features are good for, without tuning it
 ///
@@ -25,33 +25,24 @@ Examples:
   tl probe photos/ --model vit_tiny --weights runs/mae --attentive 10
   tl probe reviews.csv --model bert --weights MiniLM/ --words  beside words without a network")]
 pub struct Probe {
-    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; for a
-    /// network of texts a table or a folder of texts
+    /// A folder with one folder of images per class, IDX files, mnist:FOLDER, uci:FOLDER (digits as fetched) or embedded; a table of
+    /// images; for a network of texts a table or a folder of texts
     pub data: PathBuf,
 
     /// The network
     #[arg(long, value_name = "NAME", default_value = EMBEDDED_NETWORK, help_heading = "Network")]
     pub model: String,
 
-    /// Its weights: a safetensors or PyTorch file, the folder of a run or of adapters in PEFT's format, hub:owner/repo/file, random, or
+    /// Its weights: a safetensors, PyTorch, burnpack, ONNX or npz file, the folder of a run or of adapters in PEFT's format, hub:owner/repo/file, random, or
     /// embedded (those of the program, for the default network)
     #[arg(long, value_name = "SRC", default_value = "embedded", help_heading = "Network")]
     pub weights: String,
 
-    /// Accept weights that lack parameters of the network, or hold others
-    #[arg(long, help_heading = "Network")]
-    pub partial: bool,
-
-    /// Height and width of the images in pixels [default: what the network's weights expect]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Network")]
-    pub image_size: Option<usize>,
+    #[command(flatten)]
+    pub fit: FitFlags,
 
     #[command(flatten)]
     pub patches: Patches,
-
-    /// Training images or texts of each class [default: all]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Probe")]
-    pub shots: Option<usize>,
 
     /// Neighbours that vote
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = Neighbours::default().count, help_heading = "Probe")]
@@ -69,9 +60,8 @@ pub struct Probe {
     #[arg(long, help_heading = "Probe")]
     pub words: bool,
 
-    /// Percent for training, validation and test, where the data is not divided already
-    #[arg(long, value_name = "A,B,C", default_value = "70,15,15", value_parser = shares, help_heading = "Probe")]
-    pub split: [f64; 3],
+    #[command(flatten)]
+    pub pass: PassFlags,
 
     #[command(flatten)]
     pub text: TextFlags,
@@ -79,29 +69,8 @@ pub struct Probe {
     #[command(flatten)]
     pub windows: WindowFlags,
 
-    /// Images or texts that are computed together
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        default_value_t = 128,
-        help_heading = "Probe"
-    )]
-    pub batch_size: usize,
-
-    /// The division of data that is not divided, and the images of --shots, come from it
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        default_value_t = 0,
-        help_heading = "Probe"
-    )]
-    pub seed: u64,
-
-    /// Make an image that cannot be read an error instead of skipping it
-    #[arg(long, help_heading = "Probe")]
-    pub strict: bool,
+    #[command(flatten)]
+    pub table: TableFlags,
 
     #[command(flatten)]
     pub machine: Machine,
@@ -112,22 +81,23 @@ pub fn run(verb: &Probe) -> Result<(), Failure> {
     let mut options = TextOptions::default();
     verb.text.put_into(&mut options);
     verb.windows.put_into(&mut options);
+    verb.table.put_into(&mut options.columns, &verb.data, &verb.model)?;
     let examples = Examples::open(&verb.data.to_string_lossy(), &verb.model, &options, true)?;
     output::notes(examples.notes());
     let mut request = ProbeRequest::new(examples, &verb.model, &verb.weights, &device);
-    (request.text, request.words, request.split) = (options, verb.words, verb.split);
-    request.choice.image_size = verb.image_size;
+    (request.text, request.words, request.split) = (options, verb.words, verb.pass.split);
+    request.choice.image_size = verb.fit.image_size;
     verb.patches.put_into(&mut request.choice.patches);
-    request.partial_weights = verb.partial;
-    request.shots = verb.shots;
+    request.partial_weights = verb.fit.partial;
+    request.shots = verb.pass.shots;
     request.neighbours.count = verb.neighbours;
     request.attentive = verb.attentive;
     request.pixels = verb.pixels;
-    request.batch_size = verb.batch_size;
-    request.seed = verb.seed;
+    request.batch_size = verb.pass.batch_size;
+    request.seed = verb.pass.seed;
     request.threads = verb.machine.threads();
-    request.strict = verb.strict;
-    let found = probe(&request, &mut Display::new())?;
+    request.strict = verb.pass.strict;
+    let found = probe(&request, &mut verb.machine.display())?;
     if verb.machine.json { output::object(&found) } else { output::print(&text(&found)) }
 }
 

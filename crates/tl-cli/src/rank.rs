@@ -9,8 +9,7 @@ use tl::ssl::knn::Neighbours;
 use tl::{Candidate, Examples, RankRequest, Ranked, Ranking, Score, TextOptions, rank};
 
 use crate::failure::Failure;
-use crate::flags::{Machine, TextFlags, WindowFlags, one_of, shares};
-use crate::progress::Display;
+use crate::flags::{FitFlags, Machine, PassFlags, TextFlags, WindowFlags, one_of};
 use crate::{finetune, output};
 
 /// Rank networks by how well their features suit the data, without tuning any
@@ -35,7 +34,7 @@ pub struct Rank {
     #[arg(long, value_name = "LIST", help_heading = "Networks")]
     pub models: Vec<String>,
 
-    /// The weights of networks without any of their own: a safetensors or PyTorch file, the folder of a run,
+    /// The weights of networks without any of their own: a safetensors, PyTorch, burnpack, ONNX or npz file, the folder of a run,
     /// hub:owner/repo/file, random, or embedded [default: embedded, for the network of which they are]
     #[arg(long, value_name = "SRC", help_heading = "Networks")]
     pub weights: Option<String>,
@@ -44,21 +43,12 @@ pub struct Rank {
     #[arg(long, help_heading = "Networks")]
     pub only: bool,
 
-    /// Accept weights that lack parameters of the network, or hold others
-    #[arg(long, help_heading = "Networks")]
-    pub partial: bool,
-
-    /// Height and width of the images in pixels [default: what each network's weights expect]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Networks")]
-    pub image_size: Option<usize>,
+    #[command(flatten)]
+    pub fit: FitFlags,
 
     /// Scores divided by commas; the first one ranks
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = Score::default().name(), value_parser = one_of(&Score::ALL), help_heading = "Ranking")]
     pub score: Vec<Score>,
-
-    /// Training images or texts of each class [default: all]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Ranking")]
-    pub shots: Option<usize>,
 
     /// Neighbours that vote in the score knn
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = Neighbours::default().count, help_heading = "Ranking")]
@@ -72,39 +62,14 @@ pub struct Rank {
     #[arg(long, value_name = "DIR", help_heading = "Ranking")]
     pub out: Option<PathBuf>,
 
-    /// Percent for training, validation and test, where the data is not divided already
-    #[arg(long, value_name = "A,B,C", default_value = "70,15,15", value_parser = shares, help_heading = "Ranking")]
-    pub split: [f64; 3],
+    #[command(flatten)]
+    pub pass: PassFlags,
 
     #[command(flatten)]
     pub text: TextFlags,
 
     #[command(flatten)]
     pub windows: WindowFlags,
-
-    /// Images or texts that are computed together
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        default_value_t = 128,
-        help_heading = "Ranking"
-    )]
-    pub batch_size: usize,
-
-    /// The division of data that is not divided, the images of --shots and random weights come from it
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        default_value_t = 0,
-        help_heading = "Ranking"
-    )]
-    pub seed: u64,
-
-    /// Make an image that cannot be read an error instead of skipping it
-    #[arg(long, help_heading = "Ranking")]
-    pub strict: bool,
 
     #[command(flatten)]
     pub machine: Machine,
@@ -136,12 +101,13 @@ pub fn run(verb: &Rank) -> Result<(), Failure> {
     let mut request = RankRequest::new(candidates, examples, &name, &device);
     request.scores.clone_from(&verb.score);
     request.costs = !verb.no_cost;
-    (request.text, request.split) = (text, verb.split);
-    (request.image_size, request.partial_weights) = (verb.image_size, verb.partial);
-    (request.shots, request.batch_size, request.seed) = (verb.shots, verb.batch_size, verb.seed);
+    (request.text, request.split) = (text, verb.pass.split);
+    (request.image_size, request.partial_weights) = (verb.fit.image_size, verb.fit.partial);
+    (request.shots, request.batch_size, request.seed) =
+        (verb.pass.shots, verb.pass.batch_size, verb.pass.seed);
     request.neighbours.count = verb.neighbours;
-    (request.threads, request.strict) = (verb.machine.threads(), verb.strict);
-    let found = rank(&request, &mut Display::new())?;
+    (request.threads, request.strict) = (verb.machine.threads(), verb.pass.strict);
+    let found = rank(&request, &mut verb.machine.display())?;
     if let Some(folder) = &verb.out {
         write(&found, folder, &output::command_line(&finetune::words()))?;
     }

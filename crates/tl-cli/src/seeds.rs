@@ -15,7 +15,6 @@ use crate::finetune::{fit, resume_all};
 use crate::finetune_flags::Finetune;
 use crate::finetune_summary::{Figures, Outcome};
 use crate::output;
-use crate::progress::Display;
 
 /// A figure over all runs.
 #[derive(Serialize)]
@@ -107,7 +106,7 @@ pub fn run(verb: &Finetune, request: Request, count: u64) -> Result<(), Failure>
             continue;
         }
         output::tell(&format!("seed {seed}, {} of {count}", seed - first + 1));
-        outcomes.push(Outcome::new(&fit(request, &resume, &mut Display::new())?));
+        outcomes.push(Outcome::new(&fit(request, &resume, &mut verb.machine.display())?));
     }
     let summary = Summary::new(request.command, outcomes)?;
     write_summary(&out, &summary)?;

@@ -90,9 +90,27 @@ pub struct TuningFlags {
     #[arg(long, value_name = "WORDS", num_args = 0..=1, require_equals = true, default_missing_value = "crop,flip", help_heading = "Tuning")]
     pub augment: Option<Augment>,
 
+    /// Keep what frozen stages make of N views of each training image: the image as it is, and others that --augment varies, drawn
+    /// once; epoch e of a phase is trained on view e mod N. Takes N times the room of one [default: 1]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
+    pub cached_views: Option<usize>,
+
+    /// Mix training images of a batch, and the losses of their labels, by shares of Beta(ALPHA, ALPHA) (Mixup), in phases that freeze no
+    /// stage; 0 mixes nothing [default: 0]
+    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true, help_heading = "Tuning")]
+    pub mixup: Option<f64>,
+
+    /// The same by a rectangle of one image in another (CutMix); with both flags one of them is drawn for each batch [default: 0]
+    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true, help_heading = "Tuning")]
+    pub cutmix: Option<f64>,
+
     /// Images in a batch [default: 32]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
     pub batch_size: Option<usize>,
+
+    /// Average the gradients of N batches into one step, each by the number of its labels; schedules count steps [default: 1]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Tuning")]
+    pub accumulate: Option<usize>,
 
     /// Keep a moving average of the weights with this decay, from 0, below 1 [default: none]
     #[arg(long, value_name = "D", allow_negative_numbers = true, help_heading = "Tuning")]
@@ -111,6 +129,11 @@ pub struct TuningFlags {
     /// examples it has) [default: even]
     #[arg(long, value_parser = one_of(&WEIGHTS), help_heading = "Tuning")]
     pub class_weights: Option<bool>,
+
+    /// The share of each label that is spread over all classes alike, from 0, below 1, as PyTorch's CrossEntropyLoss has it
+    /// [default: 0.1; 0 with --recipe probe]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Tuning")]
+    pub label_smoothing: Option<f64>,
 
     /// Which weights the run keeps: best (by validation accuracy, or R² of numbers), last, or ema [default: best]
     #[arg(long, value_parser = one_of(&KEEPS), help_heading = "Tuning")]
@@ -138,11 +161,10 @@ impl TuningFlags {
         if self.recipe.is_some_and(|recipe| recipe != Recipe::Lora) && self.adapter.is_none() {
             tuning.adapter = None;
         }
-        self.check(
-            tuning.recipe,
-            self.epochs.or(tuning.epochs).is_some(),
-            freeze_through.is_some(),
-        )?;
+        let views = self.cached_views.unwrap_or(options.settings.cached_views);
+        // Views that are kept vary images behind frozen stages too.
+        let still = views == 1 && (tuning.recipe == Recipe::Probe || freeze_through.is_some());
+        self.check(tuning.recipe, self.epochs.or(tuning.epochs).is_some(), still)?;
         tuning.epochs = self.epochs.or(tuning.epochs);
         tuning.learning_rate = self.lr.or(tuning.learning_rate);
         tuning.layer_decay = self.layer_decay.or(tuning.layer_decay);
@@ -152,6 +174,7 @@ impl TuningFlags {
             tuning.freeze_matching.clone_from(&self.freeze);
         }
         tuning.norm = self.norm.or(tuning.norm);
+        tuning.label_smoothing = self.label_smoothing.or(tuning.label_smoothing);
         tuning.clip_norm = self.clip.or(tuning.clip_norm);
         if let Some(augment) = &self.augment {
             tuning.augment = true;
@@ -163,8 +186,12 @@ impl TuningFlags {
         }
         let settings = &mut options.settings;
         settings.batch_size = self.batch_size.unwrap_or(settings.batch_size);
+        settings.accumulate = self.accumulate.unwrap_or(settings.accumulate);
+        settings.cached_views = views;
         settings.keep = self.keep.unwrap_or(settings.keep);
         settings.ema = self.ema.or(settings.ema);
+        settings.mixup = self.mixup.or(settings.mixup);
+        settings.cutmix = self.cutmix.or(settings.cutmix);
         settings.patience = self.patience.or(settings.patience);
         settings.validate_every = self.validate_every.unwrap_or(settings.validate_every);
         settings.balanced = self.class_weights.unwrap_or(settings.balanced);
@@ -173,11 +200,11 @@ impl TuningFlags {
     }
 
     /// Refuses flags that the recipe would leave without an effect.
-    fn check(&self, recipe: Recipe, epochs: bool, frozen: bool) -> Result<(), Failure> {
-        if self.augment.is_some() && (recipe == Recipe::Probe || frozen) {
+    fn check(&self, recipe: Recipe, epochs: bool, still: bool) -> Result<(), Failure> {
+        if self.augment.is_some() && still {
             return Err(Failure::input(
-                "--augment varies nothing where stages are frozen from the first on; leave it out, \
-                 or take --recipe finetune without --freeze-through",
+                "--augment varies nothing where stages are frozen from the first on; leave it out, add --cached-views N, or take \
+                 --recipe finetune without --freeze-through",
             ));
         }
         if recipe != Recipe::Probe || epochs {
@@ -187,6 +214,9 @@ impl TuningFlags {
             ("--lr", self.lr.is_some()),
             ("--layer-decay", self.layer_decay.is_some()),
             ("--clip", self.clip.is_some()),
+            ("--label-smoothing", self.label_smoothing.is_some()),
+            ("--accumulate", self.accumulate.is_some()),
+            ("--cached-views", self.cached_views.is_some()),
             ("--patience", self.patience.is_some()),
             ("--validate-every", self.validate_every.is_some()),
         ];

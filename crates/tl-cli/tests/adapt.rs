@@ -121,6 +121,10 @@ fn a_target_made_by_a_shift_is_evaluated_on_the_test_part() {
     // The same images, the same noise: the oracle's figure.
     assert_eq!((&measured["accuracy"], &measured["n"]), (&found["oracle"]["accuracy"], &5.into()));
     place.refused_with(&["evaluate", "a", "photos", "--shift", "dusk"], &["no such shift"]);
+    place.refused_with(
+        &["evaluate", "a", "photos", "--calibrated"],
+        &["an adaptation fits no temperature", "leave out --calibrated"],
+    );
 }
 
 #[test]

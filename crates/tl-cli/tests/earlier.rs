@@ -260,3 +260,17 @@ fn what_makes_no_sense_is_one_line() {
     assert!(!place.path("out").exists());
     place.json(&with(&["--regularise", "rehearsal", "--earlier", "first=elsewhere"]));
 }
+
+#[test]
+fn a_dry_run_tells_how_many_examples_herding_would_keep_and_reads_none() {
+    let place = place(&[]);
+    for class in 0..3 {
+        for number in 0..12 {
+            place.file(&format!("photos/class-{class}/{number:02}.png"), b"no image");
+        }
+    }
+    let more = ["--regularise", "rehearsal:size=7,pick=herding", "--dry-run"];
+    let found = place.json(&words("next", "first", "out", &more));
+    assert_eq!(found["earlier"][0]["examples"], 7);
+    assert!(!place.path("out").exists());
+}

@@ -264,6 +264,7 @@ fn what_does_not_fit_is_one_line() {
     place.refused_with(&long, &["65", "64"]);
     place.refused_with(&fit("run", &["--pooling", "class"]), &["sees no other", "mean"]);
     place.refused_with(&fit("run", &["--seeds", "2"]), &["--seeds"]);
+    place.refused_with(&fit("run", &["--augment"]), &["--augment varies images", "gpt2"]);
     place.refused_with(
         &["finetune", "letters.txt", "--task", "lm", "--model", "gpt2", "--weights", "random"],
         &["random:FOLDER"],

@@ -56,6 +56,11 @@ const REMEMBERING: &str = "finetune photos --image-size 16 --model small_conv --
 const EARLIER: &str = "finetune photos --image-size 16 --model small_conv --weights random --recipe finetune --epochs 3 \
     --lr 0.01 --importance si --out";
 
+/// Several views behind frozen stages, kept on disk; images that are mixed where none is frozen; steps of two batches.
+const MIXED: &str = "finetune photos --image-size 16 --model small_conv --weights random --recipe gradual --epochs 9 --lr 0.01 \
+    --batch-size 4 --accumulate 2 --checkpoint-every 2 --ema 0.9 --augment --cached-views 3 --cache-memory 0 --mixup 0.4 \
+    --cutmix 1 --label-smoothing 0.05 --threads 2 --resume --out";
+
 /// When a run is killed: a pseudo-random share of its duration, or as soon as something is seen.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
@@ -176,6 +181,25 @@ fn a_run_that_remembers_killed_and_resumed_ends_with_the_same_bits() {
         let (found, found_importance) = of(&name);
         whole.must_equal(&found, &format!("{moment:?}, {seen}"));
         assert!(found_importance == importance, "{moment:?}: what matters differs");
+    }
+}
+
+#[test]
+fn a_run_of_mixed_images_in_steps_of_two_batches_killed_and_resumed_ends_with_the_same_bits() {
+    let place = Place::with_photos(4, 20);
+    let started = Instant::now();
+    place.good(&words(MIXED, "whole"));
+    let duration = started.elapsed();
+    let of = |out: &str| Outcome::of(&place.path(out), &FITTED);
+    let whole = of("whole");
+    assert!(whole.steps > 20, "the run is too short to be killed in many places");
+    place.good(&[words(MIXED, "other"), vec!["--seed", "1"]].concat());
+    assert!(of("other").model != whole.model);
+    for share in [0.2, 0.35, 0.5, 0.65, 0.8, 0.9] {
+        let (name, moment) = (format!("killed-{share}"), Moment::Share(share));
+        let seen = kill(&place, MIXED, &name, moment, duration);
+        place.good(&words(MIXED, &name));
+        whole.must_equal(&of(&name), &format!("{moment:?}, {seen}"));
     }
 }
 

@@ -260,6 +260,7 @@ fn what_does_not_fit_is_one_line() {
     place.refused_with(&fit("reviews.csv", &["--max-length", "33"]), &["33", "3 to 32"]);
     place.refused_with(&fit("reviews.csv", &["--max-length", "2"]), &["--max-length from 3"]);
     place.refused_with(&fit("reviews.csv", &["--image-size", "64"]), &["--image-size"]);
+    place.refused_with(&fit("reviews.csv", &["--augment"]), &["--augment varies images"]);
     place.refused_with(&fit("reviews.csv", &["--depth", "3"]), &["config.json"]);
     place.file("bytes.csv", b"text,label\ngood,a\n\xff\xfe,b\n");
     place.refused_with(&fit("bytes.csv", &[]), &["bytes.csv, line 3", "UTF-8"]);

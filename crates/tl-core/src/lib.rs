@@ -38,8 +38,8 @@ pub use error::CoreError;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use pattern::Pattern;
 pub use plan::{
-    Freeze, NormPolicy, Phase, Pick, Plan, Regulariser, ResolvedPhase, Solver, TrainableReport,
-    Trained, apply,
+    Freeze, NormPolicy, Phase, PhaseReport, PhaseTime, Pick, Plan, Regulariser, ResolvedPhase,
+    Solver, StageRow, TrainableReport, Trained, apply,
 };
 pub use rows::RowShape;
 pub use schedule::Schedule;

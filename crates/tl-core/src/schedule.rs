@@ -20,6 +20,9 @@ pub enum Schedule {
     /// factor is 1/`ratio` (Howard and Ruder 2018, ULMFiT, section 3.2; there `cut` .1, `ratio` 32). The
     /// fall takes the rest of the steps, as theirs does where `cut` of the steps is a whole number.
     SlantedTriangular { cut: f64, ratio: f64 },
+    /// Up by the same factor at every step, from 1/`ratio` to 1 at the last (Smith 2015, arXiv 1506.01186, section 3.3): a sweep over
+    /// rates, not a way to train.
+    Exponential { ratio: f64 },
 }
 
 impl Schedule {
@@ -45,6 +48,10 @@ impl Schedule {
                     1.0 - (position - peak) / (steps - peak).max(1.0)
                 };
                 (1.0 + share.max(0.0) * (ratio - 1.0)) / ratio
+            }
+            Schedule::Exponential { ratio } => {
+                let share = position / (steps - 1.0).max(1.0);
+                ratio.powf(share.min(1.0) - 1.0)
             }
         }
     }

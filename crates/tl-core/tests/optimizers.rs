@@ -332,6 +332,15 @@ fn every_schedule_is_pytorchs_or_the_papers() {
 }
 
 #[test]
+fn a_sweep_grows_by_the_same_factor_at_every_step() {
+    let sweep = Schedule::Exponential { ratio: 1e8 };
+    for (step, expected) in [1e-8, 1e-6, 1e-4, 1e-2, 1.0].into_iter().enumerate() {
+        let factor = sweep.factor(step as u64, 5);
+        assert!((factor / expected - 1.0).abs() < 1e-12, "{step}: {factor}");
+    }
+}
+
+#[test]
 fn every_factor_lies_between_0_and_1_even_in_the_shortest_run() {
     let slanted = |cut, ratio| Schedule::SlantedTriangular { cut, ratio };
     let warmup = |warmup| Schedule::WarmupCosine { warmup };
@@ -342,6 +351,7 @@ fn every_factor_lies_between_0_and_1_even_in_the_shortest_run() {
         warmup(0.99),
         slanted(0.1, 32.0),
         slanted(0.99, 1.0),
+        Schedule::Exponential { ratio: 1e8 },
     ];
     for schedule in all {
         for total in 0..40u64 {

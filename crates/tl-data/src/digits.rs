@@ -53,6 +53,8 @@ fn images(pixels: Vec<u8>, labels: &[usize]) -> Images {
         name: format!("{label}/{index:05}"),
         label: Some(label),
         part: Some(if index % 5 == 4 { Part::Test } else { Part::Train }),
+        group: None,
+        several: None,
         source: Source::Grey { block: Arc::clone(&block), index },
     });
     let mut items: Vec<Item> = items.collect();

@@ -55,6 +55,9 @@ pub enum DataError {
     #[error("IDX {what}: {problem}")]
     Idx { what: String, problem: String },
 
+    #[error("{}: {problem}: fetch the file anew", path.display())]
+    Cifar { path: PathBuf, problem: String },
+
     #[error("{what}: {problem}: fetch the file anew")]
     Digits { what: String, problem: String },
 

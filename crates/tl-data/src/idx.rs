@@ -118,6 +118,8 @@ pub(crate) fn read(
             name: format!("{part}/{:06}", *start + index),
             label: Some(usize::from(label)),
             part: Some(*part),
+            group: None,
+            several: None,
             source: Source::Grey { block: Arc::clone(&block), index },
         }));
         *start += count;

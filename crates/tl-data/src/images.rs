@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::decode::{decode_bytes, read_image_file};
 use crate::shifted::Shifted;
-use crate::{DataError, Items, Rgb8, folder, idx};
+use crate::text::Columns;
+use crate::{DataError, Items, Rgb8, cifar, folder, idx};
 
 /// The part of a data set that an image is set aside for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,7 +46,18 @@ pub struct Item {
     pub label: Option<usize>,
     /// The part, where the data come already split.
     pub part: Option<Part>,
+    /// What it has in common with others, such as a patient or a video: all of these are divided together.
+    pub group: Option<Arc<str>>,
+    /// The classes of an image that may have several or none, ascending indices; it has no `label` then.
+    pub several: Option<Arc<[usize]>>,
     pub(crate) source: Source,
+}
+
+impl Item {
+    /// An image without label, part and group.
+    pub(crate) fn new(name: String, source: Source) -> Self {
+        Self { name, label: None, part: None, group: None, several: None, source }
+    }
 }
 
 /// Where the pixels are.
@@ -58,6 +70,11 @@ pub(crate) enum Source {
     /// Image `index` of a block of grey images, one byte a pixel.
     Grey {
         block: Arc<GreyBlock>,
+        index: usize,
+    },
+    /// Image `index` of a block of colour images, plane by plane.
+    Planar {
+        block: Arc<PlanarBlock>,
         index: usize,
     },
     /// Another image, shifted whenever it is decoded.
@@ -74,6 +91,11 @@ impl Source {
                 hasher.update((block.height as u64).to_le_bytes());
                 hasher.update(block.image(*index).unwrap_or_default());
             }
+            Self::Planar { block, index } => {
+                hasher.update((block.width as u64).to_le_bytes());
+                hasher.update((block.height as u64).to_le_bytes());
+                hasher.update(block.image(*index).unwrap_or_default());
+            }
             Self::Shifted(shifted) => shifted.identify(hasher),
         }
     }
@@ -86,6 +108,7 @@ impl Source {
                 Rgb8::from_grey(block.width, block.height, block.image(*index).unwrap_or_default())
                     .map_err(|error| error.to_string())
             }
+            Self::Planar { block, index } => block.decode(*index),
             Self::Shifted(shifted) => shifted.decode(),
         }
     }
@@ -107,6 +130,32 @@ impl GreyBlock {
     }
 }
 
+/// Equal-sized colour images, `[count, 3, height, width]`.
+#[derive(Debug)]
+pub(crate) struct PlanarBlock {
+    pub width: usize,
+    pub height: usize,
+    pub pixels: Vec<u8>,
+}
+
+impl PlanarBlock {
+    /// The planes of one image, `[3, height, width]`; `None` beyond the last.
+    fn image(&self, index: usize) -> Option<&[u8]> {
+        let size = 3 * self.width * self.height;
+        self.pixels.get(index * size..(index + 1) * size)
+    }
+
+    /// One image, its planes interleaved.
+    fn decode(&self, index: usize) -> Result<Rgb8, String> {
+        let planes = self.image(index).unwrap_or_default();
+        let (red, rest) = planes.split_at(planes.len() / 3);
+        let (green, blue) = rest.split_at(rest.len() / 2);
+        let pixels = red.iter().zip(green).zip(blue);
+        let bytes = pixels.flat_map(|((red, green), blue)| [*red, *green, *blue]).collect();
+        Rgb8::new(self.width, self.height, bytes).map_err(|error| error.to_string())
+    }
+}
+
 /// A set of images, not yet decoded, in the bytewise order of their names.
 #[derive(Clone, Debug)]
 pub struct Images {
@@ -122,7 +171,8 @@ pub struct Images {
 impl Images {
     /// Opens what is at `path`: a folder per class; folders `train`, `validation` (or `val`,
     /// `valid`) and `test` with a folder per class in each; a folder of images without labels; a
-    /// folder of IDX files, compressed or not; or one image file.
+    /// folder of IDX files, compressed or not, or of the binary files of CIFAR-10 or CIFAR-100; a table (`.csv`, `.tsv`) with a column of paths, read with the usual
+    /// [`Columns`] by [`Images::from_table`]; or one image file.
     ///
     /// Hidden files and files that are no images by their extension are passed over. Nothing is
     /// decoded.
@@ -132,13 +182,19 @@ impl Images {
     /// IDX files that do not fit together.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let metadata = std::fs::metadata(path).map_err(|source| DataError::read(path, source))?;
+        if metadata.is_file() && Self::is_table(path) {
+            return Self::from_table(path, &Columns::default(), false);
+        }
         if metadata.is_file() {
             return Self::from_files(&[path.to_path_buf()]);
         }
         if !metadata.is_dir() {
             return Err(DataError::NotAFile(path.to_path_buf()));
         }
-        match idx::find(path)? {
+        if let Some(images) = idx::find(path)? {
+            return Ok(images);
+        }
+        match cifar::find(path)? {
             Some(images) => Ok(images),
             None => folder::scan(path),
         }
@@ -160,7 +216,7 @@ impl Images {
             }
             let name = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
             let source = Source::File { path: path.clone(), bytes: metadata.len() };
-            Ok(Item { name, label: None, part: None, source })
+            Ok(Item::new(name, source))
         });
         Ok(Self { classes: Vec::new(), items: items.collect::<Result<_, _>>()?, notes: Vec::new() })
     }
@@ -221,6 +277,14 @@ impl Items for Images {
         self.items.get(index)?.part
     }
 
+    fn group(&self, index: usize) -> Option<&str> {
+        self.items.get(index)?.group.as_deref()
+    }
+
+    fn several(&self, index: usize) -> Option<&[usize]> {
+        self.items.get(index)?.several.as_deref()
+    }
+
     /// A SHA-256 over classes, names, labels, parts and sizes, and over the pixels of data in
     /// memory; 64 hexadecimal digits. The same data at another place have the same fingerprint.
     ///
@@ -237,6 +301,9 @@ impl Items for Images {
             text(&item.name);
             text(&item.label.map_or(String::new(), |label| label.to_string()));
             text(item.part.map_or("", Part::name));
+            if let Some(several) = &item.several {
+                text(&format!("{several:?}"));
+            }
         }
         for item in &self.items {
             item.source.identify(&mut hasher);

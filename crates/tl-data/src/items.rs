@@ -27,6 +27,18 @@ pub trait Items {
         index
     }
 
+    /// What the item has in common with others, such as a patient: all of these are divided together.
+    fn group(&self, index: usize) -> Option<&str> {
+        let _ = index;
+        None
+    }
+
+    /// The indices of the classes of an item that may have several or none; nothing where it has one label at most.
+    fn several(&self, index: usize) -> Option<&[usize]> {
+        let _ = index;
+        None
+    }
+
     /// The name of an item's class; empty without one.
     fn class(&self, index: usize) -> &str {
         self.label(index).and_then(|label| self.classes().get(label)).map_or("", String::as_str)
@@ -37,10 +49,12 @@ pub trait Items {
         (0..self.count()).map(|index| self.label(index)).collect()
     }
 
-    /// How many of the items `indices` each class has.
+    /// How many of the items `indices` each class has; one of several classes counts for each.
     fn class_counts(&self, indices: &[usize]) -> Vec<usize> {
         let mut counts = vec![0; self.classes().len()];
-        for label in indices.iter().filter_map(|&index| self.label(index)) {
+        let single = indices.iter().filter_map(|&index| self.label(index));
+        let several = indices.iter().filter_map(|&index| self.several(index)).flatten().copied();
+        for label in single.chain(several) {
             if let Some(count) = counts.get_mut(label) {
                 *count += 1;
             }

@@ -54,7 +54,7 @@ impl Entry {
         let metadata =
             std::fs::metadata(&self.path).map_err(|source| DataError::read(&self.path, source))?;
         let source = Source::File { path: self.path.clone(), bytes: metadata.len() };
-        Ok(Item { name: name.to_string(), label: None, part: None, source })
+        Ok(Item::new(name.to_string(), source))
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tl_random::mix;
 
 use crate::batches::{Visit, lock};
+use crate::near_duplicates::difference_hash;
 use crate::{Augment, Batches, DataError, Images, Preprocess, Restyle, Rgb8, Views};
 
 /// Decodes and preprocesses images on several threads.
@@ -16,7 +17,7 @@ use crate::{Augment, Batches, DataError, Images, Preprocess, Restyle, Rgb8, View
 #[derive(Clone, Debug)]
 pub struct Loader {
     pub(crate) source: Arc<LoaderSource>,
-    threads: usize,
+    pub(crate) threads: usize,
 }
 
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct LoaderSource {
     pub restyle: Option<Restyle>,
     /// Why an item cannot be used; found once, known to all later passes.
     pub skipped: Mutex<BTreeMap<usize, String>>,
+    /// How each item looks, noted when it is decoded; empty where nobody asks.
+    pub hashes: Vec<OnceLock<Option<u64>>>,
 }
 
 /// The random view of one epoch.
@@ -86,9 +89,29 @@ impl Loader {
         preprocess.validate()?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if threads == 0 { cores() } else { threads };
-        let source =
-            LoaderSource { images, preprocess, strict, restyle: None, skipped: Mutex::default() };
+        let source = LoaderSource {
+            images,
+            preprocess,
+            strict,
+            restyle: None,
+            skipped: Mutex::default(),
+            hashes: Vec::new(),
+        };
         Ok(Self { source: Arc::new(source), threads })
+    }
+
+    /// The same loader, which notes down how each image looks while it decodes it, for [`Loader::near_duplicates`]. Images
+    /// skipped so far are forgotten.
+    pub fn hashed(&self) -> Self {
+        let source = LoaderSource {
+            images: Arc::clone(&self.source.images),
+            preprocess: self.source.preprocess.clone(),
+            strict: self.source.strict,
+            restyle: self.source.restyle.clone(),
+            skipped: Mutex::default(),
+            hashes: vec![OnceLock::new(); self.source.images.len()],
+        };
+        Self { source: Arc::new(source), threads: self.threads }
     }
 
     /// The same loader with its training images restyled by random examples: those of passes with
@@ -104,6 +127,7 @@ impl Loader {
             strict: self.source.strict,
             restyle: Some(restyle),
             skipped: Mutex::default(),
+            hashes: Vec::new(),
         };
         Ok(Self { source: Arc::new(source), threads: self.threads })
     }
@@ -209,10 +233,14 @@ impl LoaderSource {
     }
 
     pub(crate) fn decode(&self, index: usize) -> Result<Rgb8, String> {
-        self.images.decode(index).map_err(|error| match error {
+        let image = self.images.decode(index).map_err(|error| match error {
             DataError::Broken { reason, .. } => reason,
             other => other.to_string(),
-        })
+        })?;
+        if let Some(slot) = self.hashes.get(index) {
+            slot.get_or_init(|| difference_hash(&image));
+        }
+        Ok(image)
     }
 
     /// Does `work` unless the item is known to be broken.

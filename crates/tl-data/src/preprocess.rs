@@ -210,6 +210,9 @@ fn middle(length: usize, crop: usize) -> (usize, usize) {
 }
 
 #[cfg(test)]
+mod pillow;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::CropRange;

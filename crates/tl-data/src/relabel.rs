@@ -1,5 +1,8 @@
 //! Labels that two data sets share, and none at all.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::images::Item;
 use crate::{DataError, Images};
 
@@ -14,6 +17,16 @@ pub(crate) fn places(own: &[String], classes: &[String]) -> Result<Vec<usize>, D
         classes.iter().position(|known| known == class).ok_or_else(unknown)
     };
     own.iter().map(place).collect()
+}
+
+/// Names of classes in the order of their numbers: sorted, by value where all of them are whole numbers.
+pub(crate) fn in_order<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+    let known: BTreeSet<&str> = names.into_iter().collect();
+    let mut classes: Vec<String> = known.into_iter().map(str::to_string).collect();
+    if classes.iter().all(|class| class.parse::<i64>().is_ok()) {
+        classes.sort_by_key(|class| class.parse::<i64>().unwrap_or_default());
+    }
+    classes
 }
 
 impl Images {
@@ -31,15 +44,21 @@ impl Images {
             .map(|class| classes.iter().position(|known| known == class))
             .collect();
         let items = self.items.iter().map(|item| {
-            let Some(label) = item.label else {
-                return Ok(item.clone());
+            let place = |label: &usize| {
+                let unknown = || DataError::UnknownClass {
+                    class: self.classes.get(*label).cloned().unwrap_or_else(|| label.to_string()),
+                    known: classes.join(", "),
+                };
+                places.get(*label).copied().flatten().ok_or_else(unknown)
             };
-            let unknown = || DataError::UnknownClass {
-                class: self.classes.get(label).cloned().unwrap_or_else(|| label.to_string()),
-                known: classes.join(", "),
-            };
-            let label = places.get(label).copied().flatten().ok_or_else(unknown)?;
-            Ok(Item { label: Some(label), ..item.clone() })
+            let label = item.label.as_ref().map(place).transpose()?;
+            let several = item.several.as_ref().map(|own| {
+                let mut own: Vec<usize> =
+                    own.iter().map(place).collect::<Result<_, DataError>>()?;
+                own.sort_unstable();
+                Ok::<_, DataError>(Arc::from(own))
+            });
+            Ok(Item { label, several: several.transpose()?, ..item.clone() })
         });
         let items = items.collect::<Result<_, _>>()?;
         Ok(Self { classes: classes.to_vec(), items, notes: self.notes.clone() })
@@ -65,7 +84,8 @@ impl Images {
 
     /// The same images without labels and classes.
     pub fn unlabelled(&self) -> Self {
-        let items = self.items.iter().map(|item| Item { label: None, ..item.clone() });
+        let bare = |item: &Item| Item { label: None, several: None, ..item.clone() };
+        let items = self.items.iter().map(bare);
         Self { classes: Vec::new(), items: items.collect(), notes: self.notes.clone() }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::grouped::{divide, has_groups};
 use crate::{DataError, Images, Items, Part};
 
 /// Which items are for training, which for validation, which for test: ascending indices.
@@ -24,7 +25,8 @@ impl Images {
 
 impl Split {
     /// Divides items into train, validation and test, every class in the same proportion. Items that are the
-    /// same stay together, with the class of the first of them.
+    /// same stay together, with the class of the first of them. Where items are of [groups](Items::group), whole groups are
+    /// divided, and every class comes as near to its proportion as they allow.
     ///
     /// Where the data come already split, their parts are kept. A validation part that is missing
     /// is then taken out of train, in the proportion of the first two fractions; a test part that
@@ -65,6 +67,9 @@ impl Split {
 
 /// Divides `indices` class by class.
 fn stratify(items: &dyn Items, indices: Vec<usize>, fractions: [f64; 3], seed: u64) -> Split {
+    if has_groups(items, &indices) {
+        return divide(items, &indices, fractions, seed);
+    }
     let mut alike: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for index in indices {
         alike.entry(items.first_alike(index)).or_default().push(index);

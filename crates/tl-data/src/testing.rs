@@ -50,11 +50,28 @@ impl Cropped {
     }
 }
 
+/// One entry of the recorded results: the shorter side made `resize`, by Pillow in one step.
+#[derive(serde::Deserialize)]
+pub struct Direct {
+    pub filter: crate::Interpolation,
+    pub from: (usize, usize),
+    pub resize: usize,
+    pub to: (usize, usize),
+    bytes: String,
+}
+
+impl Direct {
+    pub fn bytes(&self) -> Vec<u8> {
+        base64(&self.bytes)
+    }
+}
+
 /// What Pillow and torchvision made of the images.
 #[derive(serde::Deserialize)]
 pub struct Recorded {
     pub resized: Vec<Resized>,
     pub cropped: Vec<Cropped>,
+    pub direct: Vec<Direct>,
 }
 
 pub fn recorded() -> Recorded {

@@ -4,6 +4,8 @@ use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::activation::{gelu as exact_gelu, gelu_approximate, softmax};
 
+use crate::count;
+
 #[cfg(feature = "flex")]
 use crate::extension;
 
@@ -88,8 +90,11 @@ pub struct AttentionMask {
 /// `joint` is `[batch, tokens, 3·width]`, queries before keys before values as one linear layer makes them, each
 /// `heads` pieces side by side; the result is `[batch, tokens, width]`. A token that may look at none becomes 0.
 pub fn attention(joint: Tensor<3>, heads: usize, mask: AttentionMask) -> Tensor<3> {
-    #[cfg(feature = "flex")]
     let [batch, tokens, width] = joint.dims();
+    // A score and a share of a value with each token.
+    if let Some(zeros) = count::instead([batch, tokens, width / 3], 2 * tokens, &joint.device()) {
+        return zeros;
+    }
     #[cfg(feature = "flex")]
     let head_width = width / 3 / heads.max(1);
     #[cfg(feature = "flex")]

@@ -4,6 +4,7 @@ use burn::module::Param;
 use burn::prelude::*;
 
 use crate::adapter::{Site, SiteKind, Slot};
+use crate::count::instead_of_convolution;
 #[cfg(feature = "flex")]
 use crate::extension::Folded;
 use crate::extension::{ConvShape, conv2d_unit};
@@ -97,6 +98,10 @@ impl Conv2dConfig {
 /// A convolution, its bias, and a nonlinearity.
 pub fn conv(layer: &Conv2d, input: impl Into<Shared>, activation: Nonlinearity) -> Tensor<4> {
     let input = input.into();
+    let kernel = layer.weight.dims();
+    if let Some(zeros) = instead_of_convolution(&input.map, kernel, layer.shape) {
+        return zeros;
+    }
     let adapter = layer.adapter.get();
     if let Some(bottleneck) = adapter.and_then(|it| it.bottleneck.as_ref()) {
         let raw = plain_conv(layer, input, Nonlinearity::None);
@@ -179,6 +184,10 @@ pub fn conv_norm(
     activation: Nonlinearity,
 ) -> Tensor<4> {
     let input = input.into();
+    let kernel = layer.weight.dims();
+    if let Some(zeros) = instead_of_convolution(&input.map, kernel, layer.shape) {
+        return zeros;
+    }
     let adapter = layer.adapter.get();
     if let Some(bottleneck) = adapter.and_then(|it| it.bottleneck.as_ref()) {
         let normed = plain_conv_norm(layer, norm, input, None, Nonlinearity::None);

@@ -19,6 +19,7 @@
 //! | [`reversal`] | [`reverse_gradient`], for adversarial methods |
 //! | [`frozen`] | [`compile`]: stages that stand still |
 //! | [`buffer`] | [`Buffer`]: state that moves without a gradient |
+//! | [`count`] | [`multiply_adds`]: what a network costs, by its shapes |
 //! | [`memory`] | an allocator that counts |
 //! | `extension` | Burn's internals: fused units as operations of their own |
 //!
@@ -28,6 +29,7 @@ pub mod adapter;
 pub mod attention;
 pub mod buffer;
 pub mod conv;
+pub mod count;
 pub mod embedding;
 mod extension;
 pub mod frozen;
@@ -49,6 +51,7 @@ pub use adapter::{Adapter, Slot};
 pub use attention::{AttentionMask, Gelu, LayerNorm, attention, attention_of_last, gelu};
 pub use buffer::Buffer;
 pub use conv::{Conv2d, Conv2dConfig, conv, conv_norm};
+pub use count::multiply_adds;
 pub use embedding::Embedding;
 pub use extension::ConvShape;
 pub use frozen::{StandingWeights, compile, has_half_precision, numerics, with_half_precision};

@@ -6,6 +6,7 @@ use burn::tensor::TensorData;
 use tl_core::{Activation, CoreError, Head, Pass, rng};
 
 use crate::adapter::{Adapter, Site, Slot, joint_delta};
+use crate::count;
 #[cfg(feature = "flex")]
 use crate::extension::Folded;
 use crate::extension::linear_unit;
@@ -75,6 +76,9 @@ pub(crate) fn product(
     bias: impl Fn() -> Option<Tensor<1>>,
     more: Option<Tensor<2>>,
 ) -> Tensor<2> {
+    if let Some(zeros) = instead_of_product(&input, &weight) {
+        return zeros;
+    }
     #[cfg(feature = "flex")]
     if let Some(packs) = crate::frozen::current() {
         let folded = || Folded { scale: None, bias: bias() };
@@ -120,7 +124,16 @@ pub fn side_by_side<const D: usize, const N: usize>(
 
 /// `x·Wᵀ + b` by a weight that lies elsewhere: `input` `[rows, in]`, `weight` `[out, in]`, `bias` `[out]`.
 pub fn linear(input: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    linear_unit(input, weight, bias, None)
+    match instead_of_product(&input, &weight) {
+        Some(zeros) => zeros,
+        None => linear_unit(input, weight, bias, None),
+    }
+}
+
+/// Zeros while multiply-adds are counted.
+fn instead_of_product(input: &Tensor<2>, weight: &Tensor<2>) -> Option<Tensor<2>> {
+    let ([rows, width], [output, _]) = (input.dims(), weight.dims());
+    count::instead([rows, output], width, &input.device())
 }
 
 /// Dropout: zeroes each value with `probability` and divides the rest by what remains.

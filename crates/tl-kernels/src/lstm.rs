@@ -5,9 +5,9 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use burn::tensor::activation::{sigmoid, tanh};
 
-use crate::Linear;
 #[cfg(feature = "flex")]
 use crate::extension;
+use crate::{Linear, count};
 
 /// One layer (Hochreiter and Schmidhuber 1997) with PyTorch's numerics.
 ///
@@ -73,6 +73,10 @@ impl Direction {
     fn forward(&self, input: Tensor<3>, lengths: &[usize], reverse: bool) -> Tensor<3> {
         let gates = self.input.forward_with(input, Some(self.hidden_bias.val()));
         let weight = self.hidden_weight.val();
+        let ([steps, batch, rows], [_, hidden]) = (gates.dims(), weight.dims());
+        if let Some(zeros) = count::instead([steps, batch, hidden], rows, &gates.device()) {
+            return zeros;
+        }
         #[cfg(feature = "flex")]
         {
             let ([_, batch, width], [rows, hidden]) = (gates.dims(), weight.dims());

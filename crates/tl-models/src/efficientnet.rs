@@ -14,7 +14,7 @@ use tl_kernels::{
 };
 
 use crate::architecture::{Architecture, Evaluation, Initial};
-use crate::unit::ConvNorm;
+use crate::unit::{ConvNorm, features, in_unit};
 
 /// Table 1 of the paper: expansion, kernel, stride of the first block, channels, blocks.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [
@@ -207,17 +207,7 @@ impl EfficientNet {
 
 impl Backbone for EfficientNet {
     fn stages(&self) -> Vec<Stage> {
-        let last = self.layers.len() + 1;
-        (0..=last)
-            .map(|stage| {
-                let prefix = match stage {
-                    0 => "stem".to_string(),
-                    stage if stage == last => "last".to_string(),
-                    stage => format!("layers.{}", stage - 1),
-                };
-                Stage::new(&format!("features.{stage}"), &[&prefix])
-            })
-            .collect()
+        features("layers", self.layers.len())
     }
 
     fn forward_stages(
@@ -285,7 +275,6 @@ impl Architecture for EfficientNet {
     /// torchvision nests sequences: `features.N.M.block.K`, where `K` counts what a block does.
     fn origin_name(&self, path: &str) -> String {
         let parts: Vec<&str> = path.split('.').collect();
-        let in_unit = |field: &str| if field == "conv" { "0" } else { "1" };
         let number = |text: &str| text.parse::<usize>().unwrap_or(0);
         match parts.as_slice() {
             ["stem", field, value] => format!("features.0.{}.{value}", in_unit(field)),

@@ -4,17 +4,21 @@
 //! |---|---|
 //! | [`convnext`], [`densenet`], [`efficientnet`], [`encoder`], [`gpt2`], [`inception`], [`lstm`], [`mobilenet_v2`], [`resnet`], [`small_conv`], [`squeezenet`], [`vgg`], [`vit`] | one architecture each |
 //! | [`architecture`] | what an architecture adds to a backbone: names, initial values, [`Classifier`] |
+//! | [`channels`] | [`fit_channels`]: a first convolution for more or fewer channels |
 //! | `weightless` | [`Weightless`]: heads of language models and of pairs of texts |
 //! | [`weights`] | weights files: read, inspect, download, write |
 //! | [`load`](mod@load) | from a file into a network, with a report |
+//! | [`export`](mod@export) | the same under the names of another library |
 //! | [`save`](mod@save) | from a network into a file, with the origin's names |
 
 pub mod architecture;
+pub mod channels;
 mod config_file;
 pub mod convnext;
 pub mod densenet;
 pub mod efficientnet;
 pub mod encoder;
+pub mod export;
 pub mod gpt2;
 pub mod inception;
 pub mod load;
@@ -31,11 +35,13 @@ mod weightless;
 pub mod weights;
 
 pub use architecture::{Architecture, Classifier, Evaluation, Initial, initialise};
+pub use channels::fit_channels;
 pub use config_file::ConfigError;
 pub use convnext::{ConvNeXt, ConvNeXtSize};
 pub use densenet::DenseNet;
 pub use efficientnet::{EfficientNet, EfficientNetSize};
 pub use encoder::{Encoder, EncoderConfig, Family, Prediction};
+pub use export::{ExportError, Library, export};
 pub use gpt2::{Gpt2, Gpt2Config, Purpose};
 pub use inception::InceptionV3;
 pub use load::{LoadError, LoadOptions, load};

@@ -40,6 +40,10 @@ pub enum LoadError {
     Names { file: String, network: &'static str, missing: Vec<String>, unused: Vec<String> },
 }
 
+/// Only TensorFlow puts `/` into names.
+const OF_TENSORFLOW: &str = "The names are TensorFlow's: its network may have seen images otherwise (Keras's VGG: blue, green, red, \
+     less their means, up to 255), and trained layers have to get used to these.";
+
 fn first(names: &[String]) -> String {
     match names {
         [] => "none".into(),
@@ -99,7 +103,7 @@ fn transposed<B: Architecture>(backbone: &B, path: &str) -> bool {
 }
 
 /// `[rows, columns]` to `[columns, rows]`.
-fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let mut turned = vec![0.0; values.len()];
     // In tiles that stay in the nearest cache.
     const TILE: usize = 32;
@@ -183,6 +187,9 @@ pub fn load<B: Architecture>(
                 }
             }
         }
+    }
+    if held.iter().any(|(present, name)| name.contains('/') && known.contains(present)) {
+        report.note = Some(OF_TENSORFLOW.to_string());
     }
     let mut strange = Vec::new();
     for name in file.names().filter(|name| !name.ends_with("num_batches_tracked")) {

@@ -8,7 +8,7 @@ use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass
 use tl_kernels::{Conv2dConfig, Nonlinearity, share};
 
 use crate::architecture::{Architecture, Initial};
-use crate::unit::ConvNorm;
+use crate::unit::{ConvNorm, features, in_unit};
 
 /// Table 2 of the paper: expansion, channels, blocks, stride of the first block.
 const BLOCKS: [(usize, usize, usize, usize); 7] = [
@@ -89,17 +89,7 @@ impl MobileNetV2 {
 
 impl Backbone for MobileNetV2 {
     fn stages(&self) -> Vec<Stage> {
-        let last = self.blocks.len() + 1;
-        (0..=last)
-            .map(|stage| {
-                let prefix = match stage {
-                    0 => "stem".to_string(),
-                    stage if stage == last => "last".to_string(),
-                    stage => format!("blocks.{}", stage - 1),
-                };
-                Stage::new(&format!("features.{stage}"), &[&prefix])
-            })
-            .collect()
+        features("blocks", self.blocks.len())
     }
 
     fn forward_stages(
@@ -154,7 +144,6 @@ impl Architecture for MobileNetV2 {
     /// norms and nonlinearities as one each, then the last convolution and its norm singly.
     fn origin_name(&self, path: &str) -> String {
         let parts: Vec<&str> = path.split('.').collect();
-        let in_unit = |field: &str| if field == "conv" { "0" } else { "1" };
         match parts.as_slice() {
             ["stem", field, value] => format!("features.0.{}.{value}", in_unit(field)),
             ["last", field, value] => {

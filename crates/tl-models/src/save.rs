@@ -10,6 +10,9 @@ use crate::architecture::{Architecture, Classifier};
 use crate::load::{origin_name, origin_order, origin_shape};
 use crate::weights::{WeightsError, save_safetensors};
 
+/// Name, shape, values in row order.
+pub(crate) type NamedTensor = (String, Vec<usize>, Vec<f32>);
+
 /// Why a network could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
@@ -52,17 +55,23 @@ fn write<M: Module, B: Architecture>(
     path_of: impl Fn(&str) -> String,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), SaveError> {
+    let tensors = tensors(module, backbone, path_of)?;
+    Ok(save_safetensors(path, &tensors, &counters(&tensors), metadata)?)
+}
+
+/// Every tensor of `module`: its origin's name, its shape and its values in the origin's order.
+pub(crate) fn tensors<M: Module, B: Architecture>(
+    module: &M,
+    backbone: &B,
+    path_of: impl Fn(&str) -> String,
+) -> Result<Vec<NamedTensor>, SaveError> {
     let mut tensors = Vec::new();
-    let mut counters = Vec::new();
     let mut failure = None;
     visit_parameters(module, |info, tensor| {
         let path = path_of(&info.path);
-        let name = origin_name(backbone, &path);
-        if let Some(norm) = name.strip_suffix("running_var") {
-            counters.push((format!("{norm}num_batches_tracked"), 0));
-        }
         match values(tensor) {
             Ok(values) => {
+                let name = origin_name(backbone, &path);
                 let shape = origin_shape(backbone, &path, &info.shape);
                 tensors.push((name, shape, origin_order(backbone, &path, &info.shape, values)));
             }
@@ -71,6 +80,12 @@ fn write<M: Module, B: Architecture>(
     });
     match failure {
         Some(reason) => Err(SaveError::Device(reason)),
-        None => Ok(save_safetensors(path, &tensors, &counters, metadata)?),
+        None => Ok(tensors),
     }
+}
+
+/// How many batches each norm has seen, which nobody counts here.
+pub(crate) fn counters(tensors: &[NamedTensor]) -> Vec<(String, i64)> {
+    let norms = tensors.iter().filter_map(|(name, ..)| name.strip_suffix("running_var"));
+    norms.map(|norm| (format!("{norm}num_batches_tracked"), 0)).collect()
 }

@@ -1,6 +1,7 @@
-//! A convolution and its norm, the brick of every convolutional network.
+//! A convolution and its norm, the brick of every convolutional network; and the stages of those that are a row of bricks.
 
 use burn::prelude::*;
+use tl_core::Stage;
 use tl_kernels::{BatchNorm2d, Conv2d, Conv2dConfig, Nonlinearity, Shared, conv_norm};
 
 /// `activation(norm(conv(x)))`
@@ -27,4 +28,18 @@ impl ConvNorm {
     ) -> Tensor<4> {
         conv_norm(&self.conv, &self.norm, input, residual, activation)
     }
+}
+
+/// The stages `features.0`, the field `stem`; `features.1` and so on, the `count` entries of the field `middle`; and behind them
+/// the field `last`: the order and the names of torchvision's mobile networks.
+pub(crate) fn features(middle: &str, count: usize) -> Vec<Stage> {
+    let middle = (0..count).map(|at| format!("{middle}.{at}"));
+    let fields = std::iter::once("stem".to_string()).chain(middle).chain(["last".to_string()]);
+    let named = fields.enumerate();
+    named.map(|(at, field)| Stage::new(&format!("features.{at}"), &[&field])).collect()
+}
+
+/// The place of a [`ConvNorm`]'s field in torchvision's sequence of a convolution and its norm.
+pub(crate) fn in_unit(field: &str) -> &'static str {
+    if field == "conv" { "0" } else { "1" }
 }

@@ -103,6 +103,27 @@ impl Vgg {
         }
     }
 
+    /// Our name for what Keras calls `block1_conv2/kernel`, alone, behind the names of wrappers, or as an exporter to ONNX writes
+    /// it (`functional_1/block1_conv2_1/convolution/ReadVariableOp:0`); nothing for any other name.
+    fn of_keras(&self, name: &str) -> Option<String> {
+        let begin = name.find("block")?;
+        let (layer, value) = name.get(begin..)?.split_once('/')?;
+        let (block, conv) = layer.strip_prefix("block")?.split_once("_conv")?;
+        // A layer that was built again has a number behind its name.
+        let conv = conv.split_once('_').map_or(conv, |(conv, _)| conv);
+        let (block, conv): (usize, usize) = (block.parse().ok()?, conv.parse().ok()?);
+        let (block, conv) = (block.checked_sub(1)?, conv.checked_sub(1)?);
+        if conv >= *self.depth.convolutions().get(block)? {
+            return None;
+        }
+        let value = match value.strip_suffix(":0").unwrap_or(value) {
+            "kernel" | "convolution/ReadVariableOp" | "Conv2D/ReadVariableOp" => "weight",
+            "bias" | "Squeeze" | "BiasAdd/ReadVariableOp" => "bias",
+            _ => return None,
+        };
+        Some(format!("features.{}.{value}", self.origin_index(block, conv)))
+    }
+
     /// The place of a convolution in torchvision's flat `features`: each convolution, norm, ReLU and
     /// pooling before it counts one.
     fn origin_index(&self, block: usize, layer: usize) -> usize {
@@ -201,6 +222,11 @@ impl Architecture for Vgg {
         }
     }
 
+    /// Keras's names are told from torchvision's, and mean its layers.
+    fn present_name(&self, name: &str) -> String {
+        self.of_keras(name).unwrap_or_else(|| name.to_string())
+    }
+
     fn head_name(&self) -> &'static str {
         "classifier.6"
     }
@@ -214,6 +240,29 @@ impl Architecture for Vgg {
             Some(initial) => initial,
             None if shape.len() == 4 => Initial::he_fan_out(shape),
             None => Initial::Normal(0.01),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layers_of_keras_are_found_by_their_names() {
+        let network = Vgg::new(VggDepth::D16, false, &Device::flex());
+        for (name, expected) in [
+            ("block1_conv1/kernel", "features.0.weight"),
+            ("vgg16/block1_conv2/bias:0", "features.2.bias"),
+            ("functional_1/block5_conv3_1/convolution/ReadVariableOp:0", "features.28.weight"),
+            ("functional_1/block2_conv1_1/Squeeze:0", "features.5.bias"),
+            // torchvision's own, and what VGG16 does not have.
+            ("features.0.weight", "features.0.weight"),
+            ("block1_conv3/kernel", "block1_conv3/kernel"),
+            ("block6_conv1/kernel", "block6_conv1/kernel"),
+            ("block1_conv1/gamma", "block1_conv1/gamma"),
+        ] {
+            assert_eq!(network.present_name(name), expected);
         }
     }
 }

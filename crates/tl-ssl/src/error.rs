@@ -30,7 +30,7 @@ pub enum SslError {
     /// A batch in parts where its images look at each other.
     #[error(
         "{method} with this network normalises over the batch, which parts of it would change; give one part \
-         (--accumulate 1), or a network without batch norms and mae, simmim, simclr or dino"
+         (--parts 1), or a network without batch norms and mae, simmim, simclr or dino"
     )]
     Parts { method: &'static str },
     /// A method was given other views than it asked for.

@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use tl_core::{Activation, Pieces, rng};
 use tl_data::text::EncodedWords;
-use tl_data::{Items, Skipped, Split, View};
+use tl_data::{Items, Split, View};
 use tl_train::Dataset;
 use tl_train::dataset::Input;
 
@@ -84,10 +84,6 @@ impl Dataset for MaskedTexts {
         Some(&self.lengths)
     }
 
-    fn input_bytes(&self) -> u64 {
-        0
-    }
-
     fn varies(&self) -> bool {
         true
     }
@@ -104,10 +100,6 @@ impl Dataset for MaskedTexts {
             let texts = batch.iter().map(|item| self.pieces(*item, view.as_ref())).collect();
             Ok((batch, Activation::Texts(texts)))
         }))
-    }
-
-    fn skipped(&self) -> Vec<Skipped> {
-        Vec::new()
     }
 
     fn notes(&self) -> Vec<String> {

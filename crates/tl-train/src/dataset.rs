@@ -8,7 +8,7 @@ use tl_core::{Activation, Pieces};
 use tl_data::text::{Blocks, EncodedTagged, EncodedTexts, Encoding, Windows};
 use tl_data::{Batch, Items, Loader, Skipped, View};
 
-use crate::{Answers, Numbers, TrainError};
+use crate::{Answers, Numbers, Several, TrainError};
 
 /// Some rows by their numbers, as input of a network on the plain device.
 pub type Input = Result<(Vec<usize>, Activation), TrainError>;
@@ -61,9 +61,18 @@ pub trait Dataset: Sync {
         None
     }
 
-    /// The label of every row; where it is answered with a number 0 for each whose number is known.
+    /// Where items may have several labels or none: those.
+    fn several(&self) -> Option<&Several> {
+        None
+    }
+
+    /// The label of every row; where it is answered with a number, or may have several labels, 0 for each that is known.
     fn labels(&self) -> Vec<Option<usize>> {
-        let labels = self.numbers().map_or_else(|| self.items().labels(), Numbers::labels);
+        let labels = match (self.numbers(), self.several()) {
+            (Some(numbers), _) => numbers.labels(),
+            (None, Some(several)) => several.labels(),
+            (None, None) => self.items().labels(),
+        };
         let of = |item: &usize| labels.get(*item).copied().flatten();
         match self.windows() {
             None => labels,
@@ -74,8 +83,10 @@ pub trait Dataset: Sync {
     /// The length of every row, where they differ: batches are made of rows of like length.
     fn lengths(&self) -> Option<&[usize]>;
 
-    /// The bytes of an input that is worth keeping, since it is made anew for each pass; 0 where it is not.
-    fn input_bytes(&self) -> u64;
+    /// The bytes of an input that is worth keeping, since it is made anew for each pass; 0 where it is not, as of texts.
+    fn input_bytes(&self) -> u64 {
+        0
+    }
 
     /// The rows `order` in batches of `batch_size`; one that cannot be used is left out.
     fn batches<'b>(
@@ -86,8 +97,10 @@ pub trait Dataset: Sync {
         device: &'b Device,
     ) -> Box<dyn Iterator<Item = Input> + 'b>;
 
-    /// The items that were left out so far.
-    fn skipped(&self) -> Vec<Skipped>;
+    /// The items that were left out so far; none of what was read at once.
+    fn skipped(&self) -> Vec<Skipped> {
+        Vec::new()
+    }
 
     /// Where items have several answers: words with tags.
     fn answers(&self) -> Option<&Answers> {
@@ -199,10 +212,6 @@ impl Dataset for TextDataset {
         Some(&self.lengths)
     }
 
-    fn input_bytes(&self) -> u64 {
-        0
-    }
-
     fn batches<'b>(
         &'b self,
         order: Vec<usize>,
@@ -211,10 +220,6 @@ impl Dataset for TextDataset {
         _: &'b Device,
     ) -> Box<dyn Iterator<Item = Input> + 'b> {
         text_batches(&self.texts.rows, order, batch_size)
-    }
-
-    fn skipped(&self) -> Vec<Skipped> {
-        Vec::new()
     }
 
     fn notes(&self) -> Vec<String> {
@@ -295,10 +300,6 @@ impl Dataset for TaggedDataset {
         Some(&self.lengths)
     }
 
-    fn input_bytes(&self) -> u64 {
-        0
-    }
-
     fn batches<'b>(
         &'b self,
         order: Vec<usize>,
@@ -307,10 +308,6 @@ impl Dataset for TaggedDataset {
         _: &'b Device,
     ) -> Box<dyn Iterator<Item = Input> + 'b> {
         text_batches(&self.encoded.rows, order, batch_size)
-    }
-
-    fn skipped(&self) -> Vec<Skipped> {
-        Vec::new()
     }
 
     fn answers(&self) -> Option<&Answers> {
@@ -367,10 +364,6 @@ impl Dataset for BlockDataset {
         Some(self.blocks.lengths())
     }
 
-    fn input_bytes(&self) -> u64 {
-        0
-    }
-
     fn batches<'b>(
         &'b self,
         order: Vec<usize>,
@@ -379,9 +372,5 @@ impl Dataset for BlockDataset {
         _: &'b Device,
     ) -> Box<dyn Iterator<Item = Input> + 'b> {
         text_batches(self.blocks.rows(), order, batch_size)
-    }
-
-    fn skipped(&self) -> Vec<Skipped> {
-        Vec::new()
     }
 }

@@ -60,6 +60,9 @@ pub enum TrainError {
     /// The backend failed.
     #[error("the device failed: {0}; try --device flex")]
     Device(String),
+    /// A run's deadline has come; fitting ends with it and keeps what is best.
+    #[error("the time is up at step {step}; give it more")]
+    OutOfTime { step: u64 },
     /// Ctrl-C.
     #[error("interrupted at step {step}; what was done is saved")]
     Interrupted { step: u64 },

@@ -195,6 +195,21 @@ pub fn fit_chosen(
     candidates: &[f64],
     options: &Options,
 ) -> Result<Chosen, LogisticError> {
+    fit_chosen_while(training, validation, classes, candidates, options, &|| true)
+}
+
+/// The same, but after the smallest C none is tried once `go_on` says no.
+///
+/// # Errors
+/// As [`fit_chosen`].
+pub fn fit_chosen_while(
+    training: Examples<'_>,
+    validation: Examples<'_>,
+    classes: usize,
+    candidates: &[f64],
+    options: &Options,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Chosen, LogisticError> {
     let ordered = in_order(candidates)?;
     check_options(&Options { l2: 1.0, ..*options })?;
     check_training(training.features, training.labels, classes)?;
@@ -206,7 +221,7 @@ pub fn fit_chosen(
 
     let rows = Rows::new(training.features, training.labels, classes, options);
     let predict = |head: &LinearHead| head.predict(validation.features);
-    choose(&rows, validation.labels, ordered, options, predict)
+    choose(&rows, validation.labels, ordered, options, predict, go_on)
 }
 
 /// The same on features of which most are 0, `[n, d]` with the label of each row.
@@ -244,7 +259,7 @@ pub fn fit_chosen_sparse(
     check_classes(training.1, classes)?;
     let rows = Rows::sparse(training.0, training.1, classes, options);
     let predict = |head: &LinearHead| head.predict_sparse(validation.0);
-    choose(&rows, validation.1, ordered, options, predict)
+    choose(&rows, validation.1, ordered, options, predict, &|| true)
 }
 
 /// What an example of each class weighs, so that all classes that have some weigh the same together and all examples as
@@ -275,18 +290,22 @@ fn in_order(candidates: &[f64]) -> Result<Vec<f64>, LogisticError> {
     Ok(ordered)
 }
 
-/// The best of the fits for `ordered` values of C by what `predict` says of the validation examples.
+/// The best of the fits for `ordered` values of C by what `predict` says of the validation examples, as long as `go_on` says yes.
 fn choose(
     rows: &Rows,
     labels: &[usize],
     ordered: Vec<f64>,
     options: &Options,
     predict: impl Fn(&LinearHead) -> Vec<usize>,
+    go_on: &dyn Fn() -> bool,
 ) -> Result<Chosen, LogisticError> {
     let mut point = vec![0.0; rows.unknowns()];
     let mut tried = Vec::new();
     let mut best: Option<(LinearHead, f64, f64)> = None;
     for c in ordered {
+        if best.is_some() && !go_on() {
+            break;
+        }
         let options = Options { l2: 1.0 / c, ..*options };
         let (head, reached) = fit_from(rows, point, &options);
         point = reached;

@@ -10,21 +10,31 @@
 //! assert_eq!(evaluation.n, 3);
 //! ```
 
+mod bootstrap;
 mod confusion;
 mod entities;
+mod figures;
 mod measure;
 mod ranking;
 mod regression;
+mod reliability;
 mod retrieval;
+mod several;
 mod statistics;
+mod tally;
+mod temperature;
 
 pub use confusion::{ClassScore, Confusion};
 pub use entities::{Entities, EntityScores, Pair, Score, Span, spans, strict_spans};
+pub use figures::{Estimate, Figures, TopK};
 pub use measure::{Measure, Rows};
 pub use ranking::auroc;
 pub use regression::Regression;
+pub use reliability::{BINS, Bin};
 pub use retrieval::{Retrieval, ranks};
+pub use several::{LabelScore, SeveralLabels, average_precision};
 pub use statistics::{Interval, mean_and_deviation};
+pub use temperature::{fit_temperature, reliability};
 
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +93,9 @@ pub struct Evaluation {
     /// Of words with tags: how good they are as entities. The figures above then count words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entities: Option<Entities>,
+    /// Further figures and how sure they are; where they were [asked for](Evaluation::with_figures).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Box<Figures>>,
 }
 
 impl Evaluation {
@@ -102,8 +115,38 @@ impl Evaluation {
         logits: &[f32],
         truth: &[usize],
     ) -> Result<Self, MetricsError> {
+        Self::from_logits_at(labels, logits, truth, 1.0)
+    }
+
+    /// The same where each logit counts divided by `temperature` in probabilities and in the loss; above 0 it changes no answer.
+    ///
+    /// # Errors
+    /// As [`Evaluation::from_logits`].
+    pub fn from_logits_at(
+        labels: &[String],
+        logits: &[f32],
+        truth: &[usize],
+        temperature: f64,
+    ) -> Result<Self, MetricsError> {
         let valid = |score: f32| score.is_finite();
-        Self::build(labels, logits, truth, cross_entropy, softmax, valid, "finite number")
+        let loss = |row: &[f32], class: usize| cross_entropy_at(row, class, temperature);
+        let probabilities = |row: &[f32]| softmax_at(row, temperature);
+        Self::build(labels, logits, truth, loss, probabilities, valid, "finite number")
+    }
+
+    /// As [`Evaluation::from_logits_at`], and [further figures](Figures) with their intervals, of which each takes 1,000 draws.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_figures(
+        labels: &[String],
+        logits: &[f32],
+        truth: &[usize],
+        temperature: f64,
+    ) -> Result<Self, MetricsError> {
+        let found = Self::from_logits_at(labels, logits, truth, temperature)?;
+        let figures = Figures::of(&found, logits, truth, temperature);
+        Ok(Self { figures: Some(Box::new(figures)), ..found })
     }
 
     /// Evaluates probabilities `[images, classes]`, row by row; a probability of 0 for the true class
@@ -177,6 +220,7 @@ impl Evaluation {
                 .collect(),
             confusion: confusion.into_counts(),
             entities: None,
+            figures: None,
         })
     }
 }
@@ -189,18 +233,31 @@ pub fn argmax(row: &[f32]) -> usize {
 
 /// The probabilities of a row of logits, in f64.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
+    softmax_at(logits, 1.0)
+}
+
+/// The probabilities of a row of logits that are divided by `temperature`, in f64.
+pub fn softmax_at(logits: &[f32], temperature: f64) -> Vec<f64> {
     let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let powers: Vec<f64> = logits.iter().map(|&logit| (f64::from(logit) - largest).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
+    let power = |logit: &f32| ((f64::from(*logit) - largest) / temperature).exp();
+    let mut row: Vec<f64> = logits.iter().map(power).collect();
+    let sum: f64 = row.iter().sum();
+    row.iter_mut().for_each(|value| *value /= sum);
+    row
 }
 
 /// log Σ exp(logit) − logit of the true class, in f64 and without overflow: the negative
 /// log-probability, in nats, of `class` (which must be within the row).
 pub fn cross_entropy(logits: &[f32], class: usize) -> f64 {
+    cross_entropy_at(logits, class, 1.0)
+}
+
+/// The same of logits that are divided by `temperature`.
+fn cross_entropy_at(logits: &[f32], class: usize, temperature: f64) -> f64 {
     let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let sum: f64 = logits.iter().map(|&z| (f64::from(z) - largest).exp()).sum();
-    largest + sum.ln() - f64::from(logits[class])
+    let power = |logit: &f32| ((f64::from(*logit) - largest) / temperature).exp();
+    let sum: f64 = logits.iter().map(power).sum();
+    (largest - f64::from(logits[class])) / temperature + sum.ln()
 }
 
 #[cfg(test)]

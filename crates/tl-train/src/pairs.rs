@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::prelude::*;
 use tl_core::Activation;
 use tl_data::text::Texts;
-use tl_data::{Items, Skipped, View};
+use tl_data::{Items, View};
 
 use crate::dataset::{Input, pieces};
 use crate::{Dataset, TextDataset};
@@ -82,10 +82,6 @@ impl Dataset for PairDataset {
         Some(&self.lengths)
     }
 
-    fn input_bytes(&self) -> u64 {
-        0
-    }
-
     fn batches<'b>(
         &'b self,
         order: Vec<usize>,
@@ -100,10 +96,6 @@ impl Dataset for PairDataset {
             let texts = self.places(&batch).into_iter().map(|place| pieces(rows, place)).collect();
             Ok((batch, Activation::Texts(texts)))
         }))
-    }
-
-    fn skipped(&self) -> Vec<Skipped> {
-        Vec::new()
     }
 
     fn notes(&self) -> Vec<String> {

@@ -15,6 +15,23 @@ pub trait Progress {
     fn end(&mut self);
     /// A line that stays.
     fn say(&mut self, line: &str);
+    /// A step of the optimizer was taken.
+    fn step(&mut self, _: &Step) {}
+    /// An epoch is over.
+    fn epoch(&mut self, _: &EpochRow) {}
+    /// So many bytes of outputs of frozen stages, or of inputs, are kept.
+    fn kept(&mut self, _: u64) {}
+}
+
+/// A step of the optimizer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    pub loss: f64,
+    /// The head's rate.
+    pub learning_rate: f64,
+    /// Steps of the phase so far, and all of them.
+    pub done: u64,
+    pub total: u64,
 }
 
 /// Shows nothing.
@@ -58,6 +75,9 @@ pub struct EpochRow {
     /// Of numbers, which have no accuracy; the losses are then squared errors in units of their variance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_r2: Option<f64>,
+    /// The mean average precision, where items may have several labels; they have no accuracy either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_map: Option<f64>,
     pub ema_accuracy: Option<f64>,
     /// Of numbers, with the moving average of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -17,17 +17,25 @@ mod bars;
 mod chart;
 mod confusion;
 mod curves;
+mod figures;
+mod gallery;
 mod heat;
 mod lines;
+mod marks;
 mod markup;
 mod page;
+mod picture;
+mod reliability;
 mod scatter;
 mod sections;
 mod tables;
 
+pub use gallery::Shot;
 pub use heat::Heat;
 pub use lines::{Line, Place, Plot, Value};
 pub use page::render;
+pub use picture::picture;
+pub use reliability::Reliability;
 pub use sections::{Bars, Cloud, Link, Map, Passage, PictureRow, Section, Table};
 
 use std::collections::BTreeMap;

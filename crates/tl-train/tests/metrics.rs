@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use tl_data::text::Scheme;
-use tl_train::metrics::{Entities, Evaluation, Regression, Score};
+use tl_train::metrics::{Entities, Evaluation, Regression, Score, SeveralLabels, fit_temperature};
 
 #[derive(Deserialize)]
 struct Case {
@@ -20,16 +20,23 @@ struct Case {
     recall: Vec<f64>,
     f1: Vec<f64>,
     confusion: Vec<Vec<u64>>,
+    balanced_accuracy: f64,
+    top_5: Option<f64>,
+    ece: f64,
+    brier: f64,
+    temperature: Option<f64>,
 }
 
 #[test]
 fn every_figure_is_scikit_learn_s() {
     let text = include_str!("fixtures/metrics.json");
     let cases: Vec<Case> = serde_json::from_str(text).unwrap();
-    assert_eq!(cases.len(), 6);
+    assert_eq!(cases.len(), 7);
     for case in cases {
         let labels: Vec<String> = (0..case.classes).map(|class| class.to_string()).collect();
-        let found = Evaluation::from_logits(&labels, &case.logits, &case.truth).unwrap();
+        let found = Evaluation::with_figures(&labels, &case.logits, &case.truth, 1.0).unwrap();
+        let more = found.figures.as_ref().unwrap();
+        assert_eq!(more.top_k.is_some(), case.top_5.is_some(), "{}", case.name);
         assert_eq!(found.confusion, case.confusion, "{}", case.name);
         assert_eq!(found.auroc.is_some(), case.auroc.is_some(), "{}", case.name);
         let scores = |of: fn(&tl_train::metrics::ClassScore) -> f64| found.per_class.iter().map(of);
@@ -40,6 +47,13 @@ fn every_figure_is_scikit_learn_s() {
             (found.weighted_f1, case.weighted_f1),
             (found.mcc, case.mcc),
             (found.auroc.unwrap_or(0.0), case.auroc.unwrap_or(0.0)),
+            (more.auroc.map_or(0.0, |area| area.value), case.auroc.unwrap_or(0.0)),
+            (more.macro_f1.value, case.macro_f1),
+            (more.nll.value, case.loss),
+            (more.balanced_accuracy.value, case.balanced_accuracy),
+            (more.top_k.map_or(0.0, |top| top.share.value), case.top_5.unwrap_or(0.0)),
+            (more.ece.value, case.ece),
+            (more.brier.value, case.brier),
         ];
         let pairs = pairs
             .into_iter()
@@ -50,6 +64,26 @@ fn every_figure_is_scikit_learn_s() {
             assert!((ours - theirs).abs() < 1e-9, "{}, {number}: {ours} and {theirs}", case.name);
         }
     }
+}
+
+#[test]
+fn the_temperature_is_where_scipy_finds_the_least_loss() {
+    let text = include_str!("fixtures/metrics.json");
+    let cases: Vec<Case> = serde_json::from_str(text).unwrap();
+    let mut found_some = 0;
+    for case in cases {
+        let labels: Vec<String> = (0..case.classes).map(|class| class.to_string()).collect();
+        let found = fit_temperature(&labels, &case.logits, &case.truth).unwrap();
+        match (found, case.temperature) {
+            // A search by values ends where they no longer differ: the root of the rounding error.
+            (Some(ours), Some(theirs)) => {
+                assert!((ours / theirs - 1.0).abs() < 1e-6, "{}: {ours} {theirs}", case.name);
+                found_some += 1;
+            }
+            (ours, theirs) => assert_eq!(ours.is_some(), theirs.is_some(), "{}", case.name),
+        }
+    }
+    assert!(found_some > 3);
 }
 
 #[derive(Deserialize)]
@@ -153,5 +187,40 @@ fn every_figure_of_entities_is_seqeval_s_in_both_modes() {
 fn close(name: &str, mode: &str, ours: [f64; 3], theirs: [f64; 3]) {
     for (mine, other) in ours.into_iter().zip(theirs) {
         assert!((mine - other).abs() < 1e-9, "{name}, {mode}: {ours:?} and {theirs:?}");
+    }
+}
+
+#[derive(Deserialize)]
+struct SeveralCase {
+    name: String,
+    labels: usize,
+    logits: Vec<f32>,
+    truth: Vec<bool>,
+    average_precision: Vec<f64>,
+    mean_average_precision: f64,
+    macro_f1: f64,
+    micro_f1: f64,
+    loss: f64,
+}
+
+#[test]
+fn every_figure_of_several_labels_is_scikit_learn_s() {
+    let text = include_str!("fixtures/several.json");
+    let cases: Vec<SeveralCase> = serde_json::from_str(text).unwrap();
+    assert_eq!(cases.len(), 5);
+    for case in cases {
+        let labels: Vec<String> = (0..case.labels).map(|label| label.to_string()).collect();
+        let found = SeveralLabels::from_logits(&labels, &case.logits, &case.truth).unwrap();
+        let pairs = [
+            (found.mean_average_precision.unwrap(), case.mean_average_precision),
+            (found.macro_f1, case.macro_f1),
+            (found.micro_f1, case.micro_f1),
+            (found.loss, case.loss),
+        ];
+        let each = found.per_label.iter().map(|label| label.average_precision.unwrap());
+        let pairs = pairs.into_iter().chain(each.zip(case.average_precision));
+        for (number, (ours, theirs)) in pairs.enumerate() {
+            assert!((ours - theirs).abs() < 1e-9, "{}, {number}: {ours} and {theirs}", case.name);
+        }
     }
 }

@@ -154,6 +154,7 @@ impl EarlierTasks {
                 };
                 tasks.iter().zip(counts).map(of).collect()
             }
+            Pick::Herding if request.look => first_of_classes(&tasks, size),
             Pick::Herding => by_herding(&tasks, size, &request.device)?,
         };
         for (head, (task, items)) in tasks.into_iter().zip(chosen).enumerate() {
@@ -190,16 +191,21 @@ fn run_of(weights: &str) -> Option<EarlierTask> {
     }
     let record = RunRecord::read(folder).ok()?;
     let without = record.pretraining.is_some() || record.language.is_some();
-    if without || record.numbers.is_some() || record.options.text.tokens {
+    if without || !answers_with_one_class(&record) {
         return None;
     }
     Some(EarlierTask { run: folder.to_path_buf(), examples: None, data: record.data.path })
 }
 
+/// Whether a run's answers are neither numbers, nor tags of words, nor several labels.
+fn answers_with_one_class(record: &RunRecord) -> bool {
+    record.numbers.is_none() && record.several.is_none() && !record.options.text.tokens
+}
+
 /// Succeeds where the run answers with one class for each example, by a network like `network`.
 fn check(run: &Run, network: &Network) -> Result<(), Error> {
     let fail = |problem: String, mend| Err(Error::Run { path: run.folder.clone(), problem, mend });
-    if run.record.numbers.is_some() || run.record.options.text.tokens {
+    if !answers_with_one_class(&run.record) {
         return fail(
             "does not answer with one class for each example".into(),
             "leave it out of --earlier",
@@ -286,6 +292,26 @@ fn by_herding(tasks: &[Candidate], size: usize, device: &Device) -> Result<Vec<V
         chosen[*task].extend(taken);
     }
     Ok(chosen)
+}
+
+/// As many of each class of each task as herding would take, whichever: what these take is told where nothing is computed.
+fn first_of_classes(tasks: &[Candidate], size: usize) -> Vec<Vec<usize>> {
+    let of_class = |task: &Candidate, label: usize| -> Vec<usize> {
+        let items = task.items.iter().copied();
+        items.filter(|item| task.data.items().label(*item) == Some(label)).collect()
+    };
+    // Class after class of all tasks, as herding goes through them.
+    let mut classes = Vec::new();
+    for (number, task) in tasks.iter().enumerate() {
+        let labels = 0..task.run.record.labels.len();
+        classes.extend(labels.map(|label| (number, of_class(task, label))));
+    }
+    let counts: Vec<usize> = classes.iter().map(|(_, items)| items.len()).collect();
+    let mut chosen = vec![Vec::new(); tasks.len()];
+    for ((task, items), count) in classes.into_iter().zip(quotas(size, &counts)) {
+        chosen[task].extend(items.into_iter().take(count));
+    }
+    chosen
 }
 
 /// What `rows` take as a network's input.

@@ -21,6 +21,8 @@ pub enum Error {
     #[error(transparent)]
     Save(#[from] tl_models::SaveError),
     #[error(transparent)]
+    Export(tl_models::ExportError),
+    #[error(transparent)]
     Peft(#[from] tl_peft::PeftError),
     #[error(transparent)]
     Adapt(tl_adapt::AdaptError),
@@ -53,6 +55,7 @@ impl Error {
             Error::Adapt(error) if !error.is_input() => 1,
             Error::Pretrain(error) if !error.is_input() => 1,
             Error::Failed(_)
+            | Error::Export(tl_models::ExportError::NotEqual { .. })
             | Error::Peft(tl_peft::PeftError::Device(_))
             | Error::Save(tl_models::SaveError::Device(_)) => 1,
             _ => 2,

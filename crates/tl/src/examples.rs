@@ -8,12 +8,13 @@ use tl_core::{Backbone, ExpectedInput};
 use tl_data::text::{Columns, Encoding, Tagged, Texts, Tokenizer};
 use tl_data::{DataError, Images, Items, Loader, Shift};
 use tl_models::Architecture;
-use tl_train::{Dataset, Numbers, TaggedDataset, TextDataset};
+use tl_train::{Dataset, Numbers, SeveralDataset, TaggedDataset, TextDataset};
 
-use crate::adapt::open_images;
+use crate::adapt::open_images_as;
 use crate::choice::TOKENIZER_FILE;
 use crate::network::works_on_texts;
 use crate::record::Preprocessing;
+use crate::several::are_several;
 use crate::source::preprocess;
 use crate::{Error, FinetuneOptions, Network, TextOptions};
 
@@ -95,7 +96,7 @@ impl Examples {
         Ok(Tokenizer::learned(texts.into_iter(), pieces)?)
     }
 
-    /// What the network called `network` works on, at `name`: images as [`open_images`] opens them, texts as [`Examples::texts`] reads them, or words with
+    /// What the network called `network` works on, at `name`: images as [`open_images_as`] opens them, texts as [`Examples::texts`] reads them, or words with
     /// their tags or texts with numbers where `text` says so.
     ///
     /// # Errors
@@ -110,7 +111,7 @@ impl Examples {
             true if text.tokens => Ok(Tagged::open(Path::new(name))?.into()),
             true if text.numbers => Self::texts_with_numbers(name, &text.columns, labelled),
             true => Self::texts(name, &text.columns, labelled),
-            false => Ok(open_images(name)?.into()),
+            false => Ok(open_images_as(name, &text.columns, labelled)?.into()),
         }
     }
 
@@ -210,7 +211,10 @@ impl Examples {
             (Self::Images(images), Preprocessing::Images(preprocess)) => {
                 let (threads, strict) = (reading.threads, reading.strict);
                 let loader = Loader::new(images.clone(), preprocess.clone(), threads, strict)?;
-                Ok(Input::Images(loader))
+                Ok(match are_several(self) {
+                    true => Input::Several(SeveralDataset::new(loader)),
+                    false => Input::Images(loader),
+                })
             }
             (Self::Texts(texts), Preprocessing::Texts(options)) if !options.tokens => {
                 let tokenizer = reading.tokenizer()?;
@@ -236,6 +240,8 @@ impl Examples {
 #[derive(Clone)]
 pub enum Input {
     Images(Loader),
+    /// Images that may have several labels.
+    Several(SeveralDataset),
     Texts(TextDataset),
     Tagged(TaggedDataset),
 }
@@ -260,6 +266,7 @@ impl Deref for Input {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Images(loader) => loader,
+            Self::Several(images) => images,
             Self::Texts(texts) => texts,
             Self::Tagged(tagged) => tagged,
         }

@@ -8,23 +8,26 @@ use burn::tensor::Device;
 use tl_core::{Backbone, Head, NormPolicy, Plan, TrainableReport};
 use tl_data::text::Tokenizer;
 use tl_data::{Augment, CropRange, Split};
+use tl_kernels::memory;
 use tl_models::Classifier;
 use tl_train::files::write_bytes;
-use tl_train::regularise::{Importance, Measure, check_earlier, importance_of};
-use tl_train::report::Section;
-use tl_train::{Conduct, Progress, Task, check_resume, fit};
+use tl_train::regularise::check_earlier;
+use tl_train::{Conduct, Progress, Task, check_resume};
 
-use crate::adapters::{Adapters, Purpose, keyed};
+use crate::adapters::{Adapters, keyed};
 use crate::earlier::{EarlierTask, EarlierTasks};
-use crate::estimate::{Extent, Sample, cache_sizes, costs};
+use crate::estimate::{Extent, Sample, cache_sizes, costs, seconds_to_read};
 use crate::examples::{Input, Reading, preprocessing};
-use crate::folder::claim;
+use crate::folder::{Claimed, claim};
+use crate::near::Lookout;
 use crate::network::LSTM;
 pub use crate::outcome::Outcome;
 use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::pretrained_as;
 use crate::text_files::TokenizerFiles;
-use crate::{Error, Examples, FinetuneOptions, Network, Run, highlights, numbers};
+use crate::{
+    Error, Examples, FinetuneOptions, Network, Run, image_options, near, numbers, several,
+};
 
 /// A fitting that is asked for.
 #[derive(Clone, Debug)]
@@ -51,6 +54,10 @@ pub struct Request {
     /// The earlier tasks, the oldest first, that terms of the options hold the network to. Where there is none, and the weights are
     /// those of a run with classes, it is that run's.
     pub earlier: Vec<EarlierTask>,
+    /// Whether to measure how long it will take also in a program that does not count its memory.
+    pub timed: bool,
+    /// Whether it is prepared to be looked at alone: which examples of earlier tasks would be kept is then not computed, but how many.
+    pub look: bool,
 }
 
 impl Request {
@@ -70,6 +77,8 @@ impl Request {
             stop: Arc::default(),
             command: String::new(),
             earlier: Vec::new(),
+            timed: false,
+            look: false,
         }
     }
 }
@@ -83,6 +92,7 @@ impl Request {
             resume: self.resume,
             cache_memory: self.cache_memory,
             stop: Arc::clone(&self.stop),
+            deadline: None,
             weights_key: weights_key.to_string(),
         }
     }
@@ -96,18 +106,18 @@ const LEARNED_PIECES: usize = 8000;
 
 /// A fitting that was checked and laid out, before anything is trained.
 pub struct Prepared {
-    request: Request,
+    pub(crate) request: Request,
     pub model: Classifier<Network>,
     pub plan: Plan,
     pub data: Input,
     pub split: Split,
     pub report: TrainableReport,
     pub record: RunRecord,
-    adapters: Option<Adapters>,
-    tokenizer: TokenizerFiles,
-    folder: Option<PathBuf>,
+    pub(crate) adapters: Option<Adapters>,
+    pub(crate) tokenizer: TokenizerFiles,
+    folder: Option<Claimed>,
     /// What earlier tasks left.
-    earlier: EarlierTasks,
+    pub(crate) earlier: EarlierTasks,
 }
 
 /// Checks a request and lays it out: network, weights, split, plan.
@@ -117,7 +127,8 @@ pub struct Prepared {
 pub fn prepare(request: Request) -> Result<Prepared, Error> {
     let options = &request.options;
     options.settings.validate()?;
-    options.check_terms(!options.text.tokens && !options.text.numbers)?;
+    let several = several::are_several(&request.examples);
+    options.check_terms(!options.text.tokens && !options.text.numbers && !several)?;
     let items = request.examples.items();
     let (seed, numbers) = (options.settings.seed, options.text.numbers);
     let (labels, mut split) = if numbers {
@@ -129,6 +140,9 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         items.require_classes()?;
         (items.classes().to_vec(), Split::of(items, options.split, seed)?)
     };
+    if several {
+        several::check(options)?;
+    }
     if options.text.tokens && options.shots.is_some() {
         return Err(Error::options("a sentence has tags of several classes", "leave out --shots"));
     }
@@ -153,6 +167,9 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
     if numbers {
         tuning = numbers::by_gradient(tuning)?;
     }
+    if several {
+        tuning = several::by_gradient(tuning)?;
+    }
     let adapters = match tuning.adapters()? {
         Some(config) => Some(Adapters::put_into(&mut found, config, seed)?),
         None => None,
@@ -166,7 +183,7 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         strict: options.strict,
     };
     let data = request.examples.dataset(&preprocess, network, &reading)?;
-    let data = data.scaled(&split.train, found.model.head.has_bias())?;
+    let data = near::hashed(data, options).scaled(&split.train, found.model.head.has_bias())?;
     let sample = Sample::of(&preprocess, &*data);
     let stages = found.model.backbone.stages();
     if found.report.is_none() {
@@ -178,24 +195,35 @@ pub fn prepare(request: Request) -> Result<Prepared, Error> {
         let fresh = found.report.is_none();
         tuning = tuning.for_texts(split.train.len(), recurrent, fresh);
     }
+    let mixes = options.settings.mixes();
     let mut plan = tuning.plan(&stages, split.train.len())?;
     if let Some(adapters) = &adapters {
-        plan = adapters.plan(plan, &found.model.backbone, tuning.augment)?;
+        plan = adapters.plan(plan, &found.model.backbone, tuning.augment || mixes)?;
     }
-    if numbers {
+    if numbers || several {
         plan = numbers::without_classes(plan);
     }
     let phases = plan.resolve(&stages)?;
+    let images = !matches!(preprocess, Preprocessing::Texts(_));
+    image_options::check(options, images, &phases)?;
     let mut report = TrainableReport::new(&phases, &found.model);
     // What is kept and computed are windows, where texts are read in several.
-    let [train, validation] = [&split.train, &split.validation].map(|part| data.rows(part).len());
+    let [train, validation, test] =
+        [&split.train, &split.validation, &split.test].map(|part| data.rows(part).len());
     if options.settings.cache {
-        let kept = train + validation;
+        let kept = [
+            train + validation,
+            train.saturating_mul(options.settings.cached_views.saturating_sub(1)),
+        ];
         cache_sizes(&mut report, &phases, &found.model, kept, sample, &request.device)?;
     }
-    let extent = Extent { train, validation, sample, cache_memory: request.cache_memory };
     let (settings, device) = (&options.settings, &request.device);
-    costs(&mut report, &phases, &found.model, plan.optimizer, settings, &extent, device)?;
+    if request.timed || memory::in_use() > 0 {
+        let each_read = seconds_to_read(&*data, &data.rows(&split.train), device);
+        let cache_memory = request.cache_memory;
+        let extent = Extent { train, validation, test, sample, cache_memory, each_read };
+        costs(&mut report, &phases, &found.model, plan.optimizer, settings, &extent, device)?;
+    }
     let earlier = EarlierTasks::open(&request, &found.model.backbone, found.path.as_deref())?;
     check_earlier(&plan, &earlier.lend())?;
     let record = RunRecord::begun(Beginning {
@@ -238,12 +266,6 @@ pub(crate) fn augment(wanted: bool) -> Augment {
     Augment::cropped(CropRange::default())
 }
 
-/// What the report says of texts that are too long.
-fn lengths(notes: Vec<String>) -> Option<Section> {
-    let title = "Lengths of the texts".to_string();
-    (!notes.is_empty()).then(|| Section { title, lines: notes, ..Section::default() })
-}
-
 /// Prepares and fits.
 ///
 /// # Errors
@@ -258,25 +280,33 @@ impl Prepared {
     /// # Errors
     /// A folder that holds something else, another run or cannot be made.
     pub fn claim(&mut self) -> Result<PathBuf, Error> {
-        if let Some(folder) = &self.folder {
-            return Ok(folder.clone());
+        if let Some(claimed) = &self.folder {
+            return Ok(claimed.path.clone());
         }
+        self.check_look()?;
         let plan = self.request.resume.then_some(&self.plan);
-        let folder = claim(self.request.out.as_deref(), plan)?;
+        let claimed = claim(self.request.out.as_deref(), plan)?;
+        let folder = claimed.path.clone();
         if self.request.resume {
             let (task, conduct) = (self.task(), self.conduct(Some(&folder)));
             check_resume(&task, &self.plan, &self.request.options.settings(), &conduct)?;
         }
-        self.folder = Some(folder.clone());
+        self.folder = Some(claimed);
         Ok(folder)
     }
 
-    fn task(&self) -> Task<'_> {
+    /// Looks for images that look alike in two parts; those that were not decoded yet are read for it, but not within a time.
+    pub fn near_duplicates(&self) -> Lookout {
+        let within = self.record.minutes.is_some();
+        near::look(&self.data, &self.split, &self.request.options, within)
+    }
+
+    pub(crate) fn task(&self) -> Task<'_> {
         let (augment, earlier) = (self.record.augment.clone(), self.earlier.lend());
         Task { data: &*self.data, split: &self.split, augment, earlier }
     }
 
-    fn conduct(&self, folder: Option<&Path>) -> Conduct {
+    pub(crate) fn conduct(&self, folder: Option<&Path>) -> Conduct {
         let RunRecord { weights_key, options, .. } = &self.record;
         let key = keyed(weights_key, self.adapters.as_ref(), &options.tuning);
         self.request.conduct(folder, &key)
@@ -290,72 +320,29 @@ impl Prepared {
     /// not finite, an interruption.
     pub fn fit(mut self, progress: &mut dyn Progress) -> Result<Run, Error> {
         let folder = self.claim()?;
-        self.record.write(&folder)?;
-        let split = self.split.to_csv(self.data.items());
-        write_bytes(&folder.join("split.csv"), split.as_bytes())?;
-        if let Preprocessing::Texts(_) = &self.record.preprocess {
-            self.tokenizer.put_into(&folder)?;
-        }
-        match self.carry_out(&folder, progress) {
+        self.begin(&folder)?;
+        let trained = self.train(Some(&folder), progress);
+        match trained.and_then(|outcome| self.conclude(&folder, outcome, progress)) {
             Ok(run) => Ok(run),
-            Err(error) => {
-                self.record.skipped = self.data.skipped();
-                Err(self.record.ended_with(error, &folder))
-            }
+            Err(error) => Err(self.ended_with(error, &folder)),
         }
     }
 
-    fn carry_out(&mut self, folder: &Path, progress: &mut dyn Progress) -> Result<Run, Error> {
-        let outcome = self.train(Some(folder), progress)?;
-        let items = self.data.items();
-        let (part, last) = outcome.last();
-        let table = match (self.data.answers(), self.data.numbers()) {
-            (Some(answers), _) => crate::entities::to_csv(last, &self.request.examples, answers),
-            (None, Some(_)) => numbers::to_csv(last, items),
-            (None, None) => crate::predict::to_csv(last, items),
-        };
-        let mut sections = Vec::new();
-        if let Some(found) = &outcome.numbers {
-            sections.extend(numbers::section(last, &*self.data, found, part));
+    /// Writes what the folder of a run holds before anything is trained.
+    pub(crate) fn begin(&self, folder: &Path) -> Result<(), Error> {
+        self.record.write(folder)?;
+        let split = self.split.to_csv(self.data.items());
+        write_bytes(&folder.join("split.csv"), split.as_bytes())?;
+        match &self.record.preprocess {
+            Preprocessing::Texts(_) => self.tokenizer.put_into(folder),
+            Preprocessing::Images(_) => Ok(()),
         }
-        if let Input::Texts(texts) = &self.data {
-            let tokenizer = self.tokenizer.open()?;
-            sections.extend(highlights::section(&outcome.model, texts, last, &tokenizer, part)?);
-        }
-        sections.extend(lengths(self.data.notes()));
-        let record = &mut self.record;
-        record.kept = Some(outcome.kept);
-        record.steps = outcome.steps;
-        record.skipped = self.data.skipped();
-        record.seconds = outcome.rows.iter().map(|row| row.seconds).sum();
-        record.validation = outcome.validation;
-        record.test = outcome.test;
-        record.numbers = outcome.numbers;
-        if let Some(measure) = self.request.options.importance {
-            // Of texts in windows each window is an example.
-            let train = self.data.rows(&self.split.train);
-            let seed = record.options.settings.seed;
-            let found = match (measure, outcome.importance) {
-                (Measure::Si, Some(found)) => Importance::of_path(&outcome.model, found)?,
-                _ => importance_of(&outcome.model, &*self.data, &train, measure, seed)?,
-            };
-            let earlier = self.earlier.importance.take();
-            let found = match earlier.filter(|it| it.measure == measure) {
-                Some(earlier) => found.with_earlier(earlier, 1.0),
-                None => found,
-            };
-            found.write(&folder.join(IMPORTANCE_FILE))?;
-        }
-        let model = match &self.adapters {
-            Some(adapters) => {
-                adapters.finish(folder, outcome.model, &record.options, Purpose::Classes)?
-            }
-            None => outcome.model,
-        };
-        let run = Run::finish(folder, record, model, &table, &outcome.rows, sections)?;
-        // A cache serves a resume, and there is nothing left to resume.
-        let _ = std::fs::remove_dir_all(folder.join("cache"));
-        Ok(run)
+    }
+
+    /// Notes down that the run ended with `error`, which it gives back.
+    pub(crate) fn ended_with(&mut self, error: Error, folder: &Path) -> Error {
+        self.record.skipped = self.data.skipped();
+        self.record.ended_with(error, folder)
     }
 
     /// Trains and measures without a record; `folder` takes checkpoints.
@@ -367,11 +354,7 @@ impl Prepared {
         folder: Option<&Path>,
         progress: &mut dyn Progress,
     ) -> Result<Outcome, Error> {
-        let settings = self.request.options.settings();
-        let (task, conduct) = (self.task(), self.conduct(folder));
-        let model = self.model.clone();
-        let fitted = fit(model, &task, &self.plan, &settings, &conduct, progress)?;
-        let (size, device) = (settings.batch_size, &self.request.device);
-        Outcome::of(fitted, &*self.data, &self.split, size, device, progress)
+        let fitted = self.fit_with(&self.conduct(folder), progress)?;
+        self.measure(fitted, progress)
     }
 }

@@ -1,5 +1,6 @@
 //! Where a run goes.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use tl_core::Plan;
@@ -9,12 +10,39 @@ use tl_train::files::make_folder;
 use crate::Error;
 use crate::record::{RUN_FILE, RunRecord};
 
+/// A folder that this run alone writes, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub path: PathBuf,
+    _held: Option<File>,
+}
+
+impl Claimed {
+    /// Takes hold of the folder `path` for this process, however it ends. Where a system locks no folders (Windows, some network
+    /// drives) nothing is held.
+    fn new(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).ok();
+        if let Some(Err(TryLockError::WouldBlock)) = file.as_ref().map(File::try_lock) {
+            return Err(Error::Run {
+                path: path.to_path_buf(),
+                problem: "is being written by another run".into(),
+                mend: "wait for its end, or choose another --out",
+            });
+        }
+        Ok(Self { path: path.to_path_buf(), _held: file })
+    }
+}
+
 /// Makes `out`, or accepts the run in it if it is to be resumed with the same plan; without `out` the next free number under `runs/`.
 ///
 /// # Errors
-/// A folder that holds a run, or another one than is to be resumed, or what is no part of one, or cannot be made.
-pub(crate) fn claim(out: Option<&Path>, resume: Option<&Plan>) -> Result<PathBuf, Error> {
-    let Some(out) = out else { return next_folder(Path::new("runs")) };
+/// A folder that holds a run, or another one than is to be resumed, or what is no part of one, or that another process writes, or
+/// that cannot be made.
+pub(crate) fn claim(out: Option<&Path>, resume: Option<&Plan>) -> Result<Claimed, Error> {
+    let Some(out) = out else { return Claimed::new(&next_folder(Path::new("runs"))?) };
+    make_folder(out)?;
+    // First, so that what is found below is not changed by another run in the meantime.
+    let claimed = Claimed::new(out)?;
     if out.join(RUN_FILE).exists() && resume.is_none() {
         return Err(Error::Run {
             path: out.to_path_buf(),
@@ -38,8 +66,7 @@ pub(crate) fn claim(out: Option<&Path>, resume: Option<&Plan>) -> Result<PathBuf
             mend: "choose another --out",
         });
     }
-    make_folder(out)?;
-    Ok(out.to_path_buf())
+    Ok(claimed)
 }
 
 /// Makes the next free number under `parent`.

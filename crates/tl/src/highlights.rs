@@ -6,7 +6,7 @@ use burn::module::Module;
 use tl_core::parameters::{set_trained, values};
 use tl_core::{Activation, Backbone, Head, Pass, Pieces};
 use tl_data::Items;
-use tl_data::text::{Encoding, Texts, Tokenizer};
+use tl_data::text::{Encoding, Tokenizer};
 use tl_models::Classifier;
 use tl_train::metrics::{argmax, softmax};
 use tl_train::report::{Passage, Section};
@@ -17,11 +17,11 @@ use crate::{Error, Network};
 /// How many are shown.
 const SHOWN: usize = 10;
 
-/// A text that is shown: what is said of its answer, and the place of the answer among the head's.
-struct Shown {
-    item: usize,
-    said: String,
-    answer: usize,
+/// A text or an image that is shown: what is said of its answer, and the place of the answer among the head's.
+pub(crate) struct Shown {
+    pub item: usize,
+    pub said: String,
+    pub answer: usize,
 }
 
 /// The section of the report; nothing where no text of the part is answered wrongly.
@@ -38,7 +38,7 @@ pub(crate) fn section(
     let texts = data.texts();
     let (title, shown, answer) = match data.numbers() {
         Some(numbers) => ("Largest errors", farthest(found, &numbers.values), "the answer"),
-        None => ("Most confident mistakes", mistakes(found, &texts.texts), "its logit"),
+        None => ("Most confident mistakes", mistakes(found, &*texts.texts), "its logit"),
     };
     if shown.is_empty() {
         return Ok(Vec::new());
@@ -77,12 +77,12 @@ pub(crate) fn section(
     }])
 }
 
-/// The texts that are answered wrongly, those of the surest answers first.
-fn mistakes(found: &Predictions, items: &Texts) -> Vec<Shown> {
+/// Some that are answered wrongly, those of the surest answers first.
+pub(crate) fn mistakes(found: &Predictions, items: &dyn Items) -> Vec<Shown> {
     let wrong = found.rows().filter_map(|(item, logits)| {
         let best = argmax(logits);
         let sure = softmax(logits).get(best).copied()?;
-        let answer = items.classes.get(best).map_or("", String::as_str);
+        let answer = items.classes().get(best).map_or("", String::as_str);
         let said = format!("{answer} at {:.0} %, but {}:", 100.0 * sure, items.class(item));
         (items.label(item)? != best).then_some((sure, Shown { item, said, answer: best }))
     });

@@ -1,7 +1,7 @@
 """Opens this run in PyTorch: python load.py [IMAGE ...]
 
 Needs torch, torchvision, safetensors and Pillow; timm for a vision transformer. Prints one line of JSON for each
-image: logits, or features where the run has no classifier.
+image: logits, or features where the run has no classifier. Of a run of several labels those above 0.5 stand beside them.
 """
 
 import json
@@ -115,6 +115,11 @@ for name in sys.argv[1:]:
         output = model(transform(upright.convert("RGB")).unsqueeze(0))[0]
     if not labels:
         print(json.dumps({"file": name, "features": output.tolist()}))
+        continue
+    if run.get("several"):
+        found = [labels[place] for place in output.argsort(descending=True).tolist() if output[place] > 0]
+        shares = output.sigmoid().tolist()
+        print(json.dumps({"file": name, "labels": found, "probabilities": shares, "logits": output.tolist()}))
         continue
     probabilities = output.softmax(0)
     best = int(probabilities.argmax())

@@ -66,8 +66,11 @@ impl Examples {
 
 /// Succeeds where all examples can be learnt from, and nothing is asked for that needs classes.
 pub(crate) fn check(examples: &Examples, options: &FinetuneOptions) -> Result<(), Error> {
-    let given =
-        [("--shots", options.shots.is_some()), ("--class-weights", options.settings.balanced)];
+    let given = [
+        ("--shots", options.shots.is_some()),
+        ("--class-weights", options.settings.balanced),
+        ("--label-smoothing", options.tuning.label_smoothing.is_some()),
+    ];
     if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
         return Err(Error::options("numbers have no classes", format!("leave out {flag}")));
     }
@@ -161,6 +164,7 @@ pub(crate) fn section(
             clouds: vec![Cloud {
                 name: "texts".into(),
                 points: points.into_iter().step_by(every).collect(),
+                titles: Vec::new(),
             }],
         }],
         tables: vec![Table {

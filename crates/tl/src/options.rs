@@ -57,6 +57,10 @@ pub struct FinetuneOptions {
     pub resize: Option<usize>,
     /// Training images of each class; all where it is not given.
     pub shots: Option<usize>,
+    /// The bits of 64 in which images of two parts may differ to be told as alike; where it is not given 4, and image files alone
+    /// are compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub near_duplicates: Option<u32>,
     /// The shares of training, validation and test part, where the data is not divided already.
     pub split: [f64; 3],
     pub settings: Settings,
@@ -65,7 +69,7 @@ pub struct FinetuneOptions {
     pub importance: Option<Measure>,
     /// An image that cannot be read is an error instead of being skipped.
     pub strict: bool,
-    /// Of texts; it says nothing to networks of images.
+    /// Of texts; to networks of images only the columns of tables say something.
     #[serde(skip_serializing_if = "is_usual")]
     pub text: TextOptions,
 }
@@ -85,6 +89,7 @@ impl Default for FinetuneOptions {
             image_size: None,
             resize: None,
             shots: None,
+            near_duplicates: None,
             split: [0.7, 0.15, 0.15],
             settings: Settings { keep: Keep::Best, ..Settings::default() },
             importance: None,
@@ -108,7 +113,9 @@ impl FinetuneOptions {
                 _ if adapters && !matches!(term, Regulariser::Bss { .. }) => {
                     Some("adapters leave the weights where they are")
                 }
-                Regulariser::Bss { .. } if !classes && !self.text.numbers => {
+                Regulariser::Bss { .. }
+                    if !classes && !self.text.numbers && !self.text.columns.are_several() =>
+                {
                     Some("not every example has one vector")
                 }
                 Regulariser::Ewc { .. } | Regulariser::Mas { .. } | Regulariser::Si { .. }

@@ -55,6 +55,7 @@ pub(crate) fn render(record: &RunRecord, rows: &[EpochRow], sections: Vec<Sectio
         sections: [
             crate::adapt::sections(record),
             crate::pretrain::sections(record),
+            crate::minutes::sections(record),
             entities(record),
             sections,
         ]
@@ -106,6 +107,7 @@ fn figures(record: &RunRecord) -> Vec<Figure> {
         }));
     }
     found.extend(crate::numbers::figures(record));
+    found.extend(crate::several::figures(record));
     found
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tl_data::Items;
 use tl_train::Predictions;
-use tl_train::metrics::{argmax, softmax};
+use tl_train::metrics::{argmax, softmax_at};
 
 /// What a run answers for one image or text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,20 +20,35 @@ pub struct Prediction {
 
 /// Labels and probabilities of every item that could be read.
 pub fn predictions(found: &Predictions, items: &dyn Items, labels: &[String]) -> Vec<Prediction> {
+    predictions_at(found, items, labels, 1.0)
+}
+
+/// The same with probabilities at a temperature above 0, which changes no label.
+pub fn predictions_at(
+    found: &Predictions,
+    items: &dyn Items,
+    labels: &[String],
+    temperature: f64,
+) -> Vec<Prediction> {
     found
         .rows()
-        .map(|(item, logits)| {
-            let probabilities = softmax(logits);
-            let best = argmax(logits);
-            Prediction {
-                file: items.name(item).to_string(),
-                label: labels.get(best).cloned().unwrap_or_default(),
-                probability: probabilities.get(best).copied().unwrap_or_default(),
-                probabilities,
-                logits: logits.to_vec(),
-            }
-        })
+        .map(|(item, logits)| Prediction::of(items.name(item), logits, labels, temperature))
         .collect()
+}
+
+impl Prediction {
+    /// What these logits say of the image or text called `file`, at a temperature above 0.
+    pub(crate) fn of(file: &str, logits: &[f32], labels: &[String], temperature: f64) -> Self {
+        let probabilities = softmax_at(logits, temperature);
+        let best = argmax(logits);
+        Self {
+            file: file.to_string(),
+            label: labels.get(best).cloned().unwrap_or_default(),
+            probability: probabilities.get(best).copied().unwrap_or_default(),
+            probabilities,
+            logits: logits.to_vec(),
+        }
+    }
 }
 
 /// `file,label,predicted,probability`, one line for each item.

@@ -15,6 +15,7 @@ use tl_train::{Conduct, Dataset, Earlier, Progress, Settings, fit};
 
 use crate::embed::embed_items;
 use crate::examples::Input;
+use crate::several::are_several;
 use crate::source::pretrained_as;
 use crate::{Error, Examples, FinetuneOptions, Network, NetworkChoice, TextOptions};
 
@@ -124,6 +125,12 @@ pub(crate) fn probe_on(
 ) -> Result<Probed, Error> {
     let items = request.examples.items();
     items.require_classes()?;
+    if are_several(&request.examples) {
+        return Err(Error::options(
+            "probes tell one class of each image, and these have several",
+            "fit them with `tl finetune --recipe probe --epochs N`",
+        ));
+    }
     if request.batch_size == 0 || request.neighbours.count == 0 {
         let what = if request.batch_size == 0 { "--batch-size" } else { "--neighbours" };
         return Err(Error::options(format!("{what} is 0"), "give a whole number from 1"));

@@ -62,6 +62,9 @@ pub struct Tuning {
     pub norm: Option<NormPolicy>,
     /// The largest norm of all gradients together.
     pub clip_norm: Option<f64>,
+    /// The share of a label that is spread over all classes, in phases by gradient; those of the recipe where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_smoothing: Option<f64>,
     /// Whether training images are varied at random.
     pub augment: bool,
     /// How; cut and mirrored where it is not given.
@@ -224,6 +227,9 @@ impl Tuning {
             _ => {}
         }
         let by_gradient = phase.solver == Solver::Gradient;
+        if let Some(share) = self.label_smoothing.filter(|_| by_gradient) {
+            phase = phase.label_smoothing(share);
+        }
         phase.augment(self.augment && by_gradient)
     }
 }

@@ -5,17 +5,20 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tl_core::{Plan, TrainableReport};
-use tl_data::{Augment, Items, Preprocess, Skipped, Split};
+use tl_data::{Augment, Items, NearDuplicates, Preprocess, Skipped, Split};
 use tl_models::weights::LoadReport;
 use tl_train::TrainError;
 use tl_train::files::write_bytes;
 use tl_train::metrics::Evaluation;
 
 use crate::adapt::{AdaptOptions, AdaptRecord};
+use crate::calibration::CalibrationRecord;
 use crate::earlier::EarlierRecord;
 use crate::language::LanguageRecord;
+use crate::minutes::MinutesRecord;
 use crate::numbers::NumbersRecord;
 use crate::pretrain::PretrainRecord;
+use crate::several::SeveralRecord;
 use crate::{Error, FinetuneOptions, TextOptions};
 
 /// The version of the written form of a [`RunRecord`].
@@ -148,6 +151,9 @@ pub struct RunRecord {
     pub steps: u64,
     pub validation: Option<Evaluation>,
     pub test: Option<Evaluation>,
+    /// The temperature of its probabilities; nothing where none was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationRecord>,
     pub skipped: Vec<Skipped>,
     pub versions: BTreeMap<String, String>,
     /// What an adaptation was told and found; nothing for a fitting.
@@ -162,6 +168,15 @@ pub struct RunRecord {
     /// What a fitting of numbers found; nothing for any other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<NumbersRecord>,
+    /// What a fitting of several labels found; nothing for any other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub several: Option<SeveralRecord>,
+    /// Images of two parts that look alike; nothing where they were not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_duplicates: Option<NearDuplicates>,
+    /// What was tried within a time; nothing for a fitting that has all it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<MinutesRecord>,
     /// The earlier tasks that it was held to, the oldest first; nothing where no term asks for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierRecord>,
@@ -209,12 +224,16 @@ impl RunRecord {
             steps: 0,
             validation: None,
             test: None,
+            calibration: None,
             skipped: Vec::new(),
             versions: versions(),
             adaptation: None,
             pretraining: None,
             language: None,
             numbers: None,
+            several: None,
+            near_duplicates: None,
+            minutes: None,
             earlier: Vec::new(),
             seconds: 0.0,
         }

@@ -24,6 +24,8 @@ pub struct Run {
     pub folder: PathBuf,
     pub record: RunRecord,
     pub model: Classifier<Network>,
+    /// Whether probabilities and what is measured of them are at the run's [temperature](RunRecord::temperature).
+    pub calibrated: bool,
 }
 
 /// An evaluation and what it could not read.
@@ -37,7 +39,7 @@ pub struct Measured {
 
 impl Run {
     pub(crate) fn new(folder: &Path, record: RunRecord, model: Classifier<Network>) -> Self {
-        Self { folder: folder.to_path_buf(), record, model }
+        Self { folder: folder.to_path_buf(), record, model, calibrated: false }
     }
 
     /// Writes everything that the folder of a finished run holds.
@@ -203,6 +205,13 @@ impl Run {
             let mend = "measure it with Run::evaluate_numbers";
             return Err(Error::options("the run answers with a number, not with a class", mend));
         }
+        if self.record.several.is_some() {
+            let mend = "measure it with Run::evaluate_several";
+            return Err(Error::options(
+                "the run answers with several labels, not with one class",
+                mend,
+            ));
+        }
         let mut examples = examples.into();
         let (items, mut part) = self.part(examples.items())?;
         examples = examples.with_classes(&self.record.labels)?;
@@ -211,8 +220,10 @@ impl Run {
             part += &format!(", shifted to {}", shift.name());
         }
         let data = self.dataset(&examples, threads, strict)?;
+        let temperature = if self.calibrated { self.record.temperature()? } else { 1.0 };
         let found = self.predict(&*data, &items, device, progress)?;
-        let evaluation = found.measure(&*data, &self.record.labels, &items)?.ok_or_else(|| {
+        let measured = found.measure_all(&*data, &self.record.labels, &items, temperature)?;
+        let evaluation = measured.ok_or_else(|| {
             Error::options(
                 "nothing in the data has a label and can be read",
                 "give images in one folder for each class, or a table with a column of labels",

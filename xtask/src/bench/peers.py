@@ -1,13 +1,16 @@
-"""The peers' side of `cargo xtask bench`: PyTorch and ONNX Runtime do what they are told, line by line.
+"""The peers' side of `cargo xtask bench`: PyTorch, ONNX Runtime and Pillow do what they are told, line by line.
 
 Not meant to be run by hand. The one argument is the number of threads; lines in and out are those of
 request.rs. Everything is eager; forward passes run in inference mode.
 """
 
+import concurrent.futures
 import importlib.metadata
 import json
 import logging
+import multiprocessing
 import os
+import pathlib
 import statistics
 import sys
 import tempfile
@@ -197,7 +200,45 @@ def probe(request, variant):
     return caching if "caching" in variant else recomputing
 
 
+def image_files():
+    files = pathlib.Path(os.environ["TL_BENCH_IMAGES"]).rglob("*")
+    return sorted(str(file) for file in files if file.is_file())
+
+
+def read_image(job):
+    """What torchvision's Resize and CenterCrop do with a file, with Pillow alone; the bytes stay where they were made."""
+    from PIL import Image
+
+    path, size = job
+    with Image.open(path) as file:
+        image = file.convert("RGB")
+    width, height = image.size
+    shorter = size * 256 // 224
+    scale = shorter / min(width, height)
+    width, height = max(shorter, int(width * scale)), max(shorter, int(height * scale))
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return len(image.crop((left, top, left + size, top + size)).tobytes())
+
+
+def decode(request, variant):
+    if "processes" in variant:
+        # Forked: whatever else would start a process runs this script in it.
+        context = multiprocessing.get_context("fork")
+        pool = concurrent.futures.ProcessPoolExecutor(THREADS, mp_context=context)
+    else:
+        pool = concurrent.futures.ThreadPoolExecutor(THREADS)
+    jobs = [(file, request["size"]) for file in image_files()]
+
+    def work():
+        lengths = list(pool.map(read_image, jobs))
+        assert lengths == [3 * request["size"] ** 2] * len(jobs)
+
+    return work
+
+
 WORKS = {
+    "decode": decode,
     "forward": forward,
     "step": step,
     "tail_first": tail,
@@ -208,6 +249,8 @@ WORKS = {
 
 def examples(request, variant):
     """What one piece of work goes through."""
+    if request["work"] == "decode":
+        return len(image_files())
     if request["work"] != "probe":
         return request["batch"]
     return PROBE_IMAGES * (PROBE_EPOCHS if "caching" in variant else 1)
@@ -230,7 +273,7 @@ def versions():
         except importlib.metadata.PackageNotFoundError:
             return "absent"
 
-    names = ["torch", "torchvision", "onnx", "onnxruntime", "onnxscript"]
+    names = ["torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "pillow"]
     # The version of the module says which build it is (2.15.0+cpu).
     return [[name, torch.__version__ if name == "torch" else version(name)] for name in names]
 

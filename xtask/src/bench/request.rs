@@ -4,6 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The variable that names the folder of images to both sides.
+pub const IMAGES: &str = "TL_BENCH_IMAGES";
+/// The variable that names the folder of fetched assets.
+pub const ASSETS: &str = "TL_BENCH_ASSETS";
+
 /// What is done again and again while the time is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +37,10 @@ pub enum Work {
     Written,
     /// The same, the whole text computed anew for each piece.
     Rewritten,
+    /// An epoch of training on tweets, in batches of like length.
+    ByLength,
+    /// The same in batches as chance has it.
+    Shuffled,
     /// Logits with the norms' statistics of the batch itself.
     AdaBn,
     /// The same, and a step of TENT on scales and shifts.
@@ -40,6 +49,8 @@ pub enum Work {
     Dann,
     /// A step of the same loop on twice as many images with labels.
     Supervised,
+    /// One pass over a folder of mixed images: decoded, resized, the middle cut out.
+    Decode,
 }
 
 /// One configuration of one piece of work.

@@ -36,7 +36,7 @@ pub(super) struct Row {
 }
 
 /// Variants of the peers, and how tables call them.
-const VARIANTS: [(&str, &str); 13] = [
+const VARIANTS: [(&str, &str); 16] = [
     ("channels_last", "PyTorch channels_last"),
     ("default", "PyTorch default"),
     ("onnxruntime", "ONNX Runtime"),
@@ -49,7 +49,10 @@ const VARIANTS: [(&str, &str); 13] = [
     ("full", "our own step of all weights of the same layers"),
     ("all patches", "our own step of the encoder on all patches"),
     ("anew", "our own, the whole text computed anew for each piece"),
+    ("shuffled", "our own epoch of batches as chance has them, padded to their longest"),
     ("supervised", "our own supervised step on both batches together"),
+    ("threads", "Pillow in threads"),
+    ("processes", "Pillow in processes"),
 ];
 
 /// How tables call a variant.
@@ -231,6 +234,12 @@ pub(super) fn all() -> Vec<Row> {
     let mut written = row("gpt2-written", title, Work::Written, "gpt2");
     (written.request.batch, written.request.size) = (1, 256);
     rows.push(written.beside("anew", Work::Rewritten).must(0.2, None));
+    let title = "An epoch of MiniLM's shape on tweets, batches by length";
+    let lengths = row("by-length", title, Work::ByLength, "minilm");
+    rows.push(lengths.beside("shuffled", Work::Shuffled).must(0.667, None));
+    let title = "Mixed images of 64 to 2000 pixels decoded, resized to 256, 224 cut out";
+    let decode = row("decode", title, Work::Decode, "images").against("threads", &["processes"]);
+    rows.push(Row { aim: Some(1.5), ..decode });
     rows
 }
 

@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use super::request::{Answer, Command, Request};
-use crate::shell::{During, Failure, Outcome, cargo, line, program, root, target, watched};
+use super::images;
+use super::request::{ASSETS, Answer, Command, IMAGES, Request};
+use crate::shell::{During, Failure, Outcome, cache, cargo, line, program, root, target, watched};
 
 /// Whose program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +75,7 @@ impl Starter {
             }
         };
         command.env("RAYON_NUM_THREADS", &threads).env("OMP_NUM_THREADS", &threads);
+        command.env(IMAGES, images::folder()).env(ASSETS, cache()?);
         let shown = line(&command);
         let mut child = command
             .stdin(Stdio::piped())

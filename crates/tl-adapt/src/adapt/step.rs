@@ -92,6 +92,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             self.state.phase_step += 1;
             self.state.method_step += u64::from(self.adapting());
             self.state.consumed += 1;
+            let (learning_rate, done) = (self.state.sums.rate, self.state.phase_step);
+            progress.step(&tl_train::Step { loss: total, learning_rate, done, total: in_phase });
             progress.advance(1, &format!("loss {total:.3}"));
             let stopping = self.conduct.stopping();
             if stopping || self.conduct.due(step) && self.state.consumed < count {

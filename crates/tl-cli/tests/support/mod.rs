@@ -7,7 +7,7 @@ pub mod texts;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -94,6 +94,21 @@ impl Place {
         assert_eq!(ended.code, Some(0), "{words:?}: {ended:?}");
         assert!(ended.errors().is_empty(), "{words:?}: {ended:?}");
         ended
+    }
+
+    /// Starts the program, sends it Ctrl-C once a line of standard error begins with `seen`, and answers what it told after that. It
+    /// must end with 130.
+    pub fn interrupted(&self, words: &[&str], seen: &str) -> Vec<String> {
+        let mut command = self.command(words);
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.starts_with(seen)), "{words:?}: no line begins with {seen}");
+        let interrupt = ["-INT", &child.id().to_string()].map(str::to_string);
+        assert!(Command::new("kill").args(interrupt).status().unwrap().success());
+        let told: Vec<String> = lines.collect();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{words:?}: {told:?}");
+        assert!(!told.iter().any(|line| line.contains("panicked")), "{words:?}: {told:?}");
+        told
     }
 
     /// Runs the program with `--json`, which must end well; the one object that it prints.

@@ -7,7 +7,7 @@ mod resolve;
 
 pub use phase::{Freeze, NormPolicy, Phase, Rates, Solver, Trained};
 pub use regulariser::{Pick, Regulariser};
-pub use report::{PhaseReport, StageRow, TrainableReport};
+pub use report::{PhaseReport, PhaseTime, StageRow, TrainableReport};
 pub use resolve::{ParameterRates, ResolvedPhase, StageSetting, apply};
 
 use serde::{Deserialize, Serialize};

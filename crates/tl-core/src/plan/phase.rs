@@ -321,6 +321,9 @@ impl Phase {
                 between("the cut", cut, cut > 0.0 && cut < 1.0, "a share above 0, below 1")?;
                 between("the ratio", ratio, ratio.is_finite() && ratio >= 1.0, "a number from 1")
             }
+            Schedule::Exponential { ratio } => {
+                between("the ratio", ratio, ratio.is_finite() && ratio >= 1.0, "a number from 1")
+            }
             Schedule::Constant | Schedule::OneCycle => Ok(()),
         }
     }

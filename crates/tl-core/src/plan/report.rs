@@ -36,12 +36,57 @@ pub struct PhaseReport {
     pub memory_bytes: Option<u64>,
     /// The seconds the phase is expected to take, where they were estimated.
     pub seconds: Option<f64>,
+    /// What makes these up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<PhaseTime>,
+}
+
+/// The seconds of a phase by what they are spent on, as far as rates that were measured tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PhaseTime {
+    /// Reading examples.
+    pub decode: f64,
+    /// Running them through the frozen stages.
+    pub frozen: f64,
+    /// Steps of the optimizer, or the solver of the head.
+    pub steps: f64,
+    /// Measuring the validation part after epochs.
+    pub evaluation: f64,
+    /// How much of all that is spent once, before the first epoch; the rest is shared by the epochs.
+    pub once: f64,
+}
+
+impl PhaseTime {
+    /// All of it.
+    pub fn total(&self) -> f64 {
+        self.decode + self.frozen + self.steps + self.evaluation
+    }
+
+    /// The same for another number of epochs than `before`.
+    pub fn for_epochs(&self, before: usize, epochs: usize) -> Self {
+        let Self { decode, frozen, steps, evaluation, once } = *self;
+        let times = epochs as f64 / before.max(1) as f64;
+        // What is spent once is reading and the frozen stages, or all of it where there are no epochs.
+        let read = decode + frozen;
+        let kept = if read > 0.0 { (once / read).min(1.0) } else { 0.0 };
+        let share = |value: f64| value * kept + value * (1.0 - kept) * times;
+        Self {
+            decode: share(decode),
+            frozen: share(frozen),
+            steps: steps * times,
+            evaluation: evaluation * times,
+            once,
+        }
+    }
 }
 
 /// What a plan does to a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainableReport {
     pub phases: Vec<PhaseReport>,
+    /// The seconds that measuring validation and test part takes in the end, where they were estimated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measuring: Option<f64>,
 }
 
 impl TrainableReport {
@@ -84,10 +129,11 @@ impl TrainableReport {
                     cached_bytes: 0,
                     memory_bytes: None,
                     seconds: None,
+                    time: None,
                 }
             })
             .collect();
-        Self { phases }
+        Self { phases, measuring: None }
     }
 
     /// The most parameters that any phase trains.
@@ -130,6 +176,12 @@ impl fmt::Display for TrainableReport {
                 write!(out, " · about {seconds:.0} s")?;
             }
             writeln!(out)?;
+            if let Some(PhaseTime { decode, frozen, steps, evaluation, .. }) = phase.time {
+                writeln!(
+                    out,
+                    "  time: decode {decode:.1} s · frozen pass {frozen:.1} s · steps {steps:.1} s · evaluation {evaluation:.1} s"
+                )?;
+            }
             writeln!(
                 out,
                 "  {:<14} {:>11} {:>11} {:>9} {:>7}  cached",

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::read::{part_of, read};
+use super::read::read;
 use super::scheme::mark_and_type;
 use super::tagged::{Read, Tagged};
+use crate::table::part_of;
 use crate::{DataError, Part};
 
 /// The word of a line that begins a document in the files of CoNLL-2003.

@@ -44,6 +44,7 @@ pub use blocks::Blocks;
 pub use encoded::{EncodedTagged, EncodedTexts, EncodedWords, Encoding};
 pub use length::{batches_by_length, longest_first};
 pub use read::Columns;
+pub(crate) use read::read as read_text;
 pub use scheme::{Mark, Scheme, mark_and_type};
 pub use tagged::{OUTSIDE, Sentence, Tagged};
 pub use texts::{TextItem, Texts};

@@ -5,11 +5,11 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::texts::{Named, TextItem, Texts};
+use crate::DataError;
 use crate::folder::scan_for;
 use crate::images::Source;
 use crate::listing::TEXTS;
-use crate::table::{Record, records};
-use crate::{DataError, Part};
+use crate::table::{Fault, PART, Record, Table, part_in, part_of, separator_of};
 
 /// Which columns of a table (or keys of JSON lines) hold what.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -19,16 +19,40 @@ pub struct Columns {
     /// The second text of a pair.
     pub pair: Option<String>,
     pub label: String,
+    /// Of images: the column of their paths, which is found by its name where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Of images: the column of what some of them have in common, such as a patient or a video; they stay in one part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Of images: what stands between the labels of one, which may have several or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub separator: Option<String>,
+    /// Of images: the columns of the classes, each with 1 where an image is of it and else 0.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
+impl Columns {
+    /// Whether an image may have several labels or none.
+    pub fn are_several(&self) -> bool {
+        self.separator.is_some() || !self.labels.is_empty()
+    }
 }
 
 impl Default for Columns {
     fn default() -> Self {
-        Self { text: "text".into(), pair: None, label: "label".into() }
+        Self {
+            text: "text".into(),
+            pair: None,
+            label: "label".into(),
+            path: None,
+            group: None,
+            separator: None,
+            labels: Vec::new(),
+        }
     }
 }
-
-/// The column of the part, where there is one.
-const PART: &str = "split";
 
 impl Texts {
     /// Reads what is at `path`: a table with a first line of names (`.csv`, `.tsv`), JSON objects one a line
@@ -46,10 +70,9 @@ impl Texts {
         }
         let text = read(path)?;
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        let named = match extension.as_str() {
-            "csv" => from_table(&text, ',', columns, labelled),
-            "tsv" | "tab" => from_table(&text, '\t', columns, labelled),
-            "jsonl" | "ndjson" => from_json_lines(&text, columns, labelled),
+        let named = match (separator_of(path), extension.as_str()) {
+            (Some(separator), _) => from_table(&text, separator, columns, labelled),
+            (None, "jsonl" | "ndjson") => from_json_lines(&text, columns, labelled),
             _ => return Ok(Self::lines(&text)),
         };
         let named = named.map_err(|(line, problem)| DataError::TextFile {
@@ -65,7 +88,7 @@ impl Texts {
 }
 
 /// The file as text, without a byte order mark.
-pub(super) fn read(path: &Path) -> Result<String, DataError> {
+pub(crate) fn read(path: &Path) -> Result<String, DataError> {
     let bytes = std::fs::read(path).map_err(|source| DataError::read(path, source))?;
     let text = String::from_utf8(bytes).map_err(|fault| {
         let before = &fault.as_bytes()[..fault.utf8_error().valid_up_to()];
@@ -76,40 +99,29 @@ pub(super) fn read(path: &Path) -> Result<String, DataError> {
     Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_string))
 }
 
-type Read = Result<Vec<Named>, (usize, String)>;
+type Read = Result<Vec<Named>, Fault>;
 
 fn from_table(text: &str, separator: char, columns: &Columns, labelled: bool) -> Read {
-    let mut records = records(text, separator)?.into_iter();
-    let Some((_, names)) = records.next() else { return Ok(Vec::new()) };
-    let names: Vec<&str> = names.iter().map(|name| name.trim()).collect();
-    let find = |name: &str| names.iter().position(|known| *known == name);
-    let needed = |name: &str, flag: &str| {
-        find(name).ok_or_else(|| {
-            let known = names.join(", ");
-            (1, format!("there is no column {name:?} among {known}; name one with {flag}"))
-        })
-    };
-    let text = needed(&columns.text, "--text-column")?;
-    let pair = columns.pair.as_deref().map(|name| needed(name, "--pair-column")).transpose()?;
-    let label = match find(&columns.label) {
+    let mut table = Table::read(text, separator)?;
+    if table.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = table.needed(&columns.text, "--text-column")?;
+    let pair = columns.pair.as_deref().map(|name| table.needed(name, "--pair-column"));
+    let pair = pair.transpose()?;
+    let label = match table.find(&columns.label) {
         None if !labelled => None,
-        _ => Some(needed(&columns.label, "--label-column")?),
+        _ => Some(table.needed(&columns.label, "--label-column")?),
     };
-    let part = find(PART);
-    let kinds = if separator == '\t' { of_orange(records.as_slice()) } else { 0 };
-    records
+    let part = table.find(PART);
+    let kinds = if separator == '\t' { of_orange(&table.rows) } else { 0 };
+    let rows = std::mem::take(&mut table.rows);
+    rows.into_iter()
         .skip(kinds)
         .map(|(line, mut fields)| {
-            if fields.len() != names.len() {
-                let (found, expected) = (fields.len(), names.len());
-                let mend = match separator {
-                    '\t' => "a text may not hold a tab",
-                    _ => "a text that holds a comma stands in quotation marks",
-                };
-                return Err((line, format!("has {found} fields, not {expected}; {mend}")));
-            }
+            table.check_width(line, &fields)?;
             let mut take = |at: usize| std::mem::take(&mut fields[at]);
-            let part = part.map(&mut take).filter(|part| !part.trim().is_empty());
+            let part = part.map(&mut take).map(|part| part_in(line, &part)).transpose()?;
             Ok(Named {
                 class: label.map(&mut take).map(|class| class.trim().to_string()),
                 item: TextItem {
@@ -117,11 +129,7 @@ fn from_table(text: &str, separator: char, columns: &Columns, labelled: bool) ->
                     pair: pair.map(&mut take),
                     text: take(text),
                     label: None,
-                    part: part.map(|part| part_of(&part).ok_or(part)).transpose().map_err(
-                        |part| {
-                            (line, format!("{PART} is {part:?}, none of train, validation, test"))
-                        },
-                    )?,
+                    part: part.flatten(),
                 },
             })
         })
@@ -141,15 +149,6 @@ fn of_orange(records: &[Record]) -> usize {
 
 fn without_empty_class(named: Named) -> Named {
     Named { class: named.class.filter(|class| !class.is_empty()), ..named }
-}
-
-pub(super) fn part_of(name: &str) -> Option<Part> {
-    match name.trim() {
-        "train" => Some(Part::Train),
-        "validation" | "val" | "valid" | "dev" => Some(Part::Validation),
-        "test" => Some(Part::Test),
-        _ => None,
-    }
 }
 
 fn from_json_lines(text: &str, columns: &Columns, labelled: bool) -> Read {
@@ -213,7 +212,7 @@ fn from_folder(path: &Path) -> Result<Texts, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Items;
+    use crate::{Items, Part};
 
     fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,11 @@
 //! A set of texts: each with its class and its part.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
 use crate::join::check;
-use crate::relabel::places;
+use crate::relabel::{in_order, places};
 use crate::{DataError, Items, Part};
 
 /// One text or a pair of texts.
@@ -55,11 +55,7 @@ impl Texts {
 
     /// Numbers the classes and finds texts that stand there more than once.
     pub(super) fn of(named: Vec<Named>) -> Self {
-        let known: BTreeSet<&String> = named.iter().filter_map(|it| it.class.as_ref()).collect();
-        let mut classes: Vec<String> = known.into_iter().cloned().collect();
-        if classes.iter().all(|class| class.parse::<i64>().is_ok()) {
-            classes.sort_by_key(|class| class.parse::<i64>().unwrap_or_default());
-        }
+        let classes = in_order(named.iter().filter_map(|it| it.class.as_deref()));
         let number: HashMap<String, usize> =
             classes.iter().enumerate().map(|(number, class)| (class.clone(), number)).collect();
         let items: Vec<TextItem> = named

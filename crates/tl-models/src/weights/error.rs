@@ -15,7 +15,7 @@ pub enum WeightsError {
     #[error("cannot read {file}: {source}")]
     Read { file: String, source: std::io::Error },
 
-    #[error("{file} is {found}: give a safetensors or PyTorch file{mend}")]
+    #[error("{file} is {found}: give a safetensors, PyTorch, burnpack, ONNX or npz file{mend}")]
     UnknownFormat { file: String, found: String, mend: &'static str },
 
     #[error("{file} is damaged: {problem}; fetch or save it again")]
@@ -26,6 +26,11 @@ pub enum WeightsError {
          save the bare state_dict, or use safetensors"
     )]
     UnknownObject { file: String, object: String },
+
+    #[error(
+        "{file} keeps tensor {name:?} in another file: save it anew with its weights inside, as models below 2 GB can be"
+    )]
+    ElsewhereInOnnx { file: String, name: String },
 
     #[error("{file} holds no tensors: save the model's state_dict")]
     NoTensors { file: String },

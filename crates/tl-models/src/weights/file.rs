@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 use super::dtype::DType;
 use super::error::{WeightsError, one_line};
 use super::format::{Format, HEAD, recognise, unknown};
-use super::{pytorch, safetensors};
+use super::order::Order;
+use super::{burnpack, npz, onnx, pytorch, safetensors};
 
 /// Where the bytes of one tensor lie.
 pub(super) enum Data {
@@ -21,6 +22,12 @@ pub(super) enum Data {
     Span { start: u64, length: usize },
     /// Somewhere in a PyTorch container, which knows how to gather it.
     Pytorch(pytorch_reader::Tensor),
+    /// In a pack of Burn's.
+    Burnpack(Box<burn_pack::Tensor>),
+    /// In a member of a zip archive, behind its header.
+    Member(npz::Member),
+    /// Already here: numbers that a file spells out one by one.
+    Values(Vec<f32>),
 }
 
 /// One tensor as the format's reader found it.
@@ -28,6 +35,8 @@ pub(super) struct Entry {
     pub name: String,
     pub shape: Vec<usize>,
     pub dtype: DType,
+    /// Where the axes lie in another order in the file; `shape` is the tensor's own.
+    pub order: Option<Order>,
     pub data: Data,
 }
 
@@ -73,15 +82,17 @@ impl fmt::Debug for WeightsFile {
     }
 }
 
-/// Prefixes that wrappers put before every name: data parallelism and compilation.
-const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+/// Prefixes that wrappers put before every name: data parallelism, compilation, a training program's own module, a flattened
+/// checkpoint.
+const WRAPPERS: [&str; 4] = ["module.", "_orig_mod.", "model.", "state_dict."];
 
 impl WeightsFile {
-    /// Opens a safetensors or PyTorch file, told apart by content, or the `model.safetensors` (`pytorch_model.bin`) of a
-    /// run directory or a model's folder.
+    /// Opens a safetensors, PyTorch, burnpack, ONNX or npz file, told apart by content, or the `model.safetensors`
+    /// (`pytorch_model.bin`) of a run directory or a model's folder.
     ///
-    /// Only the table of tensors is read. Errors: nothing there, neither format, a damaged or false table (every
-    /// declared size is checked against the file's length before memory is taken), a pickle that asks for objects.
+    /// Only the table of tensors is read, and with it the numbers that an ONNX file spells out one by one. Errors: nothing
+    /// there, none of these formats, a damaged or false table (every tensor's declared size is checked against the file's
+    /// length before memory is taken), a pickle that asks for objects.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         let path = if path.is_dir() {
             let inside = ["model.safetensors", "pytorch_model.bin"].map(|name| path.join(name));
@@ -111,6 +122,9 @@ impl WeightsFile {
                 file.rewind().map_err(unreadable)?;
                 safetensors::read_table(&name, &mut file, length)?
             }
+            Format::Burnpack => burnpack::read_table(&name, &path)?,
+            Format::Onnx => onnx::read_table(&name, &mut file, length)?,
+            Format::Npz => npz::read_table(&name, &mut file, length)?,
             _ => pytorch::read_table(&name, &path, length)?,
         };
         Self::new(name, Some(path), format, contents, length, Bytes::File(Mutex::new(file)))
@@ -154,8 +168,13 @@ impl WeightsFile {
             stripped_prefix.push_str(wrapper);
             entries.iter_mut().for_each(|entry| drop(entry.name.drain(..wrapper.len())));
         }
-        let position =
-            entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
+        let mut position = HashMap::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            if position.insert(entry.name.clone(), index).is_some() {
+                let problem = format!("tensor {:?} is there twice", entry.name);
+                return Err(WeightsError::Damaged { file: description, problem });
+            }
+        }
         let stripped_prefix = (!stripped_prefix.is_empty()).then_some(stripped_prefix);
         Ok(Self {
             description,
@@ -219,9 +238,24 @@ impl WeightsFile {
         if entry.dtype == DType::Other {
             return Err(no_conversion());
         }
-        let decode = |bytes: &[u8]| entry.dtype.decode(bytes).ok_or_else(no_conversion);
+        let in_order = |values: Vec<f32>| match &entry.order {
+            Some(order) => order.restore(&values),
+            None => values,
+        };
+        let decode =
+            |bytes: &[u8]| entry.dtype.decode(bytes).map(in_order).ok_or_else(no_conversion);
         match (&entry.data, &self.bytes) {
             (Data::Pytorch(tensor), _) => decode(&pytorch::read_bytes(&self.description, tensor)?),
+            (Data::Burnpack(tensor), _) => {
+                decode(&burnpack::read_bytes(&self.description, tensor)?)
+            }
+            (Data::Values(values), _) => Ok(in_order(values.clone())),
+            // Only a file on disk is read as an archive.
+            (Data::Member(_), Bytes::Memory(_)) => Err(no_conversion()),
+            (Data::Member(member), Bytes::File(file)) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                decode(&npz::read_bytes(&self.description, &mut file, name, member)?)
+            }
             (Data::Span { start, length }, Bytes::Memory(bytes)) => {
                 // The table was checked against the length of these very bytes.
                 let span = usize::try_from(*start)

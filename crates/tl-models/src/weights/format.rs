@@ -18,6 +18,12 @@ pub enum Format {
     PytorchLegacy,
     /// PyTorch before 0.1.10: a tar archive.
     PytorchTar,
+    /// Burn's own: a header, a table in CBOR, then the bytes of every tensor.
+    Burnpack,
+    /// A graph as ONNX has it, whose initialisers are the tensors.
+    Onnx,
+    /// numpy's archive of arrays: a zip of `.npy`.
+    Npz,
 }
 
 /// Bytes needed to recognise a format; a tar archive shows itself at byte 257.
@@ -40,6 +46,9 @@ pub(super) fn recognise(
         return Err(unknown(name, "empty", ""));
     }
     if begins(b"PK\x03\x04") || begins(b"PK\x05\x06") {
+        if first_member(head).is_some_and(|member| member.ends_with(b".npy")) {
+            return Ok(Format::Npz);
+        }
         return Ok(Format::PytorchZip);
     }
     if head.get(257..262) == Some(b"ustar") {
@@ -52,6 +61,13 @@ pub(super) fn recognise(
     }
     if pickle {
         return Ok(Format::PytorchLegacy);
+    }
+    if begins(&burn_pack::MAGIC_NUMBER.to_le_bytes()) {
+        return Ok(Format::Burnpack);
+    }
+    // The version of the format (field 1) and the program that wrote it (field 2), as exporters begin.
+    if let [0x08, 1..=20, 0x12, ..] = head {
+        return Ok(Format::Onnx);
     }
     if begins(b"version https://git-lfs") {
         return Err(unknown(
@@ -75,6 +91,16 @@ pub(super) fn recognise(
         // The oldest pickles have no magic number; a safetensors file cut before its ninth byte has none either.
         "pth" | "pt" | "bin" | "pkl" | "ckpt" => Ok(Format::PytorchLegacy),
         "safetensors" => Ok(Format::Safetensors),
+        // A message of protobuf has no magic number, nor has a pack that was cut.
+        "onnx" => Ok(Format::Onnx),
+        "bpk" => Ok(Format::Burnpack),
         _ => Err(unknown(name, "of no known format", "")),
     }
+}
+
+/// The name of the first file in a zip archive that begins with `head`.
+fn first_member(head: &[u8]) -> Option<&[u8]> {
+    // A local header: 26 bytes, the lengths of name and extra field, then the name.
+    let length = u16::from_le_bytes(*head.get(26..)?.first_chunk::<2>()?);
+    head.get(30..30 + usize::from(length))
 }

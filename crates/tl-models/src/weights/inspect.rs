@@ -88,6 +88,9 @@ impl fmt::Display for Inspection {
             Format::PytorchZip => "PyTorch (zip)",
             Format::PytorchLegacy => "PyTorch (legacy)",
             Format::PytorchTar => "PyTorch (tar)",
+            Format::Burnpack => "burnpack",
+            Format::Onnx => "ONNX",
+            Format::Npz => "npz",
         };
         writeln!(
             formatter,

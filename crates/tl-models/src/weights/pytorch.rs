@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use pytorch_reader::{PickleError, PickleValue, PytorchError, PytorchReader, Tensor};
@@ -14,6 +13,7 @@ use pytorch_reader::{PickleError, PickleValue, PytorchError, PytorchReader, Tens
 use super::dtype::DType;
 use super::error::{WeightsError, one_line};
 use super::file::{Contents, Data, Entry};
+use super::guarded;
 
 /// The keys under which training programs keep a state dict, the likeliest first.
 const STATE_DICT_KEYS: [&str; 10] = [
@@ -79,6 +79,7 @@ pub(super) fn read_table(file: &str, path: &Path, length: u64) -> Result<Content
             name: name.to_owned(),
             shape: tensor.shape().to_vec(),
             dtype: dtype(&tensor),
+            order: None,
             data: Data::Pytorch(tensor),
         });
     }
@@ -103,15 +104,6 @@ fn refused(file: &str, error: PytorchError) -> WeightsError {
 
 fn damaged(file: &str, problem: impl std::fmt::Display) -> WeightsError {
     WeightsError::Damaged { file: file.to_owned(), problem: one_line(problem) }
-}
-
-/// The last resort against a file that the reader was not prepared for: its panic becomes an error.
-fn guarded<T>(
-    file: &str,
-    read: impl FnOnce() -> Result<T, WeightsError>,
-) -> Result<T, WeightsError> {
-    catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(damaged(file, "its content confuses the reader")))
 }
 
 fn dtype(tensor: &Tensor) -> DType {

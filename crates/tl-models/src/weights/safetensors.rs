@@ -86,7 +86,13 @@ pub(super) fn read_table(
         }
         expected = end;
         let data = Data::Span { start: data + start as u64, length: end - start };
-        entries.push(Entry { name, shape: info.shape, dtype: dtype(info.dtype), data });
+        entries.push(Entry {
+            name,
+            shape: info.shape,
+            dtype: dtype(info.dtype),
+            order: None,
+            data,
+        });
     }
     if expected as u64 != length - data {
         return Err(damaged(format!(

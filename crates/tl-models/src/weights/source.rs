@@ -11,7 +11,7 @@ use super::hub::{self, HubOptions};
 /// Where weights come from, as `--weights` says it: a path, `hub:owner/repo/file[@revision]`, `random` or `embedded`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A safetensors or PyTorch file.
+    /// A safetensors, PyTorch, burnpack, ONNX or npz file.
     File(PathBuf),
     /// A run directory, whose `model.safetensors` is meant.
     Run(PathBuf),

@@ -1,8 +1,28 @@
 //! The list of architectures, for tests that hold for each.
+#![allow(unused_macros)] // Each test file uses its part.
 
-/// Writes one test for each architecture, which calls `$check` with its backbone on the plain device.
+/// Writes one test for each architecture, which calls `$check` with its backbone on the plain device: for those whose
+/// outputs are recorded, `larger:` for other sizes of the same ones, `all:` for every network of images whose size is given by
+/// its name.
 #[macro_export]
 macro_rules! for_every_architecture {
+    (all: $check:path) => {
+        $crate::for_every_architecture!($check);
+        $crate::for_every_architecture!(larger: $check);
+        $crate::for_every_architecture! { $check, small_conv = SmallConv::new(&Device::flex()), }
+    };
+    (larger: $check:path) => {
+        $crate::for_every_architecture! { $check,
+            convnext_small = ConvNeXt::new(ConvNeXtSize::Small, &Device::flex()),
+            efficientnet_b1 = EfficientNet::new(EfficientNetSize::B1, &Device::flex()),
+            efficientnet_b2 = EfficientNet::new(EfficientNetSize::B2, &Device::flex()),
+            efficientnet_b3 = EfficientNet::new(EfficientNetSize::B3, &Device::flex()),
+            efficientnet_b4 = EfficientNet::new(EfficientNetSize::B4, &Device::flex()),
+            resnext101_32x8d = ResNet::new(ResNetDepth::X101, &Device::flex()),
+            wide_resnet50_2 = ResNet::new(ResNetDepth::Wide50, &Device::flex()),
+            wide_resnet101_2 = ResNet::new(ResNetDepth::Wide101, &Device::flex()),
+        }
+    };
     ($check:path) => {
         $crate::for_every_architecture! { $check,
             convnext_tiny = ConvNeXt::new(ConvNeXtSize::Tiny, &Device::flex()),
@@ -37,7 +57,8 @@ macro_rules! for_every_architecture {
                 #[allow(unused_imports)]
                 use tl_models::{
                     ConvNeXt, ConvNeXtSize, DenseNet, EfficientNet, EfficientNetSize, InceptionV3,
-                    MobileNetV2, ResNet, ResNetDepth, SqueezeNet, SqueezeNetVersion, Vgg, VggDepth,
+                    MobileNetV2, ResNet, ResNetDepth, SmallConv, SqueezeNet, SqueezeNetVersion,
+                    Vgg, VggDepth,
                 };
                 let backbone = $backbone;
                 assert_eq!(tl_models::Architecture::name(&backbone), stringify!($name));

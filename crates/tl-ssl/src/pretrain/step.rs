@@ -53,6 +53,8 @@ impl<B: Backbone + Sync + 'static, M: Method<B>> Session<'_, B, M> {
             let place = indices.last().and_then(|last| order.iter().position(|item| item == last));
             let done = place.map_or(order.len(), |place| (place / batch_size + 1) * batch_size);
             self.state.consumed = done.min(order.len());
+            let (learning_rate, done) = (self.state.sums.rate, self.state.step);
+            progress.step(&tl_train::Step { loss, learning_rate, done, total });
             progress.advance(indices.len() as u64, &format!("loss {loss:.3}"));
             let stopping = self.conduct.stop.load(Ordering::Relaxed);
             let due = self.conduct.checkpoint_every.is_some_and(|every| {

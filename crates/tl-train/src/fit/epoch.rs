@@ -3,25 +3,22 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::prelude::*;
-use tl_core::gradients::gradient_norm;
-use tl_core::{Activation, Backbone, Head, Pass, ResolvedPhase, rng};
+use tl_core::{Backbone, Head, ResolvedPhase, rng};
 use tl_data::text::batches_by_length;
-use tl_kernels::Fused;
 
 use super::feed::{Feed, view};
-use super::guard::{first_not_finite, stage_of};
+use super::gathered::Gathered;
 use super::head::{Known, features, solve};
 use super::session::Session;
 use super::state::{BestEpoch, EpochSums};
+use super::sweep::Sweep;
 use super::validated::Validated;
+use crate::TrainError;
 use crate::ema::{put_back, snapshot};
 use crate::logistic::Options;
-use crate::loss::{cross_entropy, scalar, squared_error, weighted_cross_entropy};
-use crate::progress::{EpochRow, Progress};
-use crate::regularise::{Forward, Leaving, PathIntegral, go_through};
+use crate::progress::{EpochRow, Progress, Step};
+use crate::regularise::PathIntegral;
 use crate::resident_bytes;
-use crate::{Answers, TrainError};
 
 impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
     /// Trains what is left of the current epoch.
@@ -46,15 +43,22 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             }
             None => order,
         };
-        let total = order.len().div_ceil(batch_size) as u64 * phase.phase.epochs as u64;
+        // The images of a step.
+        let together = batch_size.saturating_mul(self.settings.accumulate);
+        let total = order.len().div_ceil(together) as u64 * phase.phase.epochs as u64;
         let begun = self.state.consumed.min(order.len());
-        // Behind frozen stages nothing is varied, whether their outputs are kept or not.
+        // Behind frozen stages nothing is varied, whether their outputs are kept or not, but where several views of them are.
         let varied = self.task.data.varies() || phase.phase.augment && phase.cut == 0;
         let augment = varied.then_some(&self.task.augment);
-        let view = view(augment, self.settings.seed, epoch);
+        let seed = self.settings.seed;
+        let view = match feed {
+            Feed::Views(_) => view(Some(&self.task.augment), seed, self.state.epoch),
+            Feed::Stored(_) | Feed::Streamed { .. } => view(augment, seed, epoch),
+        };
         let device = self.device.clone();
         let title = format!("{} {}/{}", phase.phase.name, self.state.epoch + 1, phase.phase.epochs);
         progress.begin(&title, (order.len() - begun) as u64);
+        let mut gathered = Gathered::default();
         for batch in feed.batches(order[begun..].to_vec(), batch_size, view.clone(), &device) {
             let (indices, activation) = batch?;
             let data = self.task.data;
@@ -63,22 +67,51 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
                 (None, Some(targets)) => targets,
                 (None, None) => indices.iter().filter_map(|&i| self.labels[i]).collect(),
             };
-            // Sentences of which no word has a piece teach nothing.
-            let loss = match labels.is_empty() {
-                true => 0.0,
-                false => self.train_step(phase, activation, &indices, &labels, total)?,
-            };
-            let sums = &mut self.state.sums;
-            sums.loss += loss * labels.len() as f64;
-            sums.images += labels.len() as u64;
             // A batch may lack images that could not be read: its place in the order is that of its
             // last image, rounded up to whole batches.
             let place = indices.last().and_then(|last| order.iter().position(|item| item == last));
             let done = place.map_or(order.len(), |place| (place / batch_size + 1) * batch_size);
-            self.state.consumed = done.min(order.len());
+            let step = done.saturating_sub(1) / together;
+            if gathered.belongs_before(step) {
+                // The last batch of the step before had nothing that could be read.
+                self.step(phase, std::mem::take(&mut gathered), total)?;
+            }
+            // Sentences of which no word has a piece teach nothing.
+            let loss = match labels.is_empty() {
+                true => 0.0,
+                false => {
+                    let at = gathered.next(step);
+                    let computed = self.differentiate(phase, activation, &indices, &labels, at)?;
+                    let loss = computed.loss;
+                    if let Some(model) = &self.model {
+                        gathered.add(model, computed);
+                    }
+                    loss
+                }
+            };
+            let sums = &mut self.state.sums;
+            sums.loss += loss * labels.len() as f64;
+            sums.images += labels.len() as u64;
             progress.advance(indices.len() as u64, &format!("loss {loss:.3}"));
+            // What is known amid a step is no state to go on from: nothing is saved before its last batch.
+            if !done.is_multiple_of(together) && done < order.len() {
+                if self.conduct.out_of_time() {
+                    return Err(TrainError::OutOfTime { step: self.state.step });
+                }
+                continue;
+            }
+            let mean = self.step(phase, std::mem::take(&mut gathered), total)?;
+            // Of the whole step, not of its last batch.
+            let loss = mean.unwrap_or(loss);
+            self.state.consumed = done.min(order.len());
+            let (learning_rate, done) = (self.state.sums.rate, self.state.phase_step);
+            progress.step(&Step { loss, learning_rate, done, total });
+            if self.sweep.as_ref().is_some_and(Sweep::is_over) {
+                break;
+            }
             let stopping = self.conduct.stopping();
-            let due = self.conduct.due(self.state.step) && self.state.consumed < order.len();
+            let amid = self.state.consumed < order.len();
+            let due = self.conduct.due(self.state.step) && amid;
             if stopping || due {
                 self.state.sums.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
@@ -87,7 +120,12 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             if stopping {
                 return Err(TrainError::Interrupted { step: self.state.step });
             }
+            // An epoch that was trained whole is validated first.
+            if amid && self.conduct.out_of_time() {
+                return Err(TrainError::OutOfTime { step: self.state.step });
+            }
         }
+        self.step(phase, gathered, total)?;
         progress.end();
         self.state.consumed = order.len();
         self.state.sums.seconds += started.elapsed().as_secs_f64();
@@ -98,106 +136,6 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         Ok(())
     }
 
-    /// One step of the optimizer; answers the loss.
-    fn train_step(
-        &mut self,
-        phase: &ResolvedPhase,
-        input: Activation,
-        items: &[usize],
-        labels: &[usize],
-        total_steps: u64,
-    ) -> Result<f64, TrainError> {
-        let Some(model) = self.model.take() else {
-            return Err(TrainError::Device("the model was lost".into()));
-        };
-        let step = self.state.step + 1;
-        let failed = |what, place| TrainError::NotFinite {
-            step,
-            phase: phase.phase.name.clone(),
-            what,
-            place,
-        };
-        let pass = Pass { seed: self.settings.seed, step };
-        let stages = phase.settings.len() - 1;
-        let cut_input = input.autodiff();
-        // With every stage frozen the input is what the head multiplies already.
-        let from = phase.cut.min(stages);
-        let regularisers = &phase.phase.regularisers;
-        let smoothing = phase.phase.label_smoothing;
-        // A path counts what the loss of the labels alone does: where terms go through the network too, that is differentiated by
-        // itself, in a copy whose statistics nobody keeps.
-        let alone = (self.path.is_some() && go_through(regularisers)).then(|| {
-            let logits = model.clone().forward_from(cut_input.clone(), from, pass)?;
-            Ok::<_, TrainError>(self.loss(logits, items, labels, smoothing).backward())
-        });
-        let alone = alone.transpose()?;
-        let Forward { logits, terms } =
-            self.beginning.forward(&model, cut_input.clone(), from, pass, regularisers)?;
-        let loss = self.loss(logits, items, labels, smoothing);
-        let value = scalar(loss.clone()).map_err(TrainError::Device)?;
-        if !value.is_finite() {
-            return Err(failed("the loss", first_not_finite(&model, cut_input, from)));
-        }
-        let rehearsed = match &self.memories {
-            Some(memories) => {
-                let usual = (self.settings.batch_size, &self.device);
-                self.beginning.rehearse(&model, memories, (from, pass), regularisers, usual)?
-            }
-            None => None,
-        };
-        let terms = [terms, rehearsed].into_iter().flatten().reduce(|sum, term| sum + term);
-        let loss = match terms {
-            Some(terms) => loss + terms,
-            None => loss,
-        };
-        let mut gradients = loss.backward();
-        let leaving =
-            self.path.is_some().then(|| Leaving::of(&model, alone.as_ref().unwrap_or(&gradients)));
-        self.beginning.add_gradients(&model, &mut gradients, regularisers);
-        let norm = gradient_norm(&model, &gradients, &Fused).map_err(TrainError::Device)?;
-        if !norm.not_finite.is_empty() {
-            return Err(failed("a gradient", stage_of(&norm.not_finite, phase)));
-        }
-        let factor = phase.phase.schedule.factor(self.state.phase_step, total_steps);
-        let scale = norm.clip_scale(phase.phase.clip_norm);
-        let model = self.optimizer.step(model, &mut gradients, scale, |path, rank| {
-            let mut rates = phase.rates(path, rank);
-            rates.rate *= factor;
-            rates
-        });
-        if let (Some(path), Some(leaving)) = (&mut self.path, leaving) {
-            path.add(leaving, &model);
-        }
-        if let Some(average) = &mut self.ema {
-            average.update(&model);
-        }
-        self.model = Some(model);
-        self.state.step = step;
-        self.state.phase_step += 1;
-        let sums = &mut self.state.sums;
-        sums.steps += 1;
-        sums.gradient_norm += norm.norm;
-        sums.rate = phase.settings[stages].rate * factor;
-        Ok(value)
-    }
-
-    /// The loss of the labels of a batch.
-    fn loss(
-        &self,
-        logits: Tensor<2>,
-        items: &[usize],
-        labels: &[usize],
-        smoothing: f64,
-    ) -> Tensor<1> {
-        let data = self.task.data;
-        let logits = Answers::of(data.answers(), logits, items);
-        match (data.numbers(), &self.class_weights) {
-            (Some(numbers), _) => squared_error(logits, &numbers.targets(items, data.windows())),
-            (None, Some(weights)) => weighted_cross_entropy(logits, labels, smoothing, weights),
-            (None, None) => cross_entropy(logits, labels, smoothing),
-        }
-    }
-
     /// Solves the head on the outputs of the frozen stages.
     pub(super) fn solve_head(
         &mut self,
@@ -206,8 +144,9 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
         let started = Instant::now();
-        if self.task.data.numbers().is_some() {
-            let what = "the solver of a head that answers with numbers";
+        let data = self.task.data;
+        if data.numbers().is_some() || data.several().is_some() {
+            let what = "the solver of a head that answers with numbers, or with several labels";
             let (value, expected) = ("logistic regression".to_string(), "epochs by gradient");
             return Err(TrainError::BadOption { what, value, expected });
         }
@@ -216,14 +155,24 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
         };
         let batch_size = self.settings.batch_size;
         let of = |items: &[usize]| {
-            let known = Known { labels: &self.labels, answers: self.task.data.answers() };
+            let (labels, answers) = (self.labels.as_slice(), self.task.data.answers());
+            let known = Known { labels, answers, check: &|| self.check_end() };
             features(&model, feed, phase.cut, items, &known, batch_size, &self.device)
         };
-        let train = of(&self.labelled(&self.task.split.train))?;
-        let validation = of(&self.labelled(&self.task.split.validation))?;
+        let parts = [&self.task.split.train, &self.task.split.validation];
+        let [train, validation] = parts.map(|part| of(&self.labelled(part)));
+        let (train, validation) = match train.and_then(|train| Ok((train, validation?))) {
+            Ok(found) => found,
+            Err(error) => {
+                // Who ends here keeps what there was.
+                self.model = Some(model);
+                return Err(error);
+            }
+        };
         let (bias, balanced) = (model.head.has_bias(), self.settings.balanced);
         let options = Options { bias, balanced, ..Options::default() };
-        let solved = solve(&train, Some(&validation), model.head.classes(), &options)?;
+        let (classes, in_time) = (model.head.classes(), || !self.conduct.out_of_time());
+        let solved = solve(&train, Some(&validation), classes, &options, &in_time)?;
         progress.say(&solved.note);
         let plain = model.head.valid().with_values(solved.weight, solved.bias);
         let head = plain.train();
@@ -285,6 +234,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             ..row
         };
         progress.say(&describe(&row, data.asks_for_pieces()));
+        progress.epoch(&row);
         self.state.rows.push(row);
         self.state.epoch += 1;
         self.state.consumed = 0;
@@ -309,6 +259,7 @@ fn row(
         validation_accuracy: validation.and_then(|found| found.accuracy),
         validation_f1: validation.and_then(|found| found.entity_f1),
         validation_r2: validation.and_then(|found| found.r2),
+        validation_map: validation.and_then(|found| found.mean_average_precision),
         ema_accuracy: average.and_then(|found| found.accuracy),
         ema_r2: average.and_then(|found| found.r2),
         learning_rate: sums.rate,
@@ -332,6 +283,9 @@ fn describe(row: &EpochRow, pieces: bool) -> String {
     }
     if let Some(r2) = row.validation_r2 {
         line += &format!(", R² {r2:.3}");
+    }
+    if let Some(map) = row.validation_map {
+        line += &format!(", mAP {map:.3}");
     }
     if let Some(f1) = row.validation_f1 {
         line += &format!(" of words, F1 of entities {:.1} %", 100.0 * f1);

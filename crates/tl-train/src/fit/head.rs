@@ -4,7 +4,7 @@ use burn::prelude::*;
 use tl_core::{Backbone, Head, Model};
 
 use super::feed::Feed;
-use crate::logistic::{Examples, Options, fit, fit_chosen};
+use crate::logistic::{Examples, Options, fit, fit_chosen_while};
 use crate::{Answers, TrainError};
 
 /// The strengths of regularisation that the validation part chooses from, scikit-learn's C.
@@ -20,6 +20,8 @@ pub(crate) struct Features {
 pub(crate) struct Known<'k> {
     pub labels: &'k [Option<usize>],
     pub answers: Option<&'k Answers>,
+    /// Fails where the run is to end between two batches.
+    pub check: &'k dyn Fn() -> Result<(), TrainError>,
 }
 
 /// Runs `items` up to the vectors that the head's linear layer multiplies.
@@ -36,6 +38,7 @@ pub(crate) fn features<B: Backbone, H: Head>(
     let stages = model.backbone.stages().len();
     let mut found = Features { values: Vec::new(), labels: Vec::new() };
     for batch in feed.batches(items.to_vec(), batch_size, None, device) {
+        (known.check)()?;
         let (indices, activation) = batch?;
         if Answers::none(known.answers, &indices) {
             continue;
@@ -61,21 +64,24 @@ pub(crate) struct SolvedHead {
     pub note: String,
 }
 
-/// Multinomial logistic regression; C is chosen on the validation part, 1 where there is none.
+/// Multinomial logistic regression; C is chosen on the validation part among those that are tried while `go_on` says so, 1 where
+/// there is none.
 pub(crate) fn solve(
     training: &Features,
     validation: Option<&Features>,
     classes: usize,
     options: &Options,
+    go_on: &dyn Fn() -> bool,
 ) -> Result<SolvedHead, TrainError> {
     let (head, c) = match validation.filter(|part| !part.labels.is_empty()) {
         Some(part) => {
-            let chosen = fit_chosen(
+            let chosen = fit_chosen_while(
                 Examples { features: &training.values, labels: &training.labels },
                 Examples { features: &part.values, labels: &part.labels },
                 classes,
                 &CANDIDATES,
                 options,
+                go_on,
             )?;
             (chosen.head, chosen.c)
         }

@@ -1,21 +1,29 @@
 //! The training loop, from the first phase to the weights that are kept.
 //!
 //! [`fit`] goes through the phases of a plan; `epoch` through the batches of an epoch; `feed` hands
-//! out batches at the cut; `head` solves a head on frozen features; `guard` finds what is not finite; `interpolate` goes
-//! back part of the way at the end; `pool` makes one answer of a text's windows; `validated` is what a validation found.
+//! out batches at the cut, of which `cached_views` may keep several views; `step` makes a step of them, and `gathered` one of several;
+//! `head` solves a head on frozen features; `guard` finds what is not finite; `interpolate` goes
+//! back part of the way at the end; `mixing` makes one image of two; `sweep` looks for a learning rate; `pool` makes one answer of a
+//! text's windows; `validated` is what a validation found.
 
+mod cached_views;
 mod epoch;
 pub(crate) mod feed;
+mod gathered;
 mod guard;
 mod head;
 mod interpolate;
+mod mixing;
 mod pool;
 mod predict;
 mod session;
 mod state;
+mod step;
+mod sweep;
 mod validated;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use burn::module::Module;
 use tl_core::{Backbone, Head, Model, Plan, ResolvedPhase, Solver, TrainableReport, apply};
@@ -25,13 +33,15 @@ pub use head::CANDIDATES;
 pub use predict::{Predictions, measure_part, measure_targets, predict};
 use session::Session;
 pub use session::{check_resume, plain_device};
+pub use sweep::{STEPS, Sweep, SweepEnd, SweptStep, sweep};
 
 use crate::checkpoint::{CHECKPOINT, Checkpoint};
 use crate::ema::{Snapshot, put_back, snapshot};
 use crate::files::write_rows;
 use crate::progress::{EpochRow, METRICS, Progress};
 use crate::regularise::{Earlier, Memories, Reach, rehearses};
-use crate::{Conduct, Dataset, Keep, Settings, TrainError};
+use crate::tensor_file::read_tensors;
+use crate::{Conduct, Dataset, Deadline, Keep, Settings, TrainError};
 
 /// The snapshots in a checkpoint.
 const MODEL: &str = "model";
@@ -60,6 +70,10 @@ pub struct Fitted<B: Module, H: Module> {
     pub steps: u64,
     /// Whether the run went on from a checkpoint.
     pub resumed: bool,
+    /// The epoch whose weights are kept, counted from 1, where validation chose it.
+    pub best_epoch: Option<usize>,
+    /// Whether it ended at its [deadline](Conduct::deadline), before the plan was done.
+    pub out_of_time: bool,
     /// How much each weight of the stages matters by the path to those that are kept, where
     /// [the settings](Settings::path_integral) ask for it. Where a moving average is kept, or weights between two, it is the path
     /// of the weights that these were made of.
@@ -88,15 +102,42 @@ where
 {
     settings.validate()?;
     let phases = plan.resolve(&model.backbone.stages())?;
+    mixing::check(settings, task.data, &phases)?;
     let mut report = TrainableReport::new(&phases, &model);
     let mut session = Session::begin(model, task, plan, settings, conduct, progress)?;
-    let first = session.state.phase;
+    // A run that ended at its deadline has phases left that it does not go on with.
+    let first = if session.state.finished { phases.len() } else { session.state.phase };
     for (index, phase) in phases.iter().enumerate().skip(first) {
         session.enter(index, phase)?;
-        let bytes = session.run_phase(phase, progress)?;
-        report.phases[index].cached_bytes = bytes;
+        match session.run_phase(phase, progress) {
+            Ok(bytes) => report.phases[index].cached_bytes = bytes,
+            Err(TrainError::OutOfTime { step }) => {
+                progress.end();
+                let (name, epoch) = (&phase.phase.name, session.state.epoch + 1);
+                progress.say(&format!("the time is up at step {step}, in epoch {epoch} of {name}"));
+                session.state.out_of_time = true;
+                break;
+            }
+            Err(error) => return Err(error),
+        }
     }
     session.finish(report, progress)
+}
+
+/// What the clock of a run's deadline showed when its checkpoint in the folder `out` was written; nothing where there is none.
+///
+/// # Errors
+/// A checkpoint that is damaged.
+pub fn time_used(out: &Path) -> Result<Option<f64>, TrainError> {
+    #[derive(serde::Deserialize)]
+    struct Numbers {
+        state: state::State,
+    }
+    let path = out.join(CHECKPOINT);
+    if !path.exists() {
+        return Ok(None);
+    }
+    Ok(read_tensors::<Numbers>(&path)?.0.state.time_used)
 }
 
 impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
@@ -131,11 +172,16 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         let feed = self.feed(phase, progress)?;
         let bytes = match &feed {
             feed::Feed::Stored(store) => store.bytes(),
+            feed::Feed::Views(views) => views.store.bytes(),
             feed::Feed::Streamed { .. } => 0,
         };
+        progress.kept(bytes);
         self.memories = self.remember(phase)?;
         self.state.sums.seconds += started.elapsed().as_secs_f64();
         while self.state.epoch < epochs && !self.out_of_patience() {
+            if self.conduct.out_of_time() {
+                return Err(TrainError::OutOfTime { step: self.state.step });
+            }
             match phase.phase.solver {
                 Solver::Gradient => self.train_epoch(phase, &feed, progress)?,
                 Solver::LogisticRegression => self.solve_head(phase, &feed, progress)?,
@@ -144,9 +190,11 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             self.close_epoch(phase, &feed, last, progress)?;
         }
         if self.out_of_patience() {
-            let figure = match self.task.data.numbers() {
-                Some(_) => "R² of the validation part",
-                None => "validation accuracy",
+            let data = self.task.data;
+            let figure = match (data.numbers(), data.several()) {
+                (Some(_), _) => "R² of the validation part",
+                (None, Some(_)) => "mAP of the validation part",
+                (None, None) => "validation accuracy",
             };
             let (name, stale) = (&phase.phase.name, self.state.stale);
             progress
@@ -187,8 +235,10 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         };
         let plain = model.valid();
         let importance = self.importance(&plain)?;
+        let mut best_epoch = None;
         let (model, kept) = match (self.settings.keep, &self.best, &self.state.best, &self.ema) {
             (Keep::Best, Some(weights), Some(mark), _) => {
+                best_epoch = Some(mark.epoch);
                 (put_back(plain, weights), format!("best (epoch {})", mark.epoch))
             }
             (Keep::Ema, _, _, Some(average)) => {
@@ -204,6 +254,8 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             kept,
             steps: self.state.step,
             resumed: self.resumed,
+            best_epoch,
+            out_of_time: self.state.out_of_time,
             importance,
         })
     }
@@ -226,6 +278,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
         let Some(model) = &self.model else {
             return Ok(());
         };
+        self.state.time_used = self.conduct.deadline.as_ref().map(Deadline::now);
         let mut snapshots = BTreeMap::from([(MODEL.to_string(), snapshot(model)?)]);
         snapshots.extend(self.best.clone().map(|best| (BEST.to_string(), best)));
         snapshots.extend(self.first.clone().map(|first| (FIRST.to_string(), first)));

@@ -70,6 +70,15 @@ impl Predictions {
         names: &[String],
         labels: &[Option<usize>],
     ) -> Result<Option<Evaluation>, TrainError> {
+        let (logits, truth) = self.labelled(labels);
+        if truth.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Evaluation::from_logits(names, &logits, &truth)?))
+    }
+
+    /// The logits of the items that have a label, row after row, and their labels.
+    pub fn labelled(&self, labels: &[Option<usize>]) -> (Vec<f32>, Vec<usize>) {
         let mut logits = Vec::with_capacity(self.logits.len());
         let mut truth = Vec::with_capacity(self.items.len());
         for (item, row) in self.rows() {
@@ -78,10 +87,29 @@ impl Predictions {
                 truth.push(label);
             }
         }
+        (logits, truth)
+    }
+
+    /// As [`Predictions::measure`], of items with one label each at a temperature and with
+    /// [further figures](crate::metrics::Figures).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn measure_all(
+        &self,
+        data: &dyn Dataset,
+        names: &[String],
+        items: &[usize],
+        temperature: f64,
+    ) -> Result<Option<Evaluation>, TrainError> {
+        if data.answers().is_some() {
+            return self.measure(data, names, items);
+        }
+        let (logits, truth) = self.labelled(&data.items().labels());
         if truth.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Evaluation::from_logits(names, &logits, &truth)?))
+        Ok(Some(Evaluation::with_figures(names, &logits, &truth, temperature)?))
     }
 }
 

@@ -8,8 +8,10 @@ use tl_data::text::longest_first;
 use tl_kernels::Fused;
 
 use super::Task;
+use super::cached_views::{CachedViews, Filling};
 use super::feed::{Feed, stream};
 use super::state::State;
+use super::sweep::Sweep;
 use super::{BEST, FIRST, MODEL};
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::ema::{MovingAverage, Snapshot, put_back};
@@ -44,6 +46,8 @@ pub(crate) struct Session<'a, B: Module, H: Module> {
     pub memories: Option<Memories<'a>>,
     /// What each weight did for the loss so far, where that is asked for.
     pub path: Option<PathIntegral>,
+    /// The losses of a sweep over learning rates, where this is one.
+    pub sweep: Option<Sweep>,
     pub resumed: bool,
 }
 
@@ -69,8 +73,11 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             let mend = "give data with labels: images in one folder for each class, texts with a column of labels";
             return Err(TrainError::NothingToUse { part: "training", mend });
         }
-        let class_weights =
-            settings.balanced.then(|| class_weights(task, &labels, model.head.classes()));
+        let classes = model.head.classes();
+        let class_weights = settings.balanced.then(|| match task.data.several() {
+            Some(several) => several.positive_weights(&task.split.train, classes),
+            None => class_weights(task, &labels, classes),
+        });
         let beginning = Beginning::of(&model, plan, &task.earlier, &device)?;
         let path = settings.path_integral.then(|| PathIntegral::begin(&model)).transpose()?;
         let mut session = Self {
@@ -90,6 +97,7 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             beginning,
             memories: None,
             path,
+            sweep: None,
             resumed: false,
         };
         if let (Some(decay), Some(model)) = (settings.ema, &session.model) {
@@ -159,37 +167,52 @@ impl<'a, B: Backbone + Sync + 'static, H: Head> Session<'a, B, H> {
             folder: folder.as_deref(),
             key: self.cache_key(phase),
         };
+        let count = self.cached_views(phase);
+        let stride = self.labels.len();
+        let of = |store| match count {
+            1 => Feed::Stored(store),
+            _ => Feed::Views(CachedViews { store, count, stride }),
+        };
         if let Some(store) = folder.as_deref().and_then(|at| FeatureStore::open(at, &room.key)) {
-            return Ok(Feed::Stored(store));
+            return Ok(of(store));
         }
+        let fillings = self.fillings(count);
+        let expected = fillings.iter().map(|filling| filling.items.len()).sum();
         let what = if phase.cut > 0 { "frozen stages" } else { "images" };
-        progress.begin(what, items.len() as u64);
-        let expected = items.len();
+        progress.begin(what, expected as u64);
         let stages = model.backbone.stages().len();
-        let stop = &self.conduct.stop;
+        let conduct = self.conduct;
         let step = self.state.step;
-        let items = self.sorted(items);
-        let batches =
-            stream(data, prefix.as_ref(), items, self.settings.batch_size, None, &self.device).map(
-                |batch| {
-                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
-                        return Err(TrainError::Interrupted { step });
-                    }
-                    let (indices, activation) = batch?;
-                    progress.advance(indices.len() as u64, "");
-                    // All stages frozen: the head sees nothing but the vectors it multiplies. Of words it sees their tokens.
-                    let kept = if phase.cut == stages && data.answers().is_none() {
-                        tl_core::Activation::Vector(model.head.features(activation)?)
-                    } else {
-                        activation
-                    };
-                    Ok((indices, kept))
-                },
-            );
+        let batches = fillings.into_iter().flat_map(|Filling { items, view, offset }| {
+            let size = self.settings.batch_size;
+            let rows = stream(data, prefix.as_ref(), items, size, view, &self.device);
+            rows.map(move |batch| {
+                let (mut rows, activation) = batch?;
+                rows.iter_mut().for_each(|row| *row += offset);
+                Ok::<_, TrainError>((rows, activation))
+            })
+        });
+        let batches = batches.map(|batch| {
+            conduct.check_end(step)?;
+            let (indices, activation) = batch?;
+            progress.advance(indices.len() as u64, "");
+            // All stages frozen: the head sees nothing but the vectors it multiplies. Of words it sees their tokens.
+            let kept = if phase.cut == stages && data.answers().is_none() {
+                tl_core::Activation::Vector(model.head.features(activation)?)
+            } else {
+                activation
+            };
+            Ok((indices, kept))
+        });
         let store = FeatureStore::fill(batches, expected, &room)?;
         progress.end();
         let mend = "see which images were skipped";
-        store.map(Feed::Stored).ok_or(TrainError::NothingToUse { part: "training", mend })
+        store.map(of).ok_or(TrainError::NothingToUse { part: "training", mend })
+    }
+
+    /// Fails where the run is to end.
+    pub fn check_end(&self) -> Result<(), TrainError> {
+        self.conduct.check_end(self.state.step)
     }
 
     /// The frozen stages of a phase, if it has some.

@@ -23,6 +23,12 @@ pub(crate) struct State {
     /// Epochs of the phase without a better validation accuracy, or what stands for it.
     pub stale: usize,
     pub finished: bool,
+    /// Whether the run ended at its deadline, before its plan was done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_time: bool,
+    /// What the clock of the deadline showed, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_used: Option<f64>,
 }
 
 /// What an epoch adds up.

@@ -5,7 +5,7 @@ use tl_core::{Backbone, Head, Model};
 use super::feed::Feed;
 use super::predict::{classify, measure_targets};
 use super::session::Session;
-use crate::metrics::{Measure, Regression};
+use crate::metrics::{Measure, Regression, SeveralLabels};
 use crate::numbers::Scale;
 use crate::progress::Progress;
 use crate::{Dataset, TrainError};
@@ -21,12 +21,15 @@ pub(super) struct Validated {
     pub entity_f1: Option<f64>,
     /// Of numbers.
     pub r2: Option<f64>,
+    /// Of items that may have several labels.
+    pub mean_average_precision: Option<f64>,
 }
 
 impl From<&Measure> for Validated {
     fn from(found: &Measure) -> Self {
         let (accuracy, entity_f1) = (Some(found.accuracy), found.entity_f1);
-        Self { loss: found.loss, score: found.score(), accuracy, entity_f1, r2: None }
+        let (loss, score) = (found.loss, found.score());
+        Self { loss, score, accuracy, entity_f1, ..Self::default() }
     }
 }
 
@@ -37,6 +40,13 @@ impl Validated {
         let loss = (found.root_mean_squared_error / scale.deviation).powi(2);
         let score = found.r2.unwrap_or(-loss);
         Self { loss, score, r2: found.r2, ..Self::default() }
+    }
+
+    /// Of items that may have several labels. Among epochs the mean average precision chooses: where no class occurs the loss does.
+    pub fn of_several(found: &SeveralLabels) -> Self {
+        let mean_average_precision = found.mean_average_precision;
+        let score = mean_average_precision.unwrap_or(-found.loss);
+        Self { loss: found.loss, score, mean_average_precision, ..Self::default() }
     }
 
     /// Whether it is better than the `best` so far, a score and a loss: where items have several answers by the loss, else by the
@@ -66,6 +76,10 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             return Ok(found.as_ref().map(Validated::from));
         }
         let found = classify(model, feed, (cut, data), rows, batch_size, &self.device, progress)?;
+        if let Some(several) = data.several() {
+            let found = found.several(data.items().classes(), several)?;
+            return Ok(found.as_ref().map(Validated::of_several));
+        }
         if let Some(numbers) = data.numbers() {
             let found = found.regression(&numbers.values, numbers.scale)?;
             return Ok(found.map(|found| Validated::of_numbers(&found, numbers.scale)));

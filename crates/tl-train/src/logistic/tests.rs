@@ -166,6 +166,21 @@ fn the_chosen_penalty_is_the_one_that_validates_best_and_ties_go_to_the_stronger
 }
 
 #[test]
+fn no_further_penalty_is_tried_once_the_time_is_up_but_one_is() {
+    let (x, y) = ([0.0, 1.0, 5.0, 6.0], [0, 0, 1, 1]);
+    let part = Examples { features: &x, labels: &y };
+    let tried = |go_on: &dyn Fn() -> bool| -> Vec<f64> {
+        let grid = [10.0, 0.1, 1.0];
+        let found = fit_chosen_while(part, part, 2, &grid, &Options::default(), go_on).unwrap();
+        found.candidates.iter().map(|candidate| candidate.c).collect()
+    };
+    assert_eq!(tried(&|| false), [0.1]);
+    let left = std::cell::Cell::new(1);
+    assert_eq!(tried(&|| left.replace(0) > 0), [0.1, 1.0]);
+    assert_eq!(tried(&|| true), [0.1, 1.0, 10.0]);
+}
+
+#[test]
 fn what_cannot_be_fitted_is_an_error_that_says_why() {
     let error = |features: &[f32], labels: &[usize], classes: usize| {
         fit(features, labels, classes, &Options::default()).unwrap_err()

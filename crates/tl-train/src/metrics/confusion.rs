@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tally::Tally;
+
 /// Counts of (true class, predicted class).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
@@ -92,11 +94,16 @@ impl Confusion {
 
     /// The mean F1 over the classes that occur, be it as truth or as prediction.
     pub fn macro_f1(&self) -> f64 {
-        let occurring: Vec<f64> = (0..self.counts.len())
-            .filter(|&class| self.support(class) + self.predicted(class) > 0)
-            .map(|class| self.f1(class))
-            .collect();
-        occurring.iter().sum::<f64>() / occurring.len().max(1) as f64
+        self.tally().macro_f1()
+    }
+
+    fn tally(&self) -> Tally {
+        let all = 0..self.counts.len();
+        Tally {
+            hits: all.clone().map(|class| self.counts[class][class]).collect(),
+            truths: all.clone().map(|class| self.support(class)).collect(),
+            guesses: all.map(|class| self.predicted(class)).collect(),
+        }
     }
 }
 

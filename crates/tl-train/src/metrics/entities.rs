@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tl_data::text::{Mark, Scheme, mark_and_type};
 
 use super::ClassScore;
+use super::bootstrap::{DRAWS, middle};
 
 /// An entity: its first word, the word behind its last one, and its type.
 pub type Span<'t> = (usize, usize, &'t str);
@@ -142,9 +143,6 @@ pub struct Entities {
 /// A sentence's true tags and the predicted ones.
 pub type Pair<'t> = (Vec<&'t str>, Vec<&'t str>);
 
-/// Draws of the interval.
-const DRAWS: u64 = 1000;
-
 impl Entities {
     /// Compares the tags of sentences; both of a pair are equally long.
     pub fn of(sentences: &[Pair<'_>], scheme: Scheme) -> Self {
@@ -203,19 +201,15 @@ fn scores<'t>(
 
 /// The bootstrap's percentiles; the draws depend on the number of sentences alone.
 fn interval(sentences: &[Counts]) -> [f64; 2] {
-    let mut draws: Vec<f64> = (0..DRAWS)
-        .map(|draw| {
-            let mut random = tl_random::rng(0, "bootstrap of sentences", draw, 0);
-            let mut sum = Counts::default();
-            for _ in sentences {
-                sum.add(sentences.get(random.below(sentences.len())).copied().unwrap_or_default());
-            }
-            sum.score().f1
-        })
-        .collect();
-    draws.sort_by(f64::total_cmp);
-    let at = |share: f64| draws.get((share * DRAWS as f64) as usize).copied().unwrap_or(0.0);
-    [at(0.025), at(0.975)]
+    let draws = (0..DRAWS).map(|draw| {
+        let mut random = tl_random::rng(0, "bootstrap of sentences", draw, 0);
+        let mut sum = Counts::default();
+        for _ in sentences {
+            sum.add(sentences.get(random.below(sentences.len())).copied().unwrap_or_default());
+        }
+        sum.score().f1
+    });
+    middle(draws.collect())
 }
 
 #[cfg(test)]

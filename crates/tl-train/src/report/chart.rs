@@ -47,18 +47,37 @@ impl Chart<'_> {
     /// The chart as a `<figure>`; a sentence in place of the drawing when there is no finite value.
     pub(super) fn render(&self) -> String {
         let title = escape(self.title);
-        let values = self.series.iter().flat_map(|series| &series.points).map(|point| point.1);
-        let finite: Vec<f64> = values.clone().filter(|value| value.is_finite()).collect();
-        let (Some(first), Some(last)) = (self.spans.first(), self.spans.last()) else {
-            return format!(
-                "<figure><figcaption>{title}</figcaption><p class=\"muted\">No {} was recorded.</p></figure>",
-                self.place.name()
-            );
+        let nothing = |what: &str| {
+            format!(
+                "<figure><figcaption>{title}</figcaption><p class=\"muted\">No {what} was recorded.</p></figure>"
+            )
         };
+        if self.spans.is_empty() {
+            return nothing(self.place.name());
+        }
+        let Some(svg) = self.svg("", "") else {
+            return nothing("finite value");
+        };
+        let missing = self.values().filter(|value| !value.is_finite()).count();
+        let note = match missing {
+            0 => String::new(),
+            1 => " <span class=\"warn\">1 value is not finite and left out.</span>".to_string(),
+            n => format!(" <span class=\"warn\">{n} values are not finite and left out.</span>"),
+        };
+        format!("<figure><figcaption>{title}{}{note}</figcaption>{svg}</figure>", self.legend())
+    }
+
+    fn values(&self) -> impl Iterator<Item = f64> + '_ {
+        self.series.iter().flat_map(|series| &series.points).map(|point| point.1)
+    }
+
+    /// The drawing alone, with more `attributes` of its own and what is drawn `before` all else; nothing where there is no finite
+    /// value.
+    pub(super) fn svg(&self, attributes: &str, before: &str) -> Option<String> {
+        let finite: Vec<f64> = self.values().filter(|value| value.is_finite()).collect();
+        let (first, last) = (self.spans.first()?, self.spans.last()?);
         if finite.is_empty() {
-            return format!(
-                "<figure><figcaption>{title}</figcaption><p class=\"muted\">No finite value was recorded.</p></figure>"
-            );
+            return None;
         }
         let x = Axis {
             low: first.first as f64 - 0.5,
@@ -70,7 +89,7 @@ impl Chart<'_> {
         let y =
             Axis { low: ticks[0], high: ticks[ticks.len() - 1], from: HEIGHT - BOTTOM, to: TOP };
         let mut svg = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+            "<svg{attributes} viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">{before}",
             escape(&self.description())
         );
         self.grid(&mut svg, &x, &y, &ticks);
@@ -79,13 +98,7 @@ impl Chart<'_> {
             self.line(&mut svg, series, &x, &y);
         }
         svg.push_str("</svg>");
-        let missing = values.count() - finite.len();
-        let note = match missing {
-            0 => String::new(),
-            1 => " <span class=\"warn\">1 value is not finite and left out.</span>".to_string(),
-            n => format!(" <span class=\"warn\">{n} values are not finite and left out.</span>"),
-        };
-        format!("<figure><figcaption>{title}{}{note}</figcaption>{svg}</figure>", self.legend())
+        Some(svg)
     }
 
     /// The chart in one sentence, for those who cannot see it.

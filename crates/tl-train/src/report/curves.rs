@@ -73,6 +73,7 @@ pub(super) fn render(rows: &[EpochRow]) -> String {
 fn best(rows: &[EpochRow]) -> String {
     best_by(rows, "accuracy", |row| row.validation_accuracy, percent)
         + &best_by(rows, "R²", |row| row.validation_r2, number)
+        + &best_by(rows, "mAP", |row| row.validation_map, number)
 }
 
 fn best_by(

@@ -91,6 +91,11 @@ pub struct Line {
 const CLASSES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 pub(super) fn render(plot: &Plot) -> String {
+    drawn(plot, |chart| chart.render())
+}
+
+/// What `draw` makes of the plot's chart.
+pub(super) fn drawn<R>(plot: &Plot, draw: impl FnOnce(&Chart<'_>) -> R) -> R {
     let places = || plot.lines.iter().flat_map(|line| &line.points).map(|point| point.0);
     let span = |(first, last)| Span { name: String::new(), first, last };
     let spans: Vec<Span> = places().min().zip(places().max()).map(span).into_iter().collect();
@@ -111,7 +116,7 @@ pub(super) fn render(plot: &Plot) -> String {
         format,
         bounds,
     };
-    chart.render()
+    draw(&chart)
 }
 
 #[cfg(test)]

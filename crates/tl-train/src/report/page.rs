@@ -2,7 +2,7 @@
 
 use super::markup::{count, counted, duration, escape, percent};
 use super::tables::{configuration, epochs, folded, pairs, per_class, skipped, trainable};
-use super::{Accuracy, Figure, ReportInput, confusion, curves, sections};
+use super::{Accuracy, Figure, ReportInput, confusion, curves, figures, sections};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -63,6 +63,10 @@ fn content(input: &ReportInput) -> String {
         } else {
             format!(" on the {} part", escape(&input.evaluation_part))
         };
+        if let Some(found) = &evaluation.figures {
+            let chance = (evaluation.per_class.len().max(1) as f64).ln();
+            section(&format!("Figures{part}"), figures::render(found, chance));
+        }
         section(&format!("Confusion{part}"), confusion::render(evaluation));
         let summary = format!(
             "<p class=\"muted\">Mean F1 {} · cross-entropy {:.4} · n = {}</p>",

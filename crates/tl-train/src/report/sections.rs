@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::markup::escape;
-use super::{Heat, Plot, bars, heat, lines, scatter, tables};
+use super::{
+    Heat, Plot, Reliability, Shot, bars, gallery, heat, lines, reliability, scatter, tables,
+};
 
 /// A section of the page; what is empty is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,12 +22,18 @@ pub struct Section {
     pub plots: Vec<Plot>,
     /// Drawn side by side.
     pub maps: Vec<Map>,
+    /// Drawn side by side.
+    #[serde(default)]
+    pub reliability: Vec<Reliability>,
     #[serde(default)]
     pub bars: Vec<Bars>,
     pub tables: Vec<Table>,
     /// Rows of pictures, each under its name.
     #[serde(default)]
     pub pictures: Vec<PictureRow>,
+    /// Pictures with captions.
+    #[serde(default)]
+    pub gallery: Vec<Shot>,
     #[serde(default)]
     pub passages: Vec<Passage>,
     #[serde(default)]
@@ -72,7 +80,7 @@ pub struct Bars {
     pub rows: Vec<(String, f64)>,
 }
 
-/// Points in the plane, in at most two clouds.
+/// Points in the plane: of two clouds one in discs, the other in rings; of more each in a colour of its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Map {
     pub title: String,
@@ -87,6 +95,9 @@ pub struct Map {
 pub struct Cloud {
     pub name: String,
     pub points: Vec<[f64; 2]>,
+    /// What is told of each point to who points at it; empty where there is nothing.
+    #[serde(default)]
+    pub titles: Vec<String>,
 }
 
 /// The content of a section.
@@ -105,6 +116,10 @@ pub(super) fn render(section: &Section) -> String {
         let maps: String = section.maps.iter().map(scatter::render).collect();
         html += &format!("<div class=\"pair\">{maps}</div>");
     }
+    if !section.reliability.is_empty() {
+        let diagrams: String = section.reliability.iter().map(reliability::render).collect();
+        html += &format!("<div class=\"pair\">{diagrams}</div>");
+    }
     if !section.bars.is_empty() {
         let bars: String = section.bars.iter().map(bars::render).collect();
         html += &format!("<div class=\"pair\">{bars}</div>");
@@ -118,6 +133,9 @@ pub(super) fn render(section: &Section) -> String {
     }
     for row in &section.pictures {
         html += &pictures(row);
+    }
+    if !section.gallery.is_empty() {
+        html += &gallery::render(&section.gallery);
     }
     for passage in &section.passages {
         html += &tinted(passage);
@@ -170,7 +188,7 @@ fn pictures(row: &PictureRow) -> String {
 }
 
 /// Bytes as text (RFC 4648, section 4).
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
@@ -197,6 +215,7 @@ mod tests {
         let cloud = |name: &str, at: f64| Cloud {
             name: name.to_string(),
             points: vec![[at, 0.0], [at + 1.0, 2.0], [f64::NAN, 1.0]],
+            titles: Vec::new(),
         };
         let section = Section {
             title: "Both <domains>".to_string(),

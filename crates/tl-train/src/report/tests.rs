@@ -12,6 +12,7 @@ fn epoch(phase: &str, epoch: usize, train_loss: f64, accuracy: Option<f64>) -> E
         validation_accuracy: accuracy,
         validation_f1: None,
         validation_r2: None,
+        validation_map: None,
         ema_r2: None,
         ema_accuracy: None,
         gradient_norm: None,

@@ -146,6 +146,61 @@ fn a_thousand_classes_are_scored() {
     near(leep(&sure, &labels, 1000).unwrap(), -(100f64.ln()), "LEEP");
 }
 
+/// Generic values `[examples, width]`.
+fn drawn(examples: usize, width: usize) -> Vec<f64> {
+    let mut random = tl_random::rng(5, "transferability", 0, 0);
+    (0..examples * width).map(|_| random.normal()).collect()
+}
+
+/// With one example of each class all spread lies between the classes: 1 in each direction that the features have.
+#[test]
+fn one_example_of_each_class_is_scored() {
+    for (examples, width, directions) in [(6, 2, 2.0), (6, 40, 5.0), (1000, 3, 3.0)] {
+        let labels: Vec<usize> = (0..examples).collect();
+        let features = drawn(examples, width);
+        let found = LabelledFeatures::new(&features, &labels, examples).unwrap();
+        near(h_score(&found).unwrap(), directions, "H-score");
+        for (name, score) in OF_FEATURES {
+            assert!(score(&found).unwrap().is_finite(), "{name} of {examples} by {width}");
+        }
+        // A source that gives each its own class knows all, one that gives all the same knows nothing.
+        assert_eq!(nce(&labels, &labels, examples), Ok(0.0));
+        let nothing = -(examples as f64).ln();
+        near(nce(&vec![0; examples], &labels, examples).unwrap(), nothing, "NCE");
+        near(leep(&vec![1.0f32; examples], &labels, examples).unwrap(), nothing, "LEEP");
+    }
+}
+
+/// Features with more dimensions than examples span whatever labels there are: the plain score is the number of classes less 1,
+/// whatever they say, and the shrunk one, made for this, is not.
+#[test]
+fn more_dimensions_than_examples_are_scored() {
+    for classes in [2, 3, 5] {
+        let labels: Vec<usize> = (0..20).map(|at| at % classes).collect();
+        let features = drawn(20, 64);
+        let examples = LabelledFeatures::new(&features, &labels, classes).unwrap();
+        let most = classes as f64 - 1.0;
+        near(h_score(&examples).unwrap(), most, "H-score");
+        let shrunk = shrunk_h_score(&examples).unwrap();
+        assert!((0.0..0.9 * most).contains(&shrunk), "{shrunk} of {most}");
+        for (name, score) in OF_FEATURES {
+            assert!(score(&examples).unwrap().is_finite(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_feature_that_never_changes_beside_others_tells_nothing() {
+    let labels: Vec<usize> = (0..30).map(|at| at % 3).collect();
+    let features = drawn(30, 4);
+    let wider: Vec<f64> = features.chunks_exact(4).flat_map(|row| [row, &[7.5]].concat()).collect();
+    let [one, other] =
+        [&features, &wider].map(|values| LabelledFeatures::new(values, &labels, 3).unwrap());
+    for (name, score) in [("H-score", h_score as Score), ("TransRate", trans_rate as Score)] {
+        near(score(&other).unwrap(), score(&one).unwrap(), name);
+    }
+}
+
 #[test]
 fn features_that_never_change_tell_nothing() {
     let examples = LabelledFeatures::new(&[2.5f32; 12], &[0, 1, 0, 1], 2).unwrap();

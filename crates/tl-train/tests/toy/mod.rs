@@ -9,7 +9,7 @@ use burn::tensor::TensorData;
 use tl_core::Head as _;
 use tl_core::{Activation, Backbone, CoreError, ExpectedInput, ExpectedTexts, Model, Pass, Stage};
 use tl_data::text::Texts;
-use tl_data::{Items, Skipped, View};
+use tl_data::{Items, View};
 use tl_kernels::LinearHead;
 use tl_train::Dataset;
 use tl_train::dataset::Input;
@@ -28,9 +28,12 @@ impl Backbone for Matrix {
     fn forward_stages(
         &self,
         input: Activation,
-        _: Range<usize>,
+        range: Range<usize>,
         _: Pass,
     ) -> Result<Activation, CoreError> {
+        if range.is_empty() {
+            return Ok(input);
+        }
         Ok(Activation::Vector(input.into_vector("matrix")?.matmul(self.weight.val())))
     }
 
@@ -57,7 +60,10 @@ pub struct Vectors(Texts);
 
 impl Vectors {
     pub fn new() -> Self {
-        Self(Texts::lines("a\nb\nc\nd"))
+        let mut texts = Texts::lines("a\nb\nc\nd");
+        texts.classes = ["first", "second"].map(str::to_string).to_vec();
+        texts.items.iter_mut().zip(LABELS).for_each(|(item, label)| item.label = Some(label));
+        Self(texts)
     }
 }
 
@@ -78,10 +84,6 @@ impl Dataset for Vectors {
         None
     }
 
-    fn input_bytes(&self) -> u64 {
-        0
-    }
-
     fn batches<'b>(
         &'b self,
         order: Vec<usize>,
@@ -96,10 +98,6 @@ impl Dataset for Vectors {
             let rows = Tensor::<2>::from_data(TensorData::new(values, [batch.len(), 2]), device);
             Ok((batch, Activation::Vector(rows)))
         }))
-    }
-
-    fn skipped(&self) -> Vec<Skipped> {
-        Vec::new()
     }
 }
 

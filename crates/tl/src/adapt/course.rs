@@ -148,6 +148,7 @@ impl PreparedAdaptation {
             resume: self.request.resume,
             cache_memory: self.request.cache_memory,
             stop: Arc::clone(&self.request.stop),
+            deadline: None,
             weights_key: format!("{} {before:?}{balanced}", self.record.weights_key),
         }
     }
@@ -314,6 +315,7 @@ fn curve(row: &AdaptRow) -> EpochRow {
         validation_accuracy: row.scores.get(Validator::SourceAccuracy),
         validation_f1: None,
         validation_r2: None,
+        validation_map: None,
         ema_r2: None,
         ema_accuracy: None,
         learning_rate: row.learning_rate,

@@ -22,10 +22,23 @@ pub enum TargetData {
 /// # Errors
 /// As [`open_images`] and [`Images::joined`].
 pub fn open_sources(names: &[String]) -> Result<Images, DataError> {
+    open_sources_as(names, &Columns::default(), false)
+}
+
+/// The same with these columns of tables, and, where it is `labelled`, a label for each of their images.
+///
+/// # Errors
+/// As [`open_images_as`] and [`Images::joined`].
+pub fn open_sources_as(
+    names: &[String],
+    columns: &Columns,
+    labelled: bool,
+) -> Result<Images, DataError> {
+    let images = |name: &String| open_images_as(name, columns, labelled);
     if let [only] = names {
-        return open_images(only);
+        return images(only);
     }
-    let open = |name: &String| Ok((name.trim_end_matches('/').to_string(), open_images(name)?));
+    let open = |name: &String| Ok((name.trim_end_matches('/').to_string(), images(name)?));
     Images::joined(names.iter().map(open).collect::<Result<_, DataError>>()?)
 }
 
@@ -45,6 +58,18 @@ pub fn open_texts(names: &[String], columns: &Columns, labelled: bool) -> Result
         }
     }
     Ok(Texts::joined(sets)?.into())
+}
+
+/// As [`open_images`], with these columns of tables, and, where it is `labelled`, a label for each of their images.
+///
+/// # Errors
+/// As there and as [`Images::from_table`].
+pub fn open_images_as(name: &str, columns: &Columns, labelled: bool) -> Result<Images, DataError> {
+    let path = Path::new(name);
+    match path.is_file() && Images::is_table(path) {
+        true => Images::from_table(path, columns, labelled),
+        false => open_images(name),
+    }
 }
 
 /// Opens images by name: a path as [`Images::open`] takes it; `embedded`, the part of Fashion-MNIST in the program;

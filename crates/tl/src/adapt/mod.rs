@@ -26,7 +26,9 @@ mod prepare;
 mod record;
 mod target;
 
-pub use data::{TargetData, open_images, open_sources, open_texts};
+pub use data::{
+    TargetData, open_images, open_images_as, open_sources, open_sources_as, open_texts,
+};
 pub use domains::{Chosen, LoadedDomains};
 pub use methods::{CORE, named, names};
 pub use options::AdaptOptions;

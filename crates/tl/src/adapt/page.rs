@@ -67,6 +67,7 @@ fn domains(found: &AdaptRecord) -> Section {
         let cloud = |(name, points): (&str, &Vec<[f64; 2]>)| Cloud {
             name: name.to_string(),
             points: points.clone(),
+            titles: Vec::new(),
         };
         let clouds = ["source", "target"].into_iter().zip(clouds).map(cloud).collect();
         section.maps.push(Map { title: title.to_string(), clouds, of_one_unit: false });

@@ -15,7 +15,7 @@ use super::target::{Target, target};
 use super::{AdaptOptions, AdaptRecord, TargetData, named};
 use crate::examples::{Input, Reading, preprocessing};
 use crate::finetune::augment;
-use crate::folder::claim;
+use crate::folder::{Claimed, claim};
 use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::pretrained_as;
 use crate::{Error, Examples, FinetuneOptions, Network};
@@ -91,7 +91,7 @@ pub struct PreparedAdaptation {
     pub record: RunRecord,
     /// What a reader should be told, one line each.
     pub notes: Vec<String>,
-    folder: Option<PathBuf>,
+    folder: Option<Claimed>,
 }
 
 /// Checks a request and lays it out.
@@ -242,18 +242,19 @@ impl PreparedAdaptation {
     /// # Errors
     /// A folder that holds something else or cannot be made.
     pub fn claim(&mut self) -> Result<PathBuf, Error> {
-        if let Some(folder) = &self.folder {
-            return Ok(folder.clone());
+        if let Some(claimed) = &self.folder {
+            return Ok(claimed.path.clone());
         }
         let plan = self.request.resume.then_some(&self.plans[1]);
         if let Some(out) = self.request.out.as_deref().filter(|_| self.request.resume) {
             self.require_same_methods(out)?;
         }
-        let folder = claim(self.request.out.as_deref(), plan)?;
+        let claimed = claim(self.request.out.as_deref(), plan)?;
+        let folder = claimed.path.clone();
         if self.request.resume {
             self.check_resume(&folder)?;
         }
-        self.folder = Some(folder.clone());
+        self.folder = Some(claimed);
         Ok(folder)
     }
 

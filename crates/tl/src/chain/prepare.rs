@@ -9,6 +9,7 @@ use tl_train::regularise::Measure;
 
 use super::{Asked, Begin, ChainRequest, Link, PreparedChain};
 use crate::finetune::IMPORTANCE_FILE;
+use crate::several::are_several;
 use crate::{Error, FinetuneOptions, Recipe, works_on_texts};
 
 /// The longest name of a task.
@@ -76,6 +77,12 @@ fn task(link: &Link) -> Result<(), Error> {
         return Err(Error::options(
             "a chain takes tasks that answer each image or text with one class",
             "leave out --task, or fit this one by tl finetune",
+        ));
+    }
+    if options.text.columns.are_several() || are_several(&link.request.examples) {
+        return Err(Error::options(
+            "a chain takes tasks that answer each image or text with one class, and these images have several labels or none",
+            "fit this one by tl finetune",
         ));
     }
     options.settings.validate()?;

@@ -12,10 +12,10 @@ use super::data::LanguageData;
 use super::run::{LanguageRecord, LanguageRun, measure, without_weights};
 use crate::adapters::{Adapters, Purpose, keyed};
 use crate::examples::preprocessing;
-use crate::folder::claim;
+use crate::folder::{Claimed, claim};
 use crate::record::{Beginning, DataRecord, RunRecord};
 use crate::source::pretrained_as;
-use crate::{Error, Network, Recipe, Request, text_files};
+use crate::{Error, Network, Recipe, Request, image_options, text_files};
 
 /// A fitting on texts without labels that was checked and laid out.
 pub struct PreparedLanguage {
@@ -28,7 +28,7 @@ pub struct PreparedLanguage {
     pub record: RunRecord,
     adapters: Option<Adapters>,
     weights: Option<PathBuf>,
-    folder: Option<PathBuf>,
+    folder: Option<Claimed>,
 }
 
 /// Checks a request and lays it out: a causal network is fitted on texts without labels; or a text encoder, where the options
@@ -40,6 +40,7 @@ pub fn prepare_language(request: Request) -> Result<PreparedLanguage, Error> {
     let options = &request.options;
     options.settings.validate()?;
     options.check_terms(false)?;
+    image_options::check_without_labels(options)?;
     if options.shots.is_some() {
         return Err(Error::options("these texts have no classes", "leave out --shots"));
     }
@@ -146,20 +147,21 @@ impl PreparedLanguage {
     /// # Errors
     /// A folder that holds something else, another run or cannot be made.
     pub fn claim(&mut self) -> Result<PathBuf, Error> {
-        if let Some(folder) = &self.folder {
-            return Ok(folder.clone());
+        if let Some(claimed) = &self.folder {
+            return Ok(claimed.path.clone());
         }
         let plan = self.request.resume.then_some(&self.plan);
-        let folder = claim(self.request.out.as_deref(), plan)?;
+        let claimed = claim(self.request.out.as_deref(), plan)?;
+        let folder = claimed.path.clone();
         if self.request.resume {
             let settings = &self.request.options.settings;
             check_resume(&self.task(), &self.plan, settings, &self.conduct(&folder))?;
         }
-        self.folder = Some(folder.clone());
+        self.folder = Some(claimed);
         Ok(folder)
     }
 
-    fn task(&self) -> Task<'_> {
+    pub(crate) fn task(&self) -> Task<'_> {
         Task {
             data: &*self.data,
             split: &self.split,

@@ -120,7 +120,7 @@ impl PreparedPretraining {
             batch_size: options.batch_size,
             monitor: options.monitor,
             fresh: self.record.load_report.is_none(),
-            parts: options.accumulate,
+            parts: options.parts,
             last_weight_decay: options.last_weight_decay,
             views: options.views,
         };
@@ -162,6 +162,7 @@ fn curve(row: &PretrainRow) -> EpochRow {
         validation_accuracy: None,
         validation_f1: None,
         validation_r2: None,
+        validation_map: None,
         ema_r2: None,
         ema_accuracy: None,
         learning_rate: row.learning_rate,

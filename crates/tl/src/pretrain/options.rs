@@ -37,7 +37,8 @@ pub struct PretrainOptions {
     pub warmup: f64,
     pub batch_size: usize,
     /// Parts in which a batch is embedded one after another, for less memory.
-    pub accumulate: usize,
+    #[serde(alias = "accumulate")]
+    pub parts: usize,
     pub seed: u64,
     /// The share of the patches that a masked method hides; the method's own where it is not given.
     pub mask_ratio: Option<f64>,
@@ -75,7 +76,7 @@ impl Default for PretrainOptions {
             last_weight_decay: None,
             warmup: 0.1,
             batch_size: 128,
-            accumulate: 1,
+            parts: 1,
             seed: 0,
             mask_ratio: None,
             temperature: None,

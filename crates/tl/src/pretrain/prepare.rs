@@ -11,7 +11,7 @@ use tl_data::{Augment, Images, Loader, Part, Split};
 use tl_ssl::ProbeItems;
 
 use super::{PretrainOptions, PretrainRecord};
-use crate::folder::claim;
+use crate::folder::{Claimed, claim};
 use crate::record::{Beginning, DataRecord, Preprocessing, RunRecord};
 use crate::source::{preprocess, pretrained_as};
 use crate::{Error, Network};
@@ -67,7 +67,7 @@ pub struct PreparedPretraining {
     pub(super) items: Vec<usize>,
     pub(super) probe: Option<ProbeItems>,
     pub record: RunRecord,
-    folder: Option<PathBuf>,
+    folder: Option<Claimed>,
 }
 
 /// Checks a request and lays it out: network, weights, images, plan.
@@ -152,12 +152,13 @@ impl PreparedPretraining {
     /// # Errors
     /// A folder that holds something else, another run or cannot be made.
     pub fn claim(&mut self) -> Result<PathBuf, Error> {
-        if let Some(folder) = &self.folder {
-            return Ok(folder.clone());
+        if let Some(claimed) = &self.folder {
+            return Ok(claimed.path.clone());
         }
         let plan = self.request.resume.then_some(&self.plan);
-        let folder = claim(self.request.out.as_deref(), plan)?;
-        self.folder = Some(folder.clone());
+        let claimed = claim(self.request.out.as_deref(), plan)?;
+        let folder = claimed.path.clone();
+        self.folder = Some(claimed);
         Ok(folder)
     }
 }

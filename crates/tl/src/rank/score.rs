@@ -214,6 +214,36 @@ mod tests {
     }
 
     #[test]
+    fn one_example_of_each_class_and_more_features_than_examples_are_scored() {
+        let near = |class: usize, off: f32| -> Vec<f32> {
+            (0..40).map(|at| if at % 3 == class { 1.0 + off } else { 0.01 * at as f32 }).collect()
+        };
+        let of = |off: f32| [0, 1, 2].map(|class| near(class, off)).concat();
+        let features = [of(0.0), of(0.1)].concat();
+        let found = score(&Described {
+            features: &features,
+            probabilities: None,
+            labels: &[0, 1, 2, 0, 1, 2],
+            trained: &[true, true, true, false, false, false],
+            classes: 3,
+        });
+        let missing: Vec<Score> = found.missing.keys().copied().collect();
+        assert_eq!(missing, [Score::Leep, Score::Nce]);
+        assert!(found.values.values().all(|value| value.is_finite()), "{found:?}");
+        assert_eq!((found.values[&Score::Knn], found.values[&Score::Probe]), (1.0, 1.0));
+        // A class that only the validation part has cannot be learnt: a reason, no failure.
+        let unseen = score(&Described {
+            features: &features,
+            probabilities: None,
+            labels: &[0, 1, 2, 0, 1, 2],
+            trained: &[true, true, false, false, false, false],
+            classes: 3,
+        });
+        assert!(unseen.missing.contains_key(&Score::Probe), "{unseen:?}");
+        assert!(unseen.values.contains_key(&Score::Logme), "{unseen:?}");
+    }
+
+    #[test]
     fn every_score_has_the_name_that_json_gives_it() {
         for (name, score) in Score::ALL {
             assert_eq!(serde_json::to_value(score).unwrap(), name);

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tl_adapt::Validator;
-use tl_train::metrics::{Evaluation, Regression};
+use tl_train::metrics::{Evaluation, Regression, SeveralLabels};
 use tl_train::progress::METRICS;
 
 use crate::language::Found;
@@ -22,10 +22,13 @@ pub enum Unit {
     Falling,
 }
 
+/// What tells how good a pre-training's features are.
+const NEIGHBOURS: &str = "k-NN accuracy";
+
 /// How good a run is on one part.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PartFigure {
-    /// `accuracy`, `F1 of entities`, `R²`, `perplexity` …
+    /// `accuracy`, `F1 of entities`, `mAP`, `R²`, `perplexity` …
     pub name: String,
     pub value: f64,
     /// The 95 % interval, `[low, high]`.
@@ -132,9 +135,13 @@ fn figures(record: &RunRecord) -> (Option<PartFigure>, Option<PartFigure>) {
     if let Some(pretraining) = &record.pretraining {
         let near = pretraining.knn()[1].map(|value| PartFigure {
             n: Some(pretraining.probe[1] as u64),
-            ..PartFigure::new("k-NN accuracy", value, Unit::Share)
+            ..PartFigure::new(NEIGHBOURS, value, Unit::Share)
         });
         return (near, None);
+    }
+    if let Some(several) = &record.several {
+        let of = |found: &Option<SeveralLabels>| found.as_ref().and_then(PartFigure::of_labels);
+        return (of(&several.validation), of(&several.test));
     }
     let language = record.language.as_ref();
     let numbers = record.numbers.as_ref();
@@ -206,6 +213,16 @@ impl PartFigure {
         Some(Self { n: Some(found.n), ..Self::new("R²", found.r2?, Unit::Number) })
     }
 
+    fn of_labels(found: &SeveralLabels) -> Option<Self> {
+        let value = found.mean_average_precision?;
+        Some(Self { n: Some(found.n), ..Self::new("mAP", value, Unit::Number) })
+    }
+
+    /// Whether it is measured on the way to a network that answers, and not of one that does.
+    pub fn is_provisional(&self) -> bool {
+        self.name == NEIGHBOURS
+    }
+
     /// Whether `value` is better than `other` by this figure.
     pub fn is_better(&self, value: f64, other: f64) -> bool {
         match self.unit {
@@ -265,8 +282,9 @@ fn curve(record: &RunRecord, rows: &[Value], figure: Option<&PartFigure>) -> Vec
     let (key, exponent) = match figure.name.as_str() {
         "accuracy" => ("validation_accuracy", false),
         "F1 of entities" => ("validation_f1", false),
+        "mAP" => ("validation_map", false),
         "R²" => ("validation_r2", false),
-        "k-NN accuracy" => ("knn", false),
+        NEIGHBOURS => ("knn", false),
         "perplexity" => ("validation_loss", true),
         _ => return Vec::new(),
     };

@@ -89,12 +89,20 @@ impl SideBySide {
     }
 
     /// Whether a group is better, by the validation part, than all others that it can be compared with, of which there is one.
+    ///
+    /// What neighbours say of features that were pre-trained marks nothing beside runs that answer.
     fn is_best(&self, place: usize) -> bool {
         let Some((figure, own)) = self.validation(place) else { return false };
+        let answers = |group| self.validation(group).is_some_and(|(it, _)| !it.is_provisional());
+        if figure.is_provisional() && (0..self.groups.len()).any(answers) {
+            return false;
+        }
         let rivals = (0..self.groups.len()).filter(|other| {
             *other != place
                 && self.groups[*other].parts == self.groups[place].parts
-                && self.validation(*other).is_some_and(|(it, _)| it.name == figure.name)
+                && self.validation(*other).is_some_and(|(it, _)| {
+                    it.name == figure.name && (!figure.is_provisional() || it.n == figure.n)
+                })
         });
         let mut rivals = rivals.peekable();
         // The first of equals.
@@ -306,6 +314,27 @@ mod tests {
         let best: Vec<bool> = found.groups.iter().map(|it| it.best).collect();
         assert_eq!(best, [true, false, false]);
         assert!(found.sentences()[1].starts_with("not comparable"));
+    }
+
+    #[test]
+    fn neighbours_of_features_mark_the_best_among_themselves_alone() {
+        let pretrained = |name: &str, value: f64, n: u64| {
+            let mut line = run(name, name, 0, "pretrained", value, 0.0);
+            line.test = None;
+            let accuracy = line.validation.take().unwrap();
+            let figure = PartFigure { name: "k-NN accuracy".into(), n: Some(n), ..accuracy };
+            RunLine { validation: Some(figure), ..line }
+        };
+        let best = |runs: Vec<RunLine>| -> Vec<bool> {
+            SideBySide::of(runs).groups.iter().map(|group| group.best).collect()
+        };
+        let two = || vec![pretrained("a", 0.5, 40), pretrained("b", 0.6, 40)];
+        assert_eq!(best(two()), [false, true]);
+        // Of other numbers of images they cannot be compared.
+        assert_eq!(best(vec![pretrained("a", 0.5, 40), pretrained("b", 0.6, 30)]), [false; 2]);
+        let tuned = [run("c", "c", 0, "p", 0.8, 0.8), run("d", "d", 0, "p", 0.7, 0.7)];
+        let all = two().into_iter().chain(tuned).collect();
+        assert_eq!(best(all), [false, false, true, false]);
     }
 
     #[test]

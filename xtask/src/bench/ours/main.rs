@@ -3,7 +3,9 @@
 //! Its one argument is the number of threads; rayon's is set by `RAYON_NUM_THREADS`.
 
 mod adaptation;
+mod decode;
 mod encoder;
+mod lengths;
 mod masked;
 #[path = "../median.rs"]
 mod median;
@@ -105,6 +107,16 @@ fn build(request: Request, threads: usize) -> Outcome<Job> {
         }
         (Work::Eval, None) => adaptation::eval(&request)?,
         (Work::Unfolded, None) => adaptation::unfolded(&request)?,
+        (Work::Decode, None) => {
+            let (work, count) = decode::pass(&request, threads)?;
+            examples = count;
+            work
+        }
+        (Work::ByLength | Work::Shuffled, None) => {
+            let (work, count) = lengths::epoch(&request, request.work == Work::ByLength)?;
+            examples = count;
+            work
+        }
         (Work::Masked, None) => masked::step(&request)?,
         (Work::Written, None) => written::text(&request, true)?,
         (Work::Rewritten, None) => written::text(&request, false)?,

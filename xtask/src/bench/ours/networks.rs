@@ -48,7 +48,7 @@ pub fn forward(request: &Request) -> Outcome<Work> {
 }
 
 /// A model in training and what a step needs.
-struct Training {
+pub struct Training {
     /// Absent only while a step replaces it.
     model: Option<Classifier<Network>>,
     optimizer: Optimizer,
@@ -60,7 +60,7 @@ struct Training {
 impl Training {
     /// Everything trained, or what begins with the stage `from`; norms in training mode, SGD with
     /// momentum.
-    fn new(model: Classifier<Network>, from: Option<&str>, batch: usize) -> Outcome<Self> {
+    pub fn new(model: Classifier<Network>, from: Option<&str>, batch: usize) -> Outcome<Self> {
         let phase = Phase::finetune(1).norm(NormPolicy::Train).label_smoothing(0.0);
         let phase = match from {
             Some(stage) => phase.from(stage),
@@ -75,12 +75,14 @@ impl Training {
     }
 
     /// One step from what lies at the cut.
-    fn step(&mut self, input: Activation) -> Outcome<()> {
+    pub fn step(&mut self, input: Activation) -> Outcome<()> {
         let model = self.model.take().ok_or("an earlier step failed")?;
         self.step += 1;
         let pass = Pass { seed: 0, step: self.step };
         let logits = model.forward_from(input.autodiff(), self.phase.cut, pass)?;
-        let loss = cross_entropy(logits, &self.labels, 0.0);
+        let [rows, _] = logits.dims();
+        let labels = self.labels.get(..rows).ok_or("more rows than labels")?;
+        let loss = cross_entropy(logits, labels, 0.0);
         let value = loss.clone().into_scalar::<f32>();
         let mut gradients = loss.backward();
         let phase = &self.phase;
