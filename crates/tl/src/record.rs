@@ -199,6 +199,19 @@ pub(crate) struct Beginning<'a> {
     pub trainable_report: Option<TrainableReport>,
 }
 
+/// Writes a record as JSON: aside, then renamed.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn write_json(path: &Path, record: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(record).map_err(|reason| Error::Run {
+        path: path.to_path_buf(),
+        problem: reason.to_string(),
+        mend: "this is a fault of the program",
+    })?;
+    Ok(write_bytes(path, text.as_bytes())?)
+}
+
 impl RunRecord {
     /// Of a run that begins now.
     pub(crate) fn begun(beginning: Beginning<'_>) -> Self {
@@ -244,12 +257,7 @@ impl RunRecord {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        let text = serde_json::to_string_pretty(self).map_err(|reason| Error::Run {
-            path: folder.join(RUN_FILE),
-            problem: reason.to_string(),
-            mend: "this is a fault of the program",
-        })?;
-        Ok(write_bytes(&folder.join(RUN_FILE), text.as_bytes())?)
+        write_json(&folder.join(RUN_FILE), self)
     }
 
     /// What an adaptation was told; `path` is where it was read.

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tl_train::files::write_bytes;
 
 use super::{Begin, Link};
+use crate::record::write_json;
 use crate::{Error, FinetuneOptions};
 
 /// The file in a chain's folder, written anew after every measurement.
@@ -160,13 +160,7 @@ impl Kept {
     /// # Errors
     /// A folder that cannot be written.
     pub(super) fn write(&self, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(KEPT_FILE);
-        let text = serde_json::to_string_pretty(self).map_err(|reason| Error::Run {
-            path: path.clone(),
-            problem: reason.to_string(),
-            mend: "this is a fault of the program",
-        })?;
-        Ok(write_bytes(&path, text.as_bytes())?)
+        write_json(&folder.join(KEPT_FILE), self)
     }
 
     /// Whether the answers for the task numbered `task` after the link `row` are those of when it had been learnt, bit for bit.

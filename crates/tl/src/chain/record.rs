@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tl_train::files::write_bytes;
 
 use super::figures::{average_accuracy, backward_transfer, forgetting, forward_transfer};
 use super::{Begin, Cell, Kept};
 use crate::adapters::ADAPTER_FOLDER;
 use crate::finetune::IMPORTANCE_FILE;
+use crate::record::write_json;
 use crate::{Error, RunRecord};
 
 /// Its file in the chain's folder.
@@ -117,13 +117,7 @@ impl ChainRecord {
     /// # Errors
     /// A folder that cannot be written.
     pub(super) fn write(&self, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(CHAIN_FILE);
-        let text = serde_json::to_string_pretty(self).map_err(|reason| Error::Run {
-            path: path.clone(),
-            problem: reason.to_string(),
-            mend: "this is a fault of the program",
-        })?;
-        Ok(write_bytes(&path, text.as_bytes())?)
+        write_json(&folder.join(CHAIN_FILE), self)
     }
 }
 

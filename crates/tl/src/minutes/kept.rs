@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tl_train::files::write_bytes;
 use tl_train::time_used;
 
 use super::candidates::Candidate;
 use super::record::Tried;
 use crate::Error;
+use crate::record::write_json;
 
 /// The file in a run's folder.
 pub(super) const KEPT_FILE: &str = "minutes.json";
@@ -35,13 +35,7 @@ pub(super) struct Running {
 
 impl Kept {
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(KEPT_FILE);
-        let text = serde_json::to_string_pretty(self).map_err(|reason| Error::Run {
-            path: path.clone(),
-            problem: reason.to_string(),
-            mend: "this is a fault of the program",
-        })?;
-        Ok(write_bytes(&path, text.as_bytes())?)
+        write_json(&folder.join(KEPT_FILE), self)
     }
 
     /// That of the run in `folder`, with the time that its last checkpoint knows of.
