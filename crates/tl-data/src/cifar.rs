@@ -185,7 +185,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_one_line() {
         let good = file(&[&[3], &[0]]);
-        let cases: [(&[(&str, &[u8])], &str); 4] = [
+        type Files<'a> = &'a [(&'a str, &'a [u8])];
+        let cases: [(Files, &str); 4] = [
             (&[("data_batch_1.bin", &good[..good.len() - 1])], "6145 bytes are no whole number"),
             (&[("test_batch.bin", &[])], "0 bytes are no whole number"),
             (&[("data_batch_3.bin", &file(&[&[10]]))], "image 0 is of class 10"),

@@ -142,7 +142,7 @@ fn read_header(member: &mut impl Read) -> Result<(u64, String), String> {
         return Err(format!("has a header of {length} bytes, which is too long"));
     }
     let mut text = String::new();
-    member.by_ref().take(length).read_to_string(&mut text).map_err(|error| one_line(error))?;
+    member.by_ref().take(length).read_to_string(&mut text).map_err(one_line)?;
     if text.len() as u64 != length {
         return Err("ends within its header".to_owned());
     }

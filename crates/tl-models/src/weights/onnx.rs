@@ -74,7 +74,7 @@ impl<R: Read + Seek> Wire<R> {
             _ => self.reader.seek(SeekFrom::Start(place)).map(drop),
         };
         self.place = place;
-        moved.map_err(|error| one_line(error))
+        moved.map_err(one_line)
     }
 
     fn bytes<const N: usize>(&mut self, end: u64) -> Result<[u8; N], String> {
@@ -82,7 +82,7 @@ impl<R: Read + Seek> Wire<R> {
             return Err("a message of it ends within a field".to_owned());
         }
         let mut bytes = [0; N];
-        self.reader.read_exact(&mut bytes).map_err(|error| one_line(error))?;
+        self.reader.read_exact(&mut bytes).map_err(one_line)?;
         self.place += N as u64;
         Ok(bytes)
     }
@@ -199,7 +199,7 @@ impl<R: Read + Seek> Wire<R> {
         }
         self.go(start)?;
         let mut text = vec![0; (end - start) as usize];
-        self.reader.read_exact(&mut text).map_err(|error| one_line(error))?;
+        self.reader.read_exact(&mut text).map_err(one_line)?;
         self.place = end;
         String::from_utf8(text).map_err(|_| "a name of it is no text".to_owned())
     }

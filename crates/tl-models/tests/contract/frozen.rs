@@ -23,10 +23,12 @@ const LARGE: usize = 100_000_000;
 fn cuts<B: Backbone>(backbone: &B) -> Vec<usize> {
     let stages = backbone.stages().len();
     let elements: usize = parameters(backbone).iter().map(|info| info.elements()).sum();
-    let mut cuts: Vec<usize> = match elements {
-        ..=SMALL => (1..=stages).collect(),
-        ..=LARGE => vec![1, stages / 2, stages],
-        _ => vec![stages / 2, stages],
+    let mut cuts: Vec<usize> = if elements <= SMALL {
+        (1..=stages).collect()
+    } else if elements <= LARGE {
+        vec![1, stages / 2, stages]
+    } else {
+        vec![stages / 2, stages]
     };
     cuts.dedup();
     cuts
