@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use tl_data::{Images, Loader, Preprocess};
+
+/// Memory is that of the process: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// A picture of these sides, encoded.
 fn encoded(width: u32, height: u32, grey: bool, format: ImageFormat) -> Vec<u8> {
@@ -47,6 +50,7 @@ fn read_all(loader: &Loader, order: Vec<usize>) -> usize {
 
 #[test]
 fn of_a_folder_of_mixed_files_each_broken_one_is_named_and_the_rest_is_used() {
+    let _alone = ALONE.lock();
     let folder = tempfile::tempdir().unwrap();
     let (mut good, mut broken) = (0, BTreeSet::new());
     for (class, (end, format)) in FORMATS.into_iter().enumerate() {
@@ -96,13 +100,12 @@ fn peak() -> f64 {
     line.trim().split(' ').next().unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
-/// 10,000 files, one of a hundred broken. Run it alone, for other tests hold memory too:
-/// `cargo test --release -p tl-data --test mixed -- --ignored --nocapture`
+/// 10,000 files, one of a hundred broken.
 #[cfg(target_os = "linux")]
 #[test]
-#[ignore = "makes ten thousand files"]
 fn memory_stays_flat_over_ten_thousand_images() {
     const COUNT: usize = 10_000;
+    let _alone = ALONE.lock();
     let folder = tempfile::tempdir().unwrap();
     // GIFs are left out: choosing their palettes takes longest.
     let formats = FORMATS.into_iter().filter(|(end, _)| *end != "gif");
