@@ -52,6 +52,12 @@ def converted(arrays):
     return {name: value.float().contiguous() for name, value in state.items()}
 
 
+def opened(path):
+    """The tensors of the published file by torchvision's names."""
+    with path.open("rb") as file:
+        return converted(Arrays(file, encoding="latin1").load())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path)
@@ -59,8 +65,7 @@ def main():
     parser.add_argument("photos", type=Path, nargs="*")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    with arguments.weights.open("rb") as file:
-        state = converted(Arrays(file, encoding="latin1").load())
+    state = opened(arguments.weights)
     model = torchvision.models.squeezenet1_1().eval()
     model.load_state_dict(state)
     save_file(state, arguments.out)

@@ -1,9 +1,10 @@
 """Makes `assets/` from files that were fetched before; a rerun writes the same bytes.
 
-    python xtask/parity/make_assets.py --mobilenet mobilenet_v2-b0353104.pth --fashion-mnist DIR --out assets
+    python xtask/parity/make_assets.py --mobilenet mobilenet_v2-b0353104.pth --squeezenet squeezenet1_1.pkl \
+        --fashion-mnist DIR --out assets
 
 `DIR` holds the four gzipped IDX files of the complete Fashion-MNIST (`cargo xtask assets` fetches
-both inputs); the photos come from the installed scikit-image.
+all inputs); the photos come from the installed scikit-image.
 """
 
 import argparse
@@ -18,10 +19,12 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import MobileNet_V2_Weights
 
+from convert_squeezenet import opened
 from counter_random import rng
 from idx import read_idx, write_idx
 
 MOBILENET_SHA256 = "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889"
+SQUEEZENET_SHA256 = "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1"
 CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 SEED, TRAIN_PER_CLASS, VALIDATION_PER_CLASS, TEST_IMAGES = 2026, 300, 50, 1000
 
@@ -33,7 +36,17 @@ def mobilenet(source, target):
     """
     if hashlib.sha256(source.read_bytes()).hexdigest() != MOBILENET_SHA256:
         raise SystemExit(f"{source}: not the expected file (wrong sha256)")
-    state = torch.load(source, map_location="cpu", weights_only=True)
+    write(torch.load(source, map_location="cpu", weights_only=True), target)
+
+
+def squeezenet(source, target):
+    """SqueezeNet 1.1 likewise, turned to torchvision's names and inputs."""
+    if hashlib.sha256(source.read_bytes()).hexdigest() != SQUEEZENET_SHA256:
+        raise SystemExit(f"{source}: not the expected file (wrong sha256)")
+    write(opened(source), target)
+
+
+def write(state, target):
     kept = {}
     for name, value in state.items():
         if not name.endswith("num_batches_tracked"):
@@ -80,11 +93,13 @@ def photos(target):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mobilenet", type=Path, required=True)
+    parser.add_argument("--squeezenet", type=Path, required=True)
     parser.add_argument("--fashion-mnist", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("assets"))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     mobilenet(arguments.mobilenet, arguments.out / "mobilenet_v2.safetensors")
+    squeezenet(arguments.squeezenet, arguments.out / "squeezenet1_1.safetensors")
     names = MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"]
     (arguments.out / "imagenet_classes.json").write_text(json.dumps(names, ensure_ascii=False, indent=0) + "\n")
     fashion_mnist(arguments.fashion_mnist, arguments.out / "fashion_mnist")

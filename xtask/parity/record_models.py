@@ -3,8 +3,8 @@
     python xtask/parity/record_models.py [ARCHITECTURE ...] --out crates/tl-models/tests/fixtures/parity
 
 One JSON file an architecture; of larger ones of the same code, in the folder `names` beside them, the names and shapes of
-their tensors alone. SqueezeNet is recorded without the ReLU between its last convolution and its pooling, Inception without
-its auxiliary classifier. For each mode (eval, train): the 2 x 20 logits, the loss (mean cross
+their tensors alone. SqueezeNet is recorded without the ReLU between its last convolution and its pooling, Inception on images
+that leave no place for its auxiliary classifier (`record_inception.py` has those that do). For each mode (eval, train): the 2 x 20 logits, the loss (mean cross
 entropy), and norm and eight projections (see `formula.projections`) of the gradients of the first
 convolution's weight and of the last linear layer's weight (SqueezeNet's is a 1 x 1 convolution); after the train-mode
 pass the norms of the updated statistics of the first and the last norm layer. Dropout and stochastic depth are off in
@@ -77,9 +77,9 @@ def watch(module):
     module.forward = lambda images: module.relu(module.bn(module.conv(images)))
 
 
-def network(architecture):
+def network(architecture, auxiliary=False):
     """torchvision's network, or its ResNet halved, with one block a layer and a first convolution for small images."""
-    options = {"aux_logits": False, "init_weights": False} if architecture == "inception_v3" else {}
+    options = {"aux_logits": auxiliary, "init_weights": False} if architecture == "inception_v3" else {}
     if architecture != "resnet10":
         model = torchvision.models.get_model(architecture, weights=None, num_classes=CLASSES, **options)
         if architecture in SQUEEZENET:
@@ -95,9 +95,9 @@ def network(architecture):
     return model
 
 
-def build(architecture, rule, dtype):
+def build(architecture, rule, dtype, auxiliary=False):
     with torch.device("meta"):  # no time is spent on an initialisation that is thrown away
-        model = network(architecture)
+        model = network(architecture, auxiliary)
     model = model.to(dtype).to_empty(device="cpu")
     scales = [(entry["suffix"], entry["scale"]) for entry in rule["scales"]]
     with torch.no_grad():
@@ -152,17 +152,17 @@ def rounded(value, digits=9):
     return float(f"{value:.{digits}g}")
 
 
-def entries_of(model):
-    """Names and shapes of a model's tensors, without the counters of batches."""
-    state = model.state_dict().items()
+def entries_of(architecture):
+    """Names and shapes of a network's tensors, without the counters of batches."""
+    with torch.device("meta"):
+        state = network(architecture, auxiliary=True).state_dict().items()
     return {name: list(value.shape) for name, value in state if not name.endswith("num_batches_tracked")}
 
 
 def record_names(architecture):
-    with torch.device("meta"):
-        model = network(architecture)
     versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
-    return {"architecture": architecture, "recorded_with": versions, "classes": CLASSES, "entries": entries_of(model)}
+    entries = entries_of(architecture)
+    return {"architecture": architecture, "recorded_with": versions, "classes": CLASSES, "entries": entries}
 
 
 def record(architecture):
@@ -208,7 +208,7 @@ def record(architecture):
         print(line, flush=True)
         if exact["statistics"]:
             fixture[mode]["statistics"] = exact["statistics"]
-    fixture["entries"] = entries_of(double)
+    fixture["entries"] = entries_of(architecture)
     return fixture, good
 
 

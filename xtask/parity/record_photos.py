@@ -1,6 +1,8 @@
-"""Records torchvision's logits for the three photos in `assets/photos` with the embedded MobileNetV2.
+"""Records torchvision's logits for the three photos in `assets/photos` with the weights in `assets`.
 
-    python xtask/parity/record_photos.py --assets assets --out crates/tl-models/tests/fixtures/photos.json
+    python xtask/parity/record_photos.py [NETWORK ...] --assets assets --out crates/tl-models/tests/fixtures/photos
+
+One file a network, mobilenet_v2 and squeezenet1_1; this one without the ReLU between its last convolution and the pooling.
 
 Preprocessing is torchvision's for evaluation: the shorter side to 256 with PIL's bilinear filter, the
 centre 224 x 224, scaled to [0, 1], minus the ImageNet mean, divided by its deviation. A grey photo is
@@ -23,19 +25,27 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=["mobilenet_v2", "squeezenet1_1"])
     parser.add_argument("--assets", type=Path, default=Path("assets"))
-    parser.add_argument("--out", type=Path, default=Path("crates/tl-models/tests/fixtures/photos.json"))
+    parser.add_argument("--out", type=Path, default=Path("crates/tl-models/tests/fixtures/photos"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    names = json.loads((arguments.assets / "imagenet_classes.json").read_text())
-    model = torchvision.models.mobilenet_v2()
-    state = {name: value.double() for name, value in load_file(arguments.assets / "mobilenet_v2.safetensors").items()}
+    for network in arguments.networks:
+        record(network, arguments.assets, arguments.out)
+
+
+def record(network, assets, out):
+    names = json.loads((assets / "imagenet_classes.json").read_text())
+    model = torchvision.models.get_model(network)
+    if network.startswith("squeezenet"):
+        model.classifier[2] = torch.nn.Identity()
+    state = {name: value.double() for name, value in load_file(assets / f"{network}.safetensors").items()}
     model.double().load_state_dict(state, strict=False)
     model.eval()
     prepare = torch.nn.Sequential(v2.Resize(256, v2.InterpolationMode.BILINEAR), v2.CenterCrop(224))
     photos = {}
     for name in ["chelsea", "coffee", "camera"]:
-        image = prepare(Image.open(arguments.assets / "photos" / f"{name}.png").convert("RGB"))
+        image = prepare(Image.open(assets / "photos" / f"{name}.png").convert("RGB"))
         pixels = v2.functional.pil_to_tensor(image)
         batch = v2.functional.normalize(pixels.double()[None] / 255, MEAN, STD)
         with torch.no_grad():
@@ -58,15 +68,15 @@ def main():
             "pixel_sum": int(pixels.long().sum()),
             "pixel": pixels[:, 112, 100].tolist(),
         }
-        print(name, [(entry["name"], entry["probability"]) for entry in photos[f"{name}.png"]["top5"]])
+        print(network, name, [(entry["name"], entry["probability"]) for entry in photos[f"{name}.png"]["top5"]])
     fixture = {
         "recorded_with": ", ".join(
             [f"torch {torch.__version__}", f"torchvision {torchvision.__version__}", f"Pillow {PIL.__version__}", "f64"]
         ),
         "photos": photos,
     }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(fixture, indent=1, ensure_ascii=False) + "\n")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{network}.json").write_text(json.dumps(fixture, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

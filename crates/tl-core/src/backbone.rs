@@ -98,6 +98,14 @@ impl ExpectedInput {
         Self::Images(ExpectedImages::imagenet(smallest))
     }
 
+    /// The same for images of `channels` channels.
+    pub fn of_channels(self, channels: usize) -> Self {
+        match self {
+            Self::Images(images) => Self::Images(ExpectedImages { channels, ..images }),
+            texts => texts,
+        }
+    }
+
     /// The images, or an error that names the `network`.
     ///
     /// # Errors
@@ -144,6 +152,20 @@ pub trait Backbone: Module + ModuleDisplay {
         range: Range<usize>,
         pass: Pass,
     ) -> Result<Activation, CoreError>;
+
+    /// The same in training, and what a classifier in the middle of the stages answers, `[batch, classes]`: nothing where the
+    /// network has none, or where the range or the images leave no place for it.
+    ///
+    /// # Errors
+    /// As [`Backbone::forward_stages`].
+    fn forward_training(
+        &self,
+        input: Activation,
+        range: Range<usize>,
+        pass: Pass,
+    ) -> Result<(Activation, Option<Tensor<2>>), CoreError> {
+        Ok((self.forward_stages(input, range, pass)?, None))
+    }
 
     /// The width of an embedding: the last feature map, pooled.
     fn embedding_width(&self) -> usize;

@@ -2,6 +2,7 @@
 
 use burn::module::Param;
 use burn::prelude::*;
+use burn::tensor::TensorData;
 
 use crate::adapter::{Site, SiteKind, Slot};
 use crate::count::instead_of_convolution;
@@ -92,6 +93,22 @@ impl Conv2dConfig {
                 groups: self.groups,
             },
         }
+    }
+}
+
+impl Conv2d {
+    /// The channels of the maps that it works on.
+    pub fn inputs(&self) -> usize {
+        self.weight.dims()[1] * self.shape.groups
+    }
+
+    /// The layer for maps of `input` channels, with the kernel `values`, `[out, input / groups, height, width]` in row order.
+    pub fn set_input(&mut self, input: usize, values: Vec<f32>) {
+        let [output, _, height, width] = self.weight.dims();
+        let shape = [output, input / self.shape.groups, height, width];
+        let kernel = Tensor::from_data(TensorData::new(values, shape), &self.weight.device());
+        self.weight = Param::from_tensor(kernel);
+        self.adapter.set_input(input);
     }
 }
 

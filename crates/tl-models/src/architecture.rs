@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use tl_core::parameters::{ParameterInfo, map_values};
 use tl_core::{Backbone, Model};
-use tl_kernels::LinearHead;
+use tl_kernels::{Conv2d, LinearHead};
 use tl_random::rng;
 
 /// A backbone with an origin: the library whose names and numerics it follows.
@@ -68,6 +68,26 @@ pub trait Architecture: Backbone {
         false
     }
 
+    /// Whether the parameter at `path` of the backbone answers the task, as the head does: of another task it begins fresh.
+    fn answers(&self, path: &str) -> bool {
+        let _ = path;
+        false
+    }
+
+    /// The network for a task of `classes` answers; another one where something in its middle answers too.
+    fn for_classes(self, classes: usize, device: &Device) -> Self
+    where
+        Self: Sized,
+    {
+        let _ = (classes, device);
+        self
+    }
+
+    /// What sees the images; nothing in a network of texts.
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        None
+    }
+
     /// The values for the parameter at `path` from a file that holds it in the shape `found`, if there is a
     /// way to make it fit, such as resampled positions; nothing otherwise.
     fn refit(&self, path: &str, found: &[usize], values: &[f32]) -> Option<Vec<f32>> {
@@ -81,13 +101,21 @@ pub trait Architecture: Backbone {
         if self.head_has_bias() { head } else { head.without_bias() }
     }
 
+    /// A model with a head of zeros for `classes` answers.
+    fn with_zero_head(self, classes: usize, device: &Device) -> Classifier<Self>
+    where
+        Self: Sized,
+    {
+        let head = self.zero_head(classes, device);
+        Model { backbone: self.for_classes(classes, device), head }
+    }
+
     /// A model with a head for `classes` answers, all of it at its initial values for `seed`.
     fn with_head(self, classes: usize, seed: u64, device: &Device) -> Classifier<Self>
     where
         Self: Sized,
     {
-        let head = self.zero_head(classes, device);
-        initialise(Model { backbone: self, head }, seed, |_| true)
+        initialise(self.with_zero_head(classes, device), seed, |_| true)
     }
 }
 

@@ -1,4 +1,36 @@
-//! The first convolution of a network for images of another number of channels.
+//! Networks for images of another number of channels than three.
+
+use crate::architecture::Architecture;
+
+/// The network for images of `channels` channels: its first convolution is fitted to them by [`fit_channels`], values included.
+/// Weights of another number of channels that are loaded into it afterwards are fitted likewise, and its files hold what fits it.
+///
+/// Nothing for a network of texts, or for no channels.
+///
+/// ```
+/// use burn::prelude::Device;
+/// use tl_models::{Architecture, ResNet, ResNetDepth, with_channels};
+///
+/// let device = Device::flex();
+/// let grey = with_channels(ResNet::new(ResNetDepth::D18, &device), 1).expect("a network of images");
+/// let model = grey.with_head(2, 0, &device);
+/// ```
+pub fn with_channels<B: Architecture>(mut backbone: B, channels: usize) -> Option<B> {
+    let convolution = backbone.first_convolution()?;
+    let shape = convolution.weight.dims();
+    let values = convolution.weight.val().into_data().try_into_vec::<f32>().ok()?;
+    let (values, _) = fit_channels(&values, &shape, channels)?;
+    convolution.set_input(channels, values);
+    Some(backbone)
+}
+
+/// [`fit_channels`], where the shapes of a first convolution differ in nothing but the channels.
+pub(crate) fn refit_channels(values: &[f32], found: &[usize], wanted: &[usize]) -> Option<Vec<f32>> {
+    let (&[outputs, _, height, width], &[_, channels, ..]) = (found, wanted) else { return None };
+    let same = wanted == [outputs, channels, height, width];
+    let fitted = same.then(|| fit_channels(values, found, channels))?;
+    fitted.map(|(values, _)| values)
+}
 
 /// The kernels `[out, in, height, width]` of a first convolution for images of `channels` channels, and their shape.
 ///

@@ -189,7 +189,7 @@ impl Backbone for ConvNeXt {
         for stage in range {
             let map = input.into_image(self.size.name())?;
             if stage == 0 {
-                check_images(&map, 3, SMALLEST, self.size.name())?;
+                check_images(&map, self.stem.inputs(), SMALLEST, self.size.name())?;
             }
             input = if stage == last {
                 Activation::Vector(self.norm.forward(Activation::Image(map).pooled()?))
@@ -213,7 +213,7 @@ impl Backbone for ConvNeXt {
     }
 
     fn expected_input(&self) -> ExpectedInput {
-        ExpectedInput::imagenet(SMALLEST)
+        ExpectedInput::imagenet(SMALLEST).of_channels(self.stem.inputs())
     }
 }
 
@@ -255,6 +255,10 @@ impl Architecture for ConvNeXt {
             }
             _ => path.to_string(),
         }
+    }
+
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        Some(&mut self.stem)
     }
 
     fn head_name(&self) -> &'static str {

@@ -138,7 +138,7 @@ impl Backbone for DenseNet {
         }
         let map = input.into_image(self.name())?;
         if range.start == 0 {
-            check_images(&map, 3, SMALLEST, self.name())?;
+            check_images(&map, self.stem.conv.inputs(), SMALLEST, self.name())?;
         }
         let mut map = map.into_channels_first();
         for stage in range {
@@ -167,7 +167,7 @@ impl Backbone for DenseNet {
     }
 
     fn expected_input(&self) -> ExpectedInput {
-        ExpectedInput::imagenet(SMALLEST)
+        ExpectedInput::imagenet(SMALLEST).of_channels(self.stem.conv.inputs())
     }
 }
 
@@ -206,6 +206,10 @@ impl Architecture for DenseNet {
             }
             _ => name.to_string(),
         }
+    }
+
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        Some(&mut self.stem.conv)
     }
 
     fn head_name(&self) -> &'static str {

@@ -223,7 +223,7 @@ impl Backbone for EfficientNet {
         }
         let map = input.into_image(self.size.name())?;
         if range.start == 0 {
-            check_images(&map, 3, 1, self.size.name())?;
+            check_images(&map, self.stem.conv.inputs(), 1, self.size.name())?;
         }
         let mut map = map.into_channels_first();
         for stage in range {
@@ -252,7 +252,11 @@ impl Backbone for EfficientNet {
 
     fn expected_input(&self) -> ExpectedInput {
         let usual = ExpectedImages::imagenet(SMALLEST);
-        ExpectedInput::Images(ExpectedImages { size: self.size.image(), ..usual })
+        ExpectedInput::Images(ExpectedImages {
+            size: self.size.image(),
+            channels: self.stem.conv.inputs(),
+            ..usual
+        })
     }
 }
 
@@ -294,6 +298,10 @@ impl Architecture for EfficientNet {
             }
             _ => path.to_string(),
         }
+    }
+
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        Some(&mut self.stem.conv)
     }
 
     fn head_name(&self) -> &'static str {

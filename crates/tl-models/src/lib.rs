@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`convnext`], [`densenet`], [`efficientnet`], [`encoder`], [`gpt2`], [`inception`], [`lstm`], [`mobilenet_v2`], [`resnet`], [`small_conv`], [`squeezenet`], [`vgg`], [`vit`] | one architecture each |
 //! | [`architecture`] | what an architecture adds to a backbone: names, initial values, [`Classifier`] |
-//! | [`channels`] | [`fit_channels`]: a first convolution for more or fewer channels |
+//! | [`channels`] | [`with_channels`]: networks for images of more or fewer channels than three |
 //! | `weightless` | [`Weightless`]: heads of language models and of pairs of texts |
 //! | [`weights`] | weights files: read, inspect, download, write |
 //! | [`load`](mod@load) | from a file into a network, with a report |
@@ -35,7 +35,7 @@ mod weightless;
 pub mod weights;
 
 pub use architecture::{Architecture, Classifier, Evaluation, Initial, initialise};
-pub use channels::fit_channels;
+pub use channels::{fit_channels, with_channels};
 pub use config_file::ConfigError;
 pub use convnext::{ConvNeXt, ConvNeXtSize};
 pub use densenet::DenseNet;

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use tl_core::parameters::{map_values, parameters};
 
 use crate::architecture::{Architecture, Classifier};
+use crate::channels::refit_channels;
 use crate::weights::{LoadReport, Reshaped, WeightsError, WeightsFile, looks_untrained};
 
 /// What a load may leave open.
@@ -144,11 +145,12 @@ pub fn load<B: Architecture>(
     let mut lacking: Vec<String> = Vec::new();
     let held: HashMap<String, &str> =
         file.names().map(|name| (model.backbone.present_name(name), name)).collect();
+    let first = model.backbone.stages().swap_remove(0);
     for info in parameters(&model) {
         let name = origin_name(&model.backbone, &info.path);
-        let head = info.path.starts_with("head.");
-        known.insert(name.clone());
         let inner = info.path.strip_prefix("backbone.").unwrap_or(&info.path);
+        let head = info.path.starts_with("head.") || model.backbone.answers(inner);
+        known.insert(name.clone());
         let in_file = held.get(&name).copied().unwrap_or(&name);
         let wanted = origin_shape(&model.backbone, &info.path, &info.shape);
         match file.shape(in_file) {
@@ -167,7 +169,12 @@ pub fn load<B: Architecture>(
             }
             Some(found) if found != wanted => {
                 let (found, to) = (found.to_vec(), wanted);
-                let refitted = model.backbone.refit(inner, &found, &file.values(in_file)?);
+                let read = file.values(in_file)?;
+                let refitted = match first.owns(inner) {
+                    true => refit_channels(&read, &found, &to),
+                    false => None,
+                };
+                let refitted = refitted.or_else(|| model.backbone.refit(inner, &found, &read));
                 let Some(fitting) = refitted.filter(|values| values.len() == info.elements())
                 else {
                     let file = file.description().to_string();
@@ -182,7 +189,7 @@ pub fn load<B: Architecture>(
                 let read = order_here(&model.backbone, &info.path, &info.shape, read);
                 values.insert(info.path.clone(), read);
                 report.applied += 1;
-                if head {
+                if info.path.starts_with("head.") {
                     report.note = model.backbone.head_note().map(str::to_string);
                 }
             }

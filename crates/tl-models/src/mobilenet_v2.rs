@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::prelude::*;
 use tl_core::backbone::{check_images, check_range};
 use tl_core::{Activation, Backbone, CoreError, ExpectedInput, FrozenPrefix, Pass, Stage};
-use tl_kernels::{Conv2dConfig, Nonlinearity, share};
+use tl_kernels::{Conv2d, Conv2dConfig, Nonlinearity, share};
 
 use crate::architecture::{Architecture, Initial};
 use crate::unit::{ConvNorm, features, in_unit};
@@ -105,7 +105,7 @@ impl Backbone for MobileNetV2 {
         }
         let map = input.into_image("mobilenet_v2")?;
         if range.start == 0 {
-            check_images(&map, 3, 1, "mobilenet_v2")?;
+            check_images(&map, self.stem.conv.inputs(), 1, "mobilenet_v2")?;
         }
         let mut map = map.into_channels_first();
         for stage in range {
@@ -131,7 +131,7 @@ impl Backbone for MobileNetV2 {
     }
 
     fn expected_input(&self) -> ExpectedInput {
-        ExpectedInput::imagenet(32)
+        ExpectedInput::imagenet(32).of_channels(self.stem.conv.inputs())
     }
 }
 
@@ -163,6 +163,10 @@ impl Architecture for MobileNetV2 {
             }
             _ => path.to_string(),
         }
+    }
+
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        Some(&mut self.stem.conv)
     }
 
     fn head_name(&self) -> &'static str {

@@ -221,7 +221,7 @@ impl Backbone for ResNet {
         }
         let map = input.into_image(self.depth.name())?;
         if range.start == 0 {
-            check_images(&map, 3, 1, self.depth.name())?;
+            check_images(&map, self.conv1.inputs(), 1, self.depth.name())?;
         }
         let mut map = map.into_channels_first();
         for stage in range {
@@ -249,9 +249,10 @@ impl Backbone for ResNet {
         match self.depth {
             ResNetDepth::D10 => {
                 let usual = ExpectedImages::imagenet(16);
-                ExpectedInput::Images(ExpectedImages { size: 32, ..usual })
+                let channels = self.conv1.inputs();
+                ExpectedInput::Images(ExpectedImages { size: 32, channels, ..usual })
             }
-            _ => ExpectedInput::imagenet(32),
+            _ => ExpectedInput::imagenet(32).of_channels(self.conv1.inputs()),
         }
     }
 }
@@ -274,6 +275,10 @@ impl Architecture for ResNet {
     fn origin_name(&self, path: &str) -> String {
         path.replace(".downsample.conv.", ".downsample.0.")
             .replace(".downsample.norm.", ".downsample.1.")
+    }
+
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        Some(&mut self.conv1)
     }
 
     fn head_name(&self) -> &'static str {

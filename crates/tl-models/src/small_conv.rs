@@ -9,7 +9,7 @@ use tl_core::backbone::{check_images, check_range};
 use tl_core::{
     Activation, Backbone, CoreError, ExpectedImages, ExpectedInput, FrozenPrefix, Pass, Stage,
 };
-use tl_kernels::{Conv2dConfig, Linear, Nonlinearity, adaptive_average_pool, max_pool};
+use tl_kernels::{Conv2d, Conv2dConfig, Linear, Nonlinearity, adaptive_average_pool, max_pool};
 
 use crate::architecture::{Architecture, Initial};
 use crate::unit::ConvNorm;
@@ -65,7 +65,7 @@ impl Backbone for SmallConv {
         for stage in range {
             let map = input.into_image(self.name())?;
             if stage == 0 {
-                check_images(&map, 3, SMALLEST, self.name())?;
+                check_images(&map, self.blocks[0].conv.inputs(), SMALLEST, self.name())?;
             }
             let map = map.into_channels_first();
             input = match self.blocks.get(stage) {
@@ -96,7 +96,7 @@ impl Backbone for SmallConv {
 
     fn expected_input(&self) -> ExpectedInput {
         let (mean, std) = ([0.5; 3], [0.5; 3]);
-        let (channels, size, smallest) = (3, 28, SMALLEST);
+        let (channels, size, smallest) = (self.blocks[0].conv.inputs(), 28, SMALLEST);
         ExpectedInput::Images(ExpectedImages { channels, size, smallest, mean, std })
     }
 }
@@ -116,6 +116,10 @@ impl Architecture for SmallConv {
             ["hidden", value] => format!("classifier.0.{value}"),
             _ => path.to_string(),
         }
+    }
+
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        Some(&mut self.blocks[0].conv)
     }
 
     fn head_name(&self) -> &'static str {

@@ -132,7 +132,7 @@ impl Backbone for SqueezeNet {
         }
         let map = input.into_image(self.name())?;
         if range.start == 0 {
-            check_images(&map, 3, self.version.smallest(), self.name())?;
+            check_images(&map, self.stem.inputs(), self.version.smallest(), self.name())?;
         }
         let mut map = map.into_channels_first();
         for stage in range {
@@ -161,7 +161,7 @@ impl Backbone for SqueezeNet {
     }
 
     fn expected_input(&self) -> ExpectedInput {
-        ExpectedInput::imagenet(self.version.smallest())
+        ExpectedInput::imagenet(self.version.smallest()).of_channels(self.stem.inputs())
     }
 }
 
@@ -183,6 +183,10 @@ impl Architecture for SqueezeNet {
             }
             _ => path.to_string(),
         }
+    }
+
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        Some(&mut self.stem)
     }
 
     fn head_name(&self) -> &'static str {

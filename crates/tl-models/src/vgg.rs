@@ -156,7 +156,7 @@ impl Backbone for Vgg {
             input = if let Some(layers) = self.blocks.get(stage) {
                 let map = input.into_image(self.name())?;
                 if stage == 0 {
-                    check_images(&map, 3, SMALLEST, self.name())?;
+                    check_images(&map, self.blocks[0][0].conv.inputs(), SMALLEST, self.name())?;
                 }
                 let map = map.into_channels_first();
                 let map = layers.iter().fold(map, |map, layer| layer.forward(map));
@@ -191,7 +191,7 @@ impl Backbone for Vgg {
     }
 
     fn expected_input(&self) -> ExpectedInput {
-        ExpectedInput::imagenet(SMALLEST)
+        ExpectedInput::imagenet(SMALLEST).of_channels(self.blocks[0][0].conv.inputs())
     }
 }
 
@@ -225,6 +225,10 @@ impl Architecture for Vgg {
     /// Keras's names are told from torchvision's, and mean its layers.
     fn present_name(&self, name: &str) -> String {
         self.of_keras(name).unwrap_or_else(|| name.to_string())
+    }
+
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        Some(&mut self.blocks[0][0].conv)
     }
 
     fn head_name(&self) -> &'static str {

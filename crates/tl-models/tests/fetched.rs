@@ -1,13 +1,18 @@
 //! Weights files as others publish them; they are fetched by `cargo xtask assets` and found in
 //! `$TL_CACHE`.
 
+mod formula;
+mod recorded;
+
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use burn::tensor::activation::relu;
+use recorded::Summary;
 use tl_core::parameters::map_values;
 use tl_core::{Activation, Backbone, Pass, TokenPooling, Tokens};
+use tl_data::{Images, Preprocess};
 use tl_models::weights::{Format, WeightsFile, inspect, looks_untrained};
 use tl_models::{Architecture, LoadOptions, Lstm, LstmConfig, MobileNetV2, Vgg, VggDepth, load};
 
@@ -84,6 +89,55 @@ fn the_convolutions_of_a_vgg16_are_taken_from_an_onnx_file_with_the_names_of_ker
     let first = loaded.backbone.blocks[0][0].conv.weight.val().into_data();
     let first = first.try_into_vec::<f32>().unwrap();
     assert_eq!(f64::from(first[0]), known[0]);
+}
+
+/// What `xtask/parity/record_vgg.py` recorded of a photo.
+#[derive(serde::Deserialize)]
+struct Map {
+    norm: f64,
+    projections: Vec<f64>,
+    channels: Vec<usize>,
+    means: Vec<f64>,
+}
+
+/// The file has no classes of photos, but what its convolutions see there is what onnxruntime has them see.
+#[test]
+#[ignore = "needs fetched assets: vgg16-tumour.onnx"]
+fn a_published_vgg16_sees_on_photos_what_onnxruntime_sees() {
+    let fixture: serde_json::Value =
+        serde_json::from_str(include_str!("fixtures/vgg16_onnx.json")).unwrap();
+    let photos: std::collections::BTreeMap<String, Map> =
+        serde_json::from_value(fixture["photos"].clone()).unwrap();
+    assert_eq!(photos.len(), 3);
+    let file = WeightsFile::open(&fetched("vgg16-tumour.onnx")).unwrap();
+    let device = Device::flex();
+    let model = Vgg::new(VggDepth::D16, false, &device).with_zero_head(4, &device);
+    let options = LoadOptions { fresh_head: true, partial: true };
+    let (model, _) = load(model, &file, options).unwrap();
+    let preprocess = Preprocess { mean: [0.0; 3], std: [1.0; 3], ..Preprocess::imagenet(256, 224) };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/photos");
+    for (name, expected) in photos {
+        let images = Images::from_files(&[folder.join(&name)]).unwrap();
+        let pixels = preprocess.apply(&images.decode(0).unwrap());
+        let batch = Tensor::from_data(TensorData::new(pixels, [1, 3, 224, 224]), &device);
+        let pass = Pass::default();
+        let map = model.backbone.forward_stages(Activation::image(batch), 0..5, pass).unwrap();
+        let values = map.into_rows().unwrap();
+        let means: Vec<f64> = values
+            .chunks(7 * 7)
+            .map(|channel| channel.iter().map(|value| f64::from(*value)).sum::<f64>() / 49.0)
+            .collect();
+        let mut order: Vec<usize> = (0..means.len()).collect();
+        order.sort_by(|a, b| means[*b].total_cmp(&means[*a]));
+        assert_eq!(order[..5], expected.channels, "{name}");
+        for (channel, mean) in expected.channels.iter().zip(expected.means) {
+            assert!((means[*channel] / mean - 1.0).abs() < 1e-4, "{name}, channel {channel}");
+        }
+        let summary = Summary { norm: expected.norm, projections: expected.projections };
+        let off = summary.deviation(&values);
+        println!("{name}: the map is off by {off:.1e}");
+        assert!(off < 1e-4, "{name}: {off:.1e}");
+    }
 }
 
 #[test]

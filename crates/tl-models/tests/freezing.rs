@@ -172,18 +172,11 @@ fn apply_sets_every_gradient_and_flag_whatever_they_were() {
     check_apply(resnet18(), phases("layer3", "layer2"));
     check_apply(mobilenet(), phases("features.9", "features.1."));
     // Dropout between two stages, one of them trained.
-    let vgg = Vgg::new(VggDepth::D11, true, &Device::flex()).with_zero_head();
+    // A head of zeros: no time is spent on a hundred million values that nothing reads.
+    let device = Device::flex();
+    let vgg = Vgg::new(VggDepth::D11, true, &device).with_zero_head(CLASSES, &device);
     check_apply(vgg, vec![Phase::finetune(1).from("classifier.3"), Phase::finetune(1).norm(train)]);
 }
-
-trait ZeroHead: Architecture + Sized {
-    /// A head of zeros: no time is spent on a hundred million values that nothing reads.
-    fn with_zero_head(self) -> Classifier<Self> {
-        let head = self.zero_head(CLASSES, &Device::flex());
-        tl_core::Model { backbone: self, head }
-    }
-}
-impl<B: Architecture> ZeroHead for B {}
 
 /// Complaint: unfreezing, or a resume across it, breaks the groups of the optimizer.
 #[test]

@@ -63,26 +63,45 @@ fn densenets_old_names_are_read() {
     assert!(report.missing.is_empty() && report.unused.is_empty());
 }
 
+/// torchvision's file holds the auxiliary classifier of a thousand classes, one that was saved without it does not.
 #[test]
-fn inceptions_auxiliary_classifier_is_passed_over_and_told() {
+fn inceptions_auxiliary_classifier_begins_fresh_for_other_classes_and_may_be_missing() {
     let (device, folder) = (Device::flex(), tempfile::tempdir().unwrap());
     let model = filled(InceptionV3::new(&device), 5, &Rule::plain());
-    let auxiliary = ["AuxLogits.conv0.conv.weight", "AuxLogits.fc.weight", "AuxLogits.fc.bias"];
-    let file = changed(&model, &folder, |tensors| {
-        tensors.extend(auxiliary.map(|name| (name.to_string(), vec![2], vec![0.0, 1.0])));
-    });
-    let fresh = || InceptionV3::new(&device).with_head(5, 1, &device);
-    let (loaded, report) = load(fresh(), &file, LoadOptions::default()).unwrap();
+    let file = changed(&model, &folder, |_| ());
+    let fresh = |classes| InceptionV3::new(&device).with_head(classes, 1, &device);
+    let (loaded, report) = load(fresh(5), &file, LoadOptions::default()).unwrap();
     assert_eq!(bits(&loaded), bits(&model));
-    assert_eq!(report.unused, auxiliary);
-    assert!(report.missing.is_empty());
+    assert!(report.missing.is_empty() && report.unused.is_empty() && report.reshaped.is_empty());
 
-    // Another stranger is none of its tensors.
+    let (loaded, report) = load(fresh(7), &file, LoadOptions::default()).unwrap();
+    let (found, before) = (bits(&loaded), bits(&fresh(7)));
+    let names = ["AuxLogits.fc.weight", "AuxLogits.fc.bias", "fc.weight", "fc.bias"];
+    let reshaped: Vec<&str> = report.reshaped.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(reshaped, names);
+    for (path, bits) in bits(&model) {
+        let answers = path.starts_with("head.") || path.starts_with("backbone.auxiliary.linear.");
+        assert_eq!(found[&path], if answers { before[&path].clone() } else { bits }, "{path}");
+    }
+    // One that fits is left fresh where the task is another.
+    let options = LoadOptions { fresh_head: true, ..LoadOptions::default() };
+    let (_, report) = load(fresh(5), &file, options).unwrap();
+    assert_eq!(report.unused, names);
+
+    let without = changed(&model, &folder, |tensors| {
+        tensors.retain(|(name, ..)| !name.starts_with("AuxLogits."));
+    });
+    let (_, report) = load(fresh(5), &without, LoadOptions::default()).unwrap();
+    // Two convolutions with norms of four tensors each, and a linear layer.
+    assert_eq!(report.missing.len(), 12);
+    assert!(report.missing.iter().all(|name| name.starts_with("AuxLogits.")));
+
+    // A stranger is none of its tensors.
     let file = changed(&model, &folder, |tensors| {
         tensors.push(("Mixed_8a.conv.weight".into(), vec![1], vec![0.0]));
     });
     assert!(matches!(
-        load(fresh(), &file, LoadOptions::default()),
+        load(fresh(5), &file, LoadOptions::default()),
         Err(LoadError::Names { unused, .. }) if unused == ["Mixed_8a.conv.weight"]
     ));
 }

@@ -143,12 +143,44 @@ mod logits_gradients_and_statistics_are_torchvisions {
 
 fn check_names<B: Architecture>(backbone: B) {
     let names = Names::read(backbone.name());
-    let head = backbone.zero_head(names.classes, &Device::flex());
-    assert_eq!(entries(&Classifier { backbone, head }), names.entries);
+    let model = backbone.with_zero_head(names.classes, &Device::flex());
+    assert_eq!(entries(&model), names.entries);
 }
 
 mod names_and_shapes_of_larger_networks_are_torchvisions {
     crate::for_every_architecture!(larger: super::check_names);
+}
+
+/// `xtask/parity/record_inception.py`: the last classifier's loss and 0.4 times the auxiliary one's, in training.
+#[test]
+fn inceptions_auxiliary_logits_loss_and_gradients_are_torchvisions() {
+    use tl_core::{Backbone, Head};
+
+    let fixture = Fixture::read("inception_v3_auxiliary");
+    let (mode, halfway) = (&fixture.train, &fixture.auxiliary);
+    let network = tl_models::InceptionV3::new(&Device::flex());
+    let model = filled(network, fixture.classes, &fixture.rule).train();
+    let model = set_trained(model, |path, control| match control {
+        Control::Gradient => !is_statistic(path),
+        Control::Flag => !is_random(path),
+    });
+    let stages = model.backbone.stages().len();
+    let (batch, pass) = (fixture.batch(mode).autodiff(), Pass::default());
+    let (features, answered) = model.backbone.forward_training(batch, 0..stages, pass).unwrap();
+    let (logits, answered) = (model.head.forward(features, pass).unwrap(), answered.unwrap());
+    let off = logit_deviation(logits.clone(), &mode.logits);
+    let halfway_off = logit_deviation(answered.clone(), halfway);
+    let of = |logits: Tensor<2>| cross_entropy(logits, &fixture.labels);
+    let loss = of(logits) + of(answered).mul_scalar(0.4);
+    let found_loss = f64::from(loss.clone().into_scalar::<f32>());
+    let gradient_off = gradient_deviation(&model, &loss.backward(), &mode.gradients);
+    println!(
+        "inception_v3 logits {off:.1e} auxiliary {halfway_off:.1e} loss {found_loss} gradients {gradient_off:.1e}"
+    );
+    assert!(off <= MOST_LOGIT_DEVIATION, "logits {off:.1e}");
+    assert!(halfway_off <= MOST_LOGIT_DEVIATION, "auxiliary logits {halfway_off:.1e}");
+    assert!((found_loss - mode.loss).abs() <= MOST_LOGIT_DEVIATION * mode.loss, "{found_loss}");
+    assert!(gradient_off <= MOST_GRADIENT_DEVIATION, "gradients {gradient_off:.1e}");
 }
 
 mod logits_and_gradients_are_timms {

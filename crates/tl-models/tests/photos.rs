@@ -1,4 +1,4 @@
-//! MobileNetV2 with the weights of `assets/` on three photos, against torchvision.
+//! The networks with weights in `assets/` on three photos, against torchvision.
 //!
 //! The expected numbers are recorded in f64 by `xtask/parity/record_photos.py`.
 
@@ -11,7 +11,9 @@ use serde::Deserialize;
 use tl_core::{Activation, Pass};
 use tl_data::{Images, Preprocess};
 use tl_models::weights::WeightsFile;
-use tl_models::{Architecture, LoadOptions, MobileNetV2, load};
+use tl_models::{
+    Architecture, LoadOptions, MobileNetV2, SqueezeNet, SqueezeNetVersion, load,
+};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -54,14 +56,25 @@ fn bytes(pixels: &[f32], preprocess: &Preprocess) -> Vec<u8> {
 
 #[test]
 fn the_embedded_weights_see_on_photos_what_torchvision_sees() {
-    let text = include_str!("fixtures/photos.json");
-    let fixture: Fixture = serde_json::from_str(text).unwrap();
+    check(MobileNetV2::new(&Device::flex()), include_str!("fixtures/photos/mobilenet_v2.json"));
+}
+
+#[test]
+fn squeezenets_weights_see_on_photos_what_torchvision_sees() {
+    let network = SqueezeNet::new(SqueezeNetVersion::V1_1, &Device::flex());
+    check(network, include_str!("fixtures/photos/squeezenet1_1.json"));
+}
+
+/// The best answer to each photo is the recorded one, and the logits are.
+fn check<B: Architecture>(backbone: B, recorded: &str) {
+    let fixture: Fixture = serde_json::from_str(recorded).unwrap();
+    let network = backbone.name();
     let names = std::fs::read_to_string(assets().join("imagenet_classes.json")).unwrap();
     let names: Vec<String> = serde_json::from_str(&names).unwrap();
 
     let device = Device::flex();
-    let file = WeightsFile::open(&assets().join("mobilenet_v2.safetensors")).unwrap();
-    let model = MobileNetV2::new(&device).with_head(names.len(), 0, &device);
+    let file = WeightsFile::open(&assets().join(format!("{network}.safetensors"))).unwrap();
+    let model = backbone.with_head(names.len(), 0, &device);
     let (model, report) = load(model, &file, LoadOptions::default()).unwrap();
     assert_eq!(report.applied, file.names().filter(|n| !n.ends_with("tracked")).count());
     assert!(report.missing.is_empty() && report.unused.is_empty() && report.reshaped.is_empty());
@@ -92,7 +105,7 @@ fn the_embedded_weights_see_on_photos_what_torchvision_sees() {
         // The typical size of one of the thousand logits.
         let typical = photo.logits_norm / (logits.len() as f64).sqrt();
         println!(
-            "{name}: {}; a logit is off by {:.1e} of the typical one",
+            "{network}, {name}: {}; a logit is off by {:.1e} of the typical one",
             names[best],
             worst / typical
         );

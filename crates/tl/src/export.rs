@@ -139,7 +139,7 @@ fn of_torch(network: &Network, classes: usize) -> String {
         );
     }
     let more = match name {
-        "inception_v3" => ", aux_logits=False, init_weights=False",
+        "inception_v3" => ", init_weights=False",
         _ => "",
     };
     format!("torchvision.models.get_model(\"{name}\", num_classes={classes}{more})")
@@ -149,7 +149,8 @@ fn of_timm(network: &Network, classes: usize) -> String {
     let name = network.name();
     let Network::Vit(vit) = network else {
         let name = if name == "mobilenet_v2" { "mobilenetv2_100" } else { name };
-        return format!("timm.create_model(\"{name}\", num_classes={classes})");
+        let more = if name == "inception_v3" { ", aux_logits=True" } else { "" };
+        return format!("timm.create_model(\"{name}\", num_classes={classes}{more})");
     };
     let VitConfig { depth, patch, image, .. } = vit.config();
     let config = vit.config();

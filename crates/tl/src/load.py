@@ -76,11 +76,13 @@ def resnet10():
 def convolutional(name):
     """The network `name` of torchvision or from above; where there are no labels, its last layer passes on what it gets."""
     own = {"small_conv": small_conv, "resnet10": resnet10}
-    options = {"aux_logits": False, "init_weights": False} if name == "inception_v3" else {}
+    options = {"init_weights": False} if name == "inception_v3" else {}
+    # Without labels its middle answers as ImageNet's.
+    classes = len(labels) or (1000 if name == "inception_v3" else 1)
     if name in own:
         network = own[name]()
     else:
-        network = models.get_model(name, weights=None, num_classes=len(labels) or 1, **options)
+        network = models.get_model(name, weights=None, num_classes=classes, **options)
     if name.startswith("squeezenet"):
         # The head is linear: the mean over the image of a convolution's output, without a ReLU between them.
         network.classifier[2] = torch.nn.Identity()

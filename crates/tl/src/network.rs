@@ -253,6 +253,15 @@ impl Backbone for Network {
         with_network!(self, inner => inner.forward_stages(input, range, pass))
     }
 
+    fn forward_training(
+        &self,
+        input: Activation,
+        range: Range<usize>,
+        pass: Pass,
+    ) -> Result<(Activation, Option<Tensor<2>>), CoreError> {
+        with_network!(self, inner => inner.forward_training(input, range, pass))
+    }
+
     fn embedding_width(&self) -> usize {
         with_network!(self, inner => inner.embedding_width())
     }
@@ -325,6 +334,18 @@ impl Architecture for Network {
 
     fn initial(&self, path: &str, shape: &[usize]) -> Initial {
         with_network!(self, inner => inner.initial(path, shape))
+    }
+
+    fn answers(&self, path: &str) -> bool {
+        with_network!(self, inner => inner.answers(path))
+    }
+
+    fn for_classes(self, classes: usize, device: &Device) -> Self {
+        map_network!(self, inner => inner.for_classes(classes, device))
+    }
+
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        with_network!(self, inner => inner.first_convolution())
     }
 
     fn refit(&self, path: &str, found: &[usize], values: &[f32]) -> Option<Vec<f32>> {

@@ -121,6 +121,7 @@ pub fn describe(name: &str, device: &Device) -> Result<ModelDetail, Error> {
     let input = ModelInput::of(&network);
     let weights: Vec<KnownWeights> = KnownWeights::of(name).copied().collect();
     let classes = weights.first().map_or(0, |known| known.classes);
+    let network = if classes > 0 { network.for_classes(classes, device) } else { network };
     let tensors = parameters(&network);
     let mut activation = input.example(1, device, |_| 0.0);
     let mut stages = Vec::new();

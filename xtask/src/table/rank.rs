@@ -16,7 +16,7 @@ use super::cell::Entry;
 use super::runner::{Places, noted};
 use crate::assets::{chosen, fetched};
 use crate::shell::{Failure, Outcome, cache, target};
-use candidates::{CANDIDATES, Candidate, DATA, Data, Weights};
+use candidates::{CANDIDATES, DATA, Data, Weights};
 
 const SEEDS: u64 = 3;
 /// Every score of `tl rank`, by name.
@@ -76,10 +76,10 @@ impl Entry for Record {
         self.seconds
     }
 
-    /// What follows from a fitting on other data, or from a file that Python makes, needs that first.
+    /// What follows from a fitting on other data needs that first.
     fn stands_alone(&self) -> bool {
         let own = CANDIDATES.iter().find(|candidate| candidate.name == self.cell.candidate);
-        own.is_some_and(|it| matches!(it.weights, Weights::Embedded | Weights::Random))
+        own.is_some_and(|it| !matches!(it.weights, Weights::FittedOn(_)))
     }
 }
 
@@ -92,9 +92,20 @@ impl Table for Rank {
     type Cell = Cell;
     type Record = Record;
 
-    /// Seed by seed, so that the table grows evenly; weights that a script has to make come last and keep back nothing else.
+    /// Seed by seed, so that the table grows evenly.
     fn cells() -> Vec<Cell> {
-        [cells_of(Candidate::needs_no_script), cells_of(|it| !it.needs_no_script())].concat()
+        let mut cells = Vec::new();
+        for seed in 0..SEEDS {
+            for data in &DATA {
+                let own = CANDIDATES.iter().filter(|it| it.is_for(data));
+                cells.extend(own.map(|candidate| Cell {
+                    data: data.name.to_string(),
+                    candidate: candidate.name.to_string(),
+                    seed,
+                }));
+            }
+        }
+        cells
     }
 
     fn compute(cells: &[Cell]) -> Outcome<Vec<Value>> {
@@ -108,21 +119,6 @@ impl Table for Rank {
     fn page(records: &[Record], _: &[Record]) -> String {
         page::page(records)
     }
-}
-
-fn cells_of(chosen: fn(&Candidate) -> bool) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for seed in 0..SEEDS {
-        for data in &DATA {
-            let own = CANDIDATES.iter().filter(|it| chosen(it) && it.is_for(data));
-            cells.extend(own.map(|candidate| Cell {
-                data: data.name.to_string(),
-                candidate: candidate.name.to_string(),
-                seed,
-            }));
-        }
-    }
-    cells
 }
 
 fn data(name: &str) -> Outcome<&'static Data> {
@@ -153,15 +149,6 @@ fn compute(cell: &Cell) -> Outcome<Value> {
     let places = Places::default().with("$TABLE", &folder).with("$TL_CACHE", &cache()?);
     let started = Instant::now();
     let mut commands = Vec::new();
-    if let Weights::Converted { file, script } = candidate.weights {
-        let path = cache()?.join(file);
-        if !path.exists() {
-            let path = path.display();
-            return Err(Failure::new(format!(
-                "{path} is not there; {script} makes it, as it says"
-            )));
-        }
-    }
     if let Weights::FittedOn(other) = candidate.weights {
         let made = format!("{}-{other}", candidate.network);
         if !folder.join(&made).join("model.safetensors").exists() {

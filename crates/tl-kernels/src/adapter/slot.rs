@@ -71,6 +71,12 @@ impl Slot {
         self
     }
 
+    /// Of a layer that now has `input` values or channels; nothing stands in it.
+    pub(crate) fn set_input(&mut self, input: usize) {
+        self.site.input = input;
+        self.adapter = None;
+    }
+
     /// What is in it.
     pub fn get(&self) -> Option<&Adapter> {
         self.adapter.as_ref()

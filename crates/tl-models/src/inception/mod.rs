@@ -1,9 +1,11 @@
 //! Inception-v3 (Szegedy et al. 2016, arXiv 1512.00567) with torchvision's names and numerics.
 //!
-//! The auxiliary classifier, which torchvision trains beside the last one at 0.4 of its loss, is not there: a file's
-//! `AuxLogits` are passed over, and a file saved here is that of `inception_v3(aux_logits=False)`. Images are expected
+//! The [`Auxiliary`] classifier behind `Mixed_6e` is trained beside the last one where that stage is trained and the images leave a
+//! place for it, which those of 299 pixels do; it belongs to that stage, and answers nothing afterwards. A file without
+//! `AuxLogits` is read too. Images are expected
 //! between −1 and 1, which is what torchvision's `transform_input=True` makes of images normalised as ImageNet's.
 
+mod auxiliary;
 mod mixed;
 
 use std::ops::Range;
@@ -13,10 +15,11 @@ use tl_core::backbone::{check_images, check_range};
 use tl_core::{
     Activation, Backbone, CoreError, ExpectedImages, ExpectedInput, FrozenPrefix, Pass, Stage,
 };
-use tl_kernels::{Conv2dConfig, Nonlinearity, max_pool};
+use tl_kernels::{Conv2d, Conv2dConfig, Nonlinearity, max_pool};
 
 use crate::architecture::{Architecture, Evaluation, Initial};
 use crate::unit::ConvNorm;
+pub use auxiliary::Auxiliary;
 pub use mixed::{Branch, Mixed};
 
 /// The convolutions before the first branches.
@@ -28,16 +31,21 @@ const MIXED: [&str; 11] = [
 ];
 /// The convolutions behind which a pooling stands.
 const POOLED: [usize; 2] = [2, 4];
+/// The stage behind which the auxiliary classifier stands.
+const HALFWAY: usize = STEM.len() + 7;
+/// As torchvision's network has without being told otherwise.
+const CLASSES: usize = 1000;
 const LAST: usize = 2048;
 /// Five halvings without padding leave a pixel.
 const SMALLEST: usize = 75;
 
-/// The network without its classifiers; its stages bear torchvision's names, `Conv2d_1a_3x3` to `Mixed_7c`. A pooling
+/// The network without its last classifier; its stages bear torchvision's names, `Conv2d_1a_3x3` to `Mixed_7c`. A pooling
 /// belongs to the convolution before it.
 #[derive(Module, Debug)]
 pub struct InceptionV3 {
     pub stem: Vec<ConvNorm>,
     pub mixed: Vec<Mixed>,
+    pub auxiliary: Auxiliary,
 }
 
 impl InceptionV3 {
@@ -65,7 +73,17 @@ impl InceptionV3 {
                 Mixed::e(1280, device),
                 Mixed::e(2048, device),
             ],
+            auxiliary: Auxiliary::new(CLASSES, device),
         }
+    }
+
+    /// The map behind a stage, given the one in front of it.
+    fn stage(&self, stage: usize, map: Tensor<4>) -> Tensor<4> {
+        let map = match self.stem.get(stage) {
+            Some(unit) => unit.forward(map, Nonlinearity::Relu),
+            None => self.mixed[stage - STEM.len()].forward(map),
+        };
+        if POOLED.contains(&stage) { max_pool(map, 3, 2, 0) } else { map }
     }
 }
 
@@ -74,7 +92,10 @@ impl Backbone for InceptionV3 {
         let stem = STEM.iter().enumerate();
         let stem = stem.map(|(at, name)| Stage::new(name, &[&format!("stem.{at}")]));
         let mixed = MIXED.iter().enumerate();
-        let mixed = mixed.map(|(at, name)| Stage::new(name, &[&format!("mixed.{at}")]));
+        let mixed = mixed.map(|(at, name)| match STEM.len() + at {
+            HALFWAY => Stage::new(name, &[&format!("mixed.{at}"), "auxiliary"]),
+            _ => Stage::new(name, &[&format!("mixed.{at}")]),
+        });
         stem.chain(mixed).collect()
     }
 
@@ -90,19 +111,26 @@ impl Backbone for InceptionV3 {
         }
         let map = input.into_image(self.name())?;
         if range.start == 0 {
-            check_images(&map, 3, SMALLEST, self.name())?;
+            check_images(&map, self.stem[0].conv.inputs(), SMALLEST, self.name())?;
         }
-        let mut map = map.into_channels_first();
-        for stage in range {
-            map = match self.stem.get(stage) {
-                Some(unit) => unit.forward(map, Nonlinearity::Relu),
-                None => self.mixed[stage - STEM.len()].forward(map),
-            };
-            if POOLED.contains(&stage) {
-                map = max_pool(map, 3, 2, 0);
-            }
+        let map = map.into_channels_first();
+        Ok(Activation::image(range.fold(map, |map, stage| self.stage(stage, map))))
+    }
+
+    fn forward_training(
+        &self,
+        input: Activation,
+        range: Range<usize>,
+        pass: Pass,
+    ) -> Result<(Activation, Option<Tensor<2>>), CoreError> {
+        if !range.contains(&HALFWAY) {
+            return Ok((self.forward_stages(input, range, pass)?, None));
         }
-        Ok(Activation::image(map))
+        let halfway = self.forward_stages(input, range.start..HALFWAY + 1, pass)?;
+        let map = halfway.into_image(self.name())?.into_channels_first();
+        let answered = self.auxiliary.forward(&map);
+        let last = self.forward_stages(Activation::image(map), HALFWAY + 1..range.end, pass)?;
+        Ok((last, answered))
     }
 
     fn embedding_width(&self) -> usize {
@@ -119,7 +147,7 @@ impl Backbone for InceptionV3 {
 
     fn expected_input(&self) -> ExpectedInput {
         let (mean, std) = ([0.5; 3], [0.5; 3]);
-        let (channels, size, smallest) = (3, 299, SMALLEST);
+        let (channels, size, smallest) = (self.stem[0].conv.inputs(), 299, SMALLEST);
         ExpectedInput::Images(ExpectedImages { channels, size, smallest, mean, std })
     }
 }
@@ -147,13 +175,29 @@ impl Architecture for InceptionV3 {
                 name.zip(MIXED.get(at))
                     .map(|(name, block)| format!("{block}.{name}.{}.{value}", of(field)))
             }
+            ["auxiliary", "linear", value] => Some(format!("AuxLogits.fc.{value}")),
+            ["auxiliary", unit, field, value] => {
+                Some(format!("AuxLogits.{unit}.{}.{value}", of(field)))
+            }
             _ => None,
         };
         named.unwrap_or_else(|| path.to_string())
     }
 
-    fn passes_over(&self, name: &str) -> bool {
-        name.starts_with("AuxLogits.")
+    fn may_lack(&self, path: &str) -> bool {
+        path.starts_with("auxiliary.")
+    }
+
+    fn answers(&self, path: &str) -> bool {
+        path.starts_with("auxiliary.linear.")
+    }
+
+    fn for_classes(self, classes: usize, device: &Device) -> Self {
+        Self { auxiliary: Auxiliary::new(classes, device), ..self }
+    }
+
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        Some(&mut self.stem[0].conv)
     }
 
     fn head_name(&self) -> &'static str {
@@ -165,10 +209,17 @@ impl Architecture for InceptionV3 {
     }
 
     fn initial(&self, path: &str, shape: &[usize]) -> Initial {
-        if path == "head.linear.bias" {
-            return Initial::linear_default(LAST);
+        match path {
+            "head.linear.bias" => return Initial::linear_default(LAST),
+            "auxiliary.linear.bias" => return Initial::linear_default(Auxiliary::WIDTH),
+            _ => {}
         }
-        // torchvision's cut at ±2 is 20 deviations away.
-        Initial::of_norm(path, shape).unwrap_or(Initial::Normal(0.1))
+        // torchvision's cut at ±2 is 20 deviations away or more.
+        let deviation = match path {
+            "auxiliary.conv1.conv.weight" => 0.01,
+            "auxiliary.linear.weight" => 0.001,
+            _ => 0.1,
+        };
+        Initial::of_norm(path, shape).unwrap_or(Initial::Normal(deviation))
     }
 }

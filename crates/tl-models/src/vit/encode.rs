@@ -72,7 +72,7 @@ impl VisibleTokens for Vit {
         _: Pass,
     ) -> Result<Tokens, CoreError> {
         let map = FeatureMap::channels_first(images);
-        check_images(&map, 3, self.config.patch, self.config.name)?;
+        check_images(&map, self.patch_embed.proj.inputs(), self.config.patch, self.config.name)?;
         let [batch, _, height, width] = map.dims();
         let grid = self.patch_grid(height, width)?;
         check_visible(visible, grid.patches(), batch)?;

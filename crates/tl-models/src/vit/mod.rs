@@ -107,7 +107,7 @@ impl Backbone for Vit {
         for stage in range {
             let hidden = if stage == 0 {
                 let images = input.into_image(self.config.name)?;
-                check_images(&images, 3, self.config.patch, self.config.name)?;
+                check_images(&images, self.patch_embed.proj.inputs(), self.config.patch, self.config.name)?;
                 self.embed_all(images.into_channels_first())?
             } else {
                 let hidden = input.into_tokens(self.config.name)?.hidden;
@@ -137,7 +137,7 @@ impl Backbone for Vit {
         let (mean, std) = ([0.5; 3], [0.5; 3]);
         let VitConfig { image, patch, .. } = self.config;
         ExpectedInput::Images(ExpectedImages {
-            channels: 3,
+            channels: self.patch_embed.proj.inputs(),
             size: image,
             smallest: patch,
             mean,
@@ -153,6 +153,10 @@ impl Architecture for Vit {
 
     fn origin_name(&self, path: &str) -> String {
         path.to_string()
+    }
+
+    fn first_convolution(&mut self) -> Option<&mut Conv2d> {
+        Some(&mut self.patch_embed.proj)
     }
 
     fn head_name(&self) -> &'static str {

@@ -21,10 +21,7 @@ const LARGE: u64 = 1 << 27;
 /// head of its own.
 fn check<B: Architecture>(backbone: B) {
     let network = backbone.name();
-    let with_zeros = |classes: usize| -> Classifier<B> {
-        let head = backbone.zero_head(classes, &Device::flex());
-        Model { backbone: backbone.clone(), head }
-    };
+    let with_zeros = |classes| backbone.clone().with_zero_head(classes, &Device::flex());
     let model = filled(backbone.clone(), CLASSES, &Rule::plain());
     let count = parameters(&model).len();
     assert_eq!(changed(&with_zeros(CLASSES), &model).len(), count, "{network}");

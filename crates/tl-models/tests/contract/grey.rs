@@ -1,15 +1,19 @@
 //! Images of one channel, as files hold them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use tl_core::{Activation, Pass};
 use tl_data::{Images, Loader, Part, Preprocess};
-use tl_models::Architecture;
+use tl_models::weights::{Reshaped, WeightsFile};
+use tl_models::{
+    Architecture, Classifier, LoadOptions, ResNet, ResNetDepth, load, save, with_channels,
+};
 
 use crate::examples::CLASSES;
-use crate::formula::{Rule, filled, images, rows};
+use crate::formula::{Rule, deviation_f32, filled, images, rows};
 
 /// Two grey images of the formula's bytes and `side` pixels, as a network sees them: `[2, 3, side, side]`.
 fn seen(side: usize, mean: [f32; 3], std: [f32; 3]) -> Tensor<4> {
@@ -41,10 +45,70 @@ fn check<B: Architecture>(backbone: B) {
     let logits = rows(Activation::Vector(logits));
     assert!(logits.iter().all(|value| value.is_finite()), "{network}: {logits:?}");
 
-    let single = Activation::image(images("input", [1, 1, side, side]));
-    let refusal = model.forward(single, Pass::default()).unwrap_err().to_string();
-    assert!(refusal.contains(network) && refusal.contains("channel"), "{refusal}");
-    assert_eq!(refusal.lines().count(), 1, "{refusal}");
+    let single = images("input", [2, 1, side, side]);
+    let refused = |model: &Classifier<B>, images: &Tensor<4>| {
+        let answer = model.forward(Activation::image(images.clone()), Pass::default());
+        let refusal = answer.unwrap_err().to_string();
+        assert!(refusal.contains(network) && refusal.contains("channel"), "{refusal}");
+        assert_eq!(refusal.lines().count(), 1, "{refusal}");
+    };
+    refused(&model, &single);
+
+    // Fitted to one channel, or to five, it answers to equal channels what it answered to three of them.
+    let answers = |model: &Classifier<B>, images: Tensor<4>| {
+        rows(Activation::Vector(
+            model.forward(Activation::image(images), Pass::default()).unwrap(),
+        ))
+    };
+    let copies = |channels: usize| Tensor::cat(vec![single.clone(); channels], 1);
+    let expected = answers(&model, copies(3));
+    for channels in [1, 5] {
+        let backbone = with_channels(model.backbone.clone(), channels).unwrap();
+        let fitted = Classifier { backbone, head: model.head.clone() };
+        let off = deviation_f32(&answers(&fitted, copies(channels)), &expected);
+        assert!(off <= MOST_DEVIATION, "{network}, {channels} channels: off by {off:.1e}");
+        refused(&fitted, &copies(3));
+        let expected = fitted.backbone.expected_input().images(network).unwrap();
+        assert_eq!(expected.channels, channels);
+    }
+}
+
+/// What sums in another order come to, relative to the logits' length.
+const MOST_DEVIATION: f64 = 1e-4;
+
+/// A file of three channels fits a network of one and of four, one of one a network of three, and the report says so.
+#[test]
+fn weights_of_another_number_of_channels_are_fitted_while_they_are_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let network = |channels| with_channels(ResNet::new(ResNetDepth::D10, &device), channels);
+    let of = |channels| network(channels).unwrap().with_head(CLASSES, 1, &device);
+    let saved = |model: &Classifier<ResNet>, name: &str| {
+        let path = folder.path().join(name);
+        save(&path, model, &BTreeMap::new()).unwrap();
+        WeightsFile::open(&path).unwrap()
+    };
+    let model = filled(ResNet::new(ResNetDepth::D10, &device), CLASSES, &Rule::plain());
+    let file = saved(&model, "three.safetensors");
+    for channels in [1, 4] {
+        let (loaded, report) = load(of(channels), &file, LoadOptions::default()).unwrap();
+        let changed = Reshaped {
+            name: "conv1.weight".into(),
+            from: vec![32, 3, 3, 3],
+            to: vec![32, channels, 3, 3],
+        };
+        assert_eq!(report.reshaped, [changed]);
+        let same = with_channels(model.backbone.clone(), channels).unwrap();
+        let values = |network: &ResNet| network.conv1.weight.val().into_data();
+        assert_eq!(values(&loaded.backbone), values(&same));
+        // Its own file is read as it is.
+        let own = saved(&loaded, "own.safetensors");
+        let (_, report) = load(of(channels), &own, LoadOptions::default()).unwrap();
+        assert!(report.reshaped.is_empty());
+        let (_, report) = load(of(3), &own, LoadOptions::default()).unwrap();
+        assert_eq!(report.reshaped[0].from, [32, channels, 3, 3]);
+    }
+    assert!(network(0).is_none());
 }
 
 #[test]

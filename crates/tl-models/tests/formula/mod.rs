@@ -84,8 +84,8 @@ pub fn projections(values: &[f32], count: usize) -> Vec<f64> {
 
 /// A classifier with every parameter and statistic filled, on the plain device.
 pub fn filled<B: Architecture>(backbone: B, classes: usize, rule: &Rule) -> Classifier<B> {
-    let head = backbone.zero_head(classes, &Device::flex());
-    refill(Model { backbone, head }, rule, |name| Some(name.to_string()))
+    let model = backbone.with_zero_head(classes, &Device::flex());
+    refill(model, rule, |name| Some(name.to_string()))
 }
 
 /// Gives every tensor, by its origin's name, the values of the name that `rename` answers, and leaves

@@ -32,9 +32,14 @@ pub struct Fixture {
     pub labels: Vec<usize>,
     #[serde(flatten)]
     pub rule: Rule,
+    #[serde(default)]
     pub eval: Mode,
     pub train: Mode,
+    #[serde(default)]
     pub entries: BTreeMap<String, Vec<usize>>,
+    /// What the auxiliary classifier answers in training.
+    #[serde(default)]
+    pub auxiliary: Vec<Vec<f64>>,
 }
 
 /// The names and shapes of a network's tensors.
@@ -53,7 +58,7 @@ pub struct Text {
     pub asked: Vec<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub struct Mode {
     #[serde(default)]
     pub input: String,

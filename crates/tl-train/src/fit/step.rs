@@ -15,6 +15,9 @@ use crate::loss::{
 use crate::regularise::{Forward, Leaving, go_through};
 use crate::{Answers, TrainError};
 
+/// What the loss of a classifier in the middle of the network counts beside that of the last one: in torchvision's training.
+const HALFWAY_SHARE: f64 = 0.4;
+
 impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
     /// The loss of the labels of a batch, and the gradients of it with the terms beside it; `before` batches of the same step came
     /// before.
@@ -53,9 +56,10 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             Ok::<_, TrainError>(labels_loss(logits).backward())
         });
         let alone = alone.transpose()?;
-        let Forward { logits, terms } =
+        let Forward { logits, halfway, terms } =
             self.beginning.forward(model, cut_input.clone(), from, pass, regularisers)?;
         let loss = labels_loss(logits);
+        let halfway = halfway.map(|logits| labels_loss(logits) * HALFWAY_SHARE);
         let value = scalar(loss.clone()).map_err(TrainError::Device)?;
         if !value.is_finite() {
             let place = first_not_finite(model, cut_input, from);
@@ -68,7 +72,7 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             }
             None => None,
         };
-        let terms = [terms, rehearsed].into_iter().flatten().reduce(|sum, term| sum + term);
+        let terms = [halfway, terms, rehearsed].into_iter().flatten().reduce(|sum, term| sum + term);
         let loss = match terms {
             Some(terms) => loss + terms,
             None => loss,

@@ -55,6 +55,8 @@ pub(crate) struct Beginning<B> {
 /// A forward pass: the logits, and the terms beside their loss.
 pub(crate) struct Forward {
     pub logits: Tensor<2>,
+    /// What a classifier in the middle of the network answers to the same examples.
+    pub halfway: Option<Tensor<2>>,
     pub terms: Option<Tensor<1>>,
 }
 
@@ -101,7 +103,7 @@ impl<B: Backbone> Beginning<B> {
         pass: Pass,
         regularisers: &[Regulariser],
     ) -> Result<Forward, TrainError> {
-        let mut terms = Vec::new();
+        let (mut terms, mut halfway) = (Vec::new(), None);
         let stages = model.backbone.stages().len();
         let logits = pass.during(|| -> Result<_, TrainError> {
             let delta = active(regularisers).find_map(|regulariser| match *regulariser {
@@ -117,7 +119,12 @@ impl<B: Backbone> Beginning<B> {
                     terms.push(far * strength);
                     (features, Some(before))
                 }
-                _ => (backbone.forward_stages(input.clone(), from..stages, pass)?, None),
+                _ => {
+                    let (features, answered) =
+                        backbone.forward_training(input.clone(), from..stages, pass)?;
+                    halfway = answered;
+                    (features, None)
+                }
             };
             for regulariser in active(regularisers) {
                 match (*regulariser, &self.network) {
@@ -145,7 +152,9 @@ impl<B: Backbone> Beginning<B> {
             }
             Ok(model.head.forward(features, pass)?)
         })?;
-        Ok(Forward { logits, terms: terms.into_iter().reduce(|sum, term| sum + term) })
+        // A head of another task may have been put in front of it.
+        let halfway = halfway.filter(|answered: &Tensor<2>| answered.dims() == logits.dims());
+        Ok(Forward { logits, halfway, terms: terms.into_iter().reduce(|sum, term| sum + term) })
     }
 
     /// The terms that show examples of earlier tasks again; nothing where no term does.

@@ -51,11 +51,8 @@ pub struct Candidate {
 pub enum Weights {
     Embedded,
     Random,
-    /// A file in the cache, which this script makes of a fetched asset.
-    Converted {
-        file: &'static str,
-        script: &'static str,
-    },
+    /// A file of the repository.
+    File(&'static str),
     /// A fitting on other data, which this table makes first; no candidate on those data.
     FittedOn(&'static str),
 }
@@ -78,10 +75,7 @@ pub const CANDIDATES: [Candidate; 10] = [
     candidate(
         "squeezenet1_1",
         "squeezenet1_1",
-        Weights::Converted {
-            file: "squeezenet1_1.safetensors",
-            script: "xtask/parity/convert_squeezenet.py",
-        },
+        Weights::File("assets/squeezenet1_1.safetensors"),
     ),
 ];
 
@@ -96,17 +90,12 @@ impl Candidate {
         !matches!(self.weights, Weights::FittedOn(other) if other == data.name)
     }
 
-    /// Whether its weights come without Python.
-    pub fn needs_no_script(&self) -> bool {
-        !matches!(self.weights, Weights::Converted { .. })
-    }
-
     /// What `--weights` takes.
     fn weights(&self) -> String {
         match self.weights {
             Weights::Embedded => "embedded".to_string(),
             Weights::Random => "random".to_string(),
-            Weights::Converted { file, .. } => format!("$TL_CACHE/{file}"),
+            Weights::File(path) => path.to_string(),
             Weights::FittedOn(data) => format!("$TABLE/{}-{data}", self.network),
         }
     }
