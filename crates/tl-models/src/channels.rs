@@ -25,7 +25,11 @@ pub fn with_channels<B: Architecture>(mut backbone: B, channels: usize) -> Optio
 }
 
 /// [`fit_channels`], where the shapes of a first convolution differ in nothing but the channels.
-pub(crate) fn refit_channels(values: &[f32], found: &[usize], wanted: &[usize]) -> Option<Vec<f32>> {
+pub(crate) fn refit_channels(
+    values: &[f32],
+    found: &[usize],
+    wanted: &[usize],
+) -> Option<Vec<f32>> {
     let (&[outputs, _, height, width], &[_, channels, ..]) = (found, wanted) else { return None };
     let same = wanted == [outputs, channels, height, width];
     let fitted = same.then(|| fit_channels(values, found, channels))?;

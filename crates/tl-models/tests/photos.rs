@@ -11,9 +11,7 @@ use serde::Deserialize;
 use tl_core::{Activation, Pass};
 use tl_data::{Images, Preprocess};
 use tl_models::weights::WeightsFile;
-use tl_models::{
-    Architecture, LoadOptions, MobileNetV2, SqueezeNet, SqueezeNetVersion, load,
-};
+use tl_models::{Architecture, LoadOptions, MobileNetV2, SqueezeNet, SqueezeNetVersion, load};
 
 #[derive(Deserialize)]
 struct Fixture {

@@ -10,6 +10,7 @@ use tl_core::{
     Activation, Backbone, CausalCache, CoreError, ExpectedInput, FrozenPrefix, Pass, Past,
     PatchGrid, Stage, Tokens, VisibleTokens,
 };
+use tl_kernels::Conv2d;
 use tl_models::{
     Architecture, ConvNeXt, ConvNeXtSize, DenseNet, EfficientNet, EfficientNetSize, Encoder,
     EncoderConfig, Evaluation, Family, Gpt2, Gpt2Config, InceptionV3, Initial, Lstm, LstmConfig,

@@ -107,7 +107,12 @@ impl Backbone for Vit {
         for stage in range {
             let hidden = if stage == 0 {
                 let images = input.into_image(self.config.name)?;
-                check_images(&images, self.patch_embed.proj.inputs(), self.config.patch, self.config.name)?;
+                check_images(
+                    &images,
+                    self.patch_embed.proj.inputs(),
+                    self.config.patch,
+                    self.config.name,
+                )?;
                 self.embed_all(images.into_channels_first())?
             } else {
                 let hidden = input.into_tokens(self.config.name)?.hidden;

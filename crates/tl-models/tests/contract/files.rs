@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::prelude::Device;
 use tl_core::parameters::parameters;
-use tl_core::{Head, Model, Pass};
+use tl_core::{Head, Pass};
 use tl_models::load::origin_name;
 use tl_models::weights::WeightsFile;
-use tl_models::{Architecture, Classifier, LoadOptions, initialise, load, save};
+use tl_models::{Architecture, LoadOptions, initialise, load, save};
 
 use crate::examples::{CLASSES, LABELS, examples};
 use crate::formula::{Rule, filled};

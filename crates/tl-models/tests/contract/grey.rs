@@ -56,9 +56,7 @@ fn check<B: Architecture>(backbone: B) {
 
     // Fitted to one channel, or to five, it answers to equal channels what it answered to three of them.
     let answers = |model: &Classifier<B>, images: Tensor<4>| {
-        rows(Activation::Vector(
-            model.forward(Activation::image(images), Pass::default()).unwrap(),
-        ))
+        rows(Activation::Vector(model.forward(Activation::image(images), Pass::default()).unwrap()))
     };
     let copies = |channels: usize| Tensor::cat(vec![single.clone(); channels], 1);
     let expected = answers(&model, copies(3));

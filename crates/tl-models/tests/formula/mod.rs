@@ -7,7 +7,7 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use serde::Deserialize;
 use tl_core::parameters::{map_values, parameters};
-use tl_core::{Activation, Model};
+use tl_core::Activation;
 use tl_models::load::{order_here, origin_name, origin_shape};
 use tl_models::{Architecture, Classifier};
 use tl_random::{hash, mix};

@@ -72,7 +72,8 @@ impl<B: Backbone + Sync + 'static, H: Head> Session<'_, B, H> {
             }
             None => None,
         };
-        let terms = [halfway, terms, rehearsed].into_iter().flatten().reduce(|sum, term| sum + term);
+        let terms =
+            [halfway, terms, rehearsed].into_iter().flatten().reduce(|sum, term| sum + term);
         let loss = match terms {
             Some(terms) => loss + terms,
             None => loss,

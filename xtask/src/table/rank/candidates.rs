@@ -72,11 +72,7 @@ pub const CANDIDATES: [Candidate; 10] = [
     candidate("resnet18 untrained", "resnet18", Weights::Random),
     candidate("resnet10 from clothes", "resnet10", Weights::FittedOn("fashion")),
     candidate("resnet10 from MNIST", "resnet10", Weights::FittedOn("mnist")),
-    candidate(
-        "squeezenet1_1",
-        "squeezenet1_1",
-        Weights::File("assets/squeezenet1_1.safetensors"),
-    ),
+    candidate("squeezenet1_1", "squeezenet1_1", Weights::File("assets/squeezenet1_1.safetensors")),
 ];
 
 const fn cut(name: &'static str, stage: &'static str) -> Candidate {
