@@ -21,7 +21,7 @@ use crate::{finetune, output};
 #[command(after_help = "\
 Examples:
   tl rank photos/ --models resnet18=resnet18.pth,mobilenet_v2@features.14
-  tl rank photos/ --models resnet10=runs/1,resnet10=runs/2 --only --score logme,knn,probe
+  tl rank photos/ --models resnet10=runs/1,resnet10=runs/2 --only --score probe,knn,logme
   tl rank photos/ --models resnet50=resnet50.pth --out ranked      the page is ranked/report.html
   tl rank reviews.csv --models bert=MiniLM/,distilbert=distilbert/ --shots 50")]
 pub struct Rank {

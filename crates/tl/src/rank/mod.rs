@@ -158,7 +158,7 @@ fn check(request: &RankRequest) -> Result<&Score, Error> {
         let what = if request.batch_size == 0 { "--batch-size" } else { "--neighbours" };
         return Err(Error::options(format!("{what} is 0"), "give a whole number from 1"));
     }
-    request.scores.first().ok_or_else(|| Error::options("there is no score", "give --score logme"))
+    request.scores.first().ok_or_else(|| Error::options("there is no score", "give --score probe"))
 }
 
 /// Candidates of the same network and weights together, in the order of the first of each.

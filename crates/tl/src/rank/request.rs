@@ -36,7 +36,7 @@ pub struct RankRequest {
 }
 
 impl RankRequest {
-    /// A ranking of `candidates` on `examples`, called `data`, by LogME.
+    /// A ranking of `candidates` on `examples`, called `data`, by the default score.
     pub fn new(
         candidates: Vec<Candidate>,
         examples: impl Into<Examples>,

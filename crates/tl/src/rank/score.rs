@@ -17,7 +17,6 @@ use tl_train::transferability::{
 #[serde(rename_all = "snake_case")]
 pub enum Score {
     /// The evidence of a Bayesian linear model (You et al. 2021).
-    #[default]
     Logme,
     /// How much of the spread lies between the classes (Bao et al. 2019).
     HScore,
@@ -31,7 +30,8 @@ pub enum Score {
     Transrate,
     /// The accuracy of the nearest neighbours.
     Knn,
-    /// The accuracy of logistic regression.
+    /// The accuracy of logistic regression: of all, the one whose order was most like that of fine-tuned networks.
+    #[default]
     Probe,
 }
 
