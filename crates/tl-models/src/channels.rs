@@ -40,7 +40,7 @@ pub(crate) fn refit_channels(
 ///
 /// For one channel those of all channels are summed, so that a grey image gives what its copy in every channel gave. For more, the
 /// channels are repeated in their order and scaled by `in / channels`, so that an image whose channels are all alike gives what it
-/// gave: what timm's `adapt_input_conv` does. Nothing where `shape` is none of kernels, or does not fit `values`.
+/// gave where each comes as often, and about that elsewhere: what timm's `adapt_input_conv` does. Nothing where `shape` is none of kernels, or does not fit `values`.
 pub fn fit_channels(
     values: &[f32],
     shape: &[usize],
