@@ -27,7 +27,8 @@ pub const BOUND: &str = "bound";
 pub struct Shift {
     pub name: &'static str,
     pub title: &'static str,
-    /// The words of the command; `$TL_CACHE` stands for the folder of fetched assets, `$TEXT_ENCODER` for MiniLM's.
+    /// The words of the command; `$TL_CACHE` stands for the folder of fetched assets, `$TEXT_ENCODER` for MiniLM's,
+    /// `$FEWER_FILMS` for every fourth review of films.
     pub words: &'static str,
     /// The same for the bound.
     pub bound: &'static str,
@@ -91,27 +92,26 @@ pub const SHIFTS: [Shift; 7] = [
     Shift {
         name: "tweets_films",
         title: "Sentiment of tweets → of reviews of films",
-        words: "--source rated:$TL_CACHE/tweets_GroundTruth.txt --target rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt \
-                --model bert --weights $TEXT_ENCODER --freeze-through layer.3 --source-epochs 3 --epochs 1",
-        bound: "--source rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt \
-                --target rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt --model bert --weights $TEXT_ENCODER \
-                --freeze-through layer.3 --source-epochs 2 --epochs 1",
+        words: "--source rated:$TL_CACHE/tweets_GroundTruth.txt --target rated:$FEWER_FILMS --model bert \
+                --weights $TEXT_ENCODER --freeze-through layer.3 --shots 500 --source-epochs 3 --epochs 1",
+        bound: OF_FILMS,
         seeds: 3,
         wider_seeds: 1,
     },
     Shift {
         name: "products_films",
         title: "Sentiment of reviews of products → of films",
-        words: "--source rated:$TL_CACHE/amazonReviewSnippets_GroundTruth.txt \
-                --target rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt --model bert --weights $TEXT_ENCODER \
-                --freeze-through layer.3 --source-epochs 3 --epochs 1",
-        bound: "--source rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt \
-                --target rated:$TL_CACHE/movieReviewSnippets_GroundTruth.txt --model bert --weights $TEXT_ENCODER \
-                --freeze-through layer.3 --source-epochs 2 --epochs 1",
+        words: "--source rated:$TL_CACHE/amazonReviewSnippets_GroundTruth.txt --target rated:$FEWER_FILMS --model bert \
+                --weights $TEXT_ENCODER --freeze-through layer.3 --shots 500 --source-epochs 3 --epochs 1",
+        bound: OF_FILMS,
         seeds: 3,
         wider_seeds: 1,
     },
 ];
+
+/// Trained on the labels of all that the methods see without them.
+const OF_FILMS: &str = "--source rated:$FEWER_FILMS --target rated:$FEWER_FILMS --model bert --weights $TEXT_ENCODER \
+                        --freeze-through layer.3 --source-epochs 3 --epochs 1";
 
 impl Shift {
     /// Whether a method has a place here: texts have no pixels, and their encoders no batch norms.
