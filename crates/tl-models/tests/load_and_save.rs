@@ -68,14 +68,14 @@ fn a_saved_file_counts_batches_for_each_norm_as_torchvision_expects() {
 fn a_stage_of_another_shape_is_one_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = changed_resnet18(folder.path(), |tensors| {
-        tensors[0].1 = vec![64, 1, 7, 7];
-        tensors[0].2.truncate(64 * 49);
+        tensors[0].1 = vec![64, 3, 5, 5];
+        tensors[0].2.truncate(64 * 75);
     });
     let error =
         load(resnet18(), &file, LoadOptions { partial: true, fresh_head: true }).unwrap_err();
     let message = error.to_string();
     for part in
-        ["resnet18", "conv1.weight", "[64, 1, 7, 7]", "[64, 3, 7, 7]", "changed.safetensors"]
+        ["resnet18", "conv1.weight", "[64, 3, 5, 5]", "[64, 3, 7, 7]", "changed.safetensors"]
     {
         assert!(message.contains(part), "{message}");
     }
