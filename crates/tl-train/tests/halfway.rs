@@ -76,7 +76,8 @@ fn after_a_step(count: usize) -> [Vec<f32>; 2] {
     let answers = Tensor::from_data(TensorData::new(chosen, [2, count]), &Device::flex());
     let backbone = Halfway { matrix: backbone, answers: Param::from_tensor(answers) };
     let model: Model<Halfway, LinearHead> = Model { backbone, head };
-    let phase = Phase::finetune(1).rates(RATE, RATE).schedule(Schedule::Constant);
+    let phase = Phase::finetune(1).rates(RATE, RATE).label_smoothing(0.0);
+    let phase = phase.schedule(Schedule::Constant);
     let optimizer = OptimizerConfig::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
     let plan = Plan::new(vec![phase]).optimizer(optimizer);
     let (data, split) = (Vectors::new(), Split { train: vec![0, 1, 2, 3], ..Split::default() });
