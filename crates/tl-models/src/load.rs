@@ -145,8 +145,10 @@ pub fn load<B: Architecture>(
     let mut lacking: Vec<String> = Vec::new();
     let held: HashMap<String, &str> =
         file.names().map(|name| (model.backbone.present_name(name), name)).collect();
-    let first = model.backbone.stages().swap_remove(0);
-    for info in parameters(&model) {
+    let all = parameters(&model);
+    // What sees the images is the first kernel of all.
+    let first = all.iter().position(|info| info.shape.len() == 4);
+    for (at, info) in all.into_iter().enumerate() {
         let name = origin_name(&model.backbone, &info.path);
         let inner = info.path.strip_prefix("backbone.").unwrap_or(&info.path);
         let head = info.path.starts_with("head.") || model.backbone.answers(inner);
@@ -170,7 +172,7 @@ pub fn load<B: Architecture>(
             Some(found) if found != wanted => {
                 let (found, to) = (found.to_vec(), wanted);
                 let read = file.values(in_file)?;
-                let refitted = match first.owns(inner) {
+                let refitted = match first == Some(at) {
                     true => refit_channels(&read, &found, &to),
                     false => None,
                 };

@@ -17,9 +17,9 @@ use formula::{Rule, fill, filled};
 use tl_core::parameters::{values, visit_parameters};
 use tl_models::weights::{WeightsFile, looks_untrained};
 use tl_models::{
-    Architecture, Classifier, ConvNeXt, ConvNeXtSize, EfficientNet, EfficientNetSize, Library,
-    LoadOptions, MobileNetV2, ResNet, ResNetDepth, SmallConv, Vgg, VggDepth, Vit, VitConfig,
-    VitSize, export, load,
+    Architecture, Classifier, ConvNeXt, ConvNeXtSize, EfficientNet, EfficientNetSize, InceptionV3,
+    Library, LoadOptions, MobileNetV2, ResNet, ResNetDepth, SmallConv, Vgg, VggDepth, Vit,
+    VitConfig, VitSize, export, load,
 };
 
 /// A tensor as the other library has it.
@@ -212,4 +212,22 @@ fn a_network_that_a_library_lacks_is_refused_in_one_line_and_no_file_is_left() {
     let message = export(&path, &model, Library::Torchvision, &BTreeMap::new());
     let message = message.unwrap_err().to_string();
     assert!(message.contains("blocks.0.ls1.gamma"), "{message}");
+}
+
+/// timm's usual Inception has no auxiliary classifier, torchvision's has.
+#[test]
+fn an_inceptions_auxiliary_classifier_goes_to_torchvision_and_not_to_timm() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = InceptionV3::new(&Device::flex()).with_zero_head(3, &Device::flex());
+    let auxiliary = |library: Library| {
+        let path = folder.path().join(format!("{}.safetensors", library.name()));
+        export(&path, &model, library, &BTreeMap::new()).unwrap();
+        let file = WeightsFile::open(&path).unwrap();
+        let found = file.names().filter(|name| name.starts_with("AuxLogits.")).count();
+        (file.len() - found, found)
+    };
+    let (others, found) = auxiliary(Library::Torchvision);
+    // Twelve tensors and the two counters of its norms.
+    assert_eq!(found, 14);
+    assert_eq!(auxiliary(Library::Timm), (others, 0));
 }

@@ -12,7 +12,8 @@ use tl_core::parameters::{parameters, values, visit_parameters};
 use tl_models::load::origin_name;
 use tl_models::weights::{WeightsFile, save_safetensors};
 use tl_models::{
-    Architecture, Classifier, LoadError, LoadOptions, MobileNetV2, ResNet, ResNetDepth, load, save,
+    Architecture, Classifier, LoadError, LoadOptions, MobileNetV2, ResNet, ResNetDepth, Vgg,
+    VggDepth, load, save,
 };
 use training::bits;
 
@@ -80,6 +81,20 @@ fn a_stage_of_another_shape_is_one_clear_error() {
         assert!(message.contains(part), "{message}");
     }
     assert_eq!(message.lines().count(), 1);
+}
+
+/// Other channels are fitted where images come in, and nowhere else.
+#[test]
+fn a_later_convolution_of_the_first_stage_with_other_channels_is_refused() {
+    let (folder, device) = (tempfile::tempdir().unwrap(), Device::flex());
+    let path = folder.path().join("narrow.safetensors");
+    let shape = vec![64, 32, 3, 3];
+    let tensor = ("features.2.weight".to_string(), shape, vec![0.0; 64 * 32 * 9]);
+    save_safetensors(&path, &[tensor], &[], &BTreeMap::new()).unwrap();
+    let file = WeightsFile::open(&path).unwrap();
+    let model = Vgg::new(VggDepth::D13, false, &device).with_zero_head(2, &device);
+    let refused = load(model, &file, LoadOptions { partial: true, fresh_head: true }).unwrap_err();
+    assert!(refused.to_string().contains("[64, 32, 3, 3]"), "{refused}");
 }
 
 #[test]

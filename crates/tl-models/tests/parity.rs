@@ -181,6 +181,19 @@ fn inceptions_auxiliary_logits_loss_and_gradients_are_torchvisions() {
     assert!(halfway_off <= MOST_LOGIT_DEVIATION, "auxiliary logits {halfway_off:.1e}");
     assert!((found_loss - mode.loss).abs() <= MOST_LOGIT_DEVIATION * mode.loss, "{found_loss}");
     assert!(gradient_off <= MOST_GRADIENT_DEVIATION, "gradients {gradient_off:.1e}");
+
+    // Where it stands still it is not asked, nor where images leave no place for it.
+    let small = |model: &Classifier<tl_models::InceptionV3>, side: usize| {
+        let batch = Activation::image(formula::images("input", [2, 3, side, side])).autodiff();
+        model.backbone.forward_training(batch, 0..stages, pass).unwrap().1
+    };
+    assert!(small(&model, 139).is_none());
+    assert_eq!(small(&model, 299).unwrap().dims(), [2, fixture.classes]);
+    let still = set_trained(model, |path, control| match control {
+        Control::Gradient => !is_statistic(path) && !path.contains("auxiliary"),
+        Control::Flag => !is_random(path),
+    });
+    assert!(small(&still, 299).is_none());
 }
 
 mod logits_and_gradients_are_timms {

@@ -149,8 +149,7 @@ fn of_timm(network: &Network, classes: usize) -> String {
     let name = network.name();
     let Network::Vit(vit) = network else {
         let name = if name == "mobilenet_v2" { "mobilenetv2_100" } else { name };
-        let more = if name == "inception_v3" { ", aux_logits=True" } else { "" };
-        return format!("timm.create_model(\"{name}\", num_classes={classes}{more})");
+        return format!("timm.create_model(\"{name}\", num_classes={classes})");
     };
     let VitConfig { depth, patch, image, .. } = vit.config();
     let config = vit.config();

@@ -36,14 +36,16 @@ impl Table for Adapt {
     }
 
     /// Methods of one shift and seed begin from the same weights, so that one command trains these once. The bound is a
-    /// training of its own.
+    /// training of its own; the methods beside the core ones come apart, since a pick depends on what it is made among.
     fn batches(missing: Vec<Cell>) -> Vec<Vec<Cell>> {
         let mut batches: Vec<Vec<Cell>> = Vec::new();
         for cell in missing {
             let joins = |batch: &&mut Vec<Cell>| {
                 let first = &batch[0];
                 let same = (&first.shift, first.seed) == (&cell.shift, cell.seed);
-                same && first.method != BOUND && cell.method != BOUND
+                let core = |method: &String| CORE.contains(&method.as_str());
+                let alike = core(&first.method) == core(&cell.method);
+                same && alike && first.method != BOUND && cell.method != BOUND
             };
             match batches.iter_mut().find(joins) {
                 Some(batch) => batch.push(cell),
@@ -208,7 +210,7 @@ mod tests {
         let first = SHIFTS[0].name;
         let batches = Adapt::batches(cells.filter(|cell| cell.shift == first).collect());
         let sizes: Vec<usize> = batches.iter().map(Vec::len).collect();
-        assert_eq!(sizes, [1, CORE.len() + WIDER.len()]);
+        assert_eq!(sizes, [1, CORE.len(), WIDER.len()]);
         assert_eq!(batches[0][0].method, BOUND);
     }
 

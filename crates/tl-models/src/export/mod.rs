@@ -85,7 +85,10 @@ pub fn export<B: Architecture>(
         // Read again, Burn's own names and orders are PyTorch's.
         return check(path, &own);
     }
-    let renamed = own.into_iter().map(|tensor| renamed(library, network, tensor));
+    // With an Inception's auxiliary classifier timm's network answers twice, also once it is trained; without it is its usual one.
+    let usual =
+        |(name, ..): &NamedTensor| library != Library::Timm || !name.starts_with("AuxLogits.");
+    let renamed = own.into_iter().filter(usual).map(|tensor| renamed(library, network, tensor));
     let tensors = renamed.collect::<Result<Vec<_>, _>>()?;
     save_safetensors(path, &tensors, &counters(&tensors), metadata)?;
     check(path, &tensors)

@@ -123,7 +123,8 @@ impl Backbone for InceptionV3 {
         range: Range<usize>,
         pass: Pass,
     ) -> Result<(Activation, Option<Tensor<2>>), CoreError> {
-        if !range.contains(&HALFWAY) {
+        // One that stands still, as beside adapters, would teach what it happened to begin with.
+        if !(range.contains(&HALFWAY) && self.auxiliary.linear.weight.is_require_grad()) {
             return Ok((self.forward_stages(input, range, pass)?, None));
         }
         let halfway = self.forward_stages(input, range.start..HALFWAY + 1, pass)?;
