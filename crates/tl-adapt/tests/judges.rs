@@ -1,9 +1,7 @@
 //! What a method says it trains on is what a step down its loss raises.
 
-mod support;
-
+use crate::support::{formula, values};
 use burn::prelude::*;
-use support::{formula, values};
 use tl_adapt::methods::{named, names};
 use tl_adapt::{
     EpochStart, Evidence, LabelledOutputs, Method, Networks, Outputs, Sizes, SourceBatch, Step,

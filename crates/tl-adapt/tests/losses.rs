@@ -2,11 +2,9 @@
 //! `xtask/parity/record_adaptation.py`: value and gradient; then what the theory says of equal
 //! domains, and batches that are not ordinary.
 
-mod support;
-
+use crate::support::{formula, recorded, scalar, values};
 use burn::prelude::*;
 use serde_json::Value;
-use support::{formula, recorded, scalar, values};
 use tl_adapt::methods::*;
 
 type Loss = fn(&[Tensor<2>]) -> Tensor<1>;

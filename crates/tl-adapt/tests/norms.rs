@@ -1,10 +1,8 @@
 //! AdaBN's statistics against sums over all of the target in f64.
 
-mod support;
-
+use crate::support::fashion::{examples, fog, network};
+use crate::support::values;
 use burn::prelude::*;
-use support::fashion::{examples, fog, network};
-use support::values;
 use tl_adapt::methods::adapt_norms;
 use tl_core::{Activation, Pass};
 use tl_data::Part;

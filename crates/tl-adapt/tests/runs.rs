@@ -1,13 +1,11 @@
 //! Whole runs on real photos: what adaptation brings, that every method runs, that a seed decides
 //! everything.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::fashion::{day, domains, examples, fog, network, oracle};
 use burn::prelude::*;
-use support::fashion::{day, domains, examples, fog, network, oracle};
 use tl_adapt::methods::{self, MixStyle, named};
 use tl_adapt::{
     AdaptError, AdaptRow, Adapted, Batches, Examples, InMemory, Method, Settings, Task, Validator,

@@ -1,10 +1,8 @@
 //! Adaptation on a stream: a network that was trained by day answers in fog.
 
-mod support;
-
+use crate::support::fashion::{day, examples, fog, network};
+use crate::support::values;
 use burn::prelude::*;
-use support::fashion::{day, examples, fog, network};
-use support::values;
 use tl_adapt::methods::named;
 use tl_adapt::test_time::{AdaBnStream, T3aStream, TentStream, TestTime};
 use tl_adapt::{InMemory, LabelledExamples, Settings, Task, adapt};

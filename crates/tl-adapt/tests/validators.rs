@@ -1,9 +1,7 @@
 //! The validators against a recording made from their formulas by
 //! `xtask/parity/record_adaptation.py`.
 
-mod support;
-
-use support::{formula_values, recorded};
+use crate::support::{formula_values, recorded};
 use tl_adapt::Outputs;
 use tl_adapt::validators::*;
 

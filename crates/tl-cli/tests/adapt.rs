@@ -1,11 +1,9 @@
 //! `tl adapt` on tiny data: what it leaves behind, what it refuses, that a seed decides everything.
 
-mod support;
-
 use std::fs;
 
+use crate::support::Place;
 use serde_json::Value;
-use support::Place;
 
 /// A run of a second or two: 3 classes of plain colours, the small network.
 fn adapt<'a>(target: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {

@@ -1,13 +1,11 @@
 //! Adapters: from data to a run, its adapter folder, and one file again.
 
-mod support;
-
 use std::fs;
 
+use crate::support::texts::{encoder, quick, reviews};
+use crate::support::{Place, different};
 use safetensors::SafeTensors;
 use serde_json::Value;
-use support::texts::{encoder, quick, reviews};
-use support::{Place, different};
 
 fn place() -> Place {
     let place = Place::new();

@@ -1,9 +1,7 @@
 //! Probabilities at the temperature of the validation part, and what the report shows of images.
 
-mod support;
-
+use crate::support::{Place, quick};
 use serde_json::Value;
-use support::{Place, quick};
 
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))

@@ -1,10 +1,8 @@
 //! Careful tuning: terms beside the loss, and weights between the first and the last.
 
-mod support;
-
+use crate::support::Place;
+use crate::support::texts::{encoder, quick as quick_text, reviews, tagged};
 use safetensors::SafeTensors;
-use support::Place;
-use support::texts::{encoder, quick as quick_text, reviews, tagged};
 
 fn words<'a>(weights: &'a str, recipe: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let words =

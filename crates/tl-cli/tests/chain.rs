@@ -1,15 +1,13 @@
 //! Tasks one after another: what is measured, what is forgotten, and going on after a kill.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::support::texts::{encoder, reviews};
+use crate::support::{Place, contents};
 use serde_json::Value;
-use support::texts::{encoder, reviews};
-use support::{Place, contents};
 
 /// Three tasks of two colours each, and a file that lists them behind `head`.
 fn place(tasks: &[&str], head: &str) -> Place {

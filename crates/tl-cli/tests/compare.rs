@@ -1,9 +1,7 @@
 //! `tl compare`: finished runs side by side.
 
-mod support;
-
+use crate::support::{Place, quick};
 use serde_json::Value;
-use support::{Place, quick};
 
 fn record(place: &Place, run: &str) -> Value {
     serde_json::from_slice(&place.read(&format!("{run}/run.json"))).unwrap()

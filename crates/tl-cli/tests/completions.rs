@@ -1,8 +1,6 @@
 //! `tl completions`: a script for each shell on standard output.
 
-mod support;
-
-use support::Place;
+use crate::support::Place;
 
 #[test]
 fn each_shell_has_a_script_that_names_the_verbs() {

@@ -1,11 +1,9 @@
 //! What holds a network to earlier tasks: importance by the path, answers of earlier heads, examples that are shown again.
 
-mod support;
-
+use crate::support::Place;
+use crate::support::texts::{encoder, quick as quick_text, reviews, tagged};
 use safetensors::SafeTensors;
 use serde_json::Value;
-use support::Place;
-use support::texts::{encoder, quick as quick_text, reviews, tagged};
 
 /// A fitting of everything from `weights`.
 fn words<'a>(data: &'a str, weights: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {

@@ -1,9 +1,7 @@
 //! Pairs of texts: vectors by which one text finds the other, and what becomes of them.
 
-mod support;
-
-use support::Place;
-use support::texts::{causal, encoder, pairs, reviews};
+use crate::support::Place;
+use crate::support::texts::{causal, encoder, pairs, reviews};
 
 const COLUMNS: [&str; 4] = ["--text-column", "question", "--pair-column", "answer"];
 

@@ -1,8 +1,6 @@
 //! `tl export`: a run's network in a file of another library.
 
-mod support;
-
-use support::{Place, quick};
+use crate::support::{Place, quick};
 use tl::models::weights::WeightsFile;
 
 #[test]

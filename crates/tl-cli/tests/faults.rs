@@ -1,10 +1,8 @@
 //! Input at fault: one clear line, exit code 2 or a counted skip, no panic, nothing lost.
 
-mod support;
-
+use crate::support::{Place, aloud, quick};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::Value;
-use support::{Place, aloud, quick};
 
 #[test]
 fn broken_images_are_skipped_counted_and_named_unless_strict() {

@@ -1,11 +1,9 @@
 //! Texts at fault, in every verb that reads them: one clear line, and nothing lost.
 
-mod support;
-
 use std::fs;
 
-use support::texts::{encoder, quick, reviews, tagged};
-use support::{Place, contents};
+use crate::support::texts::{encoder, quick, reviews, tagged};
+use crate::support::{Place, contents};
 
 /// A place with an encoder, reviews, and a run on them.
 fn place() -> Place {

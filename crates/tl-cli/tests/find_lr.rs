@@ -1,9 +1,7 @@
 //! `tl find-lr` on tiny photos and texts.
 
-mod support;
-
-use support::texts::{alphabets, causal, encoder, reviews};
-use support::{Place, contents};
+use crate::support::texts::{alphabets, causal, encoder, reviews};
+use crate::support::{Place, contents};
 
 const WORDS: [&str; 8] =
     ["find-lr", "photos", "--model", "small_conv", "--weights", "random", "--image-size", "16"];

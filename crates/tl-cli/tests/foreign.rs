@@ -1,13 +1,11 @@
 //! Adapters from elsewhere: a folder in PEFT's format is a source of weights, and what is wrong with one is one line.
 
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::support::texts::{alphabets, causal, causal_weights, drawn, encoder, reviews, tagged};
+use crate::support::{Place, different};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
-use support::texts::{alphabets, causal, causal_weights, drawn, encoder, reviews, tagged};
-use support::{Place, different};
 use tl::burn::tensor::Device;
 use tl::core::Model;
 use tl::core::parameters::is_adapter;
@@ -264,7 +262,7 @@ fn a_base_that_does_not_serve_is_one_line() {
     say(&place, "a", name, json!("owner/repo"));
     let mut words = place.command(&embed("a", "bert"));
     let ended = words.env("HF_HUB_OFFLINE", "1").env("HF_HOME", place.path("cache")).output();
-    let ended: support::Ended = ended.unwrap().into();
+    let ended: crate::support::Ended = ended.unwrap().into();
     assert_eq!((ended.code, ended.errors().len()), (Some(2), 1), "{ended:?}");
     assert!(ended.errors()[0].contains("hub:owner/repo/model.safetensors"), "{ended:?}");
     assert!(ended.errors()[0].contains("base=SRC"), "{ended:?}");

@@ -1,9 +1,7 @@
 //! What a plan freezes keeps every bit.
 
-mod support;
-
+use crate::support::Place;
 use safetensors::SafeTensors;
-use support::Place;
 
 /// Stages 0 to 10 are frozen in these runs.
 fn is_frozen(name: &str) -> bool {

@@ -1,9 +1,7 @@
 //! Ctrl-C: exit code 130, what was done is saved, and the command that goes on is told, by every verb that has something to save.
 
-mod support;
-
+use crate::support::Place;
 use serde_json::Value;
-use support::Place;
 
 /// Starts `words`, which write into `out`, interrupts them once `seen` is told, and sees that the last line tells how to go on.
 fn goes_on(place: &Place, words: &str, seen: &str) {

@@ -1,10 +1,8 @@
 //! GPT-2: a language model from texts to a run that writes, and a classifier.
 
-mod support;
-
+use crate::support::texts::{alphabets, causal};
+use crate::support::{Place, different};
 use serde_json::Value;
-use support::texts::{alphabets, causal};
-use support::{Place, different};
 
 fn place() -> Place {
     let place = Place::new();

@@ -1,10 +1,8 @@
 //! Pre-training on texts: hidden words are found, and the run's folder is a source of weights.
 
-mod support;
-
+use crate::support::texts::{alphabets, causal, encoder, masked, reviews};
+use crate::support::{Place, different};
 use serde_json::Value;
-use support::texts::{alphabets, causal, encoder, masked, reviews};
-use support::{Place, different};
 
 fn place() -> Place {
     let place = Place::new();

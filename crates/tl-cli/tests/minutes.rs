@@ -1,13 +1,11 @@
 //! Fitting within a time, and what a dry run expects. No test here depends on how fast the machine is: times are either more than
 //! any machine needs or less.
 
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use crate::support::Place;
 use serde_json::Value;
-use support::Place;
 
 /// A fitting of small photos within so many minutes.
 fn within<'a>(minutes: &'a str, more: &[&'a str]) -> Vec<&'a str> {

@@ -1,9 +1,7 @@
 //! Images that are mixed, steps of several batches, smoothed labels, and views of images behind frozen stages.
 
-mod support;
-
-use support::Place;
-use support::texts::{alphabets, causal, encoder, quick as quick_text, rated, reviews};
+use crate::support::Place;
+use crate::support::texts::{alphabets, causal, encoder, quick as quick_text, rated, reviews};
 
 /// A fitting of a network of three stages.
 fn fit<'a>(out: &'a str, more: &'a str) -> Vec<&'a str> {

@@ -1,8 +1,6 @@
 //! `tl models`: the registry as a table, as one entry and as JSON.
 
-mod support;
-
-use support::Place;
+use crate::support::Place;
 
 #[test]
 fn a_table_has_a_row_for_each_network_and_each_of_its_weights() {

@@ -1,12 +1,10 @@
 //! Names of all kinds, folders that may only be read, and two runs that want one folder.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
+use crate::support::{Ended, Place, contents, quick};
 use serde_json::Value;
-use support::{Ended, Place, contents, quick};
 
 const CLASSES: [&str; 3] = ["ein Hund", "čeština 猫", "a, \"b\""];
 

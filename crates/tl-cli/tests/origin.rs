@@ -3,15 +3,13 @@
 //! The names, types and shapes are recorded by `xtask/parity/record_state_dicts.py`; that the values are
 //! those of torchvision's network, too, is what `cargo xtask check --origin` shows.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::support::Place;
 use serde_json::Value;
-use support::Place;
 use tl::models::save;
 
 /// Name to type and shape.

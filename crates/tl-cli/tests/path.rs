@@ -1,12 +1,10 @@
 //! The whole way through the program: fit, evaluate, predict, embed, inspect.
 
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use crate::support::{Place, contents, quick};
 use serde_json::Value;
-use support::{Place, contents, quick};
 
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))

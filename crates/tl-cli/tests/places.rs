@@ -1,11 +1,9 @@
 //! Places at fault: folders that hold something, cannot be written or are full. Nothing is lost.
 
-mod support;
-
 use std::process::Command;
 
+use crate::support::{Place, aloud, contents, quick};
 use serde_json::Value;
-use support::{Place, aloud, contents, quick};
 
 #[test]
 fn what_lies_in_the_folder_of_a_run_is_never_overwritten() {

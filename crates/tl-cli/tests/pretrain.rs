@@ -1,11 +1,9 @@
 //! Pre-training from the command line: what it writes, and what other verbs make of it.
 
-mod support;
-
 use std::fs;
 
+use crate::support::Place;
 use serde_json::Value;
-use support::Place;
 
 /// Small patches of the photographed clothes that are in the repository, two blocks.
 const WORDS: &str = "--model vit_tiny --patch-size 7 --image-size 28 --depth 2 --pooling mean --epochs 2 \

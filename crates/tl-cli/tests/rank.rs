@@ -1,10 +1,8 @@
 //! `tl rank`: which network to begin with.
 
-mod support;
-
+use crate::support::texts::{encoder, reviews};
+use crate::support::{Place, quick};
 use serde_json::Value;
-use support::texts::{encoder, reviews};
-use support::{Place, quick};
 
 const ALL: &str = "logme,h_score,shrunk_h_score,leep,nce,transrate,knn,probe";
 

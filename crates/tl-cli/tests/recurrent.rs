@@ -1,9 +1,7 @@
 //! The recurrent network, which learns its own pieces of words: from sentences to a run, and back out.
 
-mod support;
-
-use support::Place;
-use support::texts::{reviews, tagged};
+use crate::support::Place;
+use crate::support::texts::{reviews, tagged};
 
 #[test]
 fn sentences_become_a_run_without_any_weights_or_tokenizer() {

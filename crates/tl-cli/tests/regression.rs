@@ -1,10 +1,8 @@
 //! Texts that are answered with a number: from a table to a run, and back out.
 
-mod support;
-
+use crate::support::Place;
+use crate::support::texts::{causal, encoder, rated, reviews};
 use serde_json::Value;
-use support::Place;
-use support::texts::{causal, encoder, rated, reviews};
 
 fn place() -> Place {
     let place = Place::new();

@@ -1,16 +1,14 @@
 //! A run that is killed at any moment and resumed ends as if it had never stopped.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use crate::support::Place;
+use crate::support::texts::{alphabets, causal, encoder, masked, pairs, rated, reviews, tagged};
 use safetensors::SafeTensors;
 use serde_json::Value;
-use support::Place;
-use support::texts::{alphabets, causal, encoder, masked, pairs, rated, reviews, tagged};
 
 /// Frozen stages cached on disk, three unfreezings, augmentation, a moving average, terms beside the loss, the way back to the
 /// first weights, checkpoints amid epochs.

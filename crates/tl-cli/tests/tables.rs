@@ -1,9 +1,7 @@
 //! Images in a table: fitted, measured and labelled.
 
-mod support;
-
+use crate::support::Place;
 use serde_json::Value;
-use support::Place;
 
 /// Three classes of ten images each in `scans`, and `scans.csv`, in which two images after another are of one patient.
 fn place() -> Place {

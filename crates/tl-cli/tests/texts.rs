@@ -1,11 +1,9 @@
 //! Texts: from a table to a run, and back out.
 
-mod support;
-
 use std::fs;
 
-use support::Place;
-use support::texts::{encoder, quick, reviews};
+use crate::support::Place;
+use crate::support::texts::{encoder, quick, reviews};
 
 fn place() -> Place {
     let place = Place::new();

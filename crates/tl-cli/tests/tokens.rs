@@ -1,9 +1,7 @@
 //! Words with tags: from a file of columns to a run, and back out as entities.
 
-mod support;
-
-use support::Place;
-use support::texts::{encoder, tagged};
+use crate::support::Place;
+use crate::support::texts::{encoder, tagged};
 
 fn place() -> Place {
     let place = Place::new();

@@ -1,8 +1,6 @@
 //! The page of the book for when it goes wrong quotes what the program says.
 
-mod support;
-
-use support::{Place, quick};
+use crate::support::{Place, quick};
 
 /// What a person reads on the page.
 const PAGE: &str = include_str!("../../../docs/src/trouble.md");

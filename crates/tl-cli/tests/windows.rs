@@ -1,10 +1,8 @@
 //! Texts that are longer than `--max-length`, in windows.
 
-mod support;
-
+use crate::support::Place;
+use crate::support::texts::{articles, causal, encoder, quick, reviews, tagged};
 use serde_json::Value;
-use support::Place;
-use support::texts::{articles, causal, encoder, quick, reviews, tagged};
 
 fn place() -> Place {
     let place = Place::new();

@@ -1,13 +1,10 @@
 //! What text encoders promise: the contract of a backbone, padding that changes nothing, files of all ages.
 
-mod formula;
-mod training;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::formula::{Rule, deviation_f32, filled, rows};
 use burn::prelude::*;
-use formula::{Rule, deviation_f32, filled, rows};
 use tl_core::parameters::parameters;
 use tl_core::{Activation, Backbone, CoreError, Pass, Pieces, TokenPooling};
 use tl_models::load::origin_name;
@@ -52,7 +49,7 @@ fn every_family_keeps_the_contract_of_a_backbone() {
         let stages = backbone.stages();
         assert_eq!(stages.len(), 4 + usize::from(pooler));
         let tensors = parameters(backbone).into_iter().map(|info| info.path);
-        for path in tensors.chain(training::flags(backbone).into_keys()) {
+        for path in tensors.chain(crate::training::flags(backbone).into_keys()) {
             assert_eq!(stages.iter().filter(|stage| stage.owns(&path)).count(), 1, "{path}");
         }
         let pass = Pass::default();
@@ -176,7 +173,7 @@ fn what_is_saved_is_loaded_bit_for_bit() {
     for family in Family::ALL {
         let model = model(small(family));
         let (loaded, report) = reloaded(&model, |name| Some(name.to_string()), &[]).unwrap();
-        assert_eq!(training::bits(&loaded), training::bits(&model));
+        assert_eq!(crate::training::bits(&loaded), crate::training::bits(&model));
         assert!(report.missing.is_empty() && report.unused.is_empty(), "{report}");
     }
 }
@@ -194,7 +191,7 @@ fn a_file_without_prefix_and_with_old_names_is_the_same_network() {
             Some(if norm { beta(gamma(name)) } else { name })
         };
         let (loaded, report) = reloaded(&model, old, &["embeddings.position_ids"]).unwrap();
-        assert_eq!(training::bits(&loaded), training::bits(&model), "{report}");
+        assert_eq!(crate::training::bits(&loaded), crate::training::bits(&model), "{report}");
         assert_eq!(report.unused, ["embeddings.position_ids"]);
     }
 }

@@ -3,17 +3,15 @@
 //! What timm and torchvision call the first and last tensors stands in `fixtures/export.txt`; `xtask/parity/record_export.py` writes it,
 //! and refuses to where networks whose tensors are moved so do not answer alike.
 
-mod formula;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::formula::{Rule, fill, filled};
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::store::ModuleRecord;
-use formula::{Rule, fill, filled};
 use tl_core::parameters::{values, visit_parameters};
 use tl_models::weights::{WeightsFile, looks_untrained};
 use tl_models::{

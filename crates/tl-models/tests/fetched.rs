@@ -1,15 +1,12 @@
 //! Weights files as others publish them; they are fetched by `cargo xtask assets` and found in
 //! `$TL_CACHE`.
 
-mod formula;
-mod recorded;
-
 use std::path::{Path, PathBuf};
 
+use crate::recorded::Summary;
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use burn::tensor::activation::relu;
-use recorded::Summary;
 use tl_core::parameters::map_values;
 use tl_core::{Activation, Backbone, Pass, TokenPooling, Tokens};
 use tl_data::{Images, Preprocess};

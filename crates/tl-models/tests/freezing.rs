@@ -1,18 +1,15 @@
 //! What a phase leaves alone, trained for real on two architectures; cuts of every network stand in `contract`.
 
-mod formula;
-mod training;
-
+use crate::formula::{Rule, filled, images};
+use crate::training::{bits, flags};
 use burn::module::{Module, ParamGroup};
 use burn::prelude::*;
-use formula::{Rule, filled, images};
 use tl_core::parameters::{is_statistic, parameters};
 use tl_core::{
     Activation, Backbone, NormPolicy, Optimizer, OptimizerConfig, Pass, Phase, Plan, ResolvedPhase,
     Schedule, apply,
 };
 use tl_models::{Architecture, Classifier, MobileNetV2, ResNet, ResNetDepth, Vgg, VggDepth};
-use training::{bits, flags};
 
 const CLASSES: usize = 3;
 
@@ -48,7 +45,7 @@ fn step<B: Architecture>(
     let smallest = model.backbone.expected_input().images("images").unwrap().smallest;
     let side = smallest.max(32);
     let batch = images(&format!("input.{number}"), [4, 3, side, side]);
-    training::step(model, optimizer, phase, batch, &[0, 1, 2, 0], number)
+    crate::training::step(model, optimizer, phase, batch, &[0, 1, 2, 0], number)
 }
 
 /// Two steps under `phase`: every parameter moves exactly where its stage is trained, every statistic
@@ -129,7 +126,7 @@ fn check_set<B: Architecture>(model: &Classifier<B>, phase: &ResolvedPhase, when
     }
     for (path, on) in flags(model) {
         let stage = phase.setting(&path).unwrap();
-        let norm = !training::is_random(&path);
+        let norm = !crate::training::is_random(&path);
         let expected = if norm { stage.statistics_move } else { stage.trained };
         assert_eq!(on, expected, "{path} {when}");
     }
@@ -223,7 +220,7 @@ fn a_compiled_network_at_full_size_gives_the_same_logits() {
         let plain = read(model.forward(batch(), Pass::default()).unwrap());
         let features = model.backbone.compile(0..stages).forward(batch()).unwrap();
         let compiled = read(model.forward_from(features, stages, Pass::default()).unwrap());
-        let off = formula::deviation_f32(&compiled, &plain);
+        let off = crate::formula::deviation_f32(&compiled, &plain);
         println!("{name}: {off:.1e}");
         assert!(off <= 1e-4, "{name}: {off:.1e}");
         assert!(compiled != plain, "{name}: nothing went another way");
@@ -249,7 +246,7 @@ fn a_prefix_in_half_precision_stays_near_and_is_what_was_asked_for_alone() {
         logits.into_data().try_into_vec::<f32>().unwrap()
     };
     let (plain, half) = (logits(false), logits(true));
-    let off = formula::deviation_f32(&half, &plain);
+    let off = crate::formula::deviation_f32(&half, &plain);
     assert_eq!(off > 0.0, tl_kernels::has_half_precision(), "{off:.1e}");
     assert!(off <= 1e-2, "{off:.1e}");
     assert_eq!(logits(false), plain);

@@ -1,13 +1,10 @@
 //! What GPT-2 promises: the contract of a backbone, padding that changes nothing, files of all ages, a cache of the
 //! past that changes no answer.
 
-mod formula;
-mod training;
-
 use std::collections::BTreeMap;
 
+use crate::formula::{Rule, deviation_f32, filled, rows};
 use burn::prelude::*;
-use formula::{Rule, deviation_f32, filled, rows};
 use tl_core::parameters::parameters;
 use tl_core::{Activation, Backbone, CausalCache, Pass, Past, Pieces, TokenPooling};
 use tl_models::weights::{LoadReport, WeightsFile, save_safetensors};
@@ -49,7 +46,7 @@ fn every_tensor_has_one_stage_and_a_cut_anywhere_changes_nothing() {
         let stages = backbone.stages();
         assert_eq!(stages.len(), 5);
         let tensors = parameters(&backbone).into_iter().map(|info| info.path);
-        for path in tensors.chain(training::flags(&backbone).into_keys()) {
+        for path in tensors.chain(crate::training::flags(&backbone).into_keys()) {
             assert_eq!(stages.iter().filter(|stage| stage.owns(&path)).count(), 1, "{path}");
         }
         let pass = Pass::default();
@@ -157,12 +154,12 @@ fn reloaded(
 fn what_is_saved_is_loaded_bit_for_bit_with_and_without_the_prefix() {
     let model = model(LAST);
     let (loaded, report) = reloaded(&model, |name| Some(name.to_string()), &[]).unwrap();
-    assert_eq!(training::bits(&loaded), training::bits(&model));
+    assert_eq!(crate::training::bits(&loaded), crate::training::bits(&model));
     assert!(report.missing.is_empty() && report.unused.is_empty(), "{report}");
     let old = |name: &str| Some(name.strip_prefix("transformer.").unwrap_or(name).to_string());
     let buffers = ["h.0.attn.bias", "h.2.attn.masked_bias", "lm_head.weight"];
     let (loaded, report) = reloaded(&model, old, &buffers).unwrap();
-    assert_eq!(training::bits(&loaded), training::bits(&model), "{report}");
+    assert_eq!(crate::training::bits(&loaded), crate::training::bits(&model), "{report}");
     assert_eq!(report.unused.len(), 3);
 }
 

@@ -1,13 +1,11 @@
 //! From a network into a file and back: what fits and what does not. That every network comes back stands in `contract`.
 
-mod formula;
-mod training;
-
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use crate::formula::{Rule, filled};
+use crate::training::bits;
 use burn::prelude::*;
-use formula::{Rule, filled};
 use tl_core::parameters::{parameters, values, visit_parameters};
 use tl_models::load::origin_name;
 use tl_models::weights::{WeightsFile, save_safetensors};
@@ -15,7 +13,6 @@ use tl_models::{
     Architecture, Classifier, LoadError, LoadOptions, MobileNetV2, ResNet, ResNetDepth, Vgg,
     VggDepth, load, save,
 };
-use training::bits;
 
 fn resnet(depth: ResNetDepth) -> ResNet {
     ResNet::new(depth, &Device::flex())

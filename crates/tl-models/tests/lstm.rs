@@ -1,15 +1,11 @@
 //! What the recurrent network of texts promises: the contract of a backbone, PyTorch's values and gradients, padding that
 //! changes nothing.
 
-mod formula;
-mod recorded;
-mod training;
-
 use std::collections::BTreeMap;
 
+use crate::formula::{Rule, deviation, deviation_f32, filled, rows};
+use crate::recorded::{Fixture, gradient_deviation};
 use burn::prelude::*;
-use formula::{Rule, deviation, deviation_f32, filled, rows};
-use recorded::{Fixture, gradient_deviation};
 use tl_core::parameters::parameters;
 use tl_core::{Activation, Backbone, Pass, Pieces, TokenPooling};
 use tl_models::load::origin_name;
@@ -51,7 +47,7 @@ fn outputs_logits_and_all_gradients_are_torchs_with_packed_lengths() {
         let values = rows(Activation::Vector(logits.clone().without_autodiff()));
         let values: Vec<f64> = values.into_iter().map(f64::from).collect();
         let off = deviation(&values, &fixture.eval.logits.concat());
-        let loss = training::cross_entropy(logits, &fixture.labels);
+        let loss = crate::training::cross_entropy(logits, &fixture.labels);
         let found = f64::from(loss.clone().into_scalar::<f32>());
         assert!((found - fixture.eval.loss).abs() <= MOST_DEVIATION, "{name}: loss {found}");
         let gradients = gradient_deviation(&model, &loss.backward(), &fixture.eval.gradients);
@@ -99,7 +95,7 @@ fn every_tensor_has_one_stage_and_a_cut_anywhere_changes_nothing() {
         let stages = backbone.stages();
         assert_eq!(stages.len(), 4);
         let tensors = parameters(&backbone).into_iter().map(|info| info.path);
-        for path in tensors.chain(training::flags(&backbone).into_keys()) {
+        for path in tensors.chain(crate::training::flags(&backbone).into_keys()) {
             assert_eq!(stages.iter().filter(|stage| stage.owns(&path)).count(), 1, "{path}");
         }
         let pass = Pass::default();

@@ -1,15 +1,12 @@
 //! Masked language models: transformers' numbers, the contract of a backbone, files with and without what predicts pieces.
 
-mod formula;
-mod recorded;
-mod training;
-
 use std::collections::BTreeMap;
 
+use crate::formula::{Rule, deviation_f32, filled, refill, rows};
+use crate::recorded::{Fixture, gradient_deviation};
+use crate::training::cross_entropy;
 use burn::module::Module;
 use burn::prelude::*;
-use formula::{Rule, deviation_f32, filled, refill, rows};
-use recorded::{Fixture, gradient_deviation};
 use tl_core::parameters::{Control, parameters, set_trained};
 use tl_core::{Activation, Backbone, Pass, Pieces};
 use tl_models::load::{origin_name, origin_shape};
@@ -17,7 +14,6 @@ use tl_models::weights::{LoadReport, WeightsFile};
 use tl_models::{
     Architecture, Classifier, Encoder, EncoderConfig, Family, LoadOptions, load, save_backbone,
 };
-use training::cross_entropy;
 
 fn read(config: &serde_json::Value, family: Family) -> EncoderConfig {
     let folder = tempfile::tempdir().unwrap();
@@ -108,7 +104,7 @@ fn every_tensor_has_one_stage_and_a_cut_anywhere_changes_nothing() {
         let stages = backbone.stages();
         assert_eq!(stages.last().unwrap().name, "prediction");
         let tensors = parameters(&backbone).into_iter().map(|info| info.path);
-        for path in tensors.chain(training::flags(&backbone).into_keys()) {
+        for path in tensors.chain(crate::training::flags(&backbone).into_keys()) {
             assert_eq!(stages.iter().filter(|stage| stage.owns(&path)).count(), 1, "{path}");
         }
         let pass = Pass::default();
@@ -144,7 +140,11 @@ fn a_file_gives_back_what_it_holds_and_leaves_fresh_or_aside_what_the_other_purp
     for family in Family::ALL {
         let language = model(family, true).backbone;
         let (again, report) = reloaded(&language, small(family, true));
-        assert_eq!(training::bits(&again.backbone), training::bits(&language), "{report}");
+        assert_eq!(
+            crate::training::bits(&again.backbone),
+            crate::training::bits(&language),
+            "{report}"
+        );
         assert!(report.unused.is_empty(), "{report}");
         // For a classifier the encoder is taken, and what predicts pieces is passed over.
         let (_, report) = reloaded(&language, small(family, false));

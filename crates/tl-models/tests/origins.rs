@@ -1,14 +1,11 @@
 //! Files whose tensors are not those of a network one to one: old names, tensors of another task, a head that is a convolution.
 
-mod formula;
-mod recorded;
-mod training;
-
 use std::collections::BTreeMap;
 
+use crate::formula::{Rule, filled};
+use crate::recorded::entries;
+use crate::training::bits;
 use burn::prelude::*;
-use formula::{Rule, filled};
-use recorded::entries;
 use tl_core::parameters::{values, visit_parameters};
 use tl_models::load::{origin_name, origin_shape};
 use tl_models::weights::{WeightsFile, save_safetensors};
@@ -16,7 +13,6 @@ use tl_models::{
     Architecture, Classifier, DenseNet, InceptionV3, LoadError, LoadOptions, SqueezeNet,
     SqueezeNetVersion, load,
 };
-use training::bits;
 
 type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
 

@@ -3,24 +3,19 @@
 //! The expected numbers are recorded in f64 by `xtask/parity/record_models.py`, `record_vit.py`, `record_encoders.py` and
 //! `record_gpt2.py`; those of masked language models stand in `masked.rs`.
 
-mod formula;
-mod networks;
-mod recorded;
-mod training;
-
 use std::collections::{BTreeMap, HashMap};
 
+use crate::formula::{deviation, filled, refill, rows, signed};
+use crate::recorded::{Fixture, Mode, Names, entries, gradient_deviation};
+use crate::training::{cross_entropy, is_random};
 use burn::module::Module;
 use burn::prelude::*;
-use formula::{deviation, filled, refill, rows, signed};
-use recorded::{Fixture, Mode, Names, entries, gradient_deviation};
 use tl_core::parameters::{
     Control, is_statistic, parameters, set_trained, values, visit_parameters,
 };
 use tl_core::{Activation, Pass};
 use tl_models::load::origin_name;
 use tl_models::{Architecture, Classifier};
-use training::{cross_entropy, is_random};
 
 const MOST_LOGIT_DEVIATION: f64 = 1e-4;
 const MOST_GRADIENT_DEVIATION: f64 = 1e-3;
@@ -184,7 +179,8 @@ fn inceptions_auxiliary_logits_loss_and_gradients_are_torchvisions() {
 
     // Where it stands still it is not asked, nor where images leave no place for it.
     let small = |model: &Classifier<tl_models::InceptionV3>, side: usize| {
-        let batch = Activation::image(formula::images("input", [2, 3, side, side])).autodiff();
+        let batch =
+            Activation::image(crate::formula::images("input", [2, 3, side, side])).autodiff();
         model.backbone.forward_training(batch, 0..stages, pass).unwrap().1
     };
     assert!(small(&model, 139).is_none());

@@ -1,14 +1,11 @@
 //! Branches that are left out at random: what they depend on.
 
-mod formula;
-mod training;
-
+use crate::formula::{Rule, deviation_f32, filled, images, rows};
+use crate::training::is_random;
 use burn::prelude::*;
-use formula::{Rule, deviation_f32, filled, images, rows};
 use tl_core::parameters::{Control, set_trained};
 use tl_core::{Activation, Pass};
 use tl_models::{Architecture, ConvNeXt, ConvNeXtSize, EfficientNet, EfficientNetSize};
-use training::is_random;
 
 fn check<B: Architecture>(backbone: B) {
     let model = filled(backbone, 3, &Rule::plain());

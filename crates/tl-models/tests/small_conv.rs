@@ -2,11 +2,9 @@
 //!
 //! The expected numbers are recorded in f64 by `xtask/parity/record_small_conv.py`.
 
-mod formula;
-
+use crate::formula::{Rule, deviation_f32, filled, images, rows};
 use burn::module::Module;
 use burn::prelude::*;
-use formula::{Rule, deviation_f32, filled, images, rows};
 use serde::Deserialize;
 use tl_core::parameters::{parameters, values, visit_parameters};
 use tl_core::{Activation, Pass};

@@ -1,11 +1,9 @@
 //! What vision transformers can do beside the contract: other grids, some patches alone.
 
-mod formula;
-
 use std::collections::BTreeMap;
 
+use crate::formula::{Rule, deviation_f32, filled, images, rows};
 use burn::prelude::*;
-use formula::{Rule, deviation_f32, filled, images, rows};
 use tl_core::visible::gather_tokens;
 use tl_core::{Activation, Backbone, CoreError, Pass, TokenPooling, VisibleTokens};
 use tl_kernels::{AttentionMask, attention};

@@ -1,11 +1,11 @@
 //! What adapters promise: nothing changes at first, nothing but them is touched, and they come out again.
 
-mod support;
-
+use crate::support::formula::{deviation_f32, rows};
+use crate::support::{
+    base_bits, encoder, gpt2, learned, logits, mobilenet, photos, resnet, texts, vit,
+};
 use burn::module::Module;
 use burn::prelude::*;
-use support::formula::{deviation_f32, rows};
-use support::{base_bits, encoder, gpt2, learned, logits, mobilenet, photos, resnet, texts, vit};
 use tl_core::parameters::{Control, is_adapter, map_values, parameters, set_trained};
 use tl_core::{Activation, Backbone, Pass, Phase, Plan, TrainableReport, apply};
 use tl_kernels::{Linear, cross_entropy, side_by_side};
@@ -81,7 +81,7 @@ fn merged_weights_give_the_same_outputs_and_unmerging_gives_the_bits_back() {
 #[test]
 fn merged_weights_of_bf16_give_the_same_outputs_to_a_hundredth() {
     let rounded = |model: Classifier<tl_models::Encoder>| {
-        let values = support::base_bits(&model);
+        let values = crate::support::base_bits(&model);
         map_values(model, |info| {
             let (_, bits) = values.iter().find(|(path, _)| *path == info.path)?;
             let bf16 = |bits: &u32| {
@@ -134,7 +134,7 @@ fn layers_side_by_side_are_the_same_as_one_by_one() {
     let bert = learned(adapted(encoder(Family::Bert), "lora:targets=query+value"), 2);
     let layer = &bert.backbone.layers[0];
     let layers: [&Linear; 3] = [&layer.query, &layer.key, &layer.value];
-    let input = support::formula::images("x", [1, 1, 5, 32]).reshape([1, 5, 32]);
+    let input = crate::support::formula::images("x", [1, 1, 5, 32]).reshape([1, 5, 32]);
     let joint = side_by_side(layers, input.clone());
     let apart = Tensor::cat(layers.map(|layer| layer.forward(input.clone())).to_vec(), 2);
     let list = |tensor: Tensor<3>| tensor.into_data().try_into_vec::<f32>().unwrap();
@@ -161,7 +161,7 @@ fn a_phase_of_adapters_trains_them_and_the_head_and_no_gradient_of_the_base_is_c
         let model = apply(&phases[0], model.train());
         let logits = model.forward(texts(), Pass { seed: 1, step: 1 }).unwrap();
         let gradients = cross_entropy(logits, &[0, 1, 2], 0.0).backward();
-        let with: Vec<String> = support::gradients(&model, &gradients).into_keys().collect();
+        let with: Vec<String> = crate::support::gradients(&model, &gradients).into_keys().collect();
         let wanted: Vec<String> = record.tensors.keys().cloned().collect();
         assert_eq!(with, wanted, "{kind}");
         // Told apart from the names alone, whatever the phase says.
@@ -210,7 +210,7 @@ fn gradients_are_the_slopes_of_the_loss() {
                 f64::from(data.try_into_vec::<f32>().unwrap()[0])
             };
             // Along the gradient itself: the slope is its norm.
-            let slopes = support::gradients(&live, &gradients);
+            let slopes = crate::support::gradients(&live, &gradients);
             assert!(!slopes.is_empty(), "{name} {kind}");
             let norm = slopes.values().flatten().map(|g| f64::from(g * g)).sum::<f64>().sqrt();
             // Far above the loss's rounding, far below its bends.

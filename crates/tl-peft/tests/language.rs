@@ -1,10 +1,8 @@
 //! Adapters in a language model: going on with a text heeds them, with keys and values kept and without.
 
-mod support;
-
+use crate::support::formula::{deviation_f32, rows};
+use crate::support::{base_bits, language, learned, logits};
 use burn::module::Module;
-use support::formula::{deviation_f32, rows};
-use support::{base_bits, language, learned, logits};
 use tl_core::parameters::{Control, is_adapter, set_trained};
 use tl_core::{Activation, CausalCache, Model, Pass, Past, Pieces};
 use tl_kernels::{StandingWeights, cross_entropy};
@@ -80,7 +78,7 @@ fn the_table_of_pieces_stays_frozen_though_it_answers() {
         let logits = live.forward(text(&pieces()), Pass::default()).unwrap();
         let labels: Vec<usize> = pieces()[1..].iter().map(|piece| *piece as usize).collect();
         let gradients = cross_entropy(logits, &labels, 0.0).backward();
-        let found = support::gradients(&live, &gradients);
+        let found = crate::support::gradients(&live, &gradients);
         assert!(!found.is_empty() && found.keys().all(|path| is_adapter(path)), "{kind}");
         let moved = found.values().flatten().any(|value| *value != 0.0);
         assert!(moved, "{kind}: no gradient reaches it");

@@ -1,13 +1,11 @@
 //! PEFT's files both ways: recorded by `xtask/parity/record_peft.py` on formula-filled networks, in f64.
 
-mod support;
-
 use std::path::PathBuf;
 
+use crate::support::formula::{deviation, projections};
+use crate::support::recorded::{Fixture, Opened, on_every_case, opened, values};
 use burn::module::Module;
 use serde_json::{Map, Value};
-use support::formula::{deviation, projections};
-use support::recorded::{Fixture, Opened, opened, values};
 use tl_core::parameters::{Control, set_trained};
 use tl_core::{Head, Model, Pass};
 use tl_kernels::cross_entropy;
@@ -48,7 +46,7 @@ fn its_gradients_are_those_of_peft() {
         });
         let logits = live.forward(fixture.input(), Pass::default()).unwrap();
         let gradients = cross_entropy(logits, &fixture.labels, 0.0).backward();
-        let found = support::gradients(&live, &gradients);
+        let found = crate::support::gradients(&live, &gradients);
         // Under PEFT's names: as a record that holds gradients.
         let mut of_gradients = record.clone();
         for (path, held) in &mut of_gradients.tensors {

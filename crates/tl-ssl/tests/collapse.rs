@@ -1,9 +1,7 @@
 //! A collapse that was planted is caught; a run that is healthy raises no alarm.
 
-mod support;
-
+use crate::support::{fashion, plan, training};
 use burn::prelude::*;
-use support::{fashion, plan, training};
 use tl_core::Backbone;
 use tl_data::ViewRecipe;
 use tl_models::{Architecture, SmallConv};

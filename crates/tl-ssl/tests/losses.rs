@@ -1,10 +1,7 @@
 //! Losses against numbers recorded in f64 by `xtask/parity/record_ssl.py`.
 
-#[path = "../../tl-models/tests/formula/mod.rs"]
-mod formula;
-
+use crate::formula::signed;
 use burn::prelude::*;
-use formula::signed;
 use serde_json::Value;
 use tl_core::parameters::values;
 use tl_ssl::methods::{barlow_twins, byol_loss, dino_loss, nt_xent, simsiam_loss, vicreg};

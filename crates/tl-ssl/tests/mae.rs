@@ -2,17 +2,13 @@
 //!
 //! The expected numbers are recorded in f64 by `xtask/parity/record_mae.py`.
 
-#[path = "../../tl-models/tests/formula/mod.rs"]
-mod formula;
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::formula::{Rule, deviation, fill, filled, images, projections};
+use crate::support::gradients_of;
 use burn::module::Module;
 use burn::prelude::*;
-use formula::{Rule, deviation, fill, filled, images, projections};
 use serde::Deserialize;
-use support::gradients_of;
 use tl_core::parameters::{Control, is_statistic, map_values, set_trained};
 use tl_core::{Backbone, VisibleTokens};
 use tl_models::{Vit, VitConfig, VitSize};
@@ -171,7 +167,7 @@ fn the_loss_falls_along_its_gradient() {
 
 #[test]
 fn a_ratio_that_hides_nothing_or_everything_is_an_error() {
-    let vit = support::small_vit(1);
+    let vit = crate::support::small_vit(1);
     let sizes = Sizes { embedding: 192, image: 28 };
     for (mask_ratio, part) in
         [(0.0, "larger"), (1.0, "smaller"), (0.99, "smaller"), (-0.1, "between")]
@@ -188,7 +184,7 @@ fn a_ratio_that_hides_nothing_or_everything_is_an_error() {
 
 #[test]
 fn the_pictures_show_visible_patches_as_they_are_and_hidden_ones_grey() {
-    let vit = support::small_vit(1);
+    let vit = crate::support::small_vit(1);
     let sizes = Sizes { embedding: 192, image: 28 };
     let mae = Mae::default();
     let decoder = mae.heads(&vit, sizes, 1, &Device::flex()).unwrap();

@@ -1,12 +1,10 @@
 //! What all methods have in common: short runs of each.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::support::{StopAfter, bits, fashion, plan, small_vit, training};
 use burn::prelude::*;
-use support::{StopAfter, bits, fashion, plan, small_vit, training};
 use tl_core::Backbone;
 use tl_models::{Architecture, SmallConv, Vit};
 use tl_ssl::methods::{BarlowTwins, Byol, Dino, Mae, SimClr, SimMim, SimSiam, VicReg, names};

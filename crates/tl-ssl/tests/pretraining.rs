@@ -1,11 +1,9 @@
 //! Short runs: what they learn, and that they are the same however often they stop.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use support::{StopAfter, bits, fashion, plan, small_vit, training};
+use crate::support::{StopAfter, bits, fashion, plan, small_vit, training};
 use tl_core::{Phase, Plan};
 use tl_data::Images;
 use tl_models::Vit;
@@ -118,7 +116,7 @@ fn an_image_that_cannot_be_read_is_skipped_and_a_batch_of_one_is_enough() {
         std::fs::copy(photo, folder.path().join(photo.file_name().unwrap())).unwrap();
     }
     std::fs::write(folder.path().join("broken.png"), "a text").unwrap();
-    let loader = support::loader(Images::open(folder.path()).unwrap(), 28, 1);
+    let loader = crate::support::loader(Images::open(folder.path()).unwrap(), 28, 1);
     let images: Vec<usize> = (0..loader.images().len()).collect();
     assert_eq!(images.len(), 3);
     let task = Task { loader: &loader, images: &images, probe: None };

@@ -1,7 +1,6 @@
 //! Steps of several batches, against steps of one batch that holds as much, by a network of one matrix.
 
-mod toy;
-
+use crate::toy::{Matrix, Vectors, model};
 use tl_core::parameters::{values, visit_parameters};
 use tl_core::{OptimizerConfig, Phase, Plan, Schedule};
 use tl_data::{Augment, Split};
@@ -9,7 +8,6 @@ use tl_kernels::LinearHead;
 use tl_train::{
     Conduct, Earlier, EarlierHead, Fitted, Keep, Settings, Silent, Task, TrainError, fit,
 };
-use toy::{Matrix, Vectors, model};
 
 /// How the vectors are divided into batches and steps.
 #[derive(Clone, Copy)]

@@ -1,16 +1,14 @@
 //! Views behind a frozen prefix: which epoch is trained on which, against steps computed by hand.
 
-mod toy;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::toy::{LABELS, VECTORS, Vectors, logits, model, near};
 use burn::prelude::*;
 use tl_core::parameters::{values, visit_parameters};
 use tl_core::{Activation, OptimizerConfig, Phase, Plan, Schedule};
 use tl_data::{Augment, Items, Skipped, Split, View};
 use tl_train::dataset::Input;
 use tl_train::{Conduct, Dataset, Earlier, Keep, Settings, Silent, Task, fit};
-use toy::{LABELS, VECTORS, Vectors, logits, model, near};
 
 const RATE: f64 = 0.25;
 const EPOCHS: usize = 5;

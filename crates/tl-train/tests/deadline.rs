@@ -1,11 +1,10 @@
 //! A run whose time is up, by a clock that only steps move.
 
-mod toy;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::toy::{Matrix, Vectors, model};
 use tl_core::{Phase, Plan};
 use tl_data::{Augment, Split};
 use tl_kernels::LinearHead;
@@ -13,7 +12,6 @@ use tl_train::{
     Clock, Conduct, Deadline, Earlier, Fitted, Later, Progress, Settings, Step, Task, fit,
     time_used,
 };
-use toy::{Matrix, Vectors, model};
 
 /// Shows how many steps were taken, or examples seen.
 #[derive(Debug, Default)]

@@ -1,7 +1,6 @@
 //! What earlier tasks add to a fitting, against closed forms of single steps of a network of one matrix.
 
-mod toy;
-
+use crate::toy::{LABELS, Matrix, VECTORS, Vectors, WEIGHT, logits, model, near};
 use burn::prelude::*;
 use tl_core::parameters::{values, visit_parameters};
 use tl_core::{OptimizerConfig, Phase, Plan, Schedule};
@@ -9,7 +8,6 @@ use tl_data::{Augment, Split};
 use tl_kernels::LinearHead;
 use tl_train::regularise::{Importance, Measure, features_of};
 use tl_train::{Conduct, Earlier, EarlierHead, Fitted, Keep, Memory, Settings, Silent, Task, fit};
-use toy::{LABELS, Matrix, VECTORS, Vectors, WEIGHT, logits, model, near};
 
 const RATE: f64 = 0.5;
 

@@ -1,9 +1,8 @@
 //! A classifier in the middle of a network, which is trained beside the last one.
 
-mod toy;
-
 use std::ops::Range;
 
+use crate::toy::{LABELS, Matrix, VECTORS, Vectors, WEIGHT, logits};
 use burn::module::{Module, Param};
 use burn::prelude::*;
 use burn::tensor::TensorData;
@@ -15,7 +14,6 @@ use tl_core::{
 use tl_data::{Augment, Split};
 use tl_kernels::LinearHead;
 use tl_train::{Conduct, Earlier, Keep, Settings, Silent, Task, fit};
-use toy::{LABELS, Matrix, VECTORS, Vectors, WEIGHT, logits};
 
 /// The matrix, and beside it what a second matrix answers from what it makes.
 #[derive(Module, Debug)]
@@ -70,7 +68,7 @@ const ANSWERS: [f64; 6] = [0.3, -0.2, 0.9, 1.2, 0.8, -0.5];
 
 /// The matrix and what answers in the middle, for `count` classes, after one step of all vectors.
 fn after_a_step(count: usize) -> [Vec<f32>; 2] {
-    let Model { backbone, head } = toy::model();
+    let Model { backbone, head } = crate::toy::model();
     let chosen = [0, 1].into_iter().flat_map(|row| &ANSWERS[3 * row..3 * row + count]);
     let chosen: Vec<f32> = chosen.map(|value| *value as f32).collect();
     let answers = Tensor::from_data(TensorData::new(chosen, [2, count]), &Device::flex());
@@ -121,13 +119,13 @@ fn its_loss_counts_four_tenths_beside_that_of_the_head() {
         }
     }
     let [found, answering] = after_a_step(2);
-    assert!(toy::near(&found, &weight), "{found:?} and {weight:?}");
-    assert!(toy::near(&answering, &answers), "{answering:?} and {answers:?}");
+    assert!(crate::toy::near(&found, &weight), "{found:?} and {weight:?}");
+    assert!(crate::toy::near(&answering, &answers), "{answering:?} and {answers:?}");
 }
 
 /// One that was made for another task is left alone.
 #[test]
 fn of_other_classes_it_is_not_asked() {
     let [_, answering] = after_a_step(3);
-    assert!(toy::near(&answering, &ANSWERS), "{answering:?}");
+    assert!(crate::toy::near(&answering, &ANSWERS), "{answering:?}");
 }

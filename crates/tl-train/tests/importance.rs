@@ -1,9 +1,7 @@
 //! How much weights matter to what was learnt, against closed forms for a network of one matrix.
 
-mod toy;
-
+use crate::toy::{VECTORS, Vectors, logits, model, near};
 use tl_train::regularise::{Measure, importance_of};
-use toy::{VECTORS, Vectors, logits, model, near};
 
 /// What matters by `measure` over `items`, row by row of the matrix.
 fn found(measure: Measure, items: &[usize]) -> Vec<f32> {

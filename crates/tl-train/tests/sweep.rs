@@ -1,7 +1,6 @@
 //! A sweep over learning rates of a network of one matrix.
 
-mod toy;
-
+use crate::toy::{LABELS, Matrix, VECTORS, Vectors, WEIGHT, logits, model, near};
 use burn::module::Param;
 use burn::prelude::*;
 use tl_core::{Model, Phase, Plan};
@@ -9,7 +8,6 @@ use tl_data::{Augment, Split};
 use tl_kernels::LinearHead;
 use tl_train::fit::{Sweep, SweepEnd, sweep};
 use tl_train::{Earlier, Settings, Silent, Task, TrainError};
-use toy::{LABELS, Matrix, VECTORS, Vectors, WEIGHT, logits, model, near};
 
 /// From 10⁻⁷ to 10 over batches of all four vectors.
 fn swept(model: Model<Matrix, LinearHead>) -> Sweep {

@@ -210,12 +210,35 @@ fn burn_compiled(stderr: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::root;
 
     #[test]
     fn tests_are_counted_over_all_binaries() {
         let text = "test result: ok. 12 passed; 0 failed; 1 ignored\nother\ntest result: ok. 3 passed; 0 failed";
         assert_eq!(tests_passed(text), 15);
         assert_eq!(tests_passed("test result: FAILED. 3 passed; 1 failed"), 0);
+    }
+
+    /// A crate's tests are one program, so a file of them that it does not name would never run.
+    #[test]
+    fn every_file_of_tests_is_part_of_its_crates_program() {
+        let mut programs = 0;
+        for package in std::fs::read_dir(root().join("crates")).unwrap() {
+            let package = package.unwrap().path();
+            let Ok(program) = std::fs::read_to_string(package.join("tests/main.rs")) else {
+                continue;
+            };
+            programs += 1;
+            let manifest = std::fs::read_to_string(package.join("Cargo.toml")).unwrap();
+            for file in std::fs::read_dir(package.join("tests")).unwrap() {
+                let file = file.unwrap().file_name().into_string().unwrap();
+                let Some(name) = file.strip_suffix(".rs") else { continue };
+                let named = program.contains(&format!("\nmod {name};\n"))
+                    || manifest.contains(&format!("path = \"tests/{file}\"\n"));
+                assert!(named, "{}: {file} is never run", package.display());
+            }
+        }
+        assert_eq!(programs, 9);
     }
 
     #[test]

@@ -32,7 +32,8 @@ const TOPICS: &[Way] = &[
     ),
     way(
         "lora",
-        "finetune DATA --model bert --weights $TABLE/MiniLM --adapter lora --keep last --epochs 4",
+        "finetune DATA --model bert --weights $TABLE/MiniLM --adapter lora:rank=8,alpha=16,targets=query+key+value+output+inner+outer --keep last \
+         --lr 3e-3 --epochs 5",
     ),
 ];
 

@@ -1,5 +1,4 @@
 //! What several tests share: the recording, tensors by formula, and a small real shift.
-#![allow(dead_code)]
 
 pub mod fashion;
 

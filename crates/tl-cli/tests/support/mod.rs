@@ -1,8 +1,5 @@
 //! Running the program, and small data for it.
 
-// Each file of tests uses a part of this.
-#![allow(dead_code)]
-
 pub mod texts;
 
 use std::collections::BTreeMap;

@@ -10,9 +10,9 @@ use tl_models::load::origin_name;
 use tl_models::weights::WeightsFile;
 use tl_models::{Architecture, LoadOptions, initialise, load, save};
 
-use crate::examples::{CLASSES, LABELS, examples};
+use super::examples::{CLASSES, LABELS, examples};
+use super::{changed, changes};
 use crate::formula::{Rule, filled};
-use crate::{changed, changes};
 
 /// Files above this many bytes are not written a second time.
 const LARGE: u64 = 1 << 27;

@@ -9,8 +9,8 @@ use tl_core::{
 };
 use tl_models::{Architecture, Classifier};
 
-use crate::changes;
-use crate::examples::{CLASSES, LABELS, examples};
+use super::changes;
+use super::examples::{CLASSES, LABELS, examples};
 use crate::formula::{Rule, deviation_f32, filled, rows};
 use crate::training::cross_entropy;
 

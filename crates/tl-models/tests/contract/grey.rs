@@ -12,7 +12,7 @@ use tl_models::{
     Architecture, Classifier, LoadOptions, ResNet, ResNetDepth, load, save, with_channels,
 };
 
-use crate::examples::CLASSES;
+use super::examples::CLASSES;
 use crate::formula::{Rule, deviation_f32, filled, images, rows};
 
 /// Two grey images of the formula's bytes and `side` pixels, as a network sees them: `[2, 3, side, side]`.

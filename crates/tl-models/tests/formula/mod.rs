@@ -1,5 +1,5 @@
 //! The formula that fills weights and inputs in parity tests, as `xtask/parity/formula.py` has it.
-#![allow(dead_code)] // Each test file uses its part.
+#![allow(dead_code)] // The tests of other crates use a part.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,4 @@
 //! The list of architectures, for tests that hold for each.
-#![allow(unused_macros)] // Each test file uses its part.
 
 /// Writes one test for each architecture, which calls `$check` with its backbone on the plain device: for those whose
 /// outputs are recorded, `larger:` for other sizes of the same ones, `all:` for every network of images whose size is given by

@@ -1,5 +1,4 @@
 //! What other libraries computed, as the scripts in `xtask/parity` record it.
-#![allow(dead_code)] // Each test file uses its part.
 
 use std::collections::{BTreeMap, HashMap};
 

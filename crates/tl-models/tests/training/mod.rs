@@ -1,5 +1,4 @@
 //! Looking into a model, and one step of training.
-#![allow(dead_code)] // Each test file uses its part.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
 //! Networks small enough for every test, and adapters with values that are no longer those they begin with.
-#![allow(dead_code)] // Each test file uses its part.
 
 #[path = "../../../tl-models/tests/formula/mod.rs"]
 pub mod formula;

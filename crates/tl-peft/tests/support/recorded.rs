@@ -140,7 +140,6 @@ pub fn opened<B: Architecture, H: Head>(
 }
 
 /// Calls the same with each case.
-#[macro_export]
 macro_rules! on_every_case {
     ($check:ident) => {
         for name in $crate::support::recorded::CASES {
@@ -155,3 +154,4 @@ macro_rules! on_every_case {
         }
     };
 }
+pub(crate) use on_every_case;

@@ -1,5 +1,4 @@
 //! What several tests of pre-training need.
-#![allow(dead_code)] // Each test file uses its part.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! A network of one matrix, and four vectors with classes.
-#![allow(dead_code)] // Each test file uses its part.
 
 use std::ops::Range;
 

@@ -2,13 +2,6 @@
 //!
 //! Everything runs on the smallest images that a network can work on, or a little larger ones.
 
-#[path = "../formula/mod.rs"]
-mod formula;
-#[path = "../networks/mod.rs"]
-mod networks;
-#[path = "../training/mod.rs"]
-mod training;
-
 mod examples;
 mod files;
 mod frozen;

@@ -1,0 +1,6 @@
+//! Every test of what the crate offers, as one program: files that are programs of their own compile the same networks again
+//! and again.
+
+mod optimizers;
+mod plans;
+mod refused_plans;
