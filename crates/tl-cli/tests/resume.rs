@@ -27,25 +27,25 @@ const ADAPTERS: &str = "finetune photos --image-size 32 --adapter lora:rank=2,dr
 
 /// Frozen layers cached by their lengths, layers that thaw; of a language model, of tagged words and of sentences.
 const LANGUAGE: &str = "finetune letters.txt --task lm --model gpt2 --weights random:tiny --max-length 32 --lr 1e-2 \
-    --batch-size 8 --recipe gradual --epochs 24 --checkpoint-every 2 --threads 2 --resume --out";
+    --batch-size 8 --recipe gradual --epochs 12 --checkpoint-every 2 --threads 2 --resume --out";
 /// Adapters with masks of their own in it.
 const LANGUAGE_ADAPTERS: &str = "finetune letters.txt --task lm --model gpt2 --weights random:tiny --max-length 32 --lr 1e-2 \
-    --batch-size 8 --adapter lora:rank=2,dropout=0.2 --epochs 24 --checkpoint-every 2 --threads 2 --resume --out";
+    --batch-size 8 --adapter lora:rank=2,dropout=0.2 --epochs 12 --checkpoint-every 2 --threads 2 --resume --out";
 /// Words that are hidden anew in every epoch, dropout, checkpoints amid epochs.
-const MASKED: &str = "pretrain reviews.csv --method mlm --model bert --weights random:masked --lr 1e-2 --epochs 30 \
+const MASKED: &str = "pretrain reviews.csv --method mlm --model bert --weights random:masked --lr 1e-2 --epochs 15 \
     --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
 /// Pairs of texts in batches that belong together.
 const PAIRS: &str = "finetune pairs.csv --task embedding --text-column question --pair-column answer --model bert \
-    --weights encoder --lr 3e-3 --epochs 30 --batch-size 16 --checkpoint-every 3 --threads 2 --resume --out";
+    --weights encoder --lr 3e-3 --epochs 15 --batch-size 16 --checkpoint-every 3 --threads 2 --resume --out";
 /// Numbers, learnt in a scale of their own and told in their unit.
 const NUMBERS: &str = "finetune rated.csv --task regression --label-column rating --model bert --weights encoder \
-    --recipe gradual --lr 3e-3 --epochs 60 --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
-const TAGGED: &str = "finetune words.conll --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 60 \
+    --recipe gradual --lr 3e-3 --epochs 24 --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
+const TAGGED: &str = "finetune words.conll --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 24 \
     --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
-const SENTENCES: &str = "finetune reviews.csv --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 80 \
+const SENTENCES: &str = "finetune reviews.csv --model bert --weights encoder --recipe gradual --lr 3e-3 --epochs 30 \
     --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
 const SENTENCES_ADAPTED: &str = "adapt --source reviews.csv --target elsewhere.csv --model bert --weights encoder --method shot \
-    --lr 3e-3 --source-epochs 20 --epochs 20 --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
+    --lr 3e-3 --source-epochs 10 --epochs 10 --batch-size 8 --checkpoint-every 3 --threads 2 --resume --out";
 
 /// Heads and examples of an earlier task, and what each weight did on its way.
 const REMEMBERING: &str = "finetune photos --image-size 16 --model small_conv --weights first --recipe gradual --epochs 9 \

@@ -33,7 +33,7 @@ const TOPICS: &[Way] = &[
     way(
         "lora",
         "finetune DATA --model bert --weights $TABLE/MiniLM --adapter lora:rank=8,alpha=16,targets=query+key+value+output+inner+outer --keep last \
-         --lr 3e-3 --epochs 5",
+         --epochs 4",
     ),
 ];
 
