@@ -102,7 +102,7 @@ def main():
     said = {row["file"]: row["predicted"] for row in csv.DictReader((arguments.run / "predictions.csv").open(encoding="utf-8"))}
     names = [row["name"] for row in rows if row["part"] == "test"]
     otherwise = sum(said[name] != run["labels"][answer] for name, answer in zip(names, answers.argmax(1).tolist()))
-    cell = {"task": arguments.task, "way": "finetune", "shots": 0, "value": accuracy} if arguments.task else {}
+    cell = {"task": arguments.task, "way": "finetune", "shots": run["options"].get("shots") or 0, "value": accuracy} if arguments.task else {}
     print(json.dumps({
         **cell, "threads": arguments.threads, "seed": settings["seed"], "n": len(ids["test"]), "pytorch": accuracy, "tl": own, "otherwise": otherwise, "seconds": round(seconds, 1),
         "tl_seconds": round(run["seconds"], 1), "tokens_per_second": round(tokens / seconds), "torch": torch.__version__,

@@ -146,7 +146,7 @@ fn wgpu() -> Outcome<usize> {
 
 fn hub() -> Outcome<usize> {
     let mut command = cargo(&BACKENDS);
-    command.args(["--lib", "hub"]);
+    command.args(["--test", "hub"]);
     tests_of(&watched(command)?)
 }
 

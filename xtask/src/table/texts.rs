@@ -32,8 +32,8 @@ const TOPICS: &[Way] = &[
     ),
     way(
         "lora",
-        "finetune DATA --model bert --weights $TABLE/MiniLM --adapter lora:rank=8,alpha=16,targets=query+key+value+output+inner+outer --keep last \
-         --epochs 4",
+        "finetune DATA --model bert --weights $TABLE/MiniLM --adapter lora:rank=8,alpha=16,targets=query+key+value+output+inner+outer \
+         --pooling mean --keep last --epochs 4",
     ),
 ];
 

@@ -212,7 +212,3 @@ mod with_client {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "hub_tests.rs"]
-mod tests;

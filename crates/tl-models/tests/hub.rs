@@ -1,6 +1,7 @@
 //! Against a small server on this machine's loopback interface that answers as a hub does.
 
-use super::{HubOptions, fetch};
+use tl_models::weights::HubOptions;
+use tl_models::weights::hub::fetch;
 
 #[cfg(not(feature = "hub"))]
 #[test]
@@ -27,7 +28,7 @@ mod with_client {
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::weights::WeightsError;
+    use tl_models::weights::WeightsError;
 
     const COMMIT: &str = "0123456789012345678901234567890123456789";
 
